@@ -1,0 +1,32 @@
+"""Names that others rely on: tasks, queues, exit codes. Each stands here once and nowhere else."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+# Tasks: a public contract. Producers may have nothing but Celery installed.
+TASK_ENQUEUE = "massconvert.enqueue"
+TASK_CHUNK = "massconvert.chunk"
+TASK_CONVERT = "massconvert.convert"
+TASK_STATUS = "massconvert.status"
+TASK_SWEEP = "massconvert.sweep"
+TASK_RUN_PROFILE = "massconvert.run_profile"
+
+QUEUE = "massconvert"
+QUEUE_CONVERT = "massconvert.convert"
+QUEUE_STATUS = "massconvert.status"
+
+#: The most leads that one mass convert call takes (API page: "a maximum of up to 50 records IDs").
+MAX_LEADS_A_CALL = 50
+#: The most ids that one Get Records call takes.
+MAX_IDS_A_READ = 100
+
+
+class Exit(IntEnum):
+    """What the command line exits with."""
+
+    OK = 0  # every lead converted or skipped (or, without waiting, accepted)
+    SOME_FAILED = 1
+    USAGE = 2  # wrong usage or input
+    UNREACHABLE = 3  # settings, Redis or Zoho not reachable
+    STILL_RUNNING = 4  # --wait ran out while the batch goes on

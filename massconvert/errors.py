@@ -1,0 +1,75 @@
+"""Everything that this library raises on purpose, under one base.
+
+Each error says what is wrong, which lead or setting, and what to do about it; it carries Zoho's code, the
+JSON path and the job where there is one. A command prints ``str(error)``; a traceback is a bug.
+"""
+
+from __future__ import annotations
+
+
+class MassConvertError(Exception):
+    """The base of all errors of massconvert.
+
+    ``hint`` says what to do; ``code``, ``path``, ``job_id`` and ``lead_id`` are Zoho's or ours where known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        code: str = "",
+        path: str = "",
+        job_id: str = "",
+        lead_id: str = "",
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.code = code
+        self.path = path
+        self.job_id = job_id
+        self.lead_id = lead_id
+
+    def __str__(self) -> str:
+        return f"{self.message}\n{self.hint}" if self.hint else self.message
+
+
+class SettingsError(MassConvertError):
+    """A setting is missing or wrong."""
+
+
+class OptionsError(MassConvertError):
+    """The options of a conversion are wrong; ``path`` names the place, e.g. ``$.Deals.Stage``."""
+
+
+class InputError(MassConvertError):
+    """A file or a list of lead ids cannot be used."""
+
+
+class KeyConflictError(MassConvertError):
+    """The key of this batch was used before with other options."""
+
+
+class UnknownBatchError(MassConvertError):
+    """The ledger knows no batch of that id."""
+
+
+class StoreError(MassConvertError):
+    """Redis cannot be reached, or did not answer in time."""
+
+
+class BrokerError(MassConvertError):
+    """The message broker cannot be reached."""
+
+
+class ZohoError(MassConvertError):
+    """Zoho refused what only a person can mend: credentials, scopes, permission."""
+
+
+class WaitTimeoutError(MassConvertError):
+    """``wait`` ran out while the batch goes on."""
+
+
+class EmbeddedError(MassConvertError):
+    """The embedded Redis or workers could not be started."""

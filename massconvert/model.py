@@ -1,0 +1,255 @@
+"""The frozen values that the rooms hand to each other: chunks, jobs, answers, outcomes, what comes next.
+
+No I/O, no clock, no pydantic. All times are seconds (floats; points in time are Unix seconds of the ledger's
+clock), all ids are strings of digits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, TypeAlias
+
+# --- outcomes ---------------------------------------------------------------------------------------------
+
+
+class Kind(str, Enum):
+    """How a lead ended."""
+
+    CONVERTED = "converted"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+class Code:
+    """The codes of our own; every other code in an outcome is Zoho's, verbatim."""
+
+    ALREADY_CONVERTED = "ALREADY_CONVERTED"
+    ALREADY_QUEUED = "ALREADY_QUEUED"
+    INVALID_ID = "INVALID_ID"
+    NOT_CONVERTED = "NOT_CONVERTED"
+    NOT_FOUND = "NOT_FOUND"
+    GAVE_UP = "GAVE_UP"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A lead's end. ``code`` and ``message`` are empty for a plain conversion.
+
+    ``attempts`` counts the payloads with this lead that Zoho took or answered about.
+    """
+
+    kind: Kind
+    code: str = ""
+    message: str = ""
+    job_id: str = ""
+    attempts: int = 0
+    contact_id: str = ""
+    account_id: str = ""
+    deal_id: str = ""
+
+
+@dataclass(frozen=True)
+class LeadRow:
+    """A line of a report: a lead of a batch and its outcome, ``None`` while it has none."""
+
+    lead_id: str
+    outcome: Outcome | None
+
+
+# --- chunks -----------------------------------------------------------------------------------------------
+
+
+class State(str, Enum):
+    """Where a chunk stands. The ledger holds the truth; see ``policy`` for the moves between them."""
+
+    WAITING = "waiting"  # to be sent, not before its due time
+    SENDING = "sending"  # written ahead of the POST: whoever finds it lapsed treats the answer as lost
+    RUNNING = "running"  # Zoho accepted it: a job runs
+    SETTLING = "settling"  # the leads themselves must be read
+    DONE = "done"  # every lead has its outcome
+
+
+class Why(str, Enum):
+    """Why a chunk is settled: what made the leads' own state the only witness."""
+
+    NONE = ""
+    ANSWER_LOST = "answer_lost"  # the POST was perhaps accepted
+    BAD_LEADS = "bad_leads"  # Zoho refused the payload for some of its ids
+    COUNTS_DIFFER = "counts_differ"  # completed, but not all of them
+    JOB_FAILED = "job_failed"
+    JOB_UNKNOWN = "job_unknown"
+    OVERDUE = "overdue"  # no end by the deadline
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Zoho's own words when it refused something: its code, message and JSON path, verbatim."""
+
+    code: str
+    message: str
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Up to 50 leads with the same options: one payload, as the ledger knows it at a claim.
+
+    ``leads`` are those that have no outcome yet, in payload order. ``attempts`` counts what Zoho answered about
+    these leads (accepted jobs and refusals); ``outages`` counts consecutive tries without a usable answer.
+    ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted.
+    ``token`` is the lease of the claim that handed this value out.
+    """
+
+    id: str
+    fingerprint: str
+    state: State
+    leads: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    options_accepted: bool = False
+    refusal: Refusal | None = None  # set when Zoho has refused these options since the chunk was formed
+    token: str = ""
+    attempts: int = 0
+    outages: int = 0
+    polls: int = 0
+    lags: int = 0
+    submitted: bool = False
+    job_id: str = ""
+    why: Why = Why.NONE
+    named: tuple[str, ...] = ()  # the leads that Zoho named in its refusal
+    said: Refusal | None = None  # Zoho's last words about these leads
+    claimed_converted: int = -1  # Converted_Count of the job that is being settled; -1 where unknown
+    created_at: float = 0.0
+    sent_at: float = 0.0  # of the last POST
+    due_at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Job:
+    """Zoho's background job for an accepted chunk; what ``convert`` hands to ``status``."""
+
+    chunk_id: str
+    job_id: str
+    due_in: float = 0.0
+
+
+# --- what Zoho answered -----------------------------------------------------------------------------------
+
+
+class Unsent(str, Enum):
+    """Why a call surely did not reach Zoho."""
+
+    CONNECT = "connect"  # DNS, refused, TLS, connect time-out
+    EXPIRED = "expired"  # its deadline passed before the first byte went out
+    TOKEN_WAIT = "token_wait"  # no access token at the moment (too many refreshes, accounts server away)  # noqa: S105 - a reason, not a secret
+    TOKEN_REFUSED = "token_refused"  # the refresh token or the client is refused: a person must act  # noqa: S105 - a reason, not a secret
+
+
+@dataclass(frozen=True)
+class NotSent:
+    """Surely not sent: it may go out again without a look. ``code`` and ``detail`` say why, for people."""
+
+    why: Unsent
+    detail: str
+    code: str = ""
+    retry_after: float | None = None
+
+
+@dataclass(frozen=True)
+class PerhapsAccepted:
+    """No usable answer: 5xx, a dropped or hung connection, a body that is not JSON. Look before sending again."""
+
+    detail: str
+    status: int | None = None
+    code: str = ""
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A definite answer, 1xx to 4xx, with its JSON body (``{}`` for 204 and for a bare 429)."""
+
+    status: int
+    body: Mapping[str, Any]
+    code: str = ""
+    message: str = ""
+    path: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    retry_after: float | None = None
+    credits_left: int | None = None
+
+
+Answer: TypeAlias = NotSent | PerhapsAccepted | Answered
+
+
+class Progress(str, Enum):
+    """What a status answer says of a job, letter case and spelling aside."""
+
+    SCHEDULED = "scheduled"
+    IN_PROGRESS = "in progress"
+    COMPLETED = "completed"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True)
+class JobStatus:
+    """The counts of a job. Zoho names no lead here, ever."""
+
+    progress: Progress
+    total: int
+    converted: int
+    not_converted: int
+    failed: int
+
+
+@dataclass(frozen=True)
+class LeadState:
+    """What Get Records says of a lead. A lead that is missing from the answer has no ``LeadState``."""
+
+    lead_id: str
+    converted: bool
+    locked: bool = False
+    converted_at: float | None = None
+    contact_id: str = ""
+    account_id: str = ""
+    deal_id: str = ""
+
+
+# --- what comes next --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Done:
+    """Nothing is left to do with this chunk here: it has ended, or somebody else holds it."""
+
+
+@dataclass(frozen=True)
+class Again:
+    """The same work again, in so many seconds."""
+
+    in_seconds: float
+
+
+@dataclass(frozen=True)
+class Submitted:
+    """Zoho accepted the payload: follow the job."""
+
+    job: Job
+
+
+@dataclass(frozen=True)
+class Settle:
+    """The leads must be read, in so many seconds."""
+
+    in_seconds: float
+
+
+@dataclass(frozen=True)
+class Resend:
+    """The chunk must be sent (again), in so many seconds."""
+
+    in_seconds: float
+
+
+Next: TypeAlias = Done | Again | Submitted | Settle | Resend

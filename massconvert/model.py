@@ -136,6 +136,10 @@ class Job:
 
 
 # --- what Zoho answered -----------------------------------------------------------------------------------
+#
+# Every call, however it broke, becomes exactly one of these values: what the call was made for (Accepted,
+# JobStatus, LeadsRead), a definite refusal (Refused), surely not sent (NotSent), or no usable answer at all
+# (PerhapsAccepted).
 
 
 class Unsent(str, Enum):
@@ -143,8 +147,8 @@ class Unsent(str, Enum):
 
     CONNECT = "connect"  # DNS, refused, TLS, connect time-out
     EXPIRED = "expired"  # its deadline passed before the first byte went out
-    TOKEN_WAIT = "token_wait"  # no access token at the moment (too many refreshes, accounts server away)  # noqa: S105 - a reason, not a secret
-    TOKEN_REFUSED = "token_refused"  # the refresh token or the client is refused: a person must act  # noqa: S105 - a reason, not a secret
+    NO_TOKEN = "no_token"  # no access token at the moment: too many refreshes, accounts server away
+    CREDENTIALS = "credentials"  # the refresh token or the client is refused: a person must act
 
 
 @dataclass(frozen=True)
@@ -167,20 +171,27 @@ class PerhapsAccepted:
 
 
 @dataclass(frozen=True)
-class Answered:
-    """A definite answer, 1xx to 4xx, with its JSON body (``{}`` for 204 and for a bare 429)."""
+class Refused:
+    """A definite answer that is not what the call was made for: a 4xx with Zoho's error JSON, or any 429.
+
+    ``paths`` are all JSON paths that ``details`` names (``$.ids[3]``, ``$.Deals.Stage``); ``credits_left`` is the
+    ``X-API-CREDITS-REMAINING`` header and ``retry_after`` the ``Retry-After`` header in seconds, where present.
+    """
 
     status: int
-    body: Mapping[str, Any]
-    code: str = ""
-    message: str = ""
-    path: str = ""
+    code: str
+    message: str
+    paths: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     retry_after: float | None = None
     credits_left: int | None = None
 
 
-Answer: TypeAlias = NotSent | PerhapsAccepted | Answered
+@dataclass(frozen=True)
+class Accepted:
+    """The payload was accepted: Zoho runs it as this job."""
+
+    job_id: str
 
 
 class Progress(str, Enum):
@@ -214,6 +225,99 @@ class LeadState:
     contact_id: str = ""
     account_id: str = ""
     deal_id: str = ""
+
+
+@dataclass(frozen=True)
+class LeadsRead:
+    """The answer of Get Records, by lead id; leads that Zoho did not return are not in it."""
+
+    states: Mapping[str, LeadState]
+
+
+PostAnswer: TypeAlias = Accepted | Refused | PerhapsAccepted | NotSent
+StatusAnswer: TypeAlias = JobStatus | Refused | PerhapsAccepted | NotSent
+ReadAnswer: TypeAlias = LeadsRead | Refused | PerhapsAccepted | NotSent
+
+
+# --- permission to call -----------------------------------------------------------------------------------
+
+
+class Call(str, Enum):
+    """The kinds of calls that the governor tells apart."""
+
+    POST = "post"  # mass convert: heavy, under the sub-limit
+    STATUS = "status"
+    READ = "read"
+
+
+@dataclass(frozen=True)
+class Permit:
+    """Leave to make one call; give it back with ``Governor.release``."""
+
+    id: str
+    call: Call
+
+
+@dataclass(frozen=True)
+class Busy:
+    """No permit now: ask again in so many seconds. ``why`` is for people."""
+
+    in_seconds: float
+    why: str
+
+
+# --- batches ----------------------------------------------------------------------------------------------
+
+
+class BatchState(str, Enum):
+    """What ``status`` says of a batch."""
+
+    RUNNING = "running"
+    PAUSED = "paused"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True)
+class BatchStatus:
+    """The counts of a batch: ``total = waiting + sent + converted + failed + skipped + cancelled``.
+
+    ``sent`` are leads in a payload that Zoho took (or perhaps took) and that have no outcome yet.
+    ``sealed`` says that the enqueue call which made the batch has ended.
+    """
+
+    batch: str
+    state: BatchState
+    total: int
+    waiting: int
+    sent: int
+    converted: int
+    failed: int
+    skipped: int
+    cancelled: int
+    sealed: bool
+    created_at: float
+    finished_at: float | None = None
+
+    @property
+    def ended(self) -> int:
+        """Leads that have their outcome."""
+        return self.converted + self.failed + self.skipped + self.cancelled
+
+    @property
+    def finished(self) -> bool:
+        """Whether every lead has its outcome and no more are being added."""
+        return self.state in (BatchState.FINISHED, BatchState.CANCELLED)
+
+
+@dataclass(frozen=True)
+class Pause:
+    """Why the organisation is paused, in Zoho's words, and since when."""
+
+    reason: str
+    code: str
+    hint: str
+    since: float
 
 
 # --- what comes next --------------------------------------------------------------------------------------

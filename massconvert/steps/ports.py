@@ -1,0 +1,64 @@
+"""What a step needs from the world, handed in: the ledger, Zoho, the governor, a clock, chance."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from random import Random
+from typing import Any, Protocol
+
+from massconvert.ledger import Ledger
+from massconvert.model import Busy, Call, Permit, PostAnswer, ReadAnswer, StatusAnswer
+from massconvert.policy import Tuning
+
+
+class Clock(Protocol):
+    """Time. In production it is Redis' own, so that machines with wrong clocks agree."""
+
+    def now(self) -> float:
+        """Unix seconds."""
+        ...
+
+
+class Zoho(Protocol):
+    """The three calls of the pipeline. None of them raises, sleeps or retries."""
+
+    def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
+        """POST one payload."""
+        ...
+
+    def job_status(self, job_id: str) -> StatusAnswer:
+        """GET the counts of a job."""
+        ...
+
+    def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
+        """GET up to 100 leads, converted or not."""
+        ...
+
+
+class Governor(Protocol):
+    """Leave to call, for the whole organisation."""
+
+    def acquire(self, call: Call) -> Permit | Busy:
+        """Wait a bounded time for a permit."""
+        ...
+
+    def release(self, permit: Permit) -> None:
+        """Give a permit back."""
+        ...
+
+    def close_gate(self, seconds: float, why: str) -> None:
+        """Let nobody call for so many seconds."""
+        ...
+
+
+@dataclass(frozen=True)
+class Ports:
+    """Everything a step is handed."""
+
+    ledger: Ledger
+    zoho: Zoho
+    governor: Governor
+    clock: Clock
+    random: Random
+    tuning: Tuning

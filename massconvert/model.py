@@ -113,6 +113,7 @@ class Chunk:
     token: str = ""
     attempts: int = 0
     outages: int = 0
+    outage_since: float = 0.0  # of the first POST without a usable answer since the last usable one; 0.0: none
     polls: int = 0
     lags: int = 0
     submitted: bool = False

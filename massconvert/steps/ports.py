@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Any, Protocol
 
 from massconvert.ledger import Ledger
 from massconvert.model import Busy, Call, Permit, PostAnswer, ReadAnswer, StatusAnswer
-from massconvert.policy import Tuning
+from massconvert.policy import Decision, Tuning
 
 
 class Clock(Protocol):
@@ -62,3 +62,4 @@ class Ports:
     clock: Clock
     random: Random
     tuning: Tuning
+    log: Callable[[Decision], None] = lambda decision: None

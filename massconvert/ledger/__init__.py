@@ -1,0 +1,24 @@
+"""The truth, in Redis: batches, chunks, outcomes, due times. Celery's messages are only hints to look at it.
+
+Every transition is one Lua script (store/lua) that compares and sets; the keys stand in store/keys.py.
+"""
+
+from __future__ import annotations
+
+from massconvert.ledger.batches import Added, Batches, Sealed
+from massconvert.ledger.chunks import Chunks, Formed, Overdue
+from massconvert.ledger.organisation import Organisation
+from massconvert.policy import Tuning
+from massconvert.store import Keys, Redis, Scripts
+
+__all__ = ["Added", "Batches", "Chunks", "Formed", "Ledger", "Organisation", "Overdue", "Sealed"]
+
+
+class Ledger:
+    """The ledger of one account, in three parts: ``batches``, ``chunks`` and the ``organisation``."""
+
+    def __init__(self, redis: Redis, account: str, tuning: Tuning) -> None:
+        keys, scripts = Keys(account), Scripts(redis)
+        self.batches = Batches(redis, keys, scripts, tuning)
+        self.chunks = Chunks(redis, keys, scripts, tuning)
+        self.organisation = Organisation(redis, keys)

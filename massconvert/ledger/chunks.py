@@ -1,0 +1,158 @@
+"""Chunks: formed from the inboxes, claimed by one worker at a time, moved by compare-and-set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from typing import Any
+
+from massconvert.ledger.codec import dump_chunk, dump_outcome, dump_refusal, load_chunk, pairs
+from massconvert.model import Again, Chunk, Done, Kind, Outcome, State
+from massconvert.policy import Decision, Row, Tuning
+from massconvert.store import Keys, Redis, Scripts
+
+#: The longest countdown of a message, in seconds: far below the broker's visibility timeout, beyond which a delayed
+#: message is delivered twice. A chunk that is due later is looked at in between.
+LONGEST_COUNTDOWN = 60.0
+
+#: Rows in which Zoho answered as somebody who may call: they end a pause that was waiting for just that.
+_PROVE_ACCESS = frozenset(
+    {
+        Row.ACCEPTED,
+        Row.BAD_LEADS,
+        Row.OPTIONS_REFUSED,
+        Row.JOB_RUNS,
+        Row.JOB_ALL_CONVERTED,
+        Row.JOB_COUNTS_DIFFER,
+        Row.JOB_FAILED,
+        Row.SETTLED,
+        Row.UNCONVERTED_AGAIN,
+        Row.BAD_LEADS_OUT,
+        Row.OUT_OF_ATTEMPTS,
+        Row.OVERDUE_WATCHED,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Formed:
+    """What forming did: the new chunks, when the next inbox is ready (seconds), whether the window is full."""
+
+    chunk_ids: tuple[str, ...]
+    next_in: float | None
+    full: bool
+
+
+@dataclass(frozen=True)
+class Overdue:
+    """A chunk for which no message came in time."""
+
+    chunk_id: str
+    state: State
+    job_id: str
+
+
+@dataclass(frozen=True)
+class Moved:
+    """A decision was written; ``sibling`` is the chunk that was split off, where one was."""
+
+    sibling: str
+
+
+class Chunks:
+    """The chunks of one account."""
+
+    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, tuning: Tuning) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+        self._tuning = tuning
+
+    def form(self, *, now: float, most: int = 100) -> Formed:
+        """Form chunks from the inboxes that are ready, while the window has room."""
+        t = self._tuning
+        ids, soon, full = self._run(
+            "form_chunks", now, t.window, t.max_jobs, t.max_leads, t.linger, most, t.sweep_grace
+        )
+        return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)))
+
+    def claim(self, chunk_id: str, states: Collection[State], *, token: str, now: float) -> Chunk | Again | Done:
+        """Hand a chunk out to this caller, if it is due, in one of ``states``, and nobody holds it.
+
+        ``Again``: too early, and this message shall come back then. ``Done``: nothing to do here: the chunk has
+        ended, is somebody else's, is expected to be looked at by another message, or the organisation is paused.
+        """
+        t = self._tuning
+        wanted = ",".join(sorted(state.value for state in states))
+        kind, *rest = self._run(
+            "claim_chunk", chunk_id, token, now, t.lease, wanted, t.pause_probe, LONGEST_COUNTDOWN, t.sweep_grace
+        )
+        if kind == "early":
+            return Again(float(rest[0]))
+        return load_chunk(chunk_id, pairs(rest)) if kind == "claimed" else Done()
+
+    def begin_send(self, chunk: Chunk, *, now: float) -> Chunk | None:
+        """Write ahead of the POST that it is being sent; ``None`` when the claim is no longer ours."""
+        ours = self._run("begin_send", chunk.id, chunk.token, now, self._tuning.lease)
+        return replace(chunk, state=State.SENDING, sent_at=now) if int(ours) else None
+
+    def move(self, chunk: Chunk, decision: Decision, *, now: float) -> Moved | None:
+        """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours."""
+        outcomes = [[lead, o.kind.value, dump_outcome(o)] for lead, o in decision.outcomes.items()]
+        answer = self._run(
+            "move_chunk",
+            chunk.id,
+            chunk.token,
+            chunk.state.value,
+            now,
+            json.dumps(dump_chunk(decision.chunk)),
+            json.dumps(outcomes),
+            _rest(decision.rest),
+            int(decision.split),
+            json.dumps(self._changes(decision, now)),
+            int(self._tuning.retention),
+            self._tuning.sweep_grace,
+            LONGEST_COUNTDOWN,
+        )
+        return Moved(answer[1]) if int(answer[0]) else None
+
+    def overdue(self, *, now: float, most: int = 100) -> list[Overdue]:
+        """The chunks for which no message came in time; each is expected to be dispatched now."""
+        flat = self._run("take_overdue", now, most, 2 * self._tuning.sweep_grace)
+        rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        return [Overdue(chunk_id, State(state), job_id) for chunk_id, state, job_id in rows]
+
+    def drain(self, *, now: float, most: int = 1000) -> bool:
+        """End one slice of the leads that wait in refused or cancelled batches; return whether more are left."""
+        _, left = self._run("drain_inbox", now, most, int(self._tuning.retention))
+        return int(left) > 0
+
+    def _changes(self, decision: Decision, now: float) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
+        if decision.pause:
+            order = decision.pause
+            changes["pause"] = [order.code, order.reason, order.hint, repr(now + self._tuning.pause_probe)]
+        elif decision.row in _PROVE_ACCESS:
+            changes["proves"] = 1
+        if decision.refuse_options:
+            fate = Outcome(Kind.FAILED, decision.refuse_options.code, _words(decision))
+            changes["refuse"] = [dump_refusal(decision.refuse_options), _rest(fate)]
+        if decision.accepts_options:
+            changes["accept"] = 1
+        if decision.max_leads is not None:
+            changes["max_leads"] = str(decision.max_leads)
+        if decision.job_took is not None:
+            changes["job_took"] = f"{decision.job_took:.3f}"
+        return changes
+
+    def _run(self, script: str, *args: str | float) -> Any:
+        return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
+
+
+def _words(decision: Decision) -> str:
+    return decision.rest.message if decision.rest else ""
+
+
+def _rest(rest: Outcome | None) -> str:
+    return json.dumps([rest.kind.value, dump_outcome(rest)]) if rest else ""

@@ -1,0 +1,132 @@
+"""How values lie in Redis: a chunk's hash, an outcome's JSON, and back.
+
+A value that was tampered with is refused with a `LedgerError` that names the key, never half believed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from massconvert.errors import MassConvertError
+from massconvert.model import Chunk, Kind, Outcome, Refusal, State, Why
+
+_OUTCOME_FIELDS = ("code", "message", "job_id", "attempts", "contact_id", "account_id", "deal_id")
+
+
+class LedgerError(MassConvertError):
+    """A value in the ledger is not what this version writes."""
+
+
+def dump_outcome(outcome: Outcome) -> str:
+    """An outcome as compact JSON: a list without its trailing blanks."""
+    values: list[Any] = [outcome.kind.value, *(getattr(outcome, name) for name in _OUTCOME_FIELDS)]
+    while values and not values[-1]:
+        values.pop()
+    return json.dumps(values, separators=(",", ":"), ensure_ascii=False)
+
+
+def load_outcome(text: str, where: str) -> Outcome:
+    """The outcome that ``text`` holds; ``where`` names its key in an error."""
+    try:
+        kind, *values = json.loads(text)
+        return Outcome(Kind(kind), **dict(zip(_OUTCOME_FIELDS, values, strict=False)))
+    except (ValueError, TypeError) as error:
+        raise _unreadable(where) from error
+
+
+def dump_refusal(refusal: Refusal) -> str:
+    """Zoho's words as a JSON list: code, message, path."""
+    return json.dumps([refusal.code, refusal.message, refusal.path], separators=(",", ":"), ensure_ascii=False)
+
+
+def load_refusal(text: str, where: str) -> Refusal:
+    """Zoho's words back from JSON."""
+    try:
+        code, message, path = json.loads(text)
+        return Refusal(str(code), str(message), str(path))
+    except (ValueError, TypeError) as error:
+        raise _unreadable(where) from error
+
+
+def dump_chunk(chunk: Chunk) -> dict[str, str]:
+    """The fields of a chunk that a decision may change; a blank one is deleted."""
+    return {
+        "state": chunk.state.value,
+        "due": repr(chunk.due_at),
+        "attempts": _count(chunk.attempts),
+        "outages": _count(chunk.outages),
+        "outage_since": repr(chunk.outage_since) if chunk.outage_since else "",
+        "polls": _count(chunk.polls),
+        "lags": _count(chunk.lags),
+        "submitted": "1" if chunk.submitted else "",
+        "job": chunk.job_id,
+        "why": chunk.why.value,
+        "named": ",".join(chunk.named),
+        "said": dump_refusal(chunk.said) if chunk.said else "",
+        "claimed": str(chunk.claimed_converted) if chunk.claimed_converted >= 0 else "",
+    }
+
+
+def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
+    """The chunk that a claim handed out, from its hash and what the claim added about its options."""
+    where = f"chunk:{chunk_id}"
+    try:
+        leads = fields["open"].split(",") if fields.get("open") else open_leads(fields["members"])
+        created = float(fields["created"])
+        refused_at = float(fields.get("refused_at", "0"))
+        refused = "refusal" in fields and created <= refused_at
+        return Chunk(
+            id=chunk_id,
+            fingerprint=fields["fp"],
+            state=State(fields["state"]),
+            leads=tuple(leads),
+            options=json.loads(fields["options_json"]),
+            options_accepted=fields.get("accepted") == "1",
+            refusal=load_refusal(fields["refusal"], where) if refused else None,
+            token=fields["token"],
+            attempts=int(fields.get("attempts", "0")),
+            outages=int(fields.get("outages", "0")),
+            outage_since=float(fields.get("outage_since", "0")),
+            polls=int(fields.get("polls", "0")),
+            lags=int(fields.get("lags", "0")),
+            submitted=fields.get("submitted") == "1",
+            job_id=fields.get("job", ""),
+            why=Why(fields.get("why", "")),
+            named=tuple(filter(None, fields.get("named", "").split(","))),
+            said=load_refusal(fields["said"], where) if fields.get("said") else None,
+            claimed_converted=int(fields.get("claimed", "-1")),
+            created_at=created,
+            sent_at=float(fields.get("sent_at", "0")),
+            due_at=float(fields["due"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise _unreadable(where) from error
+
+
+def segments(members: str) -> list[tuple[str, list[str]]]:
+    """Take ``batch=lead,lead;batch=lead`` apart into (batch id, leads)."""
+    parts = (segment.partition("=") for segment in members.split(";"))
+    return [(batch, leads.split(",")) for batch, _, leads in parts if leads]
+
+
+def open_leads(members: str) -> list[str]:
+    """All leads of a chunk in payload order."""
+    return [lead for _, leads in segments(members) for lead in leads]
+
+
+def pairs(flat: Sequence[str]) -> dict[str, str]:
+    """A Lua script's flat list of fields and values as a dict."""
+    return dict(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _count(number: int) -> str:
+    return str(number) if number else ""
+
+
+def _unreadable(where: str) -> LedgerError:
+    return LedgerError(
+        f"The ledger's {where} cannot be read: something else has written to it, or another version of massconvert.",
+        hint="Give massconvert a Redis database of its own, and run one version of it.",
+    )

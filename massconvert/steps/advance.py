@@ -1,0 +1,30 @@
+"""Claim a chunk and take the step that its state asks for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from uuid import UUID
+
+from massconvert.model import Chunk, Next, State
+from massconvert.steps.follow import follow
+from massconvert.steps.ports import Ports
+from massconvert.steps.send import send
+from massconvert.steps.settle import settle
+
+#: What the two tasks may act on. A chunk is settled by whichever comes first.
+CONVERTING: frozenset[State] = frozenset({State.WAITING, State.SENDING, State.SETTLING})
+FOLLOWING: frozenset[State] = frozenset({State.RUNNING, State.SETTLING})
+
+_STEPS: dict[State, Callable[[Ports, Chunk], Next]] = {
+    State.WAITING: send,
+    State.SENDING: send,
+    State.RUNNING: follow,
+    State.SETTLING: settle,
+}
+
+
+def advance(ports: Ports, chunk_id: str, states: Collection[State]) -> Next:
+    """Take one step of a chunk, if it is due, in one of ``states`` and nobody holds it; say what comes next."""
+    token = UUID(int=ports.random.getrandbits(128)).hex
+    claimed = ports.ledger.chunks.claim(chunk_id, states, token=token, now=ports.clock.now())
+    return _STEPS[claimed.state](ports, claimed) if isinstance(claimed, Chunk) else claimed

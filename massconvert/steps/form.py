@@ -1,0 +1,13 @@
+"""Form: take leads out of the inboxes, up to 50 a chunk, while the window has room."""
+
+from __future__ import annotations
+
+from massconvert.ledger import Formed
+from massconvert.steps.ports import Ports
+
+
+def form(ports: Ports) -> Formed:
+    """Form what can be formed now. Whoever calls dispatches the chunks; those it does not, the sweep will."""
+    while ports.ledger.chunks.drain(now=ports.clock.now()):
+        pass
+    return ports.ledger.chunks.form(now=ports.clock.now())

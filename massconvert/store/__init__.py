@@ -1,0 +1,10 @@
+"""Redis: the connection, the catalogue of keys, the scripts, and its clock."""
+
+from __future__ import annotations
+
+from massconvert.store.clock import RedisClock
+from massconvert.store.connection import Redis, connect, reaching
+from massconvert.store.keys import Keys
+from massconvert.store.scripts import Scripts
+
+__all__ = ["Keys", "Redis", "RedisClock", "Scripts", "connect", "reaching"]

@@ -1,0 +1,123 @@
+"""The catalogue of keys: every key that we write, its type, who writes it, when it goes.
+
+All keys of an account share the hash tag ``{account}``, so they live in one slot of a Redis Cluster. The Lua scripts
+build the same names from the prefix, which is their only ``KEYS`` argument.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Keys:
+    """The keys of one account (a named set of credentials)."""
+
+    account: str
+
+    @property
+    def prefix(self) -> str:
+        """What all of them begin with."""
+        return f"mc:{{{self.account}}}:"
+
+    # --- batches (ledger/batches.py); they expire together, a retention time after the batch has finished ---
+
+    def batch(self, batch_id: str) -> str:
+        """HASH: fp, created, finished, sealed, shards, priority, counts by kind, drain, last_call, last_answer."""
+        return f"{self.prefix}batch:{batch_id}"
+
+    def batch_members(self, batch_id: str, shard: int) -> str:
+        """SET of lead ids: what the batch was given, for dropping duplicates."""
+        return f"{self.batch(batch_id)}:members:{shard}"
+
+    def batch_inbox(self, batch_id: str) -> str:
+        """LIST of lead ids that wait for company; gone when empty."""
+        return f"{self.batch(batch_id)}:inbox"
+
+    def batch_chunks(self, batch_id: str) -> str:
+        """LIST of the chunks that hold leads of the batch."""
+        return f"{self.batch(batch_id)}:chunks"
+
+    def batch_exceptions(self, batch_id: str) -> str:
+        """HASH lead id → outcome JSON, of leads whose outcome is not their chunk's common one."""
+        return f"{self.batch(batch_id)}:exceptions"
+
+    @property
+    def batches(self) -> str:
+        """ZSET batch id → when it was made; ids of expired batches go when somebody lists them."""
+        return f"{self.prefix}batches"
+
+    @property
+    def unsealed(self) -> str:
+        """ZSET batch id → when it was last added to; gone when the enqueue ends."""
+        return f"{self.prefix}unsealed"
+
+    @property
+    def drain(self) -> str:
+        """SET of refused or cancelled batches whose inbox must still be ended."""
+        return f"{self.prefix}drain"
+
+    # --- inboxes and chunks (ledger/chunks.py) ---
+
+    def options(self, fingerprint: str) -> str:
+        """HASH: json, accepted, probing, flush, waiting, batches, refusal, refused_at; expires after its last batch."""
+        return f"{self.prefix}options:{fingerprint}"
+
+    def queue(self, fingerprint: str) -> str:
+        """LIST of batches that wait with these options, served in turn."""
+        return f"{self.prefix}queue:{fingerprint}"
+
+    @property
+    def inboxes(self) -> str:
+        """ZSET fingerprint → when a chunk may be formed from its inbox."""
+        return f"{self.prefix}inboxes"
+
+    def chunk(self, chunk_id: str) -> str:
+        """HASH: state, fp, members, open, due, expected, lease, token, job, attempts, …; expires with its last batch."""
+        return f"{self.prefix}chunk:{chunk_id}"
+
+    @property
+    def chunks(self) -> str:
+        """STRING: the last chunk id given out."""
+        return f"{self.prefix}chunks"
+
+    @property
+    def due(self) -> str:
+        """ZSET chunk id → when the sweep shall look whether its message got lost."""
+        return f"{self.prefix}due"
+
+    @property
+    def unsent(self) -> str:
+        """SET of chunks waiting to be sent: what the window bounds."""
+        return f"{self.prefix}unsent"
+
+    @property
+    def jobs(self) -> str:
+        """SET of chunks that Zoho works on or that wait for a look."""
+        return f"{self.prefix}jobs"
+
+    def live(self, shard: int) -> str:
+        """SET of lead ids in flight in any batch."""
+        return f"{self.prefix}live:{shard}"
+
+    # --- the organisation (ledger/organisation.py) ---
+
+    @property
+    def pause(self) -> str:
+        """HASH: code, reason, hint, since, probe; there while the organisation is paused."""
+        return f"{self.prefix}pause"
+
+    @property
+    def jobtimes(self) -> str:
+        """LIST of the latest job times in seconds, newest first, at most 128."""
+        return f"{self.prefix}jobtimes"
+
+    @property
+    def max_leads(self) -> str:
+        """STRING: a lower limit of leads a payload that Zoho has shown; expires after a day."""
+        return f"{self.prefix}max_leads"
+
+    @property
+    def sweep_lease(self) -> str:
+        """STRING: somebody sweeps; expires by itself."""
+        return f"{self.prefix}sweep"

@@ -1,0 +1,39 @@
+-- Hands a chunk out to one worker, if it is due and nobody holds it.
+-- KEYS[1] prefix
+-- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] states that may be claimed, comma-separated,
+-- [6] seconds between the probes of a paused organisation, [7] longest countdown of a message, [8] sweep grace seconds
+-- Returns {"claimed", fields and values..., } or {"gone"}, {"other"}, {"held"}, {"paused"}, {"covered"}
+-- (too early, and another message is expected) or {"early", seconds until this message shall come again}.
+local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local key = p .. 'chunk:' .. id
+local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp')
+if not c[1] or c[1] == 'done' then return { 'gone' } end
+if not string.find(',' .. ARGV[5] .. ',', ',' .. c[1] .. ',', 1, true) then return { 'other' } end
+if c[4] and tonumber(c[4]) > now then return { 'held' } end
+local slack = 0.1
+local due, expected = tonumber(c[2]), tonumber(c[3])
+if due > now + slack then
+  if expected > now + slack then return { 'covered' } end
+  local wait = math.min(due - now, tonumber(ARGV[7]))
+  redis.call('HSET', key, 'expected', now + wait)
+  redis.call('ZADD', p .. 'due', now + wait + tonumber(ARGV[8]), id)
+  return { 'early', tostring(wait) }
+end
+local probe = redis.call('HGET', p .. 'pause', 'probe')
+if redis.call('EXISTS', p .. 'pause') == 1 then
+  if not probe or tonumber(probe) > now then return { 'paused' } end
+  redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[6]))
+end
+local till = now + tonumber(ARGV[4])
+redis.call('HSET', key, 'lease', till, 'token', ARGV[2])
+redis.call('ZADD', p .. 'due', till, id)
+local options = redis.call('HMGET', p .. 'options:' .. c[5], 'json', 'accepted', 'refusal', 'refused_at')
+local answer = redis.call('HGETALL', key)
+table.insert(answer, 1, 'claimed')
+for name, value in pairs({ options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4] }) do
+  if value then
+    answer[#answer + 1] = name
+    answer[#answer + 1] = value
+  end
+end
+return answer

@@ -1,0 +1,26 @@
+-- include: _batches
+-- Ends a slice of the leads that wait in the inbox of a refused or cancelled batch: they become a chunk that is
+-- done already, so that their common outcome is stored once.
+-- KEYS[1] prefix
+-- ARGV[1] now, [2] most leads, [3] retention seconds
+-- Returns {leads ended, batches that are left to drain}.
+local p, now = KEYS[1], ARGV[1]
+local batch = redis.call('SRANDMEMBER', p .. 'drain')
+if not batch then return { 0, 0 } end
+local key = p .. 'batch:' .. batch
+local drain = redis.call('HGET', key, 'drain')
+local leads = drain and redis.call('LPOP', key .. ':inbox', ARGV[2])
+if not leads or #leads == 0 then
+  redis.call('SREM', p .. 'drain', batch)
+  return { 0, redis.call('SCARD', p .. 'drain') }
+end
+local fate = cjson.decode(drain) -- [kind, outcome JSON]
+local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
+redis.call('HSET', p .. 'chunk:' .. id, 'state', 'done', 'fp', redis.call('HGET', key, 'fp'), 'created', now,
+  'members', batch .. '=' .. table.concat(leads, ','), 'end', fate[2])
+redis.call('RPUSH', key .. ':chunks', id)
+for _, lead in ipairs(leads) do redis.call('SREM', live_key(p, lead), lead) end
+redis.call('HINCRBY', key, fate[1], #leads)
+if redis.call('LLEN', key .. ':inbox') == 0 then redis.call('SREM', p .. 'drain', batch) end
+finish_batch(p, batch, now, ARGV[3])
+return { #leads, redis.call('SCARD', p .. 'drain') }

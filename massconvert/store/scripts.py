@@ -1,0 +1,41 @@
+"""The Lua scripts: one verb a file, loaded from the package, run by their SHA."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from massconvert.store.connection import Redis, reaching
+
+_INCLUDE = "-- include: "
+
+
+class Scripts:
+    """Runs the scripts of store/lua on one client."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._registered: dict[str, Any] = {}
+
+    def run(self, name: str, *, keys: Sequence[str], args: Sequence[str | float]) -> Any:
+        """Run ``store/lua/<name>.lua`` and return what it returns. Floats are passed on exactly.
+
+        Raises StoreError when Redis cannot be reached; it may then have run or not.
+        """
+        script = self._registered.get(name)
+        if script is None:
+            script = self._registered[name] = self._client.register_script(source(name))
+        with reaching(self._client):
+            return script(keys=list(keys), args=[repr(arg) if isinstance(arg, float) else arg for arg in args])
+
+
+@cache
+def source(name: str) -> str:
+    """The text of a script; a first line ``-- include: X`` puts ``X.lua`` in front of it."""
+    text = (files("massconvert.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    if text.startswith(_INCLUDE):
+        first, _, rest = text.partition("\n")
+        return source(first.removeprefix(_INCLUDE).strip()) + rest
+    return text

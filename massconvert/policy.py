@@ -24,6 +24,7 @@ docs/concepts.md is drawn from it, and a row without a test fails the suite.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from enum import Enum
 
@@ -106,7 +107,7 @@ class Moment:
         Full jitter after Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015); the floor keeps
         a lucky draw from hammering.
         """
-        ceiling = min(self.tuning.backoff_cap, self.tuning.backoff_base * 2 ** min(max(failures - 1, 0), 30))
+        ceiling = min(self.tuning.backoff_cap, self.tuning.backoff_base * 2.0 ** min(max(failures - 1, 0), 30))
         return ceiling * (0.1 + 0.9 * self.chance)
 
     @property
@@ -405,33 +406,48 @@ def meaning(answer: Refused) -> Meaning:
 
 def _refused_post(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     said = Refusal(answer.code, answer.message, answer.paths[0] if answer.paths else "")
-    means = meaning(answer)
-    if means is Meaning.LEADS:
-        moved = replace(
-            _answered(chunk),
-            state=State.SETTLING,
-            why=Why.BAD_LEADS,
-            said=said,
-            named=named_leads(chunk.leads, answer.paths),
-            due_at=moment.now,
-        )
-        return Decision(Row.BAD_LEADS, moved, Settle(0.0))
-    if means is Meaning.OPTIONS:
-        moved = replace(_answered(chunk), state=State.DONE, said=said)
-        return Decision(
-            Row.OPTIONS_REFUSED, moved, Done(), rest=_failed(moved, said), refuse_options=said
-        )
-    if means is Meaning.TOO_MANY:
-        return _too_many(chunk, said, moment)
-    if means is Meaning.THROTTLED:
-        return _throttled(Row.THROTTLED, State.WAITING, chunk, answer, moment)
-    if means is Meaning.UNCLEAR:
-        return _perhaps_accepted(chunk, said, moment)
-    if means is Meaning.TOKEN:
-        chunk = _another_outage(chunk, moment)
-        wait = moment.backoff(chunk.outages)
-        return Decision(Row.TOKEN, replace(chunk, state=State.WAITING, due_at=moment.now + wait), Again(wait))
-    return _paused(Row.NOT_ALLOWED, chunk, _order(answer), moment)
+    return _POST_REFUSALS[meaning(answer)](chunk, answer, said, moment)
+
+
+def _bad_leads_refused(chunk: Chunk, answer: Refused, said: Refusal, moment: Moment) -> Decision:
+    named = named_leads(chunk.leads, answer.paths)
+    moved = replace(_answered(chunk), why=Why.BAD_LEADS, said=said, named=named)
+    return _to_settle(Row.BAD_LEADS, moved, moment)
+
+
+def _options_refused(chunk: Chunk, _answer: Refused, said: Refusal, _moment: Moment) -> Decision:
+    moved = replace(_answered(chunk), state=State.DONE, said=said)
+    return Decision(Row.OPTIONS_REFUSED, moved, Done(), rest=_failed(moved, said), refuse_options=said)
+
+
+def _token_refused(chunk: Chunk, _answer: Refused, _said: Refusal, moment: Moment) -> Decision:
+    chunk = _another_outage(chunk, moment)
+    wait = moment.backoff(chunk.outages)
+    return Decision(Row.TOKEN, replace(chunk, state=State.WAITING, due_at=moment.now + wait), Again(wait))
+
+
+def _too_many(chunk: Chunk, _answer: Refused, said: Refusal, moment: Moment) -> Decision:
+    chunk = _answered(chunk)
+    if len(chunk.leads) == 1:
+        moved = replace(chunk, state=State.DONE)
+        return Decision(Row.TOO_MANY_LEADS, moved, Done(), rest=_failed(chunk, said))
+    moved = replace(chunk, state=State.WAITING, due_at=moment.now)
+    lower = max(1, len(chunk.leads) // 2)
+    return Decision(Row.TOO_MANY_LEADS, moved, Again(0.0), split=True, max_leads=lower)
+
+
+#: What to do about each meaning of a refusal of a payload.
+_POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decision]] = {
+    Meaning.LEADS: _bad_leads_refused,
+    Meaning.OPTIONS: _options_refused,
+    Meaning.TOO_MANY: _too_many,
+    Meaning.TOKEN: _token_refused,
+    Meaning.UNCLEAR: lambda chunk, _answer, said, moment: _perhaps_accepted(chunk, said, moment),
+    Meaning.THROTTLED: lambda chunk, answer, _said, moment: _throttled(
+        Row.THROTTLED, State.WAITING, chunk, answer, moment
+    ),
+    Meaning.NOT_ALLOWED: lambda chunk, answer, _said, moment: _paused(Row.NOT_ALLOWED, chunk, _order(answer), moment),
+}
 
 
 def named_leads(leads: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ...]:
@@ -442,16 +458,6 @@ def named_leads(leads: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ..
         if path.startswith("$.ids[") and path.endswith("]") and path[len("$.ids[") : -1].isdigit()
     }
     return tuple(lead for place, lead in enumerate(leads) if place in places)
-
-
-def _too_many(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
-    chunk = _answered(chunk)
-    if len(chunk.leads) == 1:
-        moved = replace(chunk, state=State.DONE)
-        return Decision(Row.TOO_MANY_LEADS, moved, Done(), rest=_failed(chunk, said))
-    moved = replace(chunk, state=State.WAITING, due_at=moment.now)
-    lower = max(1, len(chunk.leads) // 2)
-    return Decision(Row.TOO_MANY_LEADS, moved, Again(0.0), split=True, max_leads=lower)
 
 
 # --- the answer to the status call ------------------------------------------------------------------------
@@ -549,12 +555,17 @@ def _settled(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
         return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
     if chunk.why is Why.BAD_LEADS:
         return _bad_leads(chunk, ended, left, moment)
+    return _left_over(chunk, ended, moment, some_converted=converted > 0)
+
+
+def _left_over(chunk: Chunk, ended: dict[str, Outcome], moment: Moment, *, some_converted: bool) -> Decision:
+    """Decide about leads that Zoho shows unconverted after a job that was lost, failed, or has not ended."""
     if chunk.why is Why.OVERDUE:
         pace = moment.tuning.overdue_pace
         moved = replace(chunk, state=State.RUNNING, due_at=moment.now + pace)
         return Decision(Row.OVERDUE_WATCHED, moved, Again(pace), outcomes=ended)
     if chunk.why is Why.ANSWER_LOST:
-        if converted and chunk.lags < moment.tuning.read_lags:
+        if some_converted and chunk.lags < moment.tuning.read_lags:
             return _look_again(Row.STILL_CONVERTING, chunk, ended, moment)
         if _given_up(chunk, moment):
             return _give_up(chunk, ended, moment)
@@ -600,9 +611,7 @@ def _look_again(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Momen
 
 
 def _out_again(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment) -> Decision:
-    moved = replace(
-        chunk, state=State.WAITING, why=Why.NONE, named=(), claimed_converted=-1, lags=0, due_at=moment.now
-    )
+    moved = replace(chunk, state=State.WAITING, why=Why.NONE, named=(), claimed_converted=-1, lags=0, due_at=moment.now)
     return Decision(row, moved, Resend(0.0), outcomes=ended)
 
 

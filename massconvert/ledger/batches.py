@@ -53,7 +53,14 @@ class Batches:
         self._tuning = tuning
 
     def open(
-        self, batch_id: str, fingerprint: str, options: Mapping[str, Any], *, now: float, large: bool, priority: str = ""
+        self,
+        batch_id: str,
+        fingerprint: str,
+        options: Mapping[str, Any],
+        *,
+        now: float,
+        large: bool,
+        priority: str = "",
     ) -> bool:
         """Register a batch; return whether it is new. The same id again with the same options goes on with it.
 
@@ -160,7 +167,9 @@ class Batches:
 
 
 def _status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
-    counts = {name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")}
+    counts = {
+        name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")
+    }
     ended = counts["converted"] + counts["failed"] + counts["skipped"] + counts["cancelled"]
     state = BatchState.PAUSED if paused else BatchState.RUNNING
     if "finished" in fields:

@@ -86,7 +86,15 @@ class Chunks:
         t = self._tuning
         wanted = ",".join(sorted(state.value for state in states))
         kind, *rest = self._run(
-            "claim_chunk", chunk_id, token, now, t.lease, wanted, t.pause_probe, LONGEST_COUNTDOWN, t.sweep_grace
+            "claim_chunk",
+            chunk_id,
+            token,
+            now,
+            t.lease,
+            wanted,
+            t.pause_probe,
+            LONGEST_COUNTDOWN,
+            t.sweep_grace,
         )
         if kind == "early":
             return Again(float(rest[0]))

@@ -34,7 +34,12 @@ class Organisation:
         with reaching(self._redis):
             self._redis.hset(
                 self._keys.pause,
-                mapping={"code": "", "reason": reason, "hint": "To go on: massconvert resume", "since": repr(now)},
+                mapping={
+                    "code": "",
+                    "reason": reason,
+                    "hint": "To go on: massconvert resume",
+                    "since": repr(now),
+                },
             )
             self._redis.hdel(self._keys.pause, "probe")
 

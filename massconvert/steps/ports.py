@@ -62,4 +62,4 @@ class Ports:
     clock: Clock
     random: Random
     tuning: Tuning
-    log: Callable[[Decision], None] = lambda decision: None
+    log: Callable[[Decision], None]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import redis
@@ -13,8 +13,9 @@ from redis.retry import Retry
 
 from massconvert.errors import StoreError
 
-#: A client that decodes its answers. (redis-py's stubs say ``Any`` for most of them.)
-Redis: TypeAlias = redis.Redis
+#: A synchronous client that decodes its answers. redis-py types each command as "a value or an awaitable of it", which
+#: no checker can use, hence Any.
+Redis: TypeAlias = Any
 
 
 def connect(url: str, *, socket_timeout: float = 5.0) -> Redis:
@@ -62,6 +63,4 @@ def reaching(client: Redis) -> Iterator[None]:
         arguments = client.connection_pool.connection_kwargs
         where = arguments.get("path") or f"{arguments.get('host', '?')}:{arguments.get('port', '?')}"
         what = "did not answer in time" if isinstance(error, redis.TimeoutError) else "cannot be reached"
-        raise StoreError(
-            f"Redis at {where} {what}.", hint="Start it, or set REDIS_URL to where it listens."
-        ) from error
+        raise StoreError(f"Redis at {where} {what}.", hint="Start it, or set REDIS_URL to where it listens.") from error

@@ -73,7 +73,7 @@ class Keys:
         return f"{self.prefix}inboxes"
 
     def chunk(self, chunk_id: str) -> str:
-        """HASH: state, fp, members, open, due, expected, lease, token, job, attempts, …; expires with its last batch."""
+        """HASH: state, fp, members, open, due, expected, lease, token, job, …; expires with its last batch."""
         return f"{self.prefix}chunk:{chunk_id}"
 
     @property

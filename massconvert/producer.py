@@ -1,0 +1,246 @@
+"""Enqueue lead ids from any Python app, and watch the batch that this makes.
+
+A producer talks to Redis (the ledger) and sends one hint to the broker; it needs no Zoho credentials.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from datetime import datetime, timezone
+from itertools import islice
+from typing import Any, Protocol
+from uuid import uuid4
+
+from massconvert.errors import BrokerError, InputError, WaitTimeoutError
+from massconvert.leads import check_batch_key, parse_lead_id
+from massconvert.ledger import Ledger
+from massconvert.ledger.batches import SMALL_BATCH
+from massconvert.model import BatchStatus, LeadRow
+from massconvert.nudge import Nudge
+from massconvert.options import Options, fingerprint
+from massconvert.policy import Tuning
+from massconvert.settings import Settings, load_settings
+from massconvert.store import RedisClock, connect
+
+#: Leads a script call: large enough that the round trip does not matter, small enough that Redis stays answerable.
+SLICE = 2000
+#: Above so many leads an enqueue is a bulk: its tail does not wait for company.
+BULK = 50
+#: How many wrong ids an error names.
+NAMED = 20
+
+Progress = Callable[[int], None]
+
+
+class _Clock(Protocol):
+    def now(self) -> float: ...
+
+
+class Batch:
+    """What one enqueue call made. ``accepted``, ``duplicates`` and ``invalid`` count that call's ids."""
+
+    def __init__(
+        self, ledger: Ledger, batch_id: str, *, accepted: int = 0, duplicates: int = 0, invalid: int = 0
+    ) -> None:
+        self._ledger = ledger
+        self.id = batch_id
+        self.accepted = accepted
+        self.duplicates = duplicates
+        self.invalid = invalid
+
+    def __repr__(self) -> str:
+        return f"Batch({self.id!r})"
+
+    def progress(self) -> BatchStatus:
+        """The counts now. Raises UnknownBatchError when the batch has expired."""
+        return self._ledger.batches.status(self.id)
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        on_progress: Callable[[BatchStatus], None] | None = None,
+        pause: Callable[[float], object] | None = None,
+    ) -> BatchStatus:
+        """Wait until every lead has its outcome, and return the final counts.
+
+        ``timeout`` is in seconds, ``None`` waits for ever; ``on_progress`` is called with each look; ``pause`` waits
+        between the looks. Raises WaitTimeoutError when the time is over: the batch goes on.
+        """
+        pause = pause or threading.Event().wait
+        end = None if timeout is None else time.monotonic() + timeout
+        interval = 0.1
+        while True:
+            status = self.progress()
+            if on_progress:
+                on_progress(status)
+            if status.finished:
+                return status
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise WaitTimeoutError(
+                    f"Batch {self.id} goes on after {timeout:g} s: {status.ended} of {status.total} leads have ended.",
+                    hint=f"To go on watching: massconvert status {self.id} --watch",
+                )
+            pause(interval if left is None else min(interval, left))
+            interval = min(1.0, interval * 1.5)
+
+    def outcomes(self) -> Iterator[LeadRow]:
+        """Every lead with its outcome, streamed."""
+        return self._ledger.batches.rows(self.id)
+
+
+class Intake:
+    """Takes leads into the ledger and tells the workers: what producers and the enqueue task share."""
+
+    def __init__(self, ledger: Ledger, clock: _Clock, nudge: Nudge) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._nudge = nudge
+
+    def batch(self, batch_id: str) -> Batch:
+        """The batch of that id (or key). Raises UnknownBatchError."""
+        self._ledger.batches.status(batch_id)
+        return Batch(self._ledger, batch_id)
+
+    def take(
+        self,
+        lead_ids: Collection[Any],
+        body: Mapping[str, Any],
+        *,
+        key: str | None = None,
+        priority: str = "",
+        record_invalid: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Batch:
+        """Open the batch (or go on with it), add its leads slice by slice, seal it.
+
+        What is not an id is counted, and with ``record_invalid`` ends as ``failed: INVALID_ID`` in the batch.
+        """
+        batch_id = _batch_id(key)
+        batches = self._ledger.batches
+        large = len(lead_ids) > SMALL_BATCH
+        batches.open(batch_id, fingerprint(body), body, now=self._clock.now(), large=large, priority=priority)
+        batch, taken = Batch(self._ledger, batch_id), 0
+        wrong: dict[str, str] = {}
+        ids, run = _valid(lead_ids, wrong), uuid4().hex[:12]
+        untold: BrokerError | None = None
+        for number, part in enumerate(iter(lambda: list(islice(ids, SLICE)), [])):
+            added = batches.add(batch_id, f"{run}:{number}", part, now=self._clock.now())
+            batch.accepted += added.accepted + added.skipped
+            batch.duplicates += added.duplicates
+            untold = self._tell(added.nudge_in) or untold
+            taken += len(part)
+            if on_progress:
+                on_progress(taken)
+        batch.invalid = len(wrong)
+        if record_invalid:
+            batches.refuse_ids(batch_id, wrong)
+        sealed = batches.seal(batch_id, now=self._clock.now(), flush=taken > BULK)
+        untold = self._tell(sealed.nudge_in) or untold
+        if untold:
+            raise BrokerError(
+                f"The leads are accepted as batch {batch_id}, but no worker could be told: {untold.message}",
+                hint="Workers find the batch by themselves once they run; enqueueing again with the same key is safe.",
+            )
+        return batch
+
+    def _tell(self, nudge_in: float | None) -> BrokerError | None:
+        if nudge_in is None:
+            return None
+        try:
+            self._nudge.chunk(countdown=nudge_in)
+        except BrokerError as error:
+            return error
+        return None
+
+
+class MassConvert:
+    """The producer's side. ``settings`` default to the environment (and a ``.env`` file)."""
+
+    def __init__(self, settings: Settings | None = None) -> None:
+        settings = settings or load_settings()
+        redis = connect(settings.redis_url)
+        tuning = Tuning(linger=settings.linger, retention=settings.retention_days * 86_400.0)
+        self._intake = Intake(Ledger(redis, settings.account, tuning), RedisClock(redis), Nudge(settings.broker_url))
+
+    def batch(self, batch_id: str) -> Batch:
+        """The batch of that id (or key). Raises UnknownBatchError."""
+        return self._intake.batch(batch_id)
+
+    def enqueue(
+        self,
+        lead_ids: Iterable[str | int],
+        options: Options | Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+        priority: str | None = None,
+        skip_invalid: bool = False,
+        on_progress: Progress | None = None,
+    ) -> Batch:
+        """Accept lead ids for conversion with these options; return their batch at once.
+
+        ``key`` names the batch: the same key with the same options is the same batch, and adds what is missing, so an
+        interrupted call may simply be made again. ``priority="interactive"`` overtakes bulk. ``on_progress`` is told
+        how many ids were taken so far.
+
+        Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those instead),
+        OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are safe in the ledger but no worker
+        could be told: workers find them by themselves.
+        """
+        body = Options.parse(options).body()
+        if isinstance(lead_ids, str | bytes):
+            raise InputError("enqueue takes a list of lead ids, not one string.", hint="Write enqueue([lead_id]).")
+        known = lead_ids if isinstance(lead_ids, Collection) else list(lead_ids)
+        if not skip_invalid and not getattr(known, "checked", False):
+            _demand_valid(known)
+        return self._intake.take(known, body, key=key, priority=priority or "", on_progress=on_progress)
+
+
+def take_message(intake: Intake, lead_ids: Any, options: Any, key: str) -> Batch:
+    """Accept a task message's leads. Nobody is there to be told of a wrong id: it ends as ``failed: INVALID_ID``.
+
+    Raises InputError, OptionsError, KeyConflictError, StoreError, BrokerError.
+    """
+    body = Options.parse(options).body()
+    if not isinstance(lead_ids, list | tuple):
+        raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
+    return intake.take(lead_ids, body, key=key, record_invalid=True)
+
+
+def _valid(lead_ids: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:
+    for value in lead_ids:
+        # The common case at full speed; everything else takes the long way.
+        if (
+            type(value) is str
+            and len(value) == 19
+            and value.isdigit()
+            and value.isascii()
+            and value < "9223372036854775808"
+        ):
+            yield value
+            continue
+        try:
+            yield parse_lead_id(value)
+        except InputError as error:
+            wrong[str(value)[:200]] = error.message
+
+
+def _demand_valid(lead_ids: Iterable[Any]) -> None:
+    wrong: dict[str, str] = {}
+    for _ in _valid(lead_ids, wrong):
+        pass
+    if wrong:
+        first = "\n".join(f"  {given}: {reason}" for given, reason in islice(wrong.items(), NAMED))
+        more = f"\n  and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        raise InputError(
+            f"{len(wrong)} of the lead ids are not ids; nothing was enqueued:\n{first}{more}",
+            hint="Mend them, or pass skip_invalid=True to enqueue the others.",
+        )
+
+
+def _batch_id(key: str | None) -> str:
+    if key is not None:
+        return check_batch_key(key)
+    return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid4().hex[:8]}"

@@ -1,0 +1,137 @@
+"""Where the parts meet: everything is composed from the settings here and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from random import SystemRandom
+from typing import Any
+
+from massconvert.errors import BrokerError
+from massconvert.ledger import Ledger
+from massconvert.model import Again, Done, Job, Next, State, Submitted
+from massconvert.nudge import Nudge
+from massconvert.policy import Decision, Tuning
+from massconvert.producer import Intake, take_message
+from massconvert.settings import Settings, load_settings
+from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
+from massconvert.steps.form import form
+from massconvert.steps.ports import Ports
+from massconvert.steps.sweep import sweep
+from massconvert.store import RedisClock, connect
+from massconvert.zoho import connect_zoho
+
+log = logging.getLogger("massconvert")
+
+#: Chunks waiting to be sent, as a multiple of the calls that may run at once: enough that no permit idles, few enough
+#: that an interactive lead goes out with the next payload.
+WINDOW_PER_PERMIT = 2
+
+
+def tuning(settings: Settings) -> Tuning:
+    """The pipeline's numbers, from the settings."""
+    return Tuning(
+        linger=settings.linger,
+        window=settings.window or WINDOW_PER_PERMIT * (settings.zoho_concurrency or 10),
+        max_jobs=settings.max_jobs,
+        # A claim outlives the wait for a permit, a token refresh and the call itself.
+        lease=settings.permit_wait + 2 * settings.call_deadline + 10.0,
+        give_up=settings.give_up_hours * 3600.0,
+        retention=settings.retention_days * 86_400.0,
+        sweep_grace=settings.sweep_interval,
+    )
+
+
+def connect_ledger(settings: Settings) -> Ledger:
+    """The ledger that the settings name; it connects at its first use."""
+    return Ledger(connect(settings.redis_url), settings.account, tuning(settings))
+
+
+class Workshop:
+    """What a worker's tasks call: each method takes one step and says what comes next."""
+
+    def __init__(self, settings: Settings) -> None:
+        redis = connect(settings.redis_url)
+        clock = RedisClock(redis)
+        numbers = tuning(settings)
+        zoho, governor = connect_zoho(settings, redis, clock)
+        self._settings = settings
+        self.nudge = Nudge(settings.broker_url)
+        self.ports = Ports(
+            ledger=Ledger(redis, settings.account, numbers),
+            zoho=zoho,
+            governor=governor,
+            clock=clock,
+            random=SystemRandom(),
+            tuning=numbers,
+            log=_log,
+        )
+
+    def chunk(self) -> Again | Done:
+        """Form chunks from the inboxes and dispatch each; ``Again`` when an inbox is ready later."""
+        formed = form(self.ports)
+        for chunk_id in formed.chunk_ids:
+            self.nudge.convert(chunk_id)
+        return Done() if formed.full or formed.next_in is None else Again(formed.next_in)
+
+    def convert(self, chunk_id: str) -> Next:
+        """Take one step of a chunk on its way to Zoho; a chunk that was sent makes room for the next."""
+        return self._advance(chunk_id, CONVERTING)
+
+    def status(self, job: Mapping[str, Any]) -> Next:
+        """Take one step of a chunk whose job runs."""
+        return self._advance(str(job["chunk_id"]), FOLLOWING)
+
+    def _advance(self, chunk_id: str, states: frozenset[State]) -> Next:
+        what_next = advance(self.ports, chunk_id, states)
+        if isinstance(what_next, Done | Submitted):
+            self._fill_window()
+        return what_next
+
+    def _fill_window(self) -> None:
+        try:
+            self.chunk()
+        except BrokerError as error:  # the sweep will send what could not be sent now
+            log.warning("%s", error.message)
+
+    def sweep(self) -> int:
+        """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""
+        if not self.ports.ledger.organisation.take_sweep(self._settings.sweep_interval * 0.8):
+            return 0
+        found = sweep(self.ports)
+        for overdue in found:
+            if overdue.state is State.RUNNING:
+                self.nudge.status(Job(overdue.chunk_id, overdue.job_id))
+            else:
+                self.nudge.convert(overdue.chunk_id)
+        self.chunk()
+        return len(found)
+
+    def enqueue(self, lead_ids: list[Any], options: Any, key: str) -> str:
+        """Accept the leads of a task message; return the batch id."""
+        intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
+        return take_message(intake, lead_ids, options, key).id
+
+
+def worker_ports() -> Workshop:
+    """This process' workshop, made at its first use from the environment."""
+    return _workshop(os.getpid())
+
+
+@lru_cache(maxsize=1)
+def _workshop(pid: int) -> Workshop:  # noqa: ARG001 - a forked child makes connections of its own
+    settings = load_settings()
+    settings.require_zoho()
+    return Workshop(settings)
+
+
+def _log(decision: Decision) -> None:
+    chunk = decision.chunk
+    log.info("chunk %s: %s -> %s, %d leads", chunk.id, decision.row.value, chunk.state.value, len(chunk.leads))
+    if decision.pause:
+        log.error("The organisation is paused. %s %s", decision.pause.reason, decision.pause.hint)
+    if decision.refuse_options:
+        refused = decision.refuse_options
+        log.error("Zoho refused the options: %s %s %s", refused.code, refused.message, refused.path)

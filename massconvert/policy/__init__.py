@@ -1,0 +1,64 @@
+"""THE pages: what to do next, given what the ledger knows and what Zoho answered.
+
+Pure functions and tables: no I/O, no clock, no chance of its own. A step hands in the chunk as it claimed it, one
+answer, and the moment; it gets back one `Decision`, which the ledger writes with one script.
+
+The theory, in five sentences:
+
+1. Zoho has no idempotency key, so an answer that was lost can only be understood by *looking at the leads*. Every
+   answer is therefore one of three: surely not sent (send again), perhaps accepted (look, then send what is still
+   unconverted), answered (believe it).
+2. A look too early sees leads of a job that still runs as unconverted. It waits until a job accepted then would
+   have ended: the learnt 99th percentile of job times.
+3. A job's counts name no lead. "Completed, all converted" needs no further call; anything else is settled by the
+   leads' own state, and what stays unconverted goes out again a bounded number of times.
+4. A deadline is never an outcome: a job without an end goes on being watched, and only Zoho's word ends a lead.
+   The one exception is a payload that never got a usable answer for a whole day, and whose leads Zoho shows (or
+   that we never sent): those end as `GAVE_UP`, which is the truth about us.
+5. What is wrong with the *options* or the *organisation* is not the leads' fault: wrong options fail everything that
+   waits with them at the cost of one call; a missing permission pauses the organisation and fails nothing.
+
+`table.MOVES` lists every row of the decision table with the states it leads from and to; the state diagram in
+docs/concepts.md is drawn from it, and a row without a test fails the suite.
+"""
+
+from __future__ import annotations
+
+from massconvert.policy.moment import Moment, Tuning
+from massconvert.policy.post import after_post, named_leads, no_permit, options_refused_before, sender_lost
+from massconvert.policy.read import after_read
+from massconvert.policy.status import after_status
+from massconvert.policy.table import (
+    HINTS,
+    MEANINGS,
+    MOVES,
+    STATUS_MEANINGS,
+    Decision,
+    Gate,
+    Meaning,
+    PauseOrder,
+    Row,
+    meaning,
+)
+
+__all__ = [
+    "HINTS",
+    "MEANINGS",
+    "MOVES",
+    "STATUS_MEANINGS",
+    "Decision",
+    "Gate",
+    "Meaning",
+    "Moment",
+    "PauseOrder",
+    "Row",
+    "Tuning",
+    "after_post",
+    "after_read",
+    "after_status",
+    "meaning",
+    "named_leads",
+    "no_permit",
+    "options_refused_before",
+    "sender_lost",
+]

@@ -1,0 +1,69 @@
+"""The numbers of the pipeline, and what a decision may depend on besides the chunk and the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from massconvert.contract import MAX_LEADS_A_CALL
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """The numbers of the pipeline; times in seconds. The defaults are the product's."""
+
+    max_leads: int = MAX_LEADS_A_CALL
+    linger: float = 2.0
+    window: int = 20  # chunks waiting to be sent
+    max_jobs: int = 200  # chunks that Zoho works on, or that wait for a look
+    lease: float = 75.0  # longer than the wait for a permit, a token refresh and a call's total deadline together
+    backoff_base: float = 1.0
+    backoff_cap: float = 300.0
+    first_look: float = 2.0  # at a job, while nothing is learnt
+    poll_cap: float = 60.0
+    job_wait: float = 60.0  # before a look at a lost answer, while nothing is learnt
+    job_deadline: float = 3600.0
+    overdue_pace: float = 600.0
+    status_lag: float = 60.0  # how long after acceptance Zoho may not know a job yet
+    read_lags: int = 5
+    max_attempts: int = 3
+    give_up: float = 86_400.0
+    pause_probe: float = 300.0  # while paused, one call in so many seconds finds out whether it still must be
+    clock_skew: float = 300.0  # between Zoho's clock and ours, when two of their times are compared
+    retention: float = 30 * 86_400.0
+    enqueue_idle: float = 900.0  # an enqueue that added nothing for so long has been abandoned
+    sweep_grace: float = 15.0  # how late a message may be before the sweep sends another
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What a decision may depend on besides the chunk and the answer.
+
+    ``chance`` is uniform in [0, 1). ``job_median`` and ``job_p99`` are learnt job times in seconds, ``None`` while
+    too few jobs were seen.
+    """
+
+    now: float
+    chance: float
+    tuning: Tuning
+    job_median: float | None = None
+    job_p99: float | None = None
+
+    def backoff(self, failures: int) -> float:
+        """Exponential backoff with full jitter, capped; never less than a tenth of its ceiling.
+
+        Full jitter after Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015); the floor keeps
+        a lucky draw from hammering.
+        """
+        ceiling = min(self.tuning.backoff_cap, self.tuning.backoff_base * 2.0 ** min(max(failures - 1, 0), 30))
+        return ceiling * (0.1 + 0.9 * self.chance)
+
+    @property
+    def job_wait(self) -> float:
+        """How long a job that was accepted now would take to end, almost surely."""
+        return self.tuning.job_wait if self.job_p99 is None else 1.5 * self.job_p99 + 1.0
+
+    def next_look(self, polls: int) -> float:
+        """When to look at a job for the ``polls + 1``-th time, counted from now."""
+        first = self.tuning.first_look if self.job_median is None else max(0.2, self.job_median)
+        growth = 1.0 if polls == 0 else 0.5 * 1.5 ** min(polls, 20)
+        return min(self.tuning.poll_cap, first * growth * (1.0 + 0.1 * self.chance))

@@ -1,0 +1,185 @@
+"""What the answer to the POST means."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from massconvert.model import (
+    Accepted,
+    Again,
+    Busy,
+    Chunk,
+    Code,
+    Done,
+    Job,
+    Kind,
+    NotSent,
+    Outcome,
+    PerhapsAccepted,
+    PostAnswer,
+    Refusal,
+    Refused,
+    Settle,
+    State,
+    Submitted,
+    Unsent,
+    Why,
+)
+from massconvert.policy.moment import Moment
+from massconvert.policy.moves import (
+    another_outage,
+    answered,
+    failed,
+    given_up,
+    hours,
+    order,
+    paused,
+    throttled,
+    to_settle,
+)
+from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+
+
+def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
+    """Decide what Zoho's answer to the payload of ``chunk`` (state SENDING) means."""
+    if isinstance(answer, Accepted):
+        return _accepted(chunk, answer, moment)
+    if isinstance(answer, NotSent):
+        return _not_sent(chunk, answer, moment)
+    if isinstance(answer, PerhapsAccepted):
+        return _perhaps_accepted(chunk, Refusal(answer.code or "NO_ANSWER", answer.detail), moment)
+    return _refused_post(chunk, answer, moment)
+
+
+def sender_lost(chunk: Chunk, moment: Moment) -> Decision:
+    """Decide about a chunk found SENDING with a lapsed lease: its sender died between writing ahead and recording."""
+    due = max(moment.now, chunk.sent_at + moment.job_wait)
+    said = Refusal("NO_ANSWER", "the worker that sent the payload died before it could record the answer")
+    moved = replace(
+        chunk,
+        state=State.SETTLING,
+        why=Why.ANSWER_LOST,
+        said=said,
+        job_id="",
+        submitted=True,
+        lags=0,
+        due_at=due,
+    )
+    return Decision(Row.SENDER_LOST, moved, Settle(due - moment.now))
+
+
+def no_permit(chunk: Chunk, busy: Busy, moment: Moment) -> Decision:
+    """Decide about a claimed chunk for which the governor had no permit: nothing was sent, nothing counts."""
+    wait = busy.in_seconds * (1.0 + 0.2 * moment.chance)
+    return Decision(Row.NO_PERMIT, replace(chunk, due_at=moment.now + wait), Again(wait))
+
+
+def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
+    """Decide about a chunk whose options Zoho has refused since it was formed: its leads fail without a call."""
+    row = Row.OPTIONS_REFUSED_BEFORE
+    return Decision(row, replace(chunk, state=State.DONE), Done(), rest=failed(chunk, refusal))
+
+
+def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
+    look = moment.next_look(0)
+    moved = replace(
+        chunk,
+        state=State.RUNNING,
+        job_id=answer.job_id,
+        attempts=chunk.attempts + 1,
+        submitted=True,
+        outages=0,
+        outage_since=0.0,
+        polls=0,
+        lags=0,
+        why=Why.NONE,
+        named=(),
+        due_at=moment.now + look,
+    )
+    return Decision(Row.ACCEPTED, moved, Submitted(Job(chunk.id, answer.job_id, look)), accepts_options=True)
+
+
+def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:
+    if answer.why is Unsent.CREDENTIALS:
+        return paused(Row.NOT_ALLOWED, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
+    chunk = another_outage(chunk, moment)
+    if given_up(chunk, moment) and not chunk.submitted:
+        words = f"not sent for {hours(moment.tuning.give_up)}: {answer.detail}"
+        rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
+        return Decision(Row.NOT_SENT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
+    wait = max(moment.backoff(chunk.outages), answer.retry_after or 0.0)
+    moved = replace(chunk, state=State.WAITING, due_at=moment.now + wait)
+    return Decision(Row.NOT_SENT, moved, Again(wait))
+
+
+def _perhaps_accepted(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
+    chunk = another_outage(chunk, moment)
+    wait = max(moment.backoff(chunk.outages), moment.job_wait)
+    moved = replace(
+        chunk,
+        state=State.SETTLING,
+        why=Why.ANSWER_LOST,
+        said=said,
+        job_id="",
+        submitted=True,
+        lags=0,
+        due_at=moment.now + wait,
+    )
+    return Decision(Row.PERHAPS_ACCEPTED, moved, Settle(wait))
+
+
+def _refused_post(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
+    said = Refusal(answer.code, answer.message, answer.paths[0] if answer.paths else "")
+    return _POST_REFUSALS[meaning(answer)](chunk, answer, said, moment)
+
+
+def _bad_leads_refused(chunk: Chunk, answer: Refused, said: Refusal, moment: Moment) -> Decision:
+    named = named_leads(chunk.leads, answer.paths)
+    moved = replace(answered(chunk), why=Why.BAD_LEADS, said=said, named=named)
+    return to_settle(Row.BAD_LEADS, moved, moment)
+
+
+def _options_refused(chunk: Chunk, _answer: Refused, said: Refusal, _moment: Moment) -> Decision:
+    moved = replace(answered(chunk), state=State.DONE, said=said)
+    return Decision(Row.OPTIONS_REFUSED, moved, Done(), rest=failed(moved, said), refuse_options=said)
+
+
+def _token_refused(chunk: Chunk, _answer: Refused, _said: Refusal, moment: Moment) -> Decision:
+    chunk = another_outage(chunk, moment)
+    wait = moment.backoff(chunk.outages)
+    return Decision(Row.TOKEN, replace(chunk, state=State.WAITING, due_at=moment.now + wait), Again(wait))
+
+
+def _too_many(chunk: Chunk, _answer: Refused, said: Refusal, moment: Moment) -> Decision:
+    chunk = answered(chunk)
+    if len(chunk.leads) == 1:
+        moved = replace(chunk, state=State.DONE)
+        return Decision(Row.TOO_MANY_LEADS, moved, Done(), rest=failed(chunk, said))
+    moved = replace(chunk, state=State.WAITING, due_at=moment.now)
+    lower = max(1, len(chunk.leads) // 2)
+    return Decision(Row.TOO_MANY_LEADS, moved, Again(0.0), split=True, max_leads=lower)
+
+
+#: What to do about each meaning of a refusal of a payload.
+_POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decision]] = {
+    Meaning.LEADS: _bad_leads_refused,
+    Meaning.OPTIONS: _options_refused,
+    Meaning.TOO_MANY: _too_many,
+    Meaning.TOKEN: _token_refused,
+    Meaning.UNCLEAR: lambda chunk, _answer, said, moment: _perhaps_accepted(chunk, said, moment),
+    Meaning.THROTTLED: lambda chunk, answer, _said, moment: throttled(
+        Row.THROTTLED, State.WAITING, chunk, answer, moment
+    ),
+    Meaning.NOT_ALLOWED: lambda chunk, answer, _said, moment: paused(Row.NOT_ALLOWED, chunk, order(answer), moment),
+}
+
+
+def named_leads(leads: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ...]:
+    """Find the leads that paths like ``$.ids[3]`` name, in payload order."""
+    places = {
+        int(path[len("$.ids[") : -1])
+        for path in paths
+        if path.startswith("$.ids[") and path.endswith("]") and path[len("$.ids[") : -1].isdigit()
+    }
+    return tuple(lead for place, lead in enumerate(leads) if place in places)

@@ -1,0 +1,132 @@
+"""What the leads' own state means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from massconvert.model import (
+    Again,
+    Chunk,
+    Code,
+    Done,
+    Kind,
+    LeadsRead,
+    LeadState,
+    NotSent,
+    Outcome,
+    ReadAnswer,
+    Refusal,
+    Refused,
+    Resend,
+    Settle,
+    State,
+    Unsent,
+    Why,
+)
+from massconvert.policy.moment import Moment
+from massconvert.policy.moves import (
+    failed,
+    given_up,
+    hours,
+    paused,
+    same_again,
+    throttled,
+)
+from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+
+
+def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
+    """Decide by the leads' own state (state SETTLING): who has ended, and what becomes of the others."""
+    if isinstance(answer, LeadsRead):
+        return _settled(chunk, answer, moment)
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
+        return paused(Row.READ_NOT_ALLOWED, chunk, order, moment)
+    if isinstance(answer, Refused):
+        means = meaning(answer)
+        if means is Meaning.THROTTLED:
+            return throttled(Row.READ_THROTTLED, State.SETTLING, chunk, answer, moment)
+        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
+            return paused(Row.READ_NOT_ALLOWED, chunk, order(answer), moment)
+    return same_again(Row.READ_RETRY, chunk, moment, getattr(answer, "retry_after", None))
+
+
+def _settled(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
+    ended = {
+        lead: outcome
+        for lead in chunk.leads
+        if (outcome := _by_its_state(chunk, answer.states.get(lead), moment)) is not None
+    }
+    left = tuple(lead for lead in chunk.leads if lead not in ended)
+    converted = sum(outcome.kind is Kind.CONVERTED for outcome in ended.values())
+    if converted < chunk.claimed_converted and chunk.lags < moment.tuning.read_lags:
+        return _look_again(Row.READ_LAGS, chunk, {}, moment)
+    if not left:
+        return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
+    if chunk.why is Why.BAD_LEADS:
+        return _bad_leads(chunk, ended, left, moment)
+    return _left_over(chunk, ended, moment, some_converted=converted > 0)
+
+
+def _left_over(chunk: Chunk, ended: dict[str, Outcome], moment: Moment, *, some_converted: bool) -> Decision:
+    """Decide about leads that Zoho shows unconverted after a job that was lost, failed, or has not ended."""
+    if chunk.why is Why.OVERDUE:
+        pace = moment.tuning.overdue_pace
+        moved = replace(chunk, state=State.RUNNING, due_at=moment.now + pace)
+        return Decision(Row.OVERDUE_WATCHED, moved, Again(pace), outcomes=ended)
+    if chunk.why is Why.ANSWER_LOST:
+        if some_converted and chunk.lags < moment.tuning.read_lags:
+            return _look_again(Row.STILL_CONVERTING, chunk, ended, moment)
+        if given_up(chunk, moment):
+            return _give_up(chunk, ended, moment)
+    elif chunk.attempts >= moment.tuning.max_attempts:
+        rest = failed(chunk, chunk.said or Refusal(Code.NOT_CONVERTED, ""), code=Code.NOT_CONVERTED)
+        done = replace(chunk, state=State.DONE)
+        return Decision(Row.OUT_OF_ATTEMPTS, done, Done(), outcomes=ended, rest=rest)
+    return _out_again(Row.UNCONVERTED_AGAIN, chunk, ended, moment)
+
+
+def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outcome | None:
+    if state is None:
+        words = "Zoho does not return this lead: deleted, in the recycle bin, or not visible to this user"
+        return Outcome(Kind.FAILED, Code.NOT_FOUND, words, attempts=chunk.attempts)
+    if not state.converted:
+        return None
+    made = {"contact_id": state.contact_id, "account_id": state.account_id, "deal_id": state.deal_id}
+    before = state.converted_at is not None and state.converted_at < chunk.created_at - moment.tuning.clock_skew
+    if before or not chunk.submitted:
+        words = "the lead had been converted before"
+        return Outcome(Kind.SKIPPED, Code.ALREADY_CONVERTED, words, attempts=chunk.attempts, **made)
+    return Outcome(Kind.CONVERTED, job_id=chunk.job_id, attempts=max(1, chunk.attempts), **made)
+
+
+def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], moment: Moment) -> Decision:
+    if ended:  # the read explains the refusal: the good ones go out again in one payload
+        return _out_again(Row.BAD_LEADS_OUT, chunk, ended, moment)
+    said = chunk.said or Refusal("INVALID_DATA", "")
+    named = chunk.named if chunk.named else (left if len(left) == 1 else ())
+    if named:
+        fate = failed(chunk, said)
+        fates = {lead: fate for lead in left if lead in named}
+        if len(fates) == len(left):
+            return Decision(Row.NAMED_OUT, replace(chunk, state=State.DONE), Done(), outcomes=fates)
+        return _out_again(Row.NAMED_OUT, chunk, fates, moment)
+    return replace(_out_again(Row.HALVED, chunk, {}, moment), split=True)
+
+
+def _look_again(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment) -> Decision:
+    wait = max(moment.tuning.backoff_base, moment.next_look(chunk.lags + 1))
+    moved = replace(chunk, lags=chunk.lags + 1, due_at=moment.now + wait)
+    return Decision(row, moved, Settle(wait), outcomes=ended)
+
+
+def _out_again(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment) -> Decision:
+    moved = replace(chunk, state=State.WAITING, why=Why.NONE, named=(), claimed_converted=-1, lags=0, due_at=moment.now)
+    return Decision(row, moved, Resend(0.0), outcomes=ended)
+
+
+def _give_up(chunk: Chunk, ended: dict[str, Outcome], moment: Moment) -> Decision:
+    last = f" (last: {chunk.said.code} {chunk.said.message})" if chunk.said else ""
+    words = f"no usable answer for {hours(moment.tuning.give_up)}, and Zoho shows the lead unconverted{last}"
+    rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
+    return Decision(Row.READ_GIVE_UP, replace(chunk, state=State.DONE), Done(), outcomes=ended, rest=rest)

@@ -1,0 +1,86 @@
+"""What the answer to the status call means."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from massconvert.model import (
+    Again,
+    Chunk,
+    Code,
+    Done,
+    JobStatus,
+    Kind,
+    NotSent,
+    Outcome,
+    Progress,
+    Refusal,
+    Refused,
+    State,
+    StatusAnswer,
+    Unsent,
+    Why,
+)
+from massconvert.policy.moment import Moment
+from massconvert.policy.moves import (
+    order,
+    paused,
+    same_again,
+    throttled,
+    to_settle,
+)
+from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+
+
+def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision:
+    """Decide what Zoho says of the job of ``chunk`` (state RUNNING)."""
+    if isinstance(answer, JobStatus):
+        return _job_status(chunk, answer, moment)
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
+        return paused(Row.STATUS_NOT_ALLOWED, chunk, order, moment)
+    if isinstance(answer, Refused):
+        return _refused_status(chunk, answer, moment)
+    return same_again(Row.STATUS_RETRY, chunk, moment, getattr(answer, "retry_after", None))
+
+
+def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
+    age = moment.now - chunk.sent_at
+    chunk = replace(chunk, outages=0, polls=chunk.polls + 1)
+    if answer.progress is Progress.COMPLETED:
+        if answer.converted == answer.total == len(chunk.leads):
+            rest = Outcome(Kind.CONVERTED, job_id=chunk.job_id, attempts=chunk.attempts)
+            done = replace(chunk, state=State.DONE)
+            return Decision(Row.JOB_ALL_CONVERTED, done, Done(), rest=rest, job_took=age)
+        said = Refusal(
+            Code.NOT_CONVERTED,
+            f"job {chunk.job_id} completed with {answer.converted} of {answer.total} converted, {answer.failed} failed",
+        )
+        moved = replace(
+            chunk, why=Why.COUNTS_DIFFER, said=said, claimed_converted=min(answer.converted, len(chunk.leads))
+        )
+        return to_settle(Row.JOB_COUNTS_DIFFER, moved, moment, job_took=age)
+    if answer.progress is Progress.FAILED:
+        said = Refusal(Code.NOT_CONVERTED, f"job {chunk.job_id} failed")
+        return to_settle(Row.JOB_FAILED, replace(chunk, why=Why.JOB_FAILED, said=said), moment)
+    if age > moment.tuning.job_deadline:
+        return to_settle(Row.JOB_OVERDUE, replace(chunk, why=Why.OVERDUE), moment)
+    wait = moment.next_look(chunk.polls)
+    return Decision(Row.JOB_RUNS, replace(chunk, due_at=moment.now + wait), Again(wait))
+
+
+def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
+    means = meaning(answer)
+    if means is Meaning.THROTTLED:
+        return throttled(Row.STATUS_THROTTLED, State.RUNNING, chunk, answer, moment)
+    if means in (Meaning.TOKEN, Meaning.UNCLEAR):
+        return same_again(Row.STATUS_RETRY, chunk, moment, answer.retry_after)
+    if means is Meaning.NOT_ALLOWED:
+        return paused(Row.STATUS_NOT_ALLOWED, chunk, order(answer), moment)
+    # INVALID_DATA and its like: Zoho does not know the job.
+    chunk = replace(chunk, polls=chunk.polls + 1)
+    if moment.now - chunk.sent_at < moment.tuning.status_lag:
+        wait = max(1.0, moment.next_look(chunk.polls))
+        return Decision(Row.JOB_UNKNOWN_YET, replace(chunk, due_at=moment.now + wait), Again(wait))
+    said = Refusal(answer.code, f"job {chunk.job_id} is unknown to Zoho: {answer.message}")
+    return to_settle(Row.JOB_UNKNOWN, replace(chunk, why=Why.JOB_UNKNOWN, said=said), moment)

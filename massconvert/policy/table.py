@@ -1,0 +1,206 @@
+"""The decision table's rows, the moves they may make, and what Zoho's error codes mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+
+from massconvert.model import (
+    Chunk,
+    Next,
+    Outcome,
+    Refusal,
+    Refused,
+    State,
+)
+
+
+class Row(str, Enum):
+    """The rows of the decision table."""
+
+    # the answer to the POST
+    ACCEPTED = "post: accepted"
+    BAD_LEADS = "post: some ids refused"
+    OPTIONS_REFUSED = "post: options refused"
+    OPTIONS_REFUSED_BEFORE = "post: options refused since the chunk was formed"
+    TOO_MANY_LEADS = "post: more leads than Zoho takes"
+    NOT_ALLOWED = "post: the organisation or the credentials may not"
+    TOKEN = "post: token expired"  # noqa: S105 - a row's name, not a secret
+    THROTTLED = "post: throttled"
+    NOT_SENT = "post: surely not sent"
+    NOT_SENT_GIVE_UP = "post: surely not sent, given up"
+    PERHAPS_ACCEPTED = "post: perhaps accepted"
+    SENDER_LOST = "post: the sender died"
+    NO_PERMIT = "any call: no permit"
+    # the answer to the status call
+    JOB_RUNS = "status: scheduled or in progress"
+    JOB_ALL_CONVERTED = "status: completed, all converted"
+    JOB_COUNTS_DIFFER = "status: completed, counts differ"
+    JOB_FAILED = "status: failed"
+    JOB_UNKNOWN_YET = "status: unknown right after acceptance"
+    JOB_UNKNOWN = "status: unknown later"
+    JOB_OVERDUE = "status: no end by the deadline"
+    STATUS_NOT_ALLOWED = "status: not allowed"
+    STATUS_RETRY = "status: no usable answer"
+    STATUS_THROTTLED = "status: throttled"
+    # the answer to the read
+    SETTLED = "read: every lead has ended"
+    READ_LAGS = "read: fewer converted than the job says"
+    STILL_CONVERTING = "read: a lost job is at work"
+    UNCONVERTED_AGAIN = "read: the unconverted go out again"
+    BAD_LEADS_OUT = "read: bad leads sorted out"
+    NAMED_OUT = "read: explains nothing, the named leads fail"
+    HALVED = "read: explains nothing, none named, halved"
+    OUT_OF_ATTEMPTS = "read: still unconverted after the last attempt"
+    READ_GIVE_UP = "read: unconverted, given up"
+    OVERDUE_WATCHED = "read: overdue, watched on"
+    READ_NOT_ALLOWED = "read: not allowed"
+    READ_RETRY = "read: no usable answer"
+    READ_THROTTLED = "read: throttled"
+
+
+_W, _S, _R, _T, _D = State.WAITING, State.SENDING, State.RUNNING, State.SETTLING, State.DONE
+
+#: Every row: the state it is decided in, and the states it may lead to.
+MOVES: dict[Row, tuple[State, frozenset[State]]] = {
+    Row.ACCEPTED: (_S, frozenset({_R})),
+    Row.BAD_LEADS: (_S, frozenset({_T})),
+    Row.OPTIONS_REFUSED: (_S, frozenset({_D})),
+    Row.OPTIONS_REFUSED_BEFORE: (_W, frozenset({_D})),
+    Row.TOO_MANY_LEADS: (_S, frozenset({_W, _D})),
+    Row.NOT_ALLOWED: (_S, frozenset({_W})),
+    Row.TOKEN: (_S, frozenset({_W})),
+    Row.THROTTLED: (_S, frozenset({_W})),
+    Row.NOT_SENT: (_S, frozenset({_W})),
+    Row.NOT_SENT_GIVE_UP: (_S, frozenset({_D})),
+    Row.PERHAPS_ACCEPTED: (_S, frozenset({_T})),
+    Row.SENDER_LOST: (_S, frozenset({_T})),
+    Row.NO_PERMIT: (_W, frozenset({_W, _R, _T})),  # in whichever of the three it is, it stays
+    Row.JOB_RUNS: (_R, frozenset({_R})),
+    Row.JOB_ALL_CONVERTED: (_R, frozenset({_D})),
+    Row.JOB_COUNTS_DIFFER: (_R, frozenset({_T})),
+    Row.JOB_FAILED: (_R, frozenset({_T})),
+    Row.JOB_UNKNOWN_YET: (_R, frozenset({_R})),
+    Row.JOB_UNKNOWN: (_R, frozenset({_T})),
+    Row.JOB_OVERDUE: (_R, frozenset({_T})),
+    Row.STATUS_NOT_ALLOWED: (_R, frozenset({_R})),
+    Row.STATUS_RETRY: (_R, frozenset({_R})),
+    Row.STATUS_THROTTLED: (_R, frozenset({_R})),
+    Row.SETTLED: (_T, frozenset({_D})),
+    Row.READ_LAGS: (_T, frozenset({_T})),
+    Row.STILL_CONVERTING: (_T, frozenset({_T})),
+    Row.UNCONVERTED_AGAIN: (_T, frozenset({_W})),
+    Row.BAD_LEADS_OUT: (_T, frozenset({_W})),
+    Row.NAMED_OUT: (_T, frozenset({_W, _D})),
+    Row.HALVED: (_T, frozenset({_W})),
+    Row.OUT_OF_ATTEMPTS: (_T, frozenset({_D})),
+    Row.READ_GIVE_UP: (_T, frozenset({_D})),
+    Row.OVERDUE_WATCHED: (_T, frozenset({_R})),
+    Row.READ_NOT_ALLOWED: (_T, frozenset({_T})),
+    Row.READ_RETRY: (_T, frozenset({_T})),
+    Row.READ_THROTTLED: (_T, frozenset({_T})),
+}
+
+
+class Meaning(Enum):
+    """What a definite refusal means, whichever call it answers."""
+
+    LEADS = "some of the leads"
+    OPTIONS = "the options"
+    TOO_MANY = "too many leads"
+    NOT_ALLOWED = "the organisation, the user or the credentials"
+    TOKEN = "the access token"  # noqa: S105 - a meaning, not a secret
+    THROTTLED = "a limit"
+    UNCLEAR = "nothing that can be believed"
+
+
+#: Zoho's error codes (API page "Possible Errors"; status-code page) and what each means for a payload.
+#: `INVALID_DATA` is told apart by its path, in `meaning`.
+MEANINGS: dict[str, Meaning] = {
+    "MANDATORY_NOT_FOUND": Meaning.OPTIONS,
+    "EXPECTED_FIELD_MISSING": Meaning.OPTIONS,
+    "AMBIGUITY_DURING_PROCESSING": Meaning.OPTIONS,
+    "RECORD_LIMIT_EXCEEDED": Meaning.TOO_MANY,
+    "NO_PERMISSION": Meaning.NOT_ALLOWED,
+    "OAUTH_SCOPE_MISMATCH": Meaning.NOT_ALLOWED,
+    "INVALID_REQUEST_METHOD": Meaning.NOT_ALLOWED,
+    "INVALID_URL_PATTERN": Meaning.NOT_ALLOWED,
+    "INVALID_TOKEN": Meaning.TOKEN,
+    "AUTHENTICATION_FAILURE": Meaning.TOKEN,
+    "INVALID_OAUTHTOKEN": Meaning.TOKEN,
+    "TOO_MANY_REQUESTS": Meaning.THROTTLED,
+    "INTERNAL_ERROR": Meaning.UNCLEAR,
+}
+
+#: What a refusal means by its HTTP status, where its code is not in `MEANINGS`.
+STATUS_MEANINGS: dict[int, Meaning] = {
+    400: Meaning.OPTIONS,
+    408: Meaning.UNCLEAR,
+    413: Meaning.TOO_MANY,
+    425: Meaning.UNCLEAR,
+    429: Meaning.THROTTLED,
+}
+
+#: What to do about a pause, by Zoho's code.
+HINTS: dict[str, str] = {
+    "NO_PERMISSION": "Give the user of the refresh token permission to convert leads, then: massconvert resume",
+    "OAUTH_SCOPE_MISMATCH": "Make a new refresh token with the scopes ZohoCRM.mass_convert.leads.CREATE, "
+    "ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ, then: massconvert resume",
+    "INVALID_URL_PATTERN": "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, then: massconvert resume",
+    "INVALID_REQUEST_METHOD": "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, then: massconvert resume",
+    "": "Mend what Zoho names, then: massconvert resume",
+}
+CREDENTIALS_HINT = (
+    "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER, restart the workers with "
+    "the right ones, then: massconvert resume"
+)
+
+
+@dataclass(frozen=True)
+class PauseOrder:
+    """Pause the organisation, and say why and what to do."""
+
+    code: str
+    reason: str
+    hint: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """Let nobody call for so many seconds."""
+
+    seconds: float
+    why: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """One row of the table, applied: the chunk as it shall be, and everything that is written with it.
+
+    ``outcomes`` end single leads; ``rest`` ends all others that are open (the chunk is then done). ``split`` moves the
+    second half of the leads that stay open to a chunk of their own.
+    """
+
+    row: Row
+    chunk: Chunk
+    next: Next
+    outcomes: dict[str, Outcome] = field(default_factory=dict)
+    rest: Outcome | None = None
+    gate: Gate | None = None
+    pause: PauseOrder | None = None
+    refuse_options: Refusal | None = None
+    accepts_options: bool = False
+    split: bool = False
+    max_leads: int | None = None  # a lower limit that Zoho has shown
+    job_took: float | None = None  # seconds, to learn from
+
+
+def meaning(answer: Refused) -> Meaning:
+    """Say what a definite refusal means: by its code, by its path for ``INVALID_DATA``, else by its status."""
+    if answer.status == 429:
+        return Meaning.THROTTLED
+    if answer.code == "INVALID_DATA":
+        about_ids = not answer.paths or any(path.startswith("$.ids") for path in answer.paths)
+        return Meaning.LEADS if about_ids else Meaning.OPTIONS
+    known = MEANINGS.get(answer.code)
+    return known or STATUS_MEANINGS.get(answer.status, Meaning.NOT_ALLOWED)

@@ -55,7 +55,7 @@ def paused(row: Row, chunk: Chunk, order: PauseOrder, moment: Moment) -> Decisio
     return Decision(row, moved, Done(), pause=order)
 
 
-def order(answer: Refused) -> PauseOrder:
+def pause_order(answer: Refused) -> PauseOrder:
     words = f"Zoho answered {answer.status} {answer.code}: {answer.message}"
     return PauseOrder(answer.code, words, HINTS.get(answer.code, HINTS[""]))
 

@@ -33,7 +33,7 @@ from massconvert.policy.moves import (
     failed,
     given_up,
     hours,
-    order,
+    pause_order,
     paused,
     throttled,
     to_settle,
@@ -171,7 +171,9 @@ _POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decisi
     Meaning.THROTTLED: lambda chunk, answer, _said, moment: throttled(
         Row.THROTTLED, State.WAITING, chunk, answer, moment
     ),
-    Meaning.NOT_ALLOWED: lambda chunk, answer, _said, moment: paused(Row.NOT_ALLOWED, chunk, order(answer), moment),
+    Meaning.NOT_ALLOWED: lambda chunk, answer, _said, moment: paused(
+        Row.NOT_ALLOWED, chunk, pause_order(answer), moment
+    ),
 }
 
 

@@ -47,7 +47,7 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
         if means is Meaning.THROTTLED:
             return throttled(Row.READ_THROTTLED, State.SETTLING, chunk, answer, moment)
         if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
-            return paused(Row.READ_NOT_ALLOWED, chunk, order(answer), moment)
+            return paused(Row.READ_NOT_ALLOWED, chunk, pause_order(answer), moment)
     return same_again(Row.READ_RETRY, chunk, moment, getattr(answer, "retry_after", None))
 
 

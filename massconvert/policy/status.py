@@ -23,7 +23,7 @@ from massconvert.model import (
 )
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
-    order,
+    pause_order,
     paused,
     same_again,
     throttled,
@@ -76,7 +76,7 @@ def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     if means in (Meaning.TOKEN, Meaning.UNCLEAR):
         return same_again(Row.STATUS_RETRY, chunk, moment, answer.retry_after)
     if means is Meaning.NOT_ALLOWED:
-        return paused(Row.STATUS_NOT_ALLOWED, chunk, order(answer), moment)
+        return paused(Row.STATUS_NOT_ALLOWED, chunk, pause_order(answer), moment)
     # INVALID_DATA and its like: Zoho does not know the job.
     chunk = replace(chunk, polls=chunk.polls + 1)
     if moment.now - chunk.sent_at < moment.tuning.status_lag:

@@ -28,6 +28,7 @@ from massconvert.policy.moves import (
     failed,
     given_up,
     hours,
+    pause_order,
     paused,
     same_again,
     throttled,

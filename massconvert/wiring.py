@@ -52,22 +52,10 @@ def connect_ledger(settings: Settings) -> Ledger:
 class Workshop:
     """What a worker's tasks call: each method takes one step and says what comes next."""
 
-    def __init__(self, settings: Settings) -> None:
-        redis = connect(settings.redis_url)
-        clock = RedisClock(redis)
-        numbers = tuning(settings)
-        zoho, governor = connect_zoho(settings, redis, clock)
-        self._settings = settings
-        self.nudge = Nudge(settings.broker_url)
-        self.ports = Ports(
-            ledger=Ledger(redis, settings.account, numbers),
-            zoho=zoho,
-            governor=governor,
-            clock=clock,
-            random=SystemRandom(),
-            tuning=numbers,
-            log=_log,
-        )
+    def __init__(self, ports: Ports, nudge: Nudge, sweep_interval: float) -> None:
+        self.ports = ports
+        self.nudge = nudge
+        self._sweep_interval = sweep_interval
 
     def chunk(self) -> Again | Done:
         """Form chunks from the inboxes and dispatch each; ``Again`` when an inbox is ready later."""
@@ -98,7 +86,7 @@ class Workshop:
 
     def sweep(self) -> int:
         """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""
-        if not self.ports.ledger.organisation.take_sweep(self._settings.sweep_interval * 0.8):
+        if not self.ports.ledger.organisation.take_sweep(self._sweep_interval * 0.8, now=self.ports.clock.now()):
             return 0
         found = sweep(self.ports)
         for overdue in found:
@@ -124,7 +112,25 @@ def worker_ports() -> Workshop:
 def _workshop(pid: int) -> Workshop:  # noqa: ARG001 - a forked child makes connections of its own
     settings = load_settings()
     settings.require_zoho()
-    return Workshop(settings)
+    return open_workshop(settings)
+
+
+def open_workshop(settings: Settings) -> Workshop:
+    """A workshop with connections of its own."""
+    redis = connect(settings.redis_url)
+    clock = RedisClock(redis)
+    numbers = tuning(settings)
+    zoho, governor = connect_zoho(settings, redis, clock)
+    ports = Ports(
+        ledger=Ledger(redis, settings.account, numbers),
+        zoho=zoho,
+        governor=governor,
+        clock=clock,
+        random=SystemRandom(),
+        tuning=numbers,
+        log=_log,
+    )
+    return Workshop(ports, Nudge(settings.broker_url), settings.sweep_interval)
 
 
 def _log(decision: Decision) -> None:

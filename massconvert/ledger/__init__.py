@@ -21,4 +21,4 @@ class Ledger:
         keys, scripts = Keys(account), Scripts(redis)
         self.batches = Batches(redis, keys, scripts, tuning)
         self.chunks = Chunks(redis, keys, scripts, tuning)
-        self.organisation = Organisation(redis, keys)
+        self.organisation = Organisation(redis, keys, scripts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from massconvert.model import Pause
-from massconvert.store import Keys, Redis, reaching
+from massconvert.store import Keys, Redis, Scripts, reaching
 
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
@@ -12,9 +12,10 @@ ENOUGH_JOB_TIMES = 10
 class Organisation:
     """The organisation-wide part of the ledger of one account."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
+    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts) -> None:
         self._redis = redis
         self._keys = keys
+        self._scripts = scripts
 
     def paused(self) -> Pause | None:
         """Why the organisation is paused; ``None`` when it is not."""
@@ -54,10 +55,9 @@ class Organisation:
             times = sorted(float(time) for time in self._redis.lrange(self._keys.jobtimes, 0, -1))
         return times if len(times) >= ENOUGH_JOB_TIMES else []
 
-    def take_sweep(self, seconds: float) -> bool:
+    def take_sweep(self, seconds: float, *, now: float) -> bool:
         """Take the right to sweep for so many seconds: one worker at a time does it."""
-        with reaching(self._redis):
-            return bool(self._redis.set(self._keys.sweep_lease, "1", nx=True, px=max(1, int(seconds * 1000))))
+        return bool(int(self._scripts.run("take_sweep", keys=[self._keys.prefix], args=[now, seconds])))
 
     def counts(self) -> dict[str, int]:
         """How many chunks wait to be sent and how many jobs are followed."""

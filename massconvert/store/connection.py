@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
@@ -32,26 +31,18 @@ def connect(url: str, *, socket_timeout: float = 5.0) -> Redis:
             decode_responses=True,
             socket_timeout=socket_timeout,
             socket_connect_timeout=socket_timeout,
-            socket_keepalive=not url.startswith("unix:"),
             health_check_interval=15,
             retry=Retry(NoBackoff(), 0),
+            # Sockets in the file system know no keep-alive, and redis-py's connection to one refuses the argument.
+            **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
-    except ValueError as error:
+    except (ValueError, TypeError):
+        # Neither the URL nor its parser's complaint is repeated: what cannot be parsed may hold a password anywhere.
         raise StoreError(
-            f"REDIS_URL {place(url)!r} is not a Redis URL.",
-            hint="Write it like redis://host:6379/0, rediss://host:6380/0 or unix:///path/to/socket.",
-        ) from error
-
-
-def place(url: str) -> str:
-    """``url`` without its user and password, for messages."""
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    try:
-        port = f":{parts.port}" if parts.port else ""
-    except ValueError:
-        port = ""
-    return f"{parts.scheme}://{host}{port}{parts.path}"
+            "REDIS_URL is not a Redis URL.",
+            hint="Write it like redis://host:6379/0, rediss://host:6380/0 or unix:///path/to/socket; "
+            "characters like / # ? @ in a password must be percent-encoded.",
+        ) from None
 
 
 @contextmanager
@@ -59,8 +50,34 @@ def reaching(client: Redis) -> Iterator[None]:
     """Turn Redis' connection trouble into StoreError."""
     try:
         yield
-    except (redis.ConnectionError, redis.TimeoutError, redis.BusyLoadingError) as error:
-        arguments = client.connection_pool.connection_kwargs
-        where = arguments.get("path") or f"{arguments.get('host', '?')}:{arguments.get('port', '?')}"
+    except redis.AuthenticationError as error:
+        raise StoreError(
+            f"Redis at {_place(client)} refuses the user or the password.",
+            hint="Put the right ones into REDIS_URL: redis://user:password@host:6379/0",
+        ) from error
+    except (redis.ConnectionError, redis.TimeoutError) as error:
         what = "did not answer in time" if isinstance(error, redis.TimeoutError) else "cannot be reached"
-        raise StoreError(f"Redis at {where} {what}.", hint="Start it, or set REDIS_URL to where it listens.") from error
+        if isinstance(error, redis.BusyLoadingError):
+            what = "is still loading its data"
+        hint = "Start it, or set REDIS_URL to where it listens."
+        raise StoreError(f"Redis at {_place(client)} {what}.", hint=hint) from error
+    except redis.ResponseError as error:
+        trouble = next((words for sign, words in _REFUSALS if sign in str(error)), None)
+        if trouble is None:
+            raise
+        raise StoreError(f"Redis at {_place(client)} {trouble[0]}", hint=trouble[1]) from error
+
+
+#: What Redis says when it is there but takes no writes (redis-py strips the first word of some); a script's error has
+#: these words inside it.
+_REFUSALS = (
+    ("> 'maxmemory'", ("is full and takes no more.", "Give it more memory (maxmemory).")),
+    ("read only replica", ("is a replica and takes no writes.", "Set REDIS_URL to the primary.")),
+    ("MISCONF", ("cannot save to its disk and takes no writes.", "Its log says why; usually the disk is full.")),
+)
+
+
+def _place(client: Redis) -> str:
+    """Where a client connects to, without user and password."""
+    arguments = client.connection_pool.connection_kwargs
+    return arguments.get("path") or f"{arguments.get('host', '?')}:{arguments.get('port', '?')}"

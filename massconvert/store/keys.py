@@ -119,5 +119,55 @@ class Keys:
 
     @property
     def sweep_lease(self) -> str:
-        """STRING: somebody sweeps; expires by itself."""
+        """STRING: until when somebody sweeps (Unix seconds); expires by itself."""
         return f"{self.prefix}sweep"
+
+    # --- the access token (zoho/oauth.py); a set of keys for each set of credentials, named by their digest, so that
+    # --- workers with new credentials never use, or spoil, the token of the old ones
+
+    def token(self, credentials: str) -> str:
+        """HASH: value, api_domain, refresh_at, expires_at; the one access token of the fleet; expires with it."""
+        return f"{self.prefix}token:{credentials}"
+
+    def token_lock(self, credentials: str) -> str:
+        """STRING: who refreshes the token now; expires by itself."""
+        return f"{self.token(credentials)}:lock"
+
+    def token_trouble(self, credentials: str) -> str:
+        """STRING: why there is no token, as JSON: why, code, detail; expires when the next refresh may be tried."""
+        return f"{self.token(credentials)}:trouble"
+
+    def token_wake(self, credentials: str) -> str:
+        """LIST of one element: a refresh has ended; who waits for it takes the element and puts it back; expires."""
+        return f"{self.token(credentials)}:wake"
+
+    # --- leave to call Zoho (zoho/governor.py) ---
+
+    @property
+    def permits(self) -> str:
+        """ZSET permit id → when its lease ends."""
+        return f"{self.prefix}permits"
+
+    @property
+    def permits_post(self) -> str:
+        """ZSET permit id → when its lease ends: those of ``permits`` that are for a mass convert POST."""
+        return f"{self.prefix}permits:post"
+
+    def permit_wake(self, what: str) -> str:
+        """LIST: a permit of this kind (``any``, ``post``) may be free, for whom BLPOP waits; expires."""
+        return f"{self.prefix}permits:wake:{what}"
+
+    @property
+    def gate(self) -> str:
+        """HASH: until, why; there while the gate is closed; expires."""
+        return f"{self.prefix}gate"
+
+    @property
+    def limit(self) -> str:
+        """HASH: calls, source; how many calls may run at once, learnt from Zoho; expires after a day at most."""
+        return f"{self.prefix}limit"
+
+    @property
+    def limit_lock(self) -> str:
+        """STRING: somebody asks Zoho for the organisation's edition; expires by itself."""
+        return f"{self.prefix}limit:lock"

@@ -1,0 +1,324 @@
+"""What came over the wire, turned into the values of the model: pure, and never raising whatever the bytes are.
+
+Three rules decide everything here:
+
+1. A definite answer is Zoho's own JSON. A 5xx, or a body that is not what Zoho sends, says nothing about what was
+   carried out: `PerhapsAccepted`. So does a redirect: it is never followed, and the host that sent it may have acted
+   before it did (303 even says so).
+2. 429 is always a refusal, whatever its body: every gateway sends it before the work.
+3. Judge by ``status`` and ``job_id``, not by the code of success: Zoho's page says ``SUCCESS``, its current
+   description ``SCHEDULED``. Errors come with any HTTP status below 500, bare or as items of ``data``.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from typing import Any, TypeVar
+
+from massconvert.model import (
+    Accepted,
+    JobStatus,
+    LeadsRead,
+    LeadState,
+    PerhapsAccepted,
+    Progress,
+    Refused,
+)
+
+Failure = Refused | PerhapsAccepted
+_T = TypeVar("_T")
+
+#: Longest text of somebody else's that goes into the ledger or a log.
+MAX_TEXT = 500
+#: A job has 50 leads; a count beyond this is a misunderstanding.
+MAX_COUNT = 100_000
+#: The longest wait that a header may ask for: credits come back within a day.
+MAX_RETRY_AFTER = 86_400.0
+
+_DIGITS = re.compile(r"[0-9]{1,40}")
+
+_PROGRESS = {
+    "scheduled": Progress.SCHEDULED,
+    "queued": Progress.SCHEDULED,
+    "added": Progress.SCHEDULED,
+    "inprogress": Progress.IN_PROGRESS,
+    "running": Progress.IN_PROGRESS,
+    "processing": Progress.IN_PROGRESS,
+    "completed": Progress.COMPLETED,
+    "complete": Progress.COMPLETED,
+    "failed": Progress.FAILED,
+    "failure": Progress.FAILED,
+}
+
+
+@dataclass(frozen=True)
+class Body:
+    """The JSON object of a plain GET that Zoho answered; empty for 204."""
+
+    data: Mapping[str, Any]
+
+
+class _UnusableError(ValueError):
+    """The answer is not what Zoho sends; says why."""
+
+
+def parse_post(status: int, headers: Mapping[str, str], body: bytes) -> Accepted | Failure:
+    """The answer to a mass convert POST."""
+    return _parse(status, headers, body, _accepted)
+
+
+def parse_status(status: int, headers: Mapping[str, str], body: bytes) -> JobStatus | Failure:
+    """The answer to a status GET."""
+    return _parse(status, headers, body, _job_status)
+
+
+def parse_read(status: int, headers: Mapping[str, str], body: bytes) -> LeadsRead | Failure:
+    """The answer to Get Records; 204 says that none of the leads is there."""
+    if status == 204:
+        return LeadsRead({})
+    return _parse(status, headers, body, _leads_read)
+
+
+def parse_body(status: int, headers: Mapping[str, str], body: bytes) -> Body | Failure:
+    """The answer to any other GET."""
+    if status == 204:
+        return Body({})
+    return _parse(status, headers, body, Body)
+
+
+# --- the frame: which of the three it is ------------------------------------------------------------------
+
+
+def _parse(
+    status: int, headers: Mapping[str, str], body: bytes, wanted: Callable[[dict[str, Any]], _T]
+) -> _T | Failure:
+    try:
+        answer = _object(body)
+    except (ValueError, RecursionError) as error:
+        if status == 429:
+            return _refused(status, headers, {})
+        return PerhapsAccepted(f"HTTP {status} with {error if isinstance(error, _UnusableError) else _BAD}", status)
+    return _judge(status, headers, answer, wanted)
+
+
+def _judge(
+    status: int, headers: Mapping[str, str], answer: dict[str, Any], wanted: Callable[[dict[str, Any]], _T]
+) -> _T | Failure:
+    item = next(_error_items(answer), None)
+    if status == 429:
+        return _refused(status, headers, item or answer)
+    if not (200 <= status < 300 or 400 <= status < 500):
+        return _perhaps(status, item or answer, "no definite answer")
+    if item is not None:
+        return _refused(status, headers, item)
+    if status >= 400:
+        return _perhaps(status, answer, "no error in its JSON")
+    try:
+        return wanted(answer)
+    except (_UnusableError, RecursionError) as error:
+        return _perhaps(status, answer, str(error) or _BAD)
+
+
+_BAD = "a body that is not Zoho's JSON"
+
+
+def _object(body: bytes) -> dict[str, Any]:
+    if not body.strip():
+        raise _UnusableError("no body")
+    answer = _clean(json.loads(body.decode("utf-8-sig")))
+    if not isinstance(answer, dict):
+        raise _UnusableError(_BAD)
+    return answer
+
+
+def _perhaps(status: int, answer: Mapping[str, Any], why: str) -> PerhapsAccepted:
+    return PerhapsAccepted(f"HTTP {status}: {why}"[:MAX_TEXT], status, _text(answer.get("code")))
+
+
+def _error_items(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+    """The error envelopes in an answer: itself, or items of its ``data``."""
+    items = answer.get("data")
+    for item in (answer, *(items if isinstance(items, list) else [items])):
+        if isinstance(item, dict) and _word(item.get("status")) == "error" and _text(item.get("code")):
+            yield item
+
+
+def _refused(status: int, headers: Mapping[str, str], item: Mapping[str, Any]) -> Refused:
+    lower = {str(name).lower(): str(value) for name, value in headers.items()}
+    details = item.get("details")
+    credits_left = lower.get("x-api-credits-remaining", "").strip()
+    code = _text(item.get("code"))
+    return Refused(
+        status=status,
+        code="TOO_MANY_REQUESTS" if status == 429 else code,
+        message=_text(item.get("message")) or (f"HTTP {status}" if not code else ""),
+        paths=tuple(dict.fromkeys(_paths(details))),
+        details=details if isinstance(details, dict) else {},
+        retry_after=_retry_after(lower),
+        credits_left=int(credits_left) if _DIGITS.fullmatch(credits_left) else None,
+    )
+
+
+def _paths(details: Any) -> Iterator[str]:
+    """All JSON paths and parameter names that ``details`` has, in order, however deep."""
+    if isinstance(details, list):
+        for item in details:
+            yield from _paths(item)
+    elif isinstance(details, dict):
+        for name, value in details.items():
+            if name in ("json_path", "param", "param_name") and isinstance(value, str):
+                yield value[:MAX_TEXT]
+            elif isinstance(value, dict | list):
+                yield from _paths(value)
+
+
+def _retry_after(lower: Mapping[str, str]) -> float | None:
+    """``Retry-After`` in seconds; a date is counted from the same answer's ``Date``."""
+    text = lower.get("retry-after", "").strip()
+    if _DIGITS.fullmatch(text):
+        return min(float(text), MAX_RETRY_AFTER)
+    try:
+        wait = (parsedate_to_datetime(text) - parsedate_to_datetime(lower.get("date", ""))).total_seconds()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
+    return min(max(0.0, wait), MAX_RETRY_AFTER)
+
+
+# --- what the calls were made for -------------------------------------------------------------------------
+
+
+def _accepted(answer: dict[str, Any]) -> Accepted:
+    items = answer.get("data")
+    for item in (answer, *(items if isinstance(items, list) else [items])):
+        if not isinstance(item, dict) or _word(item.get("status")) != "success":
+            continue
+        details = item.get("details")
+        job_id = _id((details if isinstance(details, dict) else item).get("job_id"))
+        if job_id:
+            return Accepted(job_id)
+    raise _UnusableError("neither an error nor a job_id")
+
+
+def _job_status(answer: dict[str, Any]) -> JobStatus:
+    items = answer.get("data")
+    for item in items if isinstance(items, list) else [items]:
+        fields = {_word(name): value for name, value in item.items()} if isinstance(item, dict) else {}
+        if "status" in fields:
+            break
+    else:
+        raise _UnusableError("no Status of a job")
+    progress = _PROGRESS.get(_word(fields["status"]))
+    if progress is None:
+        raise _UnusableError(f"the unknown Status {_text(fields['status'])!r}")
+    total, converted = _count(fields, "totalcount"), _count(fields, "convertedcount")
+    not_converted, failed = _count(fields, "notconvertedcount"), _count(fields, "failedcount")
+    if progress is Progress.COMPLETED and (total is None or converted is None):
+        raise _UnusableError("a completed job without its counts")
+    if (converted or 0) > (total or 0):
+        raise _UnusableError(f"{converted} leads of {total} converted")
+    return JobStatus(progress, total or 0, converted or 0, not_converted or 0, failed or 0)
+
+
+def _count(fields: Mapping[str, Any], name: str) -> int | None:
+    value = fields.get(name)
+    if value is None:
+        return None
+    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
+        value = int(value)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
+        raise _UnusableError(f"the count {_text(str(value)[:40])!r}")
+    return value
+
+
+def _leads_read(answer: dict[str, Any]) -> LeadsRead:
+    records = answer.get("data")
+    if not isinstance(records, list):
+        raise _UnusableError("no list of records")
+    info = answer.get("info")
+    if isinstance(info, dict) and info.get("more_records") is True:
+        # A lead that is only on the next page would be taken for a deleted one.
+        raise _UnusableError("only a page of the records")
+    states = [_lead_state(record) for record in records]
+    return LeadsRead({state.lead_id: state for state in states})
+
+
+def _lead_state(record: Any) -> LeadState:
+    lead_id = _id(record.get("id")) if isinstance(record, dict) else ""
+    if not lead_id:
+        raise _UnusableError("a record without id")
+    detail = record.get("$converted_detail")
+    detail = detail if isinstance(detail, dict) else {}
+    return LeadState(
+        lead_id=lead_id,
+        converted=_converted(lead_id, record, detail),
+        locked=record.get("$locked_for_me") is True,
+        converted_at=_moment(record.get("Converted_Date_Time") or detail.get("converted_date")),
+        contact_id=_lookup(record.get("Converted_Contact")) or _lookup(detail.get("contact")),
+        account_id=_lookup(record.get("Converted_Account")) or _lookup(detail.get("account")),
+        deal_id=_lookup(record.get("Converted_Deal")) or _lookup(detail.get("deal")),
+    )
+
+
+def _converted(lead_id: str, record: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
+    """Whether a lead is converted, by the best witness there is: the native field, the old one, the details.
+
+    Without any of them nothing is known: to call the lead unconverted would send it a second time.
+    """
+    for name in ("Converted__s", "$converted"):
+        if isinstance(record.get(name), bool):
+            return bool(record[name])
+    if detail or record.get("Converted_Date_Time"):
+        return True
+    if "$converted_detail" in record:
+        return False
+    raise _UnusableError(f"lead {lead_id} without Converted__s: may the user see that field?")
+
+
+# --- values -----------------------------------------------------------------------------------------------
+
+
+def _id(value: Any) -> str:
+    """An id given as a string or a number; empty when it is neither."""
+    if isinstance(value, int) and not isinstance(value, bool):
+        value = str(value)
+    return value if isinstance(value, str) and _DIGITS.fullmatch(value) else ""
+
+
+def _lookup(value: Any) -> str:
+    return _id(value.get("id") if isinstance(value, dict) else value)
+
+
+def _moment(value: Any) -> float | None:
+    """Unix seconds of an ISO time with an offset; ``None`` for anything else."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(re.sub("[zZ]$", "+00:00", value.strip()))
+        return moment.timestamp() if moment.tzinfo else None
+    except (ValueError, OverflowError):
+        return None
+
+
+def _word(value: Any) -> str:
+    """A name or a value for comparing: case, blanks, dashes and underscores aside."""
+    return re.sub(r"[\s_-]", "", value).lower() if isinstance(value, str) else ""
+
+
+def _text(value: Any) -> str:
+    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
+
+
+def _clean(value: Any) -> Any:
+    """``value`` with what UTF-8 cannot carry (lone surrogates) replaced, so that it can be stored and printed."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, list):
+        return [_clean(item) for item in value]
+    if isinstance(value, dict):
+        return {_clean(name): _clean(item) for name, item in value.items()}
+    return value

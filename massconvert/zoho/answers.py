@@ -98,12 +98,11 @@ def _parse(
     status: int, headers: Mapping[str, str], body: bytes, wanted: Callable[[dict[str, Any]], _T]
 ) -> _T | Failure:
     try:
-        answer = _object(body)
-    except (ValueError, RecursionError) as error:
+        return _judge(status, headers, _object(body), wanted)
+    except (ValueError, RecursionError) as error:  # not JSON, or JSON that nobody would send
         if status == 429:
             return _refused(status, headers, {})
         return PerhapsAccepted(f"HTTP {status} with {error if isinstance(error, _UnusableError) else _BAD}", status)
-    return _judge(status, headers, answer, wanted)
 
 
 def _judge(
@@ -113,15 +112,15 @@ def _judge(
     if status == 429:
         return _refused(status, headers, item or answer)
     if not (200 <= status < 300 or 400 <= status < 500):
-        return _perhaps(status, item or answer, "no definite answer")
+        return _perhaps(status, item or answer, _text((item or answer).get("message")) or "no definite answer")
     if item is not None:
         return _refused(status, headers, item)
     if status >= 400:
         return _perhaps(status, answer, "no error in its JSON")
     try:
         return wanted(answer)
-    except (_UnusableError, RecursionError) as error:
-        return _perhaps(status, answer, str(error) or _BAD)
+    except _UnusableError as error:
+        return _perhaps(status, answer, str(error))
 
 
 _BAD = "a body that is not Zoho's JSON"

@@ -11,7 +11,7 @@ for turn = 1, tonumber(ARGV[6]) do
     full = 1
     break
   end
-  local fp = redis.call('ZRANGEBYSCORE', p .. 'inboxes', '-inf', now + 0.001 * turn, 'LIMIT', 0, 1)[1]
+  local fp = redis.call('ZRANGEBYSCORE', p .. 'inboxes', '-inf', now + 0.001, 'LIMIT', 0, 1)[1]
   if not fp then break end
   local queue, options = p .. 'queue:' .. fp, p .. 'options:' .. fp
   local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
@@ -51,7 +51,7 @@ for turn = 1, tonumber(ARGV[6]) do
       redis.call('ZREM', p .. 'inboxes', fp)
       redis.call('HDEL', options, 'flush')
     elseif waiting >= size or redis.call('HEXISTS', options, 'flush') == 1 then
-      redis.call('ZADD', p .. 'inboxes', now + 0.001 * turn, fp)
+      redis.call('ZADD', p .. 'inboxes', now + 0.000001 * turn, fp)
     else
       redis.call('ZADD', p .. 'inboxes', now + tonumber(ARGV[5]), fp)
     end

@@ -1,0 +1,22 @@
+"""Draw the state diagram of docs/concepts.md from the table: ``python -m massconvert.policy.diagram``."""
+
+from __future__ import annotations
+
+from massconvert.model import State
+from massconvert.policy.table import MOVES
+
+
+def mermaid() -> str:
+    """The moves of `MOVES` as a Mermaid state diagram, one arrow for each pair of states."""
+    arrows: dict[tuple[State, State], list[str]] = {}
+    for row, (source, targets) in MOVES.items():
+        for target in sorted(targets, key=list(State).index):
+            arrows.setdefault((source, target), []).append(row.value.partition(": ")[2])
+    lines = ["stateDiagram-v2", "    [*] --> waiting: formed", "    waiting --> sending: written ahead of the POST"]
+    for (source, target), labels in arrows.items():
+        lines.append(f"    {source.value} --> {target.value}: {'<br>'.join(labels)}")
+    return "\n".join([*lines, "    done --> [*]"])
+
+
+if __name__ == "__main__":
+    print(mermaid())

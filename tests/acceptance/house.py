@@ -1,0 +1,173 @@
+"""A whole house on loopback: a redis-server, Zoho's simulator, real Celery workers, each a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+from urllib.request import Request, urlopen
+
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+OPTIONS = {
+    "Deals": {"Deal_Name": "Renewal", "Stage": "Needs Analysis", "Closing_Date": "+30d"},
+    "assign_to": {"id": "3652397000000281001"},
+}
+
+
+def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
+    """Wait until ``condition`` answers something true; what it answered."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if answer := condition():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s in vain for {what}")
+
+
+def free_port() -> int:
+    """A TCP port of loopback that was free just now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def redis_binary() -> str:
+    """A redis-server, from the PATH or from the environment the tests run in."""
+    beside = Path(sys.executable).with_name("redis-server")
+    found = shutil.which("redis-server") or shutil.which("valkey-server") or (str(beside) if beside.exists() else None)
+    assert found, "no redis-server was found; `make install` brings one"
+    return found
+
+
+class House:
+    """The processes of one test. ``close`` ends whatever still runs, by its id."""
+
+    def __init__(self, folder: Path, **environment: str) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self.redis_url = f"redis://127.0.0.1:{self.port}/0"
+        self.processes: list[subprocess.Popen[bytes]] = []
+        self.sim_url = ""
+        self.environment = {
+            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "HOME": str(folder),
+            "PYTHONUNBUFFERED": "1",
+            "REDIS_URL": self.redis_url,
+            "MASSCONVERT_SWEEP_INTERVAL": "2",
+            "NO_COLOR": "1",
+            **environment,
+        }
+
+    # --- processes ---
+
+    def run(self, *command: str, name: str) -> subprocess.Popen[bytes]:
+        """Start a process in a group of its own, its output in ``<name>.log``."""
+        with (self.folder / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            )
+        self.processes.append(process)
+        return process
+
+    def redis(self) -> subprocess.Popen[bytes]:
+        """Start (or start again) the redis-server, append-only, on the same data."""
+        data = self.folder / "redis"
+        data.mkdir(exist_ok=True)
+        arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(data)]
+        process = self.run(
+            redis_binary(), *arguments, "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", name="redis"
+        )
+        client = redis.Redis(port=self.port)
+
+        def answers() -> bool:
+            with suppress(redis.RedisError):
+                return bool(client.ping())
+            return False
+
+        until(answers, 20, "redis-server")
+        client.close()
+        return process
+
+    def simulator(self, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start the simulator, and point what is started afterwards at it."""
+        port = free_port()
+        command = [sys.executable, "-m", "massconvert.simulator", "--port", str(port), *arguments]
+        process = subprocess.Popen(
+            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, start_new_session=True
+        )
+        self.processes.append(process)
+        assert process.stdout
+        for line in process.stdout:
+            name, _, value = line.decode().strip().removeprefix("export ").partition("=")
+            if name.startswith("ZOHO_"):
+                self.environment[name] = value
+            if name == "ZOHO_API_DOMAIN":
+                self.sim_url = value
+                break
+        threading.Thread(target=process.stdout.read, daemon=True).start()
+        self.environment.setdefault("ZOHO_CONCURRENCY", "10")
+        return process
+
+    def worker(self, name: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a worker and wait until it is ready."""
+        log = self.folder / f"{name}.log"
+        seen = log.stat().st_size if log.exists() else 0
+        process = self.run(
+            sys.executable, "-m", "celery", "-A", "workers", "worker", "-n", f"{name}@%h", *arguments, name=name
+        )
+
+        def ready() -> bool:
+            assert process.poll() is None, f"the worker ended: {log.read_text()[-2000:]}"
+            return b"ready." in log.read_bytes()[seen:]
+
+        until(ready, 40, "the worker")
+        return process
+
+    def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run ``massconvert …`` as a user would."""
+        command = [sys.executable, "-m", "massconvert.cli", *arguments]
+        return subprocess.run(
+            command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+        )
+
+    def kill(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
+        """Send a signal to a process' whole group and wait for its end."""
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, how)
+        process.wait(60)
+
+    def close(self) -> None:
+        """End everything."""
+        for process in reversed(self.processes):
+            if process.poll() is None:
+                self.kill(process)
+            if process.stdout:
+                process.stdout.close()
+
+    # --- the simulator's truth ---
+
+    def ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
+        """Call the simulator's own pages."""
+        data = None if body is None else json.dumps(body).encode()
+        with urlopen(Request(f"{self.sim_url}/__simulator__/{path}", data=data, method=method), timeout=10) as answer:
+            return json.loads(answer.read())
+
+    def truth(self) -> dict[str, Any]:
+        """What the simulator knows of each lead."""
+        return dict(self.ask("truth"))
+
+    def leads(self) -> list[str]:
+        """All ids that the simulator was started with, the unknown ones too."""
+        return list(self.ask("leads"))

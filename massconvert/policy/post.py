@@ -69,10 +69,14 @@ def sender_lost(chunk: Chunk, moment: Moment) -> Decision:
     return Decision(Row.SENDER_LOST, moved, Settle(due - moment.now))
 
 
+#: The row of a call that was not made for want of a permit, by the state that asks for the call.
+_NO_PERMIT = {State.WAITING: Row.NO_PERMIT, State.RUNNING: Row.STATUS_NO_PERMIT, State.SETTLING: Row.READ_NO_PERMIT}
+
+
 def no_permit(chunk: Chunk, busy: Busy, moment: Moment) -> Decision:
     """Decide about a claimed chunk for which the governor had no permit: nothing was sent, nothing counts."""
     wait = busy.in_seconds * (1.0 + 0.2 * moment.chance)
-    return Decision(Row.NO_PERMIT, replace(chunk, due_at=moment.now + wait), Again(wait))
+    return Decision(_NO_PERMIT[chunk.state], replace(chunk, due_at=moment.now + wait), Again(wait))
 
 
 def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:

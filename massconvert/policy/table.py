@@ -31,7 +31,7 @@ class Row(str, Enum):
     NOT_SENT_GIVE_UP = "post: surely not sent, given up"
     PERHAPS_ACCEPTED = "post: perhaps accepted"
     SENDER_LOST = "post: the sender died"
-    NO_PERMIT = "any call: no permit"
+    NO_PERMIT = "post: no permit"
     # the answer to the status call
     JOB_RUNS = "status: scheduled or in progress"
     JOB_ALL_CONVERTED = "status: completed, all converted"
@@ -43,6 +43,7 @@ class Row(str, Enum):
     STATUS_NOT_ALLOWED = "status: not allowed"
     STATUS_RETRY = "status: no usable answer"
     STATUS_THROTTLED = "status: throttled"
+    STATUS_NO_PERMIT = "status: no permit"
     # the answer to the read
     SETTLED = "read: every lead has ended"
     READ_LAGS = "read: fewer converted than the job says"
@@ -57,6 +58,7 @@ class Row(str, Enum):
     READ_NOT_ALLOWED = "read: not allowed"
     READ_RETRY = "read: no usable answer"
     READ_THROTTLED = "read: throttled"
+    READ_NO_PERMIT = "read: no permit"
 
 
 _W, _S, _R, _T, _D = State.WAITING, State.SENDING, State.RUNNING, State.SETTLING, State.DONE
@@ -75,7 +77,7 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.NOT_SENT_GIVE_UP: (_S, frozenset({_D})),
     Row.PERHAPS_ACCEPTED: (_S, frozenset({_T})),
     Row.SENDER_LOST: (_S, frozenset({_T})),
-    Row.NO_PERMIT: (_W, frozenset({_W, _R, _T})),  # in whichever of the three it is, it stays
+    Row.NO_PERMIT: (_W, frozenset({_W})),
     Row.JOB_RUNS: (_R, frozenset({_R})),
     Row.JOB_ALL_CONVERTED: (_R, frozenset({_D})),
     Row.JOB_COUNTS_DIFFER: (_R, frozenset({_T})),
@@ -86,6 +88,7 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.STATUS_NOT_ALLOWED: (_R, frozenset({_R})),
     Row.STATUS_RETRY: (_R, frozenset({_R})),
     Row.STATUS_THROTTLED: (_R, frozenset({_R})),
+    Row.STATUS_NO_PERMIT: (_R, frozenset({_R})),
     Row.SETTLED: (_T, frozenset({_D})),
     Row.READ_LAGS: (_T, frozenset({_T})),
     Row.STILL_CONVERTING: (_T, frozenset({_T})),
@@ -99,6 +102,7 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.READ_NOT_ALLOWED: (_T, frozenset({_T})),
     Row.READ_RETRY: (_T, frozenset({_T})),
     Row.READ_THROTTLED: (_T, frozenset({_T})),
+    Row.READ_NO_PERMIT: (_T, frozenset({_T})),
 }
 
 

@@ -141,6 +141,10 @@ class Keys:
         """LIST of one element: a refresh has ended; who waits for it takes the element and puts it back; expires."""
         return f"{self.token(credentials)}:wake"
 
+    def token_grants(self, credentials: str) -> str:
+        """LIST of when tokens were granted, newest first, as many as may be asked for in 10 minutes; expires."""
+        return f"{self.token(credentials)}:grants"
+
     # --- leave to call Zoho (zoho/governor.py) ---
 
     @property

@@ -38,6 +38,7 @@ LONGEST_LIFE = 86_400.0
 TROUBLE = 5.0  # seconds until a refresh that failed may be tried again, by whomever
 TOO_MANY = 120.0  # the same after "too many requests"; the limit counts over 10 minutes
 REFUSED = 30.0  # the same for credentials that Zoho refuses
+MAX_GRANTS, GRANTS_IN = 9, 600.0  # tokens that we ask for in so many seconds; Zoho gives 10, one is left to others
 _SLICE = 1.0  # seconds of one wait for the holder of the lock, less than Redis' socket time-out
 
 
@@ -111,9 +112,10 @@ class TokenSource:
         self._monotonic = monotonic
         self._token, self._lock = keys.token(digest), keys.token_lock(digest)
         self._trouble, self._wake = keys.token_trouble(digest), keys.token_wake(digest)
+        self._grants = keys.token_grants(digest)
 
     def get(self) -> Token | NotSent:
-        """The token; refreshes it, or waits for who does, where there is none. Says why where there is none to be had."""
+        """The token; where there is none, refresh it, or wait for who does; say why where there is none to be had."""
         try:
             return self._get()
         except StoreError as error:
@@ -179,33 +181,35 @@ class TokenSource:
 
     def _refresh_unless_done(self, holder: str, old: Token | None) -> Token | NotSent:
         token, fresh, trouble = self._look()  # the last holder may have ended between our look and our lock
-        if fresh and token:
-            self._free(holder)
-            return token
-        if trouble:
-            self._free(holder)
-            return old or trouble
-        grant = self._ask()
+        if (token and fresh) or trouble:
+            self._scripts.run("free_lock", keys=[self._lock], args=[holder])
+            return token or old or trouble or _NOTHING
+        now = self._clock.now()
+        grant = self._too_many(now) or self._ask()
         if isinstance(grant, NotSent):
             self._keep_trouble(holder, grant)
             return old or grant
-        return self._keep(holder, grant)
+        return self._keep(holder, grant, now)
 
-    def _free(self, holder: str) -> None:
-        # The lease is short, and the only one who could hold the lock is us unless it has lapsed.
+    def _too_many(self, now: float) -> NotSent | None:
+        """Whether to leave Zoho in peace: a token that is refused again and again must not use up the refreshes."""
         with reaching(self._redis):
-            if self._redis.get(self._lock) == holder:
-                self._redis.delete(self._lock)
+            oldest = self._redis.lindex(self._grants, MAX_GRANTS - 1)
+        wait = float(oldest) + GRANTS_IN - now if oldest else 0.0
+        if wait <= 0:
+            return None
+        detail = f"{MAX_GRANTS} access tokens were needed in {GRANTS_IN / 60:g} minutes, which is all that Zoho gives"
+        return NotSent(Unsent.NO_TOKEN, detail, retry_after=wait)
 
-    def _keep(self, holder: str, grant: Grant) -> Token:
-        now = self._clock.now()
+    def _keep(self, holder: str, grant: Grant, now: float) -> Token:
+        """Share a token that was asked for at ``now``."""
         expires_at = now + grant.life - min(LEAST, grant.life * 0.1)
         refresh_at = now + grant.life - min(AHEAD, grant.life * 0.25)
         api_domain = documented_api_domain(grant.api_domain) or ""
         if grant.api_domain and not api_domain and not self._hosts.api_domain_given:
             log.warning("Zoho's token answer names an API domain that is not documented; it is not used.")
-        token = [grant.value.get_secret_value(), api_domain, refresh_at, expires_at]
-        self._end(holder, grant.life, "", token)
+        token = [grant.value.get_secret_value(), api_domain, refresh_at, expires_at, now]
+        self._end(holder, grant.life, "", [*token, MAX_GRANTS, int(GRANTS_IN * 1000)])
         return Token(grant.value, self._api_domain(api_domain))
 
     def _keep_trouble(self, holder: str, trouble: NotSent) -> None:
@@ -282,7 +286,7 @@ def _json_object(body: bytes) -> Mapping[str, Any]:
 
 
 def _life(body: Mapping[str, Any]) -> float:
-    """Seconds that the token lives. Older answers have milliseconds in ``expires_in``, seconds in ``expires_in_sec``."""
+    """Seconds that the token lives. Older answers have milliseconds in ``expires_in``, and ``expires_in_sec``."""
     for name in ("expires_in_sec", "expires_in"):
         text = str(body.get(name, ""))
         if not re.fullmatch(r"[0-9]{1,12}", text):

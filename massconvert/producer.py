@@ -17,7 +17,7 @@ from massconvert.errors import BrokerError, InputError, WaitTimeoutError
 from massconvert.leads import check_batch_key, parse_lead_id
 from massconvert.ledger import Ledger
 from massconvert.ledger.batches import SMALL_BATCH
-from massconvert.model import BatchStatus, LeadRow
+from massconvert.model import BatchStatus, Code, Kind, LeadRow
 from massconvert.nudge import Nudge
 from massconvert.options import Options, fingerprint
 from massconvert.policy import Tuning
@@ -90,6 +90,10 @@ class Batch:
         """Every lead with its outcome, streamed."""
         return self._ledger.batches.rows(self.id)
 
+    def options(self) -> dict[str, Any]:
+        """The options that the batch was enqueued with, as Zoho's body keys."""
+        return self._ledger.batches.options(self.id)
+
 
 class Intake:
     """Takes leads into the ledger and tells the workers: what producers and the enqueue task share."""
@@ -103,6 +107,12 @@ class Intake:
         """The batch of that id (or key). Raises UnknownBatchError."""
         self._ledger.batches.status(batch_id)
         return Batch(self._ledger, batch_id)
+
+    def cancel(self, batch_id: str) -> tuple[int, int]:
+        """Cancel what of a batch has not been sent; how many leads that ends, how many are followed."""
+        answer = self._ledger.batches.cancel(batch_id, now=self._clock.now())
+        self._tell(0.0)
+        return answer
 
     def take(
         self,
@@ -168,6 +178,45 @@ class MassConvert:
     def batch(self, batch_id: str) -> Batch:
         """The batch of that id (or key). Raises UnknownBatchError."""
         return self._intake.batch(batch_id)
+
+    def cancel(self, batch_id: str) -> tuple[int, int]:
+        """Cancel what of a batch has not been sent; what has been is followed to its outcome. Safe to repeat.
+
+        Returns how many leads that ends and how many are followed. Raises UnknownBatchError, StoreError.
+        """
+        return self._intake.cancel(batch_id)
+
+    def retry(
+        self,
+        batch_id: str,
+        *,
+        options: Options | Mapping[str, Any] | None = None,
+        codes: Collection[str] = (),
+        lead_ids: Collection[str] = (),
+    ) -> Batch:
+        """Enqueue the failed leads of a batch again, as a batch of its own: all, or those with ``codes``, ``lead_ids``.
+
+        ``options`` are mended options; by default those of the batch. The new batch is named after the old one and
+        what is retried, so that the same call twice is the same batch. Raises InputError when nothing has failed so.
+        """
+        batch = self.batch(batch_id)
+        failed = [
+            row.lead_id
+            for row in batch.outcomes()
+            if row.outcome is not None
+            and row.outcome.kind is Kind.FAILED
+            and row.outcome.code != Code.INVALID_ID
+            and (not codes or row.outcome.code in codes)
+            and (not lead_ids or row.lead_id in lead_ids)
+        ]
+        if not failed:
+            raise InputError(
+                f"Batch {batch_id} has no failed leads to retry.",
+                hint=f"To see its outcomes: massconvert report {batch_id}",
+            )
+        body = Options.parse(options if options is not None else batch.options()).body()
+        key = f"{batch_id}.{fingerprint({'options': body, 'leads': failed})[:8]}"
+        return self._intake.take(failed, body, key=key)
 
     def enqueue(
         self,

@@ -108,6 +108,24 @@ class Batches:
         finished, nudge = self._run("seal_batch", batch_id, now, int(flush), int(self._tuning.retention), idle_since)
         return Sealed(bool(int(finished)), _seconds(nudge))
 
+    def cancel(self, batch_id: str, *, now: float) -> tuple[int, int]:
+        """Cancel what has not been sent; return how many leads that ends, and how many are followed to their outcome.
+
+        Safe to repeat. Raises UnknownBatchError.
+        """
+        self.status(batch_id)
+        fate = json.dumps([Kind.CANCELLED.value, dump_outcome(Outcome(Kind.CANCELLED))])
+        ended, followed = self._run("cancel_batch", batch_id, now, fate, int(self._tuning.retention))
+        return int(ended), int(followed)
+
+    def options(self, batch_id: str) -> dict[str, Any]:
+        """The options of a batch: Zoho's body without its ids. Raises UnknownBatchError."""
+        self.status(batch_id)
+        with reaching(self._redis):
+            fingerprint = self._redis.hget(self._keys.batch(batch_id), "fp")
+            body = self._redis.hget(self._keys.options(fingerprint), "json")
+        return dict(json.loads(body))
+
     def status(self, batch_id: str) -> BatchStatus:
         """The counts of a batch. Raises UnknownBatchError."""
         with reaching(self._redis):

@@ -135,7 +135,7 @@ class TokenSource:
             if fresh and token:
                 return token
             if trouble is None and (holder := self._take_lock()):
-                return self._refresh_unless_done(holder, token)
+                return self._refresh_unless_done(holder)
             if token:  # somebody else refreshes it, or it could not be refreshed: it is good for some minutes yet
                 return token
             if trouble:
@@ -179,16 +179,17 @@ class TokenSource:
                     self._redis.rpush(self._wake, "1")
                     self._redis.pexpire(self._wake, 10_000)
 
-    def _refresh_unless_done(self, holder: str, old: Token | None) -> Token | NotSent:
+    def _refresh_unless_done(self, holder: str) -> Token | NotSent:
         token, fresh, trouble = self._look()  # the last holder may have ended between our look and our lock
-        if (token and fresh) or trouble:
+        ended = token if fresh else trouble and (token or trouble)
+        if ended:
             self._scripts.run("free_lock", keys=[self._lock], args=[holder])
-            return token or old or trouble or _NOTHING
+            return ended
         now = self._clock.now()
         grant = self._too_many(now) or self._ask()
         if isinstance(grant, NotSent):
             self._keep_trouble(holder, grant)
-            return old or grant
+            return token or grant
         return self._keep(holder, grant, now)
 
     def _too_many(self, now: float) -> NotSent | None:
@@ -218,7 +219,7 @@ class TokenSource:
         log.warning("No access token: %s", trouble.detail)
 
     def _end(self, holder: str, seconds: float, trouble: str, token: list[Any]) -> None:
-        keys = [self._token, self._lock, self._trouble, self._wake]
+        keys = [self._token, self._lock, self._trouble, self._wake, self._grants]
         try:
             self._scripts.run("end_refresh", keys=keys, args=[holder, max(1, int(seconds * 1000)), trouble, *token])
         except StoreError as error:  # what we have is good for this call; the lock's lease ends by itself

@@ -87,7 +87,15 @@ class House:
         data.mkdir(exist_ok=True)
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(data)]
         process = self.run(
-            redis_binary(), *arguments, "--appendonly", "yes", "--save", "", "--maxmemory-policy", "noeviction", name="redis"
+            redis_binary(),
+            *arguments,
+            "--appendonly",
+            "yes",
+            "--save",
+            "",
+            "--maxmemory-policy",
+            "noeviction",
+            name="redis",
         )
         client = redis.Redis(port=self.port)
 

@@ -1,0 +1,54 @@
+"""The wire: calls to Zoho, what comes back, the access token, and leave to call."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from massconvert.store import Keys, Redis
+from massconvert.zoho.client import ZohoClient
+from massconvert.zoho.datacenters import resolve
+from massconvert.zoho.governor import Governor
+from massconvert.zoho.oauth import Clock, Credentials, TokenSource
+from massconvert.zoho.transport import Transport
+
+if TYPE_CHECKING:
+    from massconvert.settings import Settings
+
+__all__ = ["Governor", "TokenSource", "ZohoClient", "connect_zoho"]
+
+
+def connect_zoho(settings: Settings, redis: Redis, clock: Clock) -> tuple[ZohoClient, Governor]:
+    """The client and the governor that the settings name; nothing is called before their first use.
+
+    Raises SettingsError when a credential is missing, or a data centre or URL is wrong.
+    """
+    settings.require_zoho()
+    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
+    keys = Keys(settings.account)
+    deadline = settings.call_deadline
+    transport = Transport(connect_timeout=settings.connect_timeout, deadline=deadline)
+    # A token is had, or not, within one deadline: half of it to wait for another worker, half to refresh it oneself.
+    accounts = Transport(connect_timeout=settings.connect_timeout, deadline=deadline / 2, slots=1)
+    tokens = TokenSource(
+        redis,
+        keys,
+        clock,
+        accounts,
+        Credentials(settings.zoho_client_id, settings.zoho_client_secret, settings.zoho_refresh_token),
+        hosts,
+        data_center="" if settings.zoho_accounts_url else settings.zoho_data_center,
+        wait=deadline / 2,
+        lease=deadline,
+    )
+    client = ZohoClient(tokens, transport, settings.zoho_api_version)
+    governor = Governor(
+        redis,
+        keys,
+        clock,
+        limit=settings.zoho_concurrency,
+        ask_org=lambda: client.get("org"),
+        wait=settings.permit_wait,
+        # A permit outlives the wait for a token and the call itself.
+        lease=2 * deadline + 10.0,
+    )
+    return client, governor

@@ -1,0 +1,94 @@
+"""The calls of Zoho CRM that the pipeline makes. Each ends in one value of the model, however it broke.
+
+No method retries, sleeps, or raises for anything that Zoho or the network does: the policy says when to try again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, TypeVar
+from urllib.parse import quote, urlencode
+
+from massconvert.model import NotSent, PerhapsAccepted, PostAnswer, ReadAnswer, Refused, StatusAnswer
+from massconvert.zoho.answers import Body, parse_body, parse_post, parse_read, parse_status
+from massconvert.zoho.oauth import Token
+from massconvert.zoho.transport import Transport
+
+_T = TypeVar("_T")
+
+#: What a refused access token is called; a new one may help.
+TOKEN_CODES = frozenset({"INVALID_TOKEN", "AUTHENTICATION_FAILURE", "INVALID_OAUTHTOKEN"})
+
+#: The lead's own fields that tell its state: native, and not writable.
+STATE_FIELDS = ("Converted__s", "Converted_Date_Time", "Converted_Account", "Converted_Contact", "Converted_Deal")
+
+_MASS_CONVERT = "Leads/actions/mass_convert"
+_USER_AGENT = "zoho-mass-convert"
+
+
+class Tokens(Protocol):
+    """Where the access token comes from; see ``TokenSource``."""
+
+    def get(self) -> Token | NotSent: ...
+
+    def discard(self, token: Token) -> None: ...
+
+
+class ZohoClient:
+    """Zoho CRM, for one set of credentials; used by any number of threads.
+
+    ``version`` is the API's, e.g. ``v8``.
+    """
+
+    def __init__(self, tokens: Tokens, transport: Transport, version: str) -> None:
+        self._tokens = tokens
+        self._transport = transport
+        self._version = quote(version, safe="")
+
+    def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
+        """POST one payload; ``options`` are Zoho's own body keys, resolved, without ``ids``."""
+        body = json.dumps({"ids": list(leads), **options}, ensure_ascii=False, allow_nan=False).encode()
+        return self._call(parse_post, "POST", _MASS_CONVERT, {}, body)
+
+    def job_status(self, job_id: str) -> StatusAnswer:
+        """GET the counts of a job."""
+        return self._call(parse_status, "GET", _MASS_CONVERT, {"job_id": job_id})
+
+    def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
+        """GET up to 100 leads, converted or not."""
+        query = {"ids": ",".join(leads), "fields": ",".join(STATE_FIELDS), "converted": "both"}
+        return self._call(parse_read, "GET", "Leads", query)
+
+    def get(self, path: str, query: Mapping[str, str] | None = None) -> Body | Refused | PerhapsAccepted | NotSent:
+        """GET anything else, e.g. ``org`` or ``settings/modules``; an empty result is an empty `Body`."""
+        return self._call(parse_body, "GET", path, query or {})
+
+    def _call(
+        self,
+        parse: Callable[[int, Mapping[str, str], bytes], _T | Refused],
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None = None,
+    ) -> _T | Refused | PerhapsAccepted | NotSent:
+        token = self._tokens.get()
+        if isinstance(token, NotSent):
+            return token
+        url = f"{token.api_domain}/crm/{self._version}/{path}"
+        headers = {
+            "Authorization": f"Zoho-oauthtoken {token.value.get_secret_value()}",
+            "Accept": "application/json",
+            "User-Agent": _USER_AGENT,
+        }
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if query:
+            url += "?" + urlencode(query, safe=",")
+        reply = self._transport.exchange(method, url, headers=headers, body=body)
+        if isinstance(reply, NotSent | PerhapsAccepted):
+            return reply
+        answer = parse(reply.status, reply.headers, reply.body)
+        if isinstance(answer, Refused) and answer.code in TOKEN_CODES:
+            self._tokens.discard(token)
+        return answer

@@ -27,7 +27,7 @@ from massconvert.zoho.oauth import Clock
 log = logging.getLogger("massconvert.zoho")
 
 #: Simultaneous calls by edition (Zoho's limits page). Bundles are named like ``zohooneenterprise`` and
-#: ``crmplusprofessional``, so the first of these names that is found inside ``paid_type`` counts, editions before bundles.
+#: ``crmplusprofessional``, so the first of these names found inside ``paid_type`` counts.
 EDITIONS: tuple[tuple[str, int], ...] = (
     ("free", 5),
     ("standard", 10),

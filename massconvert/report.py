@@ -1,0 +1,149 @@
+"""Reports: what became of each lead, as CSV, JSON lines or a summary. Rows in, lines out; nothing is printed here.
+
+Everything but `summarise` streams: a million rows take no more memory than one.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from massconvert.model import Kind, LeadRow
+
+#: The names of a report's columns, in their order; scripts rely on them.
+COLUMNS = (
+    "lead_id",
+    "outcome",
+    "code",
+    "message",
+    "job_id",
+    "attempts",
+    "contact_id",
+    "account_id",
+    "deal_id",
+)
+
+#: A line of a report: a value for each of `COLUMNS`, ``None`` where it is not known.
+Record: TypeAlias = dict[str, str | int | None]
+
+#: How many leads that failed a summary names.
+FAILED_NAMED = 20
+
+# A spreadsheet takes a cell that begins so for a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+
+def record(row: LeadRow) -> Record:
+    """A row as a record; all but the lead id are ``None`` while the lead has no outcome."""
+    outcome = row.outcome
+    if outcome is None:
+        return {name: row.lead_id if name == "lead_id" else None for name in COLUMNS}
+    return {
+        "lead_id": row.lead_id,
+        "outcome": outcome.kind.value,
+        "code": outcome.code or None,
+        "message": outcome.message or None,
+        "job_id": outcome.job_id or None,
+        "attempts": outcome.attempts,
+        "contact_id": outcome.contact_id or None,
+        "account_id": outcome.account_id or None,
+        "deal_id": outcome.deal_id or None,
+    }
+
+
+def only(rows: Iterable[LeadRow], kind: Kind | None) -> Iterator[LeadRow]:
+    """The rows that ended as ``kind``; all of them for ``None``."""
+    return (row for row in rows if kind is None or (row.outcome is not None and row.outcome.kind is kind))
+
+
+def json_lines(rows: Iterable[LeadRow]) -> Iterator[str]:
+    """A line of JSON for each row, with its line end; not known is null."""
+    for row in rows:
+        yield json.dumps(record(row), ensure_ascii=False) + "\n"
+
+
+def csv_lines(rows: Iterable[LeadRow]) -> Iterator[str]:
+    """A heading and a line of CSV for each row, with their line ends; not known is empty.
+
+    Safe to open in a spreadsheet: a text that would be a formula there begins with ``'``.
+    """
+    cell = io.StringIO()
+    writer = csv.writer(cell, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    yield _taken(cell)
+    for row in rows:
+        writer.writerow([_harmless(value) for value in record(row).values()])
+        yield _taken(cell)
+
+
+@dataclass(frozen=True)
+class SummaryLine:
+    """How many leads ended in the same way, and one of them. ``outcome`` is empty for those that have none yet."""
+
+    outcome: str
+    code: str
+    count: int
+    lead_id: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A report in short: a line for each outcome and code, and the first leads that failed."""
+
+    lines: tuple[SummaryLine, ...]
+    failed: tuple[LeadRow, ...]
+
+    @property
+    def total(self) -> int:
+        """All leads."""
+        return sum(line.count for line in self.lines)
+
+
+@dataclass
+class _Tally:
+    example: LeadRow
+    count: int = field(default=0)
+
+
+def summarise(rows: Iterable[LeadRow], *, named: int = FAILED_NAMED) -> Summary:
+    """Count ``rows`` by outcome and code, keeping the first lead of each and the first ``named`` that failed."""
+    tallies: dict[tuple[str, str], _Tally] = {}
+    failed: list[LeadRow] = []
+    for row in rows:
+        outcome = row.outcome
+        ended_as = (outcome.kind.value, outcome.code) if outcome else ("", "")
+        tally = tallies.get(ended_as)
+        if tally is None:
+            tally = tallies[ended_as] = _Tally(row)
+        tally.count += 1
+        if outcome and outcome.kind is Kind.FAILED and len(failed) < named:
+            failed.append(row)
+    order = [kind.value for kind in Kind] + [""]
+    ranked = sorted(tallies.items(), key=lambda item: (order.index(item[0][0]), -item[1].count, item[0][1]))
+    lines = (
+        SummaryLine(outcome, code, tally.count, tally.example.lead_id, _message(tally.example))
+        for (outcome, code), tally in ranked
+    )
+    return Summary(tuple(lines), tuple(failed))
+
+
+def _message(row: LeadRow) -> str:
+    return row.outcome.message if row.outcome else ""
+
+
+def _harmless(value: str | int | None) -> str | int:
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+
+
+def _taken(cell: io.StringIO) -> str:
+    line = cell.getvalue()
+    cell.seek(0)
+    cell.truncate()
+    return line

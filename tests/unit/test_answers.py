@@ -1,0 +1,382 @@
+"""What came over the wire becomes exactly one value of the model, whatever it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from massconvert.model import (
+    Accepted,
+    JobStatus,
+    LeadsRead,
+    LeadState,
+    PerhapsAccepted,
+    Progress,
+    Refused,
+)
+from massconvert.zoho.answers import Body, parse_body, parse_post, parse_read, parse_status
+
+JOB = "3652397000009835020"
+LEAD = "3652397000009850001"
+
+
+def body(value: Any) -> bytes:
+    return json.dumps(value).encode()
+
+
+def post(value: Any, status: int = 200, headers: Mapping[str, str] | None = None) -> Any:
+    return parse_post(status, headers or {}, value if isinstance(value, bytes) else body(value))
+
+
+def status_of(*items: Any, status: int = 200) -> Any:
+    return parse_status(status, {}, body({"data": list(items)}))
+
+
+def read(*records: Any, **more: Any) -> Any:
+    return parse_read(200, {}, body({"data": list(records), **more}))
+
+
+def error(code: str, details: Any = None, message: str = "no") -> dict[str, Any]:
+    return {"code": code, "details": {} if details is None else details, "message": message, "status": "error"}
+
+
+# --- the POST
+
+
+@pytest.mark.parametrize("code", ["SUCCESS", "SCHEDULED"])
+def test_a_job_id_with_status_success_is_accepted_whatever_the_code(code: str) -> None:
+    answer = {"code": code, "details": {"job_id": JOB}, "message": "scheduled", "status": "success"}
+    assert post(answer) == Accepted(JOB)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"code": "SUCCESS", "details": {"job_id": int(JOB)}, "status": "success"},  # a number
+        {"status": "Success", "details": {"job_id": JOB, "new": [1]}, "more": {}},  # letter case, extra fields
+        {"data": [{"code": "SCHEDULED", "details": {"job_id": JOB}, "status": "success"}]},  # as other writes answer
+        {"status": "success", "job_id": JOB},  # not inside details
+    ],
+)
+def test_other_spellings_of_acceptance_are_understood(answer: Any) -> None:
+    assert post(answer, 201) == Accepted(JOB)
+
+
+@pytest.mark.parametrize(
+    "job_id",
+    [None, "", "abc", -5, True, 1.5, {"id": JOB}, "\u0661\u0662"],  # digits, but not ASCII ones
+)
+def test_success_without_a_usable_job_id_is_perhaps_accepted(job_id: Any) -> None:
+    answer = post({"code": "SUCCESS", "details": {"job_id": job_id}, "status": "success"})
+    assert isinstance(answer, PerhapsAccepted)
+    assert (answer.status, answer.code) == (200, "SUCCESS")
+
+
+@pytest.mark.parametrize(
+    ("status", "answer", "paths"),
+    [
+        (
+            400,
+            error("MANDATORY_NOT_FOUND", {"api_name": "Deal_Name", "json_path": "$.Deals.Deal_Name"}),
+            ("$.Deals.Deal_Name",),
+        ),
+        (
+            400,
+            error(
+                "EXPECTED_FIELD_MISSING",
+                {
+                    "expected_fields": [
+                        {"api_name": "name", "json_path": "$.assign_to.name"},
+                        {"api_name": "id", "json_path": "$.assign_to.id"},
+                    ]
+                },
+            ),
+            ("$.assign_to.name", "$.assign_to.id"),
+        ),
+        (400, error("INVALID_DATA", {"api_name": "ids", "json_path": "$.ids[3]"}), ("$.ids[3]",)),
+        (
+            400,
+            error("INVALID_DATA", [{"json_path": "$.ids[3]"}, {"json_path": "$.ids[7]"}, {"json_path": "$.ids[3]"}]),
+            ("$.ids[3]", "$.ids[7]"),
+        ),
+        (400, error("INVALID_DATA", {"expected_data_type": "jsonobject", "json_path": "$.Deals"}), ("$.Deals",)),
+        (400, error("RECORD_LIMIT_EXCEEDED", {"limit": 50, "json_path": "$.ids"}), ("$.ids",)),
+        (400, error("AMBIGUITY_DURING_PROCESSING", {"json_path": "$.related_modules[0]"}), ("$.related_modules[0]",)),
+        (400, error("INVALID_REQUEST_METHOD"), ()),
+        (400, error("REQUIRED_PARAM_MISSING", {"param": "job_id"}), ("job_id",)),
+        (400, error("INVALID_DATA", {"param_name": "job_id"}), ("job_id",)),
+        (401, error("INVALID_TOKEN", message="invalid oauth token"), ()),
+        (401, error("OAUTH_SCOPE_MISMATCH"), ()),
+        (403, error("NO_PERMISSION", {"permissions": ["Crm_Implied_Convert_Leads"]}), ()),
+        (404, error("INVALID_URL_PATTERN"), ()),
+    ],
+)
+def test_every_documented_error_is_refused_with_its_code_and_all_its_paths(
+    status: int, answer: Any, paths: tuple[str, ...]
+) -> None:
+    refused = post(answer, status)
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.code, refused.message) == (status, answer["code"], answer["message"])
+    assert refused.paths == paths
+    if isinstance(answer["details"], dict):
+        assert refused.details == answer["details"]
+
+
+def test_an_error_with_status_200_is_refused() -> None:
+    assert post(error("INVALID_DATA"), 200) == Refused(200, "INVALID_DATA", "no")
+
+
+def test_an_error_inside_a_data_list_is_refused() -> None:
+    assert post({"data": [error("INVALID_DATA", {"json_path": "$.ids[0]"})]}, 207) == Refused(
+        207, "INVALID_DATA", "no", ("$.ids[0]",), {"json_path": "$.ids[0]"}
+    )
+
+
+@pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
+def test_a_5xx_is_perhaps_accepted_and_keeps_zohos_code(status: int) -> None:
+    answer = post(error("INTERNAL_ERROR", message="Internal Server Error"), status)
+    assert answer == PerhapsAccepted(f"HTTP {status}: Internal Server Error", status, "INTERNAL_ERROR")
+
+
+def test_a_5xx_with_a_success_body_is_still_perhaps_accepted() -> None:
+    assert isinstance(post({"status": "success", "details": {"job_id": JOB}}, 500), PerhapsAccepted)
+
+
+@pytest.mark.parametrize("status", [200, 301, 302, 303, 307, 400, 401, 403, 404, 500])
+@pytest.mark.parametrize("garbage", [b"", b"  ", b"<html>Bad Gateway</html>", b"\xff\xfe\x00", b"[1]", b'"x"', b"nu"])
+def test_what_is_not_zohos_json_is_perhaps_accepted(status: int, garbage: bytes) -> None:
+    assert isinstance(post(garbage, status), PerhapsAccepted)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_perhaps_accepted_whatever_it_says(status: int) -> None:
+    assert isinstance(post(error("INVALID_DATA"), status), PerhapsAccepted)
+    assert isinstance(post({"status": "success", "details": {"job_id": JOB}}, status), PerhapsAccepted)
+
+
+@pytest.mark.parametrize("answer", [{}, {"message": "forbidden by the gateway"}, {"error": "x"}, {"status": "error"}])
+def test_a_4xx_whose_json_is_no_error_of_zohos_is_perhaps_accepted(answer: Any) -> None:
+    assert isinstance(post(answer, 403), PerhapsAccepted)
+
+
+# --- 429
+
+
+@pytest.mark.parametrize("answer", [b"", b"<html>slow down</html>", b"\xff", b"[]", b"{}"])
+def test_any_429_is_refused_as_too_many_requests(answer: bytes) -> None:
+    refused = post(answer, 429)
+    assert isinstance(refused, Refused)
+    assert (refused.status, refused.code) == (429, "TOO_MANY_REQUESTS")
+
+
+def test_a_429_keeps_zohos_words_and_its_headers() -> None:
+    headers = {"Retry-After": "7", "X-API-CREDITS-REMAINING": "0"}
+    refused = post(error("TOO_MANY_REQUESTS", message="You have…"), 429, headers)
+    assert (refused.message, refused.retry_after, refused.credits_left) == ("You have…", 7.0, 0)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait"),
+    [
+        ({}, None),
+        ({"retry-after": "0"}, 0.0),
+        ({"RETRY-AFTER": " 12 "}, 12.0),
+        ({"Retry-After": "999999999"}, 86_400.0),  # never longer than credits take to come back
+        ({"Retry-After": "-5"}, None),
+        ({"Retry-After": "soon"}, None),
+        ({"Retry-After": "Tue, 24 Nov 2026 10:00:30 GMT", "Date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 30.0),
+        ({"Retry-After": "Tue, 24 Nov 2026 10:00:30 GMT"}, None),
+        ({"Retry-After": "Tue, 24 Nov 2026 09:00:00 GMT", "Date": "Tue, 24 Nov 2026 10:00:00 GMT"}, 0.0),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], wait: float | None) -> None:
+    assert post(b"", 429, headers).retry_after == wait
+
+
+# --- the status
+
+
+@pytest.mark.parametrize(
+    ("word", "progress"),
+    [
+        ("COMPLETED", Progress.COMPLETED),
+        ("completed", Progress.COMPLETED),
+        ("In Progress", Progress.IN_PROGRESS),
+        ("in_progress", Progress.IN_PROGRESS),
+        ("IN-PROGRESS", Progress.IN_PROGRESS),
+        ("Scheduled", Progress.SCHEDULED),
+        (" failed ", Progress.FAILED),
+    ],
+)
+def test_a_jobs_status_is_understood_in_any_spelling(word: str, progress: Progress) -> None:
+    answer = status_of(
+        {"Status": word, "Total_Count": 28, "Converted_Count": 20, "Not_Converted_Count": 5, "Failed_Count": 3}
+    )
+    assert answer == JobStatus(progress, 28, 20, 5, 3)
+
+
+def test_counts_may_be_strings_and_keys_may_change_case() -> None:
+    answer = status_of({"status": "completed", "total_count": "28", "CONVERTED_COUNT": " 27 ", "new": 1})
+    assert answer == JobStatus(Progress.COMPLETED, 28, 27, 0, 0)
+
+
+def test_counts_may_be_missing_while_a_job_runs() -> None:
+    assert status_of({"Status": "scheduled"}) == JobStatus(Progress.SCHEDULED, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        {"Status": "completed"},  # no counts to believe
+        {"Status": "completed", "Total_Count": 28},
+        {"Status": "completed", "Total_Count": -1, "Converted_Count": 0},
+        {"Status": "completed", "Total_Count": 10**9, "Converted_Count": 0},
+        {"Status": "completed", "Total_Count": 5, "Converted_Count": 6},
+        {"Status": "completed", "Total_Count": True, "Converted_Count": 1},
+        {"Status": "completed", "Total_Count": "many", "Converted_Count": 1},
+        {"Status": "completed", "Total_Count": 2.5, "Converted_Count": 1},
+        {"Status": "teleported", "Total_Count": 5, "Converted_Count": 5},
+        {"Status": 7},
+        {"Total_Count": 5},
+        "completed",
+        None,
+    ],
+)
+def test_a_status_that_cannot_be_believed_is_no_usable_answer(item: Any) -> None:
+    assert isinstance(status_of(item), PerhapsAccepted)
+
+
+def test_a_status_answer_without_items_is_no_usable_answer() -> None:
+    assert isinstance(status_of(), PerhapsAccepted)
+    assert isinstance(parse_status(204, {}, b""), PerhapsAccepted)
+
+
+def test_an_unknown_job_is_refused() -> None:
+    answer = parse_status(400, {}, body(error("INVALID_DATA", {"param_name": "job_id"})))
+    assert isinstance(answer, Refused)
+    assert answer.paths == ("job_id",)
+
+
+# --- the read
+
+
+def test_204_says_that_none_of_the_leads_is_there() -> None:
+    assert parse_read(204, {}, b"") == LeadsRead({})
+
+
+def test_the_native_fields_tell_a_leads_state() -> None:
+    record = {
+        "id": LEAD,
+        "Converted__s": True,
+        "Converted_Date_Time": "2026-11-24T15:30:00+05:30",
+        "Converted_Contact": {"id": "11", "name": "Ann"},
+        "Converted_Account": {"id": 22, "name": "Acme"},
+        "Converted_Deal": "33",
+        "$locked_for_me": True,
+    }
+    assert read(record) == LeadsRead({LEAD: LeadState(LEAD, True, True, 1795514400.0, "11", "22", "33")})
+
+
+@pytest.mark.parametrize(
+    ("record", "converted"),
+    [
+        ({"Converted__s": False, "$converted": True}, False),  # the native field is the better witness
+        ({"Converted__s": None, "$converted": True}, True),
+        ({"$converted": False}, False),
+        ({"$converted_detail": {"contact": "11"}}, True),
+        ({"$converted_detail": {}}, False),
+        ({"Converted_Date_Time": "2026-11-24T10:00:00Z"}, True),
+    ],
+)
+def test_older_witnesses_are_heard_where_the_native_field_is_missing(record: dict[str, Any], converted: bool) -> None:
+    assert read({"id": LEAD, **record}).states[LEAD].converted is converted
+
+
+def test_the_details_of_an_old_answer_give_the_ids() -> None:
+    detail = {"contact": "11", "account": {"id": "22"}, "deal": None, "converted_date": "2026-11-24T10:00:00+00:00"}
+    state = read({"id": int(LEAD), "$converted": True, "$converted_detail": detail}).states[LEAD]
+    assert (state.contact_id, state.account_id, state.deal_id, state.converted_at) == ("11", "22", "", 1795514400.0)
+
+
+def test_a_lead_of_which_nothing_is_known_is_not_called_unconverted() -> None:
+    answer = read({"id": LEAD, "Converted__s": True}, {"id": "5"})
+    assert isinstance(answer, PerhapsAccepted)
+    assert "lead 5" in answer.detail
+
+
+def test_a_page_of_the_records_is_no_usable_answer() -> None:
+    """The leads on the next page would be taken for deleted ones."""
+    assert isinstance(read({"id": LEAD, "Converted__s": True}, info={"more_records": True}), PerhapsAccepted)
+
+
+@pytest.mark.parametrize(
+    "answer", [{}, {"data": None}, {"data": {}}, {"data": [7]}, {"data": [{"Converted__s": True}]}]
+)
+def test_an_empty_or_broken_read_says_nothing_about_the_leads(answer: Any) -> None:
+    assert isinstance(parse_read(200, {}, body(answer)), PerhapsAccepted)
+
+
+@pytest.mark.parametrize("moment", ["2026-11-24T10:00:00", "yesterday", 17, "0001-01-01T00:00:00+14:00", ""])
+def test_a_time_that_is_none_is_left_out(moment: Any) -> None:
+    state = read({"id": LEAD, "Converted__s": True, "Converted_Date_Time": moment}).states[LEAD]
+    assert state.converted_at is None or moment.startswith("0001")
+
+
+# --- any other GET
+
+
+def test_any_other_get_gives_its_json() -> None:
+    assert parse_body(200, {}, body({"org": []})) == Body({"org": []})
+    assert parse_body(204, {}, b"") == Body({})
+    assert isinstance(parse_body(401, {}, body(error("OAUTH_SCOPE_MISMATCH"))), Refused)
+
+
+# --- nothing raises
+
+NAMES = (
+    "code status details data job_id json_path expected_fields message info Status Total_Count Converted_Count id "
+    "Converted__s Converted_Date_Time Converted_Contact $converted $converted_detail more_records"
+).split()
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([JOB, "error", "success"]),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(NAMES) | st.text(max_size=5), inner, max_size=6)
+    ),
+    max_leaves=20,
+)
+STATUS = st.sampled_from([200, 201, 202, 204, 207, 301, 400, 401, 403, 404, 429, 500, 503]) | st.integers(100, 599)
+HEADERS = st.dictionaries(st.sampled_from(["Retry-After", "X-API-CREDITS-REMAINING", "Date"]), st.text())
+
+
+@settings(deadline=None)  # a slow machine is no failure
+@given(status=STATUS, headers=HEADERS, raw=st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
+def test_nothing_that_comes_over_the_wire_raises_or_claims_too_much(
+    status: int, headers: dict[str, str], raw: bytes
+) -> None:
+    for parse, good in ((parse_post, Accepted), (parse_status, JobStatus), (parse_read, LeadsRead), (parse_body, Body)):
+        answer = parse(status, headers, raw)
+        assert isinstance(answer, good | Refused | PerhapsAccepted)
+        if isinstance(answer, good):
+            assert 200 <= status < 300
+        if isinstance(answer, Refused):
+            assert status < 500
+            assert not 300 <= status < 400
+        repr(answer).encode()  # what goes on to the ledger and the log can be encoded
+
+
+@pytest.mark.parametrize("raw", [b"[" * 100_000, b'{"details":' * 50_000, b"1" * 10_000, b'{"data": [' * 900])
+def test_json_that_nobody_would_send_is_no_usable_answer(raw: bytes) -> None:
+    assert isinstance(post(raw), PerhapsAccepted)
+
+
+def test_half_a_character_does_not_reach_the_ledger() -> None:
+    refused = post(
+        b'{"code": "X\\ud800", "message": "\\udfff", "details": {"\\ud800": "\\ud800"}, "status": "error"}', 400
+    )
+    assert isinstance(refused, Refused)
+    json.dumps([refused.code, refused.message, dict(refused.details)], ensure_ascii=False).encode()

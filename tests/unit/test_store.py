@@ -1,0 +1,163 @@
+"""The connection to Redis, its clock, its keys and its scripts."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from importlib.resources import files
+from typing import Any
+
+import fakeredis
+import pytest
+import redis
+
+from massconvert.errors import StoreError
+from massconvert.store import Keys, RedisClock, Scripts, connect, reaching
+from massconvert.store.scripts import source
+
+
+@pytest.fixture
+def client() -> Any:
+    return fakeredis.FakeRedis(decode_responses=True)
+
+
+class Away:
+    """A Redis whose every command ends in ``error``."""
+
+    def __init__(self, error: Exception, **arguments: Any) -> None:
+        self.error = error
+        self.connection_pool = connect("redis://:hunter2@db.example:7000/0").connection_pool
+        self.connection_pool.connection_kwargs.update(arguments)
+
+    def time(self) -> None:
+        raise self.error
+
+
+# --- connection
+
+
+@pytest.mark.parametrize(
+    "url", ["user:hunter2@host:6379", "http://:hunter2@host", "redis://:hunter2/x@host:6379/0", "redis://[hunter2", ""]
+)
+def test_an_unusable_url_is_told_without_its_password(url: str) -> None:
+    with pytest.raises(StoreError) as caught:
+        connect(url)
+    assert "REDIS_URL" in str(caught.value)
+    assert "hunter2" not in f"{caught.value}{caught.value.__cause__}"
+    assert caught.value.__suppress_context__
+
+
+@pytest.mark.parametrize("url", ["redis://127.0.0.1:1/0", "rediss://127.0.0.1:1/0", "unix:///nowhere/redis.sock"])
+def test_every_kind_of_url_makes_connections(url: str) -> None:
+    """The arguments fit the kind: a unix socket takes no keep-alive, for one."""
+    with pytest.raises(StoreError, match="cannot be reached"), reaching(client := connect(url)):
+        client.ping()
+    client.close()
+
+
+def test_the_connection_layer_repeats_nothing() -> None:
+    arguments = connect("redis://127.0.0.1:6379/0").connection_pool.connection_kwargs
+    assert arguments["retry"].get_retries() == 0
+    assert arguments["socket_timeout"] == arguments["socket_connect_timeout"] == 5.0
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (redis.ConnectionError("refused"), "db.example:7000 cannot be reached"),
+        (redis.TimeoutError("slow"), "db.example:7000 did not answer in time"),
+        (redis.BusyLoadingError("loading"), "is still loading"),
+        (redis.AuthenticationError("WRONGPASS"), "refuses the user or the password"),
+        (redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "is full"),
+        (redis.ResponseError("@user_script: 3: -OOM command not allowed when used memory > 'maxmemory'"), "is full"),
+        (redis.ReadOnlyError("You can't write against a read only replica."), "is a replica"),
+        (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "cannot save to its disk"),
+    ],
+)
+def test_trouble_with_redis_is_told_plainly_and_without_the_password(error: Exception, words: str) -> None:
+    away = Away(error)
+    with pytest.raises(StoreError) as caught, reaching(away):
+        away.time()
+    assert words in str(caught.value)
+    assert caught.value.hint
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_bug_in_a_script_is_not_taken_for_trouble_with_redis() -> None:
+    away = Away(redis.ResponseError("wrong number of args"))
+    with pytest.raises(redis.ResponseError), reaching(away):
+        away.time()
+
+
+# --- clock
+
+
+def test_the_clock_asks_redis_now_and_then_and_goes_on_by_the_monotonic_clock() -> None:
+    local, asked = [100.0], [1_000_000]
+
+    class Timed:
+        def time(self) -> tuple[int, int]:
+            asked.append(asked[-1] + 1000)
+            return asked[-1], 500_000
+
+    clock = RedisClock(Timed(), refresh=10.0, monotonic=lambda: local[0])
+    assert clock.now() == 1_001_000.5
+    local[0] += 4
+    assert clock.now() == 1_001_004.5
+    assert len(asked) == 2
+    local[0] += 7
+    assert clock.now() == 1_002_000.5
+
+
+def test_the_clock_of_a_redis_that_is_away_is_a_store_error() -> None:
+    with pytest.raises(StoreError):
+        RedisClock(Away(redis.ConnectionError("refused"))).now()
+
+
+# --- keys
+
+
+def test_every_key_has_the_accounts_hash_tag_its_type_and_a_name_of_its_own() -> None:
+    keys = Keys("acme")
+    names = {}
+    for name, member in inspect.getmembers(Keys):
+        if name.startswith("_") or name in ("account", "prefix"):
+            continue
+        function = member.fget if isinstance(member, property) else member
+        assert re.match("(HASH|LIST|SET|ZSET|STRING|STREAM)", function.__doc__ or ""), f"{name} does not say its type"
+        arguments = ["0"] * (len(inspect.signature(function).parameters) - 1)
+        names[name] = getattr(keys, name)(*arguments) if arguments else getattr(keys, name)
+    assert all(key.startswith("mc:{acme}:") for key in names.values())
+    assert len(set(names.values())) == len(names)
+
+
+# --- scripts
+
+
+def test_a_script_runs_also_when_redis_has_forgotten_it(client: Any) -> None:
+    scripts = Scripts(client)
+    client.set("lock", "me")
+    assert scripts.run("free_lock", keys=["lock"], args=["you"]) == 0
+    client.script_flush()
+    assert scripts.run("free_lock", keys=["lock"], args=["me"]) == 1
+
+
+def test_floats_reach_a_script_exactly(client: Any) -> None:
+    now = 1795514400.1234567
+    wait = Scripts(client).run("close_gate", keys=["p:"], args=[now, 0.5, "why"])
+    assert float(wait) == pytest.approx(0.5, abs=1e-5)
+
+
+def test_a_script_on_a_redis_that_is_away_is_a_store_error() -> None:
+    with pytest.raises(StoreError):
+        Scripts(connect("redis://127.0.0.1:1/0")).run("free_lock", keys=["a"], args=["b"])
+
+
+def test_every_script_opens_by_saying_what_it_does_and_takes() -> None:
+    for file in (files("massconvert.store") / "lua").iterdir():
+        text = file.read_text(encoding="utf-8")
+        assert text.startswith("-- "), file.name
+        if not file.name.startswith("_"):
+            assert "-- KEYS[1]" in text, file.name
+            assert "-- Returns" in text, file.name
+            assert source(file.name.removesuffix(".lua")), file.name

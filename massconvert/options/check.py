@@ -1,0 +1,316 @@
+"""The check of options: every problem with its path, and the values as they are kept."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import date, datetime
+from decimal import Decimal
+from difflib import get_close_matches
+from typing import Any
+
+from massconvert.errors import OptionsError
+
+#: The modules that each key allows (API page).
+RELATED = ("Tasks", "Events", "Calls")
+MADE = ("Contacts", "Accounts", "Deals")
+#: Zoho's name → ours, of the fields of a deal that have one.
+DEAL_FIELDS = {
+    "Deal_Name": "name",
+    "Stage": "stage",
+    "Closing_Date": "closing_date",
+    "Pipeline": "pipeline",
+    "Amount": "amount",
+}
+_LARGEST_ID = 2**63 - 1
+#: Where an id comes from.
+_USERS = "Zoho's Get Users API has it (GET /users)"
+_MODULES = "Zoho's Modules API has it (GET /settings/modules)"
+_PORTALS = "Zoho's User Types API of the portal has it (GET /settings/portals)"
+SPAN = re.compile(r"\+([0-9]{1,5})d")
+_LONGEST_SPAN = 36_500  # days
+_DEEPEST = 50
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: UTF-8 has no bytes for it
+_ROUNDED = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]*)?[eE][-+]?[0-9]+|[0-9]+[.][0-9]*")
+
+#: The keys of the body besides Deals.
+KEYS = (
+    "assign_to",
+    "portal_user_type",
+    "related_modules",
+    "carry_over_tags",
+    "move_attachments_to",
+    "apply_assignment_threshold",
+)
+
+
+class ProblemError(ValueError):
+    """Why a value cannot stand where it stands."""
+
+
+class Check:
+    """Takes options apart, notes every problem with its path, and returns the values as they are kept."""
+
+    def __init__(self) -> None:
+        self.problems: list[tuple[str, str]] = []
+
+    def demand(self) -> None:
+        """Raise OptionsError with all problems, if there is one."""
+        if self.problems:
+            lines = "\n".join(f"  {path} {reason}" for path, reason in self.problems)
+            raise OptionsError(
+                f"The options are wrong:\n{lines}", hint="Nothing was enqueued.", path=self.problems[0][0]
+            )
+
+    def note(self, path: str, reason: str) -> None:
+        self.problems.append((path, reason))
+
+    def value(self, path: str, value: Any, rule: Callable[[Any], Any]) -> Any:
+        """What ``rule`` makes of a value; ``None`` and a problem where it raises one."""
+        try:
+            return rule(value)
+        except ProblemError as problem:
+            self.note(path, str(problem))
+            return None
+
+    def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        for key in given:
+            if key not in ("deal", "Deals", *KEYS):
+                self.note(_at("$", key), _unknown_key(key))
+        rules: dict[str, Callable[[str, Any], Any]] = {
+            "assign_to": lambda path, value: self.reference(path, value, _USERS),
+            "portal_user_type": lambda path, value: self.reference(path, value, _PORTALS),
+            "related_modules": lambda path, value: self.modules(path, value, RELATED),
+            "carry_over_tags": lambda path, value: self.modules(path, value, MADE),
+            "move_attachments_to": lambda path, value: self.module(path, value, MADE),
+            "apply_assignment_threshold": lambda path, value: self.value(path, value, _flag),
+        }
+        fields = {"deal": self.given_deal(given)}
+        fields |= {key: rules[key](f"$.{key}", given[key]) for key in KEYS if given.get(key) is not None}
+        if given.get("deal") is None and given.get("Deals") is None:
+            self.needs_no_deal(given)
+        return fields
+
+    def given_deal(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
+        ours: Any = given.get("deal")
+        zohos: Any = given.get("Deals")
+        if ours is not None and zohos is not None:
+            self.note("$.Deals", "is given twice, as deal and as Deals")
+        value = zohos if zohos is not None else ours
+        if isinstance(ours, Mapping) and value is ours and not DEAL_FIELDS.keys() & ours.keys():
+            value = zoho_names(self, "$.Deals", ours)
+        return None if value is None else self.deal("$.Deals", value)
+
+    def deal(self, path: str, value: Any) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            self.note(path, f"must be an object with Deal_Name, Stage and Closing_Date, not {_kind(value)}")
+            return {}
+        rules = {"Deal_Name": _text, "Stage": _text, "Closing_Date": _closing}
+        fields: dict[str, Any] = {}
+        for api, rule in rules.items():
+            if value.get(api) is None:
+                self.note(_at(path, api), "is missing")
+            else:
+                fields[DEAL_FIELDS[api]] = self.value(_at(path, api), value[api], rule)
+        rest = {key: self.json(_at(path, key), item) for key, item in value.items() if key not in rules}
+        for api in ("Pipeline", "Amount"):
+            fields[DEAL_FIELDS[api]] = rest.pop(api, None)
+        if isinstance(fields["pipeline"], str):
+            self.value(_at(path, "Pipeline"), fields["pipeline"], _text)
+        return {**fields, "extra": rest}
+
+    def json(self, path: str, value: Any, depth: int = 0) -> Any:
+        """A value that passes through, if JSON can carry it; dates and decimals are written as Zoho takes them."""
+        if depth > _DEEPEST:
+            self.note(path, "is nested too deeply")
+            return None
+        if isinstance(value, Mapping):
+            return {
+                self.value(path, str(key), _plain): self.json(_at(path, key), item, depth + 1)
+                for key, item in value.items()
+            }
+        if isinstance(value, list | tuple):
+            return [self.json(f"{path}[{number}]", item, depth + 1) for number, item in enumerate(value)]
+        return self.value(path, value, _plain)
+
+    def id(self, path: str, value: Any, where: str) -> str | None:
+        """An id of Zoho's: a string of digits, or a JSON number that is whole. ``where`` says where to get it."""
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_ID:
+            return str(value)
+        text = value.strip() if isinstance(value, str) else ""
+        if re.fullmatch("[1-9][0-9]{0,18}", text) and int(text) <= _LARGEST_ID:
+            return text
+        if isinstance(value, float) or _ROUNDED.fullmatch(text):
+            self.note(
+                path, "is a number that a spreadsheet or JavaScript has rounded; write the id as a string of digits"
+            )
+        elif isinstance(value, str):
+            self.note(path, f"is {_shown(value)}, but an id is needed, a string of digits; {where}")
+        else:
+            self.note(path, f"must be an id, a string of digits, not {_kind(value)}; {where}")
+        return None
+
+    def reference(self, path: str, value: Any, where: str) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            return {"id": self.id(path, value, where)}
+        if value.get("id") is None:
+            self.note(f"{path}.id", f"is missing; {where}")
+            return {}
+        rest = {str(key): self.json(_at(path, key), item) for key, item in value.items() if key != "id"}
+        return {"id": self.id(f"{path}.id", value["id"], where), **rest}
+
+    def modules(self, path: str, value: Any, allowed: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
+        if not isinstance(value, list | tuple):
+            self.note(path, f"must be a list of modules, not {_kind(value)}")
+            return ()
+        made = tuple(self.module(f"{path}[{number}]", item, allowed) for number, item in enumerate(value))
+        names = [module.get("api_name") for module in made]
+        for number, name in enumerate(names):
+            if name is not None and name in names[:number]:
+                self.note(f"{path}[{number}]", f"names {name} a second time")
+        return made
+
+    def module(self, path: str, value: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            self.note(path, _module_problem(value, allowed))
+            return {}
+        for key in ("api_name", "id"):
+            if value.get(key) is None:
+                self.note(f"{path}.{key}", f"is missing; {_MODULES}")
+        for key in sorted(map(str, value.keys() - {"api_name", "id", "name"})):
+            self.note(_at(path, key), "is not known; a module has api_name and id")
+        name = value.get("api_name")
+        if name is not None and name not in allowed:
+            self.note(f"{path}.api_name", _not_allowed(name, allowed))
+        kept = {
+            key: self.json(_at(path, key), value[key]) for key in ("api_name", "name") if value.get(key) is not None
+        }
+        return kept if value.get("id") is None else {**kept, "id": self.id(f"{path}.id", value["id"], _MODULES)}
+
+    def needs_no_deal(self, given: Mapping[str, Any]) -> None:
+        tags = given.get("carry_over_tags")
+        places = [
+            (f"$.carry_over_tags[{n}]", item) for n, item in enumerate(tags if isinstance(tags, list | tuple) else ())
+        ]
+        for path, item in [*places, ("$.move_attachments_to", given.get("move_attachments_to"))]:
+            if isinstance(item, Mapping) and item.get("api_name") == "Deals":
+                self.note(path, "goes to Deals, but no deal is made: give Deals as well, or leave this out")
+
+
+# --- rules for single values --------------------------------------------------------------------------------
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ProblemError(f"must be a text, not {_kind(value)}")
+    if not value.strip():
+        raise ProblemError("is empty")
+    return str(_plain(value))
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ProblemError(f"must be true or false, not {_kind(value)}")
+    return value
+
+
+def _closing(value: Any) -> str:
+    """``yyyy-mm-dd`` or ``+30d``, without leading zeros, so that equal spans are equal options."""
+    if isinstance(value, date):
+        return (value.date() if isinstance(value, datetime) else value).isoformat()
+    text = value.strip() if isinstance(value, str) else ""
+    if span := SPAN.fullmatch(text):
+        if int(span[1]) <= _LONGEST_SPAN:
+            return f"+{int(span[1])}d"
+        raise ProblemError(f"is {_shown(text)}, but at most +{_LONGEST_SPAN}d is taken")
+    try:
+        # Python 3.11 and later take more forms than Zoho does.
+        return date.fromisoformat(text if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else "").isoformat()
+    except ValueError:
+        raise ProblemError(
+            f"is {_shown(value)}, but must be a real date like 2026-12-24, or +30d for 30 days from when it is sent"
+        ) from None
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Decimal) and value.is_finite():
+        value = int(value) if value == value.to_integral_value() else float(value)
+    elif isinstance(value, date):
+        value = value.isoformat()
+    if isinstance(value, str):
+        carried = not _SURROGATE.search(value)
+    else:
+        carried = value is None or (isinstance(value, int | float) and abs(value) <= sys.float_info.max)  # nor nan
+    if not carried:
+        raise ProblemError(f"is {_shown(value)}, which JSON cannot carry")
+    return value
+
+
+# --- words --------------------------------------------------------------------------------------------------
+
+
+def zoho_names(check: Check, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+    """A deal in Python's form under Zoho's names."""
+    ours = {name: api for api, name in DEAL_FIELDS.items()}
+    for key in given:
+        if key in ours or key == "extra":
+            continue
+        meant = DEAL_FIELDS.get(key) or next(iter(get_close_matches(key, ours, n=1)), "")
+        near = f"did you mean {meant}? " if meant else ""
+        check.note(_at(path, key), f"is not known; {near}Other fields of the Deals module go into extra={{…}}")
+    extra = given.get("extra")
+    if extra is not None and not isinstance(extra, Mapping):
+        check.note(f"{path}.extra", f"must be an object with fields of the Deals module, not {_kind(extra)}")
+    deal = {api: given[name] for name, api in ours.items() if given.get(name) is not None}
+    more = dict(extra) if isinstance(extra, Mapping) else {}
+    for api in deal.keys() & more.keys():
+        check.note(_at(path, api), f"is given twice, as {DEAL_FIELDS[api]} and in extra")
+    return {**more, **deal}
+
+
+def _unknown_key(key: str) -> str:
+    if key == "ids":
+        return "does not belong here: the ids of the leads are given apart from the options"
+    known = {name.lower(): name for name in ("Deals", *KEYS)}
+    near = get_close_matches(key.lower(), known, n=1)
+    return f"is not known; {f'did you mean {known[near[0]]}?' if near else f'known are {_listed(known.values())}'}"
+
+
+def _not_allowed(name: Any, allowed: tuple[str, ...]) -> str:
+    if name in ("Meetings", "Meeting") and "Events" in allowed:
+        return f"is {_shown(name)}; the API's name of meetings is Events"
+    return f"is {_shown(name)}, but must be one of {_listed(allowed)}"
+
+
+def _module_problem(value: Any, allowed: tuple[str, ...]) -> str:
+    if not isinstance(value, str):
+        return f"must be an object with api_name and id, not {_kind(value)}"
+    if value not in allowed:
+        return _not_allowed(value, allowed)
+    return f'is {_shown(value)} alone, but its id is needed as well: {{"api_name": "{value}", "id": "…"}}; {_MODULES}'
+
+
+def _at(path: str, key: object) -> str:
+    return f"{path}.{key}" if re.fullmatch(r"\w+", str(key)) else f"{path}[{json.dumps(str(key))}]"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:56]}…"
+
+
+def _kind(value: Any) -> str:
+    """What a value is, in JSON's words."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    names = {str: "a text", int: "a number", float: "a number", list: "a list", tuple: "a list", dict: "an object"}
+    return "null" if value is None else names.get(type(value), type(value).__name__)

@@ -1,0 +1,307 @@
+"""Every setting, from the environment and a ``.env`` file in the working directory; the real environment wins.
+
+docs/settings.md lists them all (a test holds it to this file). What is wrong is told by the variable's name, and no
+secret is in any message.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+from collections.abc import Mapping
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+
+from dotenv import dotenv_values
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from massconvert.errors import SettingsError
+
+#: Variables that hold a secret, or a URL that may: their values are in no message.
+SECRETS = frozenset(
+    {
+        "ZOHO_CLIENT_SECRET",
+        "ZOHO_REFRESH_TOKEN",
+        "REDIS_URL",
+        "CELERY_BROKER_URL",
+        "ZOHO_ACCOUNTS_URL",
+        "ZOHO_API_DOMAIN",
+    }
+)
+#: A value longer than this is not repeated either: it may be a secret on the wrong line.
+_SHOWN = 24
+_REDIS_EXAMPLE = "write it like redis://127.0.0.1:6379/0, rediss://:password@host:6380/0 or unix:///path/to/socket"
+#: Names that people try, and ours.
+_MISNAMED = {"ZOHO_REGION": "ZOHO_DATA_CENTER", "ZOHO_DC": "ZOHO_DATA_CENTER", "BROKER_URL": "CELERY_BROKER_URL"}
+
+
+def _redis_url(url: str) -> str:
+    scheme, found, rest = url.partition("://")
+    if not found or scheme not in ("redis", "rediss", "unix"):
+        raise ValueError(f"must begin with redis://, rediss:// (TLS) or unix://; {_REDIS_EXAMPLE}")
+    encode = "(characters like / # ? @ in a password must be percent-encoded)"
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError(f"has no usable host and port {encode}; {_REDIS_EXAMPLE}") from None
+    database = parts.path.strip("/")
+    if scheme == "unix":
+        if not database:
+            raise ValueError(f"names no socket; {_REDIS_EXAMPLE}")
+    elif not rest or not parts.hostname:
+        raise ValueError(f"names no host; {_REDIS_EXAMPLE}")
+    elif parts.fragment or (database and not database.isdigit()):
+        raise ValueError(f"must end in the number of a database, like /0 {encode}")
+    return url
+
+
+def _broker_url(url: str) -> str:
+    if url and "://" not in url:
+        raise ValueError("must be a URL like redis://127.0.0.1:6379/1 or amqp://user:password@host//")
+    return url
+
+
+def _zoho_url(url: str) -> str:
+    """The shape only; which hosts may be sent credentials is decided where they are sent."""
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+        usable = bool(parts.hostname) and parts.scheme in ("https", "http") and "@" not in url and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or any(char.isspace() for char in url):
+        raise ValueError("must be a URL like https://accounts.zoho.eu, without user or password")
+    return url
+
+
+def _folder(path: Path) -> Path:
+    try:
+        return path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("must be an absolute path: no such home directory is known") from None
+
+
+def _fold(case: str) -> BeforeValidator:
+    """Accept a word in any letter case."""
+    return BeforeValidator(lambda value: getattr(value.strip(), case)() if isinstance(value, str) else value)
+
+
+def state_dir_of(environ: Mapping[str, str]) -> Path:
+    """Where a program keeps its own data on this platform, for the user whose environment this is."""
+    # Not Path.home(): it raises where there is none.
+    home = environ.get("HOME") or os.path.expanduser("~")
+    if not Path(home).is_absolute():  # a container's user without a home
+        return Path(tempfile.gettempdir()) / "massconvert"
+    if sys.platform == "darwin":
+        return Path(home) / "Library" / "Application Support" / "massconvert"
+    if sys.platform == "win32":
+        return Path(environ.get("LOCALAPPDATA") or home) / "massconvert"
+    given = environ.get("XDG_STATE_HOME", "")
+    # The XDG specification: a relative path is to be ignored.
+    return (Path(given) if Path(given).is_absolute() else Path(home) / ".local" / "state") / "massconvert"
+
+
+ZohoUrl = Annotated[str, AfterValidator(_zoho_url)]
+DataCenter = Annotated[Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa"], _fold("lower")]
+LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _fold("upper")]
+
+
+class Settings(BaseSettings):
+    """Every setting, checked. Times are in seconds unless the name says otherwise.
+
+    Takes what it is given, by field or by variable name, and reads nothing by itself: see `load_settings`. Raises
+    SettingsError that names each wrong variable. Safe to print: neither secrets nor URLs with passwords are shown.
+    """
+
+    model_config = SettingsConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+        "redis://127.0.0.1:6379/0", alias="REDIS_URL", repr=False
+    )
+    celery_broker_url: Annotated[str, AfterValidator(_broker_url)] = Field("", alias="CELERY_BROKER_URL", repr=False)
+    zoho_client_id: str = Field("", alias="ZOHO_CLIENT_ID")
+    zoho_client_secret: SecretStr = Field(SecretStr(""), alias="ZOHO_CLIENT_SECRET")
+    zoho_refresh_token: SecretStr = Field(SecretStr(""), alias="ZOHO_REFRESH_TOKEN")
+    zoho_data_center: DataCenter = Field("us", alias="ZOHO_DATA_CENTER")
+    zoho_api_version: Annotated[str, _fold("lower")] = Field(
+        "v8", alias="ZOHO_API_VERSION", pattern=r"^v[0-9]+(\.[0-9]+)?$"
+    )
+    zoho_accounts_url: ZohoUrl | None = Field(None, alias="ZOHO_ACCOUNTS_URL", repr=False)
+    zoho_api_domain: ZohoUrl | None = Field(None, alias="ZOHO_API_DOMAIN", repr=False)
+    zoho_concurrency: int | None = Field(None, alias="ZOHO_CONCURRENCY", ge=1, le=100)
+    account: str = Field("default", alias="MASSCONVERT_ACCOUNT", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    linger: float = Field(2.0, alias="MASSCONVERT_LINGER", ge=0, le=60)
+    retention_days: float = Field(30.0, alias="MASSCONVERT_RETENTION_DAYS", ge=1, le=3650)
+    give_up_hours: float = Field(24.0, alias="MASSCONVERT_GIVE_UP_HOURS", gt=0, le=720)
+    window: int | None = Field(None, alias="MASSCONVERT_WINDOW", ge=1, le=10_000)
+    max_jobs: int = Field(200, alias="MASSCONVERT_MAX_JOBS", ge=1, le=100_000)
+    job_wait: float = Field(60.0, alias="MASSCONVERT_JOB_WAIT", ge=0.1, le=3600)
+    connect_timeout: float = Field(5.0, alias="MASSCONVERT_CONNECT_TIMEOUT", gt=0, le=60)
+    call_deadline: float = Field(30.0, alias="MASSCONVERT_CALL_DEADLINE", ge=1, le=120)
+    permit_wait: float = Field(5.0, alias="MASSCONVERT_PERMIT_WAIT", ge=0, le=30)
+    sweep_interval: float = Field(15.0, alias="MASSCONVERT_SWEEP_INTERVAL", ge=1, le=600)
+    log_level: LogLevel = Field("INFO", alias="MASSCONVERT_LOG_LEVEL")
+    state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
+        default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR"
+    )
+    #: Warnings about variables that are probably misspelt; for a command to print.
+    hints: tuple[str, ...] = ()
+
+    def __init__(self, **values: Any) -> None:
+        try:
+            super().__init__(**values)
+        except ValidationError as error:
+            raise _settings_error(error, values) from None
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003 - pydantic-settings calls this by keyword
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - as above
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what is handed in: the environment is an argument of `load_settings`, not a fact of the machine."""
+        return (init_settings,)
+
+    @property
+    def redis_url_given(self) -> bool:
+        """Whether REDIS_URL was set, or is the default."""
+        return "redis_url" in self.model_fields_set
+
+    @property
+    def broker_url(self) -> str:
+        """Celery's broker: CELERY_BROKER_URL, or the ledger's Redis as Celery writes such a URL."""
+        url = self.celery_broker_url or self.redis_url
+        ours = url.startswith(("redis://", "rediss://", "unix://")) and ";" not in url
+        return _for_celery(url) if ours else url
+
+    def require_zoho(self) -> None:
+        """Raise SettingsError when a credential is missing, naming all that are."""
+        given = {
+            "ZOHO_CLIENT_ID": self.zoho_client_id,
+            "ZOHO_CLIENT_SECRET": self.zoho_client_secret.get_secret_value(),
+            "ZOHO_REFRESH_TOKEN": self.zoho_refresh_token.get_secret_value(),
+        }
+        missing = [name for name, value in given.items() if not value.strip()]
+        if missing:
+            raise SettingsError(
+                f"Not set: {', '.join(missing)}.",
+                hint="Set them in the environment or in .env; without a Zoho account, try `massconvert demo`.",
+            )
+
+
+def variables() -> dict[str, str]:
+    """Every variable that is read: its name → the name of its field."""
+    return {field.alias: name for name, field in Settings.model_fields.items() if field.alias}
+
+
+def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None = Path(".env")) -> Settings:
+    """The settings of ``environ`` (default: the process' own) over those of the file ``dotenv``, if it is there.
+
+    A variable that is set but blank counts as not set, and also hides the one in the file. Raises SettingsError that
+    names each wrong variable; no secret is in its message.
+    """
+    known = variables()
+    merged = {**_read_dotenv(dotenv), **(os.environ if environ is None else environ)}
+    given = {name: merged[name].strip() for name in known if merged.get(name, "").strip()}
+    given.setdefault("MASSCONVERT_STATE_DIR", str(state_dir_of(merged)))
+    return Settings(**given, hints=_hints(merged, known))
+
+
+def _read_dotenv(path: Path | None) -> dict[str, str]:
+    if path is None or not path.is_file():
+        return {}
+    try:
+        # utf-8-sig: Windows' editors put a mark in front that would become a part of the first name.
+        return {name: value for name, value in dotenv_values(path, encoding="utf-8-sig").items() if value is not None}
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8.", hint="Save it as UTF-8 text.") from None
+
+
+def _for_celery(url: str) -> str:
+    """A redis-py URL in kombu's dialect: sockets are written differently, and an unknown query key is an error there.
+
+    With TLS, certificates are checked unless the URL says otherwise, as redis-py does; kombu's default is not to.
+    """
+    parts = urlsplit(url)
+    query = dict(parse_qsl(parts.query))
+    user = parts.username or quote(query.get("username", ""), safe="")
+    password = parts.password or quote(query.get("password", ""), safe="")
+    login = f"{user}{f':{password}' if password else ''}@" if user or password else ""
+    if parts.scheme == "unix":
+        database = f"?virtual_host={quote(query['db'], safe='')}" if query.get("db") else ""
+        return f"redis+socket://{login}{parts.path}{database}"
+    tls = {name: value for name, value in query.items() if name.startswith("ssl_")}
+    if parts.scheme == "rediss":
+        tls.setdefault("ssl_cert_reqs", "required")
+    host = parts.netloc.rpartition("@")[2]
+    path = f"/{query['db']}" if query.get("db") else parts.path
+    return f"{parts.scheme}://{login}{host}{path}{f'?{urlencode(tls)}' if tls else ''}"
+
+
+def _settings_error(error: ValidationError, values: Mapping[str, Any]) -> SettingsError:
+    return SettingsError("\n".join(_problem(item, values) for item in error.errors(include_input=False)))
+
+
+def _problem(item: Any, values: Mapping[str, Any]) -> str:
+    field = Settings.model_fields.get(str(item["loc"][0]))
+    name = str(field.alias if field and field.alias else item["loc"][0])
+    if item["type"] == "extra_forbidden":
+        near = get_close_matches(name, [*Settings.model_fields, *variables()], n=1)
+        return f"{name} is not a setting{f'; did you mean {near[0]}?' if near else '.'}"
+    value = str(values.get(name, values.get(variables().get(name, ""), "")))
+    shown = f" is {value!r}, but" if name not in SECRETS and len(value) <= _SHOWN else ""
+    return f"{name}{shown} {_demand(name, item)}."
+
+
+def _demand(name: str, item: Any) -> str:
+    if item["type"] == "value_error":
+        return str(item["ctx"]["error"])
+    if item["type"] == "literal_error":
+        return f"must be one of {str(item['ctx']['expected']).replace(' or ', ', ')}".replace("'", "")
+    if name == "ZOHO_API_VERSION":
+        return "must be written like v8"
+    if name == "MASSCONVERT_ACCOUNT":
+        return "must be 1 to 40 letters, digits, - or _"
+    bounds = _bounds(name)
+    if bounds:
+        return f"must be {bounds}"
+    return f"cannot be used: {str(item['msg'])[:1].lower()}{str(item['msg'])[1:]}"
+
+
+def _bounds(name: str) -> str:
+    """The range of a number's field in words; blank for other fields."""
+    field = Settings.model_fields[variables()[name]]
+    limits = {key: getattr(rule, key) for rule in field.metadata for key in ("ge", "gt", "le") if hasattr(rule, key)}
+    if not limits:
+        return ""
+    kind = "a whole number" if field.annotation in (int, int | None) else "a number"
+    lowest = f"from {limits['ge']}" if "ge" in limits else f"above {limits['gt']} and up"
+    return f"{kind} {lowest} to {limits['le']}"
+
+
+def _hints(merged: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ...]:
+    found = [
+        f"{name} is set but not read; {f'{ours} is used' if merged.get(ours) else f'the variable is {ours}'}."
+        for name, ours in _MISNAMED.items()
+        if name in merged
+    ]
+    for name in sorted(merged.keys() - known.keys() - _MISNAMED.keys()):
+        ours = name.startswith("MASSCONVERT_")
+        # Other programs have ZOHO_ variables of their own; only what is nearly one of ours is a slip.
+        if ours or name.startswith("ZOHO_"):
+            near = get_close_matches(name, known, n=1, cutoff=0.6 if ours else 0.9)
+            meant = f"; did you mean {near[0]}?" if near else "."
+            if near or ours:
+                found.append(f"{name} is set but is not a setting{meant}")
+    return tuple(found)

@@ -1,0 +1,78 @@
+"""What is a lead id, and what may name a batch."""
+
+from __future__ import annotations
+
+import re
+
+from massconvert.errors import InputError
+
+_LARGEST = 2**63 - 1
+#: Matches every id but those of 19 digits that begin with 9, which must be compared with the largest.
+is_plain_id = re.compile(r"[1-9][0-9]{0,17}|[1-8][0-9]{18}").fullmatch
+#: Matches what a spreadsheet or JavaScript makes of an id that it takes for a number.
+is_rounded = re.compile(r"[-+]?[0-9]+([.,][0-9]*)?[eE][-+]?[0-9]+|[0-9]+[.][0-9]*").fullmatch
+
+_ROUNDED = (
+    "is a number that a spreadsheet or JavaScript has rounded, so its last digits are lost; "
+    "export the ids again, as text (in a spreadsheet, format the column as Text before they come in)"
+)
+
+
+def parse_lead_id(value: object) -> str:
+    """The lead id in ``value``: a string of digits, or an exact int; Zoho's export prefix ``zcrm_`` is dropped.
+
+    Ids of Zoho are positive 64-bit integers, so 1 to 19 digits up to 9223372036854775807; without an upper bound a
+    telephone number pasted onto an id would pass. An int is exact in Python and in JSON that Python reads, whatever its
+    size, and is accepted: that some JavaScript had rounded it before cannot be seen. Raises InputError with a short
+    reason, which does not repeat the value.
+    """
+    if type(value) is str:
+        text = value.strip()
+        if is_plain_id(text):
+            return text
+        return _parse_text(text)
+    if isinstance(value, int) and not isinstance(value, bool):
+        if 0 < value <= _LARGEST:
+            return str(int(value))
+        raise InputError("is outside the range of Zoho's ids, 1 to 9223372036854775807")
+    if isinstance(value, float):
+        raise InputError(_ROUNDED)
+    if isinstance(value, str):
+        return parse_lead_id(str(value))
+    raise InputError("is missing" if value is None else f"is a {type(value).__name__}, not a string of digits")
+
+
+def _parse_text(text: str) -> str:
+    if not text:
+        raise InputError("is empty")
+    if text[:5].lower() == "zcrm_":
+        text = text[5:]
+    if not (text.isascii() and text.isdigit()):
+        raise InputError(_ROUNDED if is_rounded(text) else "is not a string of digits")
+    if text[0] == "0":
+        raise InputError("begins with 0, which no id of Zoho does")
+    if len(text) > 19 or int(text) > _LARGEST:
+        raise InputError(f"has {len(text)} digits; Zoho's ids are at most 9223372036854775807")
+    return text
+
+
+def check_batch_key(key: object) -> str:
+    """``key`` if it can name a batch, else InputError.
+
+    It becomes a part of names in Redis, of file names and of commands, hence the few characters.
+    """
+    if isinstance(key, str) and re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,199}", key):
+        return key
+    raise InputError(
+        f"The key {shown(key)} cannot name a batch.",
+        hint="Use 1 to 200 letters, digits and . _ @ + -, beginning with a letter or a digit, like import-2026-11-24.",
+    )
+
+
+def shown(value: object) -> str:
+    """``value`` for a message: quoted, on one line, not too long."""
+    try:
+        text = repr(value)
+    except ValueError:  # a number of more digits than Python writes
+        text = "a number of thousands of digits"
+    return text if len(text) <= 60 else f"{text[:56]}…"

@@ -1,0 +1,183 @@
+"""The fixed part of the simulated organisation: users, modules, fields, layouts, pipelines. All names are invented."""
+
+from __future__ import annotations
+
+from typing import Any
+
+ORG_ID = "3652397"
+LEADS = "3652397000000002175"
+
+#: Modules by API name: their id and the name that people see.
+MODULES = {
+    "Leads": (LEADS, "Leads"),
+    "Contacts": ("3652397000000002179", "Contacts"),
+    "Accounts": ("3652397000000002180", "Accounts"),
+    "Deals": ("3652397000000002172", "Deals"),
+    "Tasks": ("3652397000000002193", "Tasks"),
+    "Events": ("3652397000000002195", "Meetings"),
+    "Calls": ("3652397000000002197", "Calls"),
+}
+#: What each module option of mass convert may name.
+ALLOWED_MODULES = {
+    "related_modules": ("Tasks", "Events", "Calls"),
+    "carry_over_tags": ("Contacts", "Accounts", "Deals"),
+    "move_attachments_to": ("Contacts", "Accounts", "Deals"),
+}
+
+STAGES = (
+    "Qualification",
+    "Needs Analysis",
+    "Value Proposition",
+    "Id. Decision Makers",
+    "Proposal/Price Quote",
+    "Negotiation/Review",
+    "Closed Won",
+    "Closed Lost",
+)
+#: Pipelines by name, with their stages.
+PIPELINES = {"Standard (Standard)": STAGES, "Renewals": ("Qualification", "Negotiation/Review", "Closed Won")}
+LAYOUTS = {module: f"36523970000000910{55 + place}" for place, module in enumerate(MODULES)}
+PORTAL_USER_TYPES = {"3652397000000432001": "Client", "3652397000000432005": "Partner"}
+
+USERS: tuple[dict[str, Any], ...] = tuple(
+    {
+        "id": user_id,
+        "first_name": first,
+        "last_name": last,
+        "full_name": f"{first} {last}",
+        "email": f"{first.lower()}@example.com",
+        "status": status,
+        "confirm": True,
+        "role": {"name": "CEO" if first == "Ann" else "Manager", "id": "3652397000000026005"},
+        "profile": {"name": "Administrator", "id": "3652397000000026011"},
+    }
+    for user_id, first, last, status in (
+        ("3652397000000281001", "Ann", "Archer", "active"),
+        ("3652397000000282001", "Bob", "Baker", "active"),
+        ("3652397000000283001", "Carol", "Cooper", "disabled"),
+    )
+)
+ACTIVE_USERS = frozenset(user["id"] for user in USERS if user["status"] == "active")
+
+#: Fields by module: API name, data type, JSON type, and whether it is mandatory.
+_FIELDS: dict[str, tuple[tuple[str, str, str, bool], ...]] = {
+    "Leads": (
+        ("Last_Name", "text", "string", True),
+        ("Company", "text", "string", True),
+        ("Email", "email", "string", False),
+        ("Converted__s", "boolean", "boolean", False),
+        ("Converted_Date_Time", "datetime", "string", False),
+        ("Converted_Account", "lookup", "jsonobject", False),
+        ("Converted_Contact", "lookup", "jsonobject", False),
+        ("Converted_Deal", "lookup", "jsonobject", False),
+    ),
+    "Deals": (
+        ("Deal_Name", "text", "string", True),
+        ("Stage", "picklist", "string", True),
+        ("Closing_Date", "date", "string", True),
+        ("Pipeline", "picklist", "string", False),
+        ("Amount", "currency", "double", False),
+    ),
+    "Contacts": (("Last_Name", "text", "string", True), ("Email", "email", "string", False)),
+    "Accounts": (("Account_Name", "text", "string", True),),
+}
+
+
+def modules() -> dict[str, Any]:
+    """``GET settings/modules``."""
+    return {
+        "modules": [
+            {
+                "id": module_id,
+                "api_name": name,
+                "module_name": name,
+                "plural_label": label,
+                "singular_label": label.removesuffix("s"),
+                "generated_type": "default",
+                "api_supported": True,
+                "convertable": name == "Leads",
+            }
+            for name, (module_id, label) in MODULES.items()
+        ]
+    }
+
+
+def fields(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
+    """The fields of a module, as ``GET settings/fields`` and the sections of a layout have them."""
+    found = []
+    for number, (name, data_type, json_type, mandatory) in enumerate(_FIELDS.get(module, ())):
+        if name == "Pipeline" and not pipelines:
+            continue
+        values = {"Stage": STAGES, "Pipeline": tuple(PIPELINES)}.get(name, ())
+        field: dict[str, Any] = {
+            "id": f"36523970000000{list(MODULES).index(module) + 10}{number:03}",
+            "api_name": name,
+            "field_label": name.removesuffix("__s").replace("_", " "),
+            "data_type": data_type,
+            "json_type": json_type,
+            "length": 120,
+            "system_mandatory": mandatory,
+            "custom_field": False,
+            "visible": True,
+            "read_only": name.startswith("Converted_"),
+            "pick_list_values": [{"display_value": value, "actual_value": value} for value in values],
+        }
+        if data_type == "lookup":
+            module_of = f"{name.removeprefix('Converted_')}s"
+            field["lookup"] = {"module": {"api_name": module_of, "id": MODULES[module_of][0]}}
+        found.append(field)
+    return found
+
+
+def layouts(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
+    """The layouts of a module: one, Standard."""
+    mandatory = fields(module, pipelines=pipelines)
+    for field in mandatory:
+        field["required"] = field["system_mandatory"] or field["api_name"] == "Pipeline"
+    section = {"api_name": f"{module}_Information", "display_label": f"{module} Information", "fields": mandatory}
+    layout = {"id": LAYOUTS[module], "name": "Standard", "status": "active", "visible": True, "sections": [section]}
+    return [layout]
+
+
+def pipelines() -> list[dict[str, Any]]:
+    """The pipelines of Deals' only layout."""
+    return [
+        {
+            "id": f"365239700000000950{number}",
+            "display_value": name,
+            "actual_value": name,
+            "default": number == 0,
+            "maps": [
+                {
+                    "display_value": stage,
+                    "actual_value": stage,
+                    "sequence_number": place,
+                    "id": f"36523970000000068{place:02}",
+                }
+                for place, stage in enumerate(stages, start=1)
+            ],
+        }
+        for number, (name, stages) in enumerate(PIPELINES.items())
+    ]
+
+
+def organisation(edition: str) -> dict[str, Any]:
+    """``GET org``."""
+    return {
+        "org": [
+            {
+                "id": ORG_ID,
+                "company_name": "Example Ltd",
+                "primary_email": USERS[0]["email"],
+                "time_zone": "Etc/UTC",
+                "currency": "US Dollar",
+                "iso_code": "USD",
+                "zgid": ORG_ID,
+                "license_details": {
+                    "paid": edition != "free",
+                    "paid_type": edition,
+                    "users_license_purchased": len(USERS),
+                },
+            }
+        ]
+    }

@@ -1,0 +1,67 @@
+"""The organisation's limits: simultaneous calls, the sub-limit of heavy ones, the credits of a rolling day."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass, field
+
+from massconvert.simulator.messages import RefusedError
+from massconvert.simulator.rules import Rules
+
+DAY = 86_400.0
+#: Credits that a call costs; what a mass convert call costs is not documented, a lead conversion costs 5.
+HEAVY_COST, PLAIN_COST = 5, 1
+
+
+@dataclass
+class Limits:
+    """Counts calls while they last. Every ``enter`` that does not raise wants its ``leave``."""
+
+    rules: Rules
+    highest: int = 0
+    highest_heavy: int = 0
+    throttled: int = 0
+    credits_used: int = 0
+    _inside: int = 0
+    _heavy: int = 0
+    _spent: deque[tuple[float, int]] = field(default_factory=deque)
+
+    def enter(self, now: float, *, heavy: bool) -> None:
+        """A call begins. Raises RefusedError (429) over a limit."""
+        rules = self.rules
+        cost = HEAVY_COST if heavy else PLAIN_COST
+        while self._spent and self._spent[0][0] <= now - DAY:
+            self.credits_used -= self._spent.popleft()[1]
+        over = self._inside >= rules.calls_at_once or (heavy and self._heavy >= rules.heavy_concurrency)
+        if over or (rules.credits is not None and self.credits_used + cost > rules.credits):
+            self.throttled += 1
+            message = "You have crossed the limit of calls. Please try again after some time."
+            raise RefusedError(429, "TOO_MANY_REQUESTS", message)
+        if rules.credits is not None:  # without a limit all are counted, and nothing needs to be remembered
+            self._spent.append((now, cost))
+        self.credits_used += cost
+        self._inside += 1
+        self._heavy += heavy
+        self.highest, self.highest_heavy = max(self.highest, self._inside), max(self.highest_heavy, self._heavy)
+
+    def leave(self, *, heavy: bool) -> None:
+        """A call ends."""
+        self._inside -= 1
+        self._heavy -= heavy
+
+    def headers(self) -> dict[str, str]:
+        """What an answer says of the credits: nothing, until half of them are used."""
+        most = self.rules.credits
+        if most is None or self.credits_used * 2 < most:
+            return {}
+        return {"X-API-CREDITS-REMAINING": str(most - self.credits_used)}
+
+    def report(self) -> dict[str, int]:
+        """The counts, for a test."""
+        return {
+            "highest": self.highest,
+            "highest_heavy": self.highest_heavy,
+            "throttled": self.throttled,
+            "credits_used": self.credits_used,
+            "now": self._inside,
+        }

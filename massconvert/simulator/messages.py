@@ -1,0 +1,87 @@
+"""Requests and responses of Zoho CRM, apart from any socket, and Zoho's error JSON."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+
+class SimulatorError(Exception):
+    """The simulator was started or told wrongly; the text is one line for a person."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """A call as it came: ``path`` is unquoted and without the query; names of ``headers`` are in lower case."""
+
+    method: str
+    path: str
+    query: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+class Fate(str, Enum):
+    """What becomes of an answer on its way back."""
+
+    SENT = "sent"
+    RESET = "reset"  # a TCP reset instead of it
+    DROP = "drop"  # the connection is closed without it
+    HANG = "hang"  # nothing comes for so many seconds, then the connection is closed
+    CUT = "cut"  # the first half of the body comes, then the connection is closed
+    TRICKLE = "trickle"  # it comes in small pieces over so many seconds
+
+
+@dataclass
+class Response:
+    """An answer: ``body`` is JSON to be, bytes as they are, or ``None`` for no body at all.
+
+    ``fate`` (with its ``seconds``) is for whoever carries it; ``delay`` are the seconds that the answer takes beyond
+    the carrying: a server waits them out, a simulation adds them to its clock.
+    """
+
+    status: int
+    body: dict[str, Any] | list[Any] | bytes | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    fate: Fate = Fate.SENT
+    seconds: float = 0.0
+    delay: float = 0.0
+
+    @property
+    def arrives(self) -> bool:
+        """Whether a client gets the answer whole."""
+        return self.fate in (Fate.SENT, Fate.TRICKLE)
+
+    def content(self) -> bytes:
+        """The body as it goes over the wire."""
+        if self.body is None or isinstance(self.body, bytes):
+            return self.body or b""
+        return json.dumps(self.body, ensure_ascii=False).encode()
+
+
+class RefusedError(Exception):
+    """Zoho refuses a call: raised while it is worked on, and answered as Zoho's error envelope."""
+
+    def __init__(self, status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+        super().__init__(f"{status} {code}")
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = dict(details or {})
+
+    def response(self) -> Response:
+        """The refusal as it is answered."""
+        return Response(self.status, envelope(self.code, self.message, self.details))
+
+
+def envelope(code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Zoho's error JSON."""
+    return {"code": code, "details": dict(details or {}), "message": message, "status": "error"}
+
+
+def place(json_path: str) -> dict[str, str]:
+    """A place in a body as ``details`` name it: ``$.Deals.Stage`` and its last key, ``$.ids[3]`` and ``ids``."""
+    return {"api_name": json_path.rpartition(".")[2].partition("[")[0], "json_path": json_path}

@@ -1,0 +1,182 @@
+"""What Zoho CRM does, apart from any socket: who is let in, what goes wrong, what a test may ask.
+
+`Organisation` takes the time from a clock that is handed in and chance from a `random.Random`, so that a simulation
+can drive it. Jobs move when a call comes, to where the clock says that they are. A call has three moments, so that a
+server can let time pass between them: `arrive`, `answer`, `leave`; `handle` is all three at once.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+from typing import Any
+
+from massconvert.simulator.accounts import Accounts, Credentials
+from massconvert.simulator.api import Api, Visit
+from massconvert.simulator.faults import POST, TOKEN, Faults, Verdict
+from massconvert.simulator.jobs import Jobs
+from massconvert.simulator.leads import Leads
+from massconvert.simulator.limits import Limits
+from massconvert.simulator.messages import Fate, RefusedError, Request, Response
+from massconvert.simulator.routes import Found, find, ids_of
+from massconvert.simulator.rules import Rules
+
+
+@dataclass
+class Call:
+    """A call between its arrival and its end. ``wait`` are seconds to let pass before it is worked on."""
+
+    request: Request
+    found: Found
+    verdict: Verdict
+    wait: float
+    refusal: Response | None = None
+    inside: bool = False
+
+
+class Organisation:
+    """A Zoho CRM with ``leads`` invented ids, of which ``unknown`` do not exist and ``converted`` are so already.
+
+    ``clock`` gives Unix seconds; ``faults`` is a fault script, see the module of that name. Without ``credentials``
+    any are taken. Thread-safe. Raises SimulatorError for a wrong script or impossible numbers of leads.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float],
+        random: Random,
+        leads: int = 100,
+        unknown: int = 0,
+        converted: int = 0,
+        rules: Rules | None = None,
+        faults: Any = (),
+        credentials: Credentials | None = None,
+    ) -> None:
+        rules = rules or Rules()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._leads = Leads(leads, unknown, converted, random, clock())
+        self._jobs = Jobs(self._leads, rules, random)
+        self._accounts = Accounts(rules, random, credentials)
+        self._limits = Limits(rules)
+        self._calls: Counter[str] = Counter()
+        script = Faults(faults, Random(random.random()))
+        self._api = Api(rules, self._leads, self._jobs, self._accounts, script)
+
+    # --- a call -------------------------------------------------------------------------------------------
+
+    def handle(self, request: Request) -> Response:
+        """Answer a call at once; ``delay`` of the answer is what it would have waited."""
+        call = self.arrive(request)
+        try:
+            response = self.answer(call)
+        finally:
+            self.leave(call)
+        return replace(response, delay=response.delay + call.wait)
+
+    def arrive(self, request: Request) -> Call:
+        """A call comes: it is counted, and its faults are drawn. Every call wants its ``leave``."""
+        found = find(request)
+        with self._lock:
+            self._calls[found.name] += 1
+            try:
+                if found.name != TOKEN:
+                    self._limits.enter(self._clock(), heavy=found.name == POST)
+            except RefusedError as error:
+                return Call(request, found, Verdict(), 0.0, refusal=error.response())
+            verdict = self._api.faults.on_call(found.name, ids_of(request, found.name))
+            return Call(request, found, verdict, verdict.wait_before, inside=found.name != TOKEN)
+
+    def answer(self, call: Call) -> Response:
+        """Work on a call: its effect, unless a fault comes before it, and what is answered."""
+        with self._lock:
+            response = call.refusal or self._work(call)
+            if call.found.name != TOKEN and response.arrives:
+                response.headers |= self._limits.headers()
+            response.delay += call.verdict.wait_after
+            return response
+
+    def leave(self, call: Call) -> None:
+        """A call ends, before its answer goes out: a client that has it may call again without being over a limit."""
+        with self._lock:
+            if call.inside:
+                call.inside = False
+                self._limits.leave(heavy=call.found.name == POST)
+
+    def _work(self, call: Call) -> Response:
+        now, verdict = self._clock(), call.verdict
+        self._jobs.advance(now)
+        if verdict.expire_before:
+            self._accounts.expire()
+        if verdict.before:
+            return verdict.before
+        response = self._api.answer(Visit(call.request, call.found, now, verdict.stale))
+        if verdict.expire_after:
+            self._accounts.expire()
+        lost = verdict.after
+        if lost is None:
+            return response
+        return lost if lost.fate is Fate.SENT else replace(response, fate=lost.fate, seconds=lost.seconds)
+
+    # --- what a test asks, and does -----------------------------------------------------------------------
+
+    def lead_ids(self) -> list[str]:
+        """All ids, those of leads that do not exist too."""
+        return list(self._leads.all_ids)
+
+    def truth(self) -> dict[str, dict[str, Any]]:
+        """What became of each lead that exists, by id, as of now: see `Lead` for the words."""
+        with self._lock:
+            self._jobs.advance(self._clock())
+            return self._leads.truth()
+
+    def calls(self) -> Counter[str]:
+        """How many calls came, by name; those refused over a limit are among them."""
+        with self._lock:
+            return Counter(self._calls)
+
+    def load(self) -> dict[str, int]:
+        """The most calls (``highest``) and mass convert posts at once, calls refused over a limit, credits used."""
+        with self._lock:
+            return self._limits.report()
+
+    def fired(self) -> Counter[str]:
+        """How often each fault rule has fired, by its name; those that have not are not in it."""
+        with self._lock:
+            return self._api.faults.fired()
+
+    def faults(self) -> list[dict[str, Any]]:
+        """The fault rules as they were set, each with its ``name`` and how often it has ``fired``."""
+        with self._lock:
+            return self._api.faults.report()
+
+    def set_faults(self, script: Any) -> None:
+        """Replace the fault script. Raises SimulatorError, and keeps the old one, if the new one is wrong."""
+        with self._lock:
+            self._api.faults = Faults(script, self._api.faults.random)
+
+    def next_job_end(self) -> float | None:
+        """When the next job ends, in Unix seconds; a simulation may go there at once."""
+        with self._lock:
+            return self._jobs.next_end()
+
+    def delete_lead(self, lead_id: str) -> None:
+        """Somebody deletes a lead."""
+        with self._lock:
+            self._jobs.advance(self._clock())
+            self._leads.delete(lead_id)
+
+    def convert_by_hand(self, lead_id: str) -> None:
+        """Somebody converts a lead in Zoho's own pages. Raises KeyError if it does not exist."""
+        with self._lock:
+            self._jobs.advance(self._clock())
+            self._leads.convert_by_hand(lead_id, self._clock())
+
+    def expire_tokens(self) -> None:
+        """Somebody revokes all access tokens."""
+        with self._lock:
+            self._accounts.expire()

@@ -1,0 +1,121 @@
+"""Which calls there are, and what their paths and queries say; pure."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from massconvert.simulator.faults import POST, READ, TOKEN
+from massconvert.simulator.messages import RefusedError, Request
+
+OLDEST, NEWEST = 2, 8  # versions of the API
+MOST_IDS, MOST_FIELDS, MOST_PER_PAGE = 100, 50, 200
+_PATH = re.compile(r"/crm/v(?P<major>[0-9]{1,2})(?:\.[0-9]+)?/(?P<rest>.*[^/])/?")
+
+
+@dataclass(frozen=True)
+class Route:
+    """A call that there is: ``name`` in fault scripts and counts, the ``scope`` it wants (none for the token's)."""
+
+    method: str
+    name: str
+    path: str  # a pattern, after /crm/v8/
+    scope: str
+
+
+MASS_CONVERT = "Leads/actions/mass_convert"
+ROUTES = (
+    Route("POST", POST, MASS_CONVERT, "ZohoCRM.mass_convert.leads.CREATE"),
+    Route("GET", "GET mass_convert", MASS_CONVERT, "ZohoCRM.mass_convert.leads.READ"),
+    Route("GET", READ, "Leads", "ZohoCRM.modules.leads.READ"),
+    Route("GET", "GET users", "users", "ZohoCRM.users.READ"),
+    Route("GET", "GET org", "org", "ZohoCRM.org.READ"),
+    Route("GET", "GET settings/modules", "settings/modules", "ZohoCRM.settings.modules.READ"),
+    Route("GET", "GET settings/fields", "settings/fields", "ZohoCRM.settings.fields.READ"),
+    Route("GET", "GET settings/layouts", "settings/layouts", "ZohoCRM.settings.layouts.READ"),
+    Route("GET", "GET settings/pipeline", "settings/pipeline", "ZohoCRM.settings.pipeline.READ"),
+    Route("GET", "GET Lead", r"Leads/[^/]+", "ZohoCRM.modules.leads.READ"),
+)
+TOKEN_ROUTE = Route("POST", TOKEN, "", "")
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a request asks for. Without a ``route`` it is refused; ``known_path`` says that the method is to blame."""
+
+    name: str
+    route: Route | None = None
+    version: int = 0
+    rest: str = ""
+    known_path: bool = False
+
+
+def find(request: Request) -> Found:
+    """What a request asks for."""
+    if request.path == "/oauth/v2/token":
+        found = TOKEN_ROUTE if request.method == "POST" else None
+        return Found(TOKEN if found else f"{request.method} token", found, known_path=True)
+    match = _PATH.fullmatch(request.path)
+    version, rest = (int(match["major"]), match["rest"]) if match else (0, "")
+    if not OLDEST <= version <= NEWEST:
+        return Found("unknown", rest=rest)
+    named = [route for route in ROUTES if re.fullmatch(route.path, rest)]
+    for route in named:
+        if route.method == request.method:
+            return Found(route.name, route, version, rest, known_path=True)
+    return Found("unknown", None, version, rest, known_path=bool(named))
+
+
+def ids_of(request: Request, name: str) -> Sequence[str]:
+    """The lead ids that a call is about, for fault rules; nothing is checked here."""
+    if name == READ:
+        return request.query.get("ids", "").split(",")
+    if name != POST:
+        return ()
+    try:
+        ids = json.loads(request.body)["ids"]
+    except (ValueError, RecursionError, KeyError, TypeError):
+        return ()
+    return [str(lead_id) for lead_id in ids] if isinstance(ids, list) else ()
+
+
+def checked_ids(text: str) -> list[str]:
+    """The ids of a Get Records call. Raises RefusedError."""
+    ids = [lead_id.strip() for lead_id in text.split(",")]
+    if len(ids) > MOST_IDS:
+        details = {"limit": MOST_IDS, "param_name": "ids"}
+        raise RefusedError(400, "LIMIT_EXCEEDED", "the limit of ids has been exceeded", details)
+    if not all(lead_id.isdigit() for lead_id in ids):
+        raise RefusedError(400, "INVALID_DATA", "the ids given seem to be invalid", {"param_name": "ids"})
+    return list(dict.fromkeys(ids))
+
+
+def checked_fields(text: str, version: int) -> list[str]:
+    """The fields of a Get Records call, mandatory from v3 on. Raises RefusedError."""
+    fields = [name.strip() for name in text.split(",") if name.strip()]
+    if not fields and version >= 3:
+        message = "One of the expected parameter is missing"
+        raise RefusedError(400, "REQUIRED_PARAM_MISSING", message, {"param_name": "fields"})
+    if len(fields) > MOST_FIELDS:
+        details = {"limit": MOST_FIELDS, "param_name": "fields"}
+        raise RefusedError(400, "LIMIT_EXCEEDED", "the limit of fields has been exceeded", details)
+    return fields
+
+
+def wanted_states(query: Mapping[str, str]) -> frozenset[bool]:
+    """Which leads ``converted=`` asks for: converted ones, others, both. Raises RefusedError."""
+    text = query.get("converted", "false")
+    states = {"true": frozenset({True}), "false": frozenset({False}), "both": frozenset({True, False})}
+    if text not in states:
+        raise RefusedError(400, "INVALID_DATA", "invalid data", {"param_name": "converted"})
+    return states[text]
+
+
+def number(query: Mapping[str, str], name: str, default: int, most: int) -> int:
+    """A number in a query, at least 1. Raises RefusedError."""
+    text = query.get(name, str(default))
+    if not text.isdecimal() or not 1 <= int(text[:9]) <= most:
+        raise RefusedError(400, "INVALID_DATA", "invalid data", {"param_name": name, "expected_data_type": "integer"})
+    return int(text)

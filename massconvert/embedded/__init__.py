@@ -1,0 +1,8 @@
+"""A Redis, workers and beat for one machine and one command, as child processes."""
+
+from __future__ import annotations
+
+from massconvert.embedded.redis_server import find_redis_server as find_redis_server
+from massconvert.embedded.stack import Stack as Stack
+
+__all__ = ["Stack", "find_redis_server"]

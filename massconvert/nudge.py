@@ -1,0 +1,93 @@
+"""Tell the workers to look at the ledger: the library's only Celery import.
+
+A nudge is a hint. When it cannot be sent, the workers' sweep finds the work a little later; so it is tried once, for a
+few seconds at most, and its failure is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from celery import Celery, chain
+from kombu.exceptions import OperationalError
+
+from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS, TASK_CHUNK, TASK_CONVERT, TASK_STATUS
+from massconvert.errors import BrokerError, SettingsError
+from massconvert.model import Job
+
+
+class Nudge:
+    """Sends the pipeline's messages by name. Safe to share between threads; connects at its first message.
+
+    ``timeout`` is how long a broker may take to answer, in seconds. Raises SettingsError when Celery knows no broker of
+    that kind.
+    """
+
+    def __init__(self, broker_url: str, *, timeout: float = 4.0) -> None:
+        # An app of its own, and never the process' current one: the host may be somebody else's Celery worker.
+        self._app = Celery("massconvert.nudge", set_as_current=False)
+        self._app.conf.update(
+            broker_url=broker_url,
+            broker_connection_timeout=timeout,
+            broker_transport_options={
+                "socket_timeout": timeout,
+                "socket_connect_timeout": timeout,
+                "socket_keepalive": True,
+                "health_check_interval": 10,
+                # One try at each broker that is named: by default Celery goes on for longer than callers want to wait.
+                "max_retries": broker_url.count(";"),
+            },
+            accept_content=["json"],
+            task_serializer="json",
+            task_ignore_result=True,
+            task_publish_retry=False,
+            timezone="UTC",
+        )
+        try:
+            connection = self._app.connection_for_write()
+            self._trouble = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+        except (KeyError, ImportError):
+            raise SettingsError(
+                "CELERY_BROKER_URL names a broker that Celery does not know, or whose package is not installed.",
+                hint="Write it like redis://host:6379/0 or amqp://user:password@host//; without it, REDIS_URL is used.",
+            ) from None
+        self._place = connection.as_uri()  # without the password
+
+    def chunk(self, countdown: float = 0) -> None:
+        """Form chunks from the inboxes, in ``countdown`` seconds. Raises BrokerError."""
+        self._send(self._signature(TASK_CHUNK, QUEUE), countdown)
+
+    def convert(self, chunk_id: str, countdown: float = 0) -> None:
+        """Send this chunk and then follow its job, in ``countdown`` seconds. Raises BrokerError."""
+        convert = self._signature(TASK_CONVERT, QUEUE_CONVERT, chunk_id)
+        status = self._app.signature(TASK_STATUS, queue=QUEUE_STATUS, ignore_result=True)
+        self._send(chain(convert, status, app=self._app), countdown)
+
+    def status(self, job: Job | Mapping[str, Any], countdown: float = 0) -> None:
+        """Follow this job, in ``countdown`` seconds. Raises BrokerError."""
+        if isinstance(job, Job):
+            job = {"chunk_id": job.chunk_id, "job_id": job.job_id}
+        self._send(self._signature(TASK_STATUS, QUEUE_STATUS, dict(job)), countdown)
+
+    def close(self) -> None:
+        """Close the connections; the next message opens new ones."""
+        self._app.close()
+
+    def _signature(self, name: str, queue: str, *args: Any) -> Any:
+        return self._app.signature(name, args=args, immutable=True, queue=queue, ignore_result=True)
+
+    def _send(self, signature: Any, countdown: float) -> None:
+        with self._reaching():
+            signature.apply_async(countdown=countdown or None)
+
+    @contextmanager
+    def _reaching(self) -> Iterator[None]:
+        try:
+            yield
+        except self._trouble as error:
+            raise BrokerError(
+                f"The message broker at {self._place} cannot be reached: {' '.join(str(error).split())}",
+                hint="Start it, or set REDIS_URL (or CELERY_BROKER_URL) to where it listens.",
+            ) from error

@@ -1,0 +1,14 @@
+"""Send a chunk: one POST a visit."""
+
+from __future__ import annotations
+
+from massconvert.contract import TASK_CONVERT
+from massconvert.wiring import worker_ports
+from tasks.declare import BoundTask, task
+from tasks.obey import JobMessage, obey_convert
+
+
+@task(TASK_CONVERT)
+def convert(self: BoundTask, chunk_id: str) -> JobMessage | None:
+    """Take one step of this chunk; what is returned is the chained ``status`` task's argument."""
+    return obey_convert(self, worker_ports().convert(chunk_id))

@@ -1,0 +1,26 @@
+"""Declare a task by its public name, without the app; `workers.celery` gives it its one base class."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, cast
+
+from celery import shared_task
+
+
+class BoundTask(Protocol):
+    """What a task's body may ask of Celery."""
+
+    @property
+    def request(self) -> Any:
+        """The message that is being worked on; its ``id`` stays the same through retries and redeliveries."""
+        ...
+
+    def retry(self, *, countdown: float) -> BaseException:
+        """Send this task again, in so many seconds; raises what tells Celery so."""
+        ...
+
+
+def task(name: str) -> Callable[[Callable[..., object]], Any]:
+    """Register a function ``(self, ...)`` as the task of that name."""
+    return cast("Callable[[Callable[..., object]], Any]", shared_task(name=name, bind=True))

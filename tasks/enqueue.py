@@ -1,0 +1,26 @@
+"""Accept leads from an app that has only Celery."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from massconvert.contract import TASK_ENQUEUE
+from massconvert.errors import InputError
+from massconvert.wiring import worker_ports
+from tasks.declare import BoundTask, task
+
+
+@task(TASK_ENQUEUE)
+def enqueue(
+    self: BoundTask,
+    lead_ids: list[Any],
+    options: Mapping[str, Any] | str | None = None,
+    profile: str | None = None,
+    key: str | None = None,
+    on_complete: Mapping[str, Any] | None = None,
+) -> str:
+    """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
+    if profile or on_complete:  # refused, since leads converted without them could not be converted again
+        raise InputError("massconvert.enqueue knows no profile and no on_complete yet; nothing was enqueued.")
+    return worker_ports().enqueue(lead_ids, options, key or self.request.id)

@@ -1,0 +1,38 @@
+"""The one place where what a step says becomes what Celery does. It decides nothing."""
+
+from __future__ import annotations
+
+from massconvert.model import Again, Next, Resend, Settle, Submitted
+from massconvert.nudge import Nudge
+from tasks.declare import BoundTask
+
+#: No message waits longer than this, in seconds: the broker delivers again what it has not got back within its
+#: visibility timeout (300 s), and each retry would double the copies. A step that is visited too early says so.
+LONGEST_COUNTDOWN = 60.0
+
+#: What ``convert`` hands to the chained ``status``.
+JobMessage = dict[str, str]
+
+
+def again(task: BoundTask, in_seconds: float) -> BaseException:
+    """Send this task's message again; to be raised."""
+    return task.retry(countdown=min(max(in_seconds, 0.0), LONGEST_COUNTDOWN))
+
+
+def obey_convert(task: BoundTask, what_next: Next) -> JobMessage | None:
+    """Come back as the step said, or end: with the job for the chained ``status``, or with None for it to end too."""
+    if isinstance(what_next, Submitted):
+        return {"chunk_id": what_next.job.chunk_id, "job_id": what_next.job.job_id}
+    if isinstance(what_next, Again | Settle | Resend):
+        raise again(task, what_next.in_seconds)
+    return None
+
+
+def obey_status(task: BoundTask, what_next: Next, chunk_id: str, nudge: Nudge) -> None:
+    """Come back as the step said, start a new chain for a chunk that must be sent again, or end."""
+    if isinstance(what_next, Resend):
+        nudge.convert(chunk_id, countdown=min(what_next.in_seconds, LONGEST_COUNTDOWN))
+    elif isinstance(what_next, Again | Settle):
+        raise again(task, what_next.in_seconds)
+    elif isinstance(what_next, Submitted):
+        raise again(task, what_next.job.due_in)

@@ -1,0 +1,13 @@
+"""Dispatch what is overdue in the ledger. Workers do this by a timer of their own; beat's message is a second net."""
+
+from __future__ import annotations
+
+from massconvert.contract import TASK_SWEEP
+from massconvert.wiring import worker_ports
+from tasks.declare import BoundTask, task
+
+
+@task(TASK_SWEEP)
+def sweep(_self: BoundTask) -> None:
+    """Sweep once; whoever holds the sweep's lease does it, all others find nothing to do."""
+    worker_ports().sweep()

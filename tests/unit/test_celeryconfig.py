@@ -1,0 +1,88 @@
+"""celeryconfig.py: what the promises rest on."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from celery.app.defaults import NAMESPACES as CELERYS_SETTINGS
+from celery.app.defaults import flatten
+
+import celeryconfig
+from massconvert import contract
+from massconvert.settings import Settings
+from tasks.obey import LONGEST_COUNTDOWN
+from workers.celery import STORE_AWAY_COUNTDOWN, app
+
+ROOT = Path(__file__).resolve().parents[2]
+TASKS = {value for name, value in vars(contract).items() if name.startswith("TASK_")} - {contract.TASK_RUN_PROFILE}
+QUEUES = {contract.QUEUE, contract.QUEUE_CONVERT, contract.QUEUE_STATUS}
+
+
+def test_every_name_is_a_setting_that_celery_knows() -> None:
+    """Celery ignores a misspelt one in silence."""
+    known = {name for name, _ in flatten(CELERYS_SETTINGS)}
+    given = {name for name in vars(celeryconfig) if name.islower() and not name.startswith("_")}
+    assert given - {"load_settings", "annotations"} <= known
+
+
+def test_every_setting_has_its_reason_beside_it() -> None:
+    """A comment over it, or over the lines of its group."""
+    lines = (ROOT / "celeryconfig.py").read_text().splitlines()
+    for number, line in enumerate(lines):
+        if re.match(r"[a-z][a-z_]* = ", line):
+            block = [*lines[:number]]
+            while block and re.match(r"[a-z][a-z_]* = ", block[-1]):
+                block.pop()
+            assert block, line
+            assert block[-1].startswith(("#", "}", ")")), f"no reason over: {line}"
+
+
+def test_every_task_of_the_contract_is_registered_and_routed_to_a_queue() -> None:
+    """All but the profile's, which is to come."""
+    app.loader.import_default_modules()
+    assert {name for name in app.tasks if name.startswith("massconvert.")} == TASKS
+    assert set(celeryconfig.task_routes) == TASKS
+    assert {route["queue"] for route in celeryconfig.task_routes.values()} <= QUEUES
+
+
+def test_a_worker_without_flags_takes_all_queues() -> None:
+    """Exchange and routing key are the queue's name, as `send_task(queue=…)` of a stranger makes them."""
+    assert {queue.name for queue in celeryconfig.task_queues} == QUEUES
+    for queue in celeryconfig.task_queues:
+        assert queue.exchange.name == queue.routing_key == queue.name
+        assert queue.exchange.type == "direct"
+
+
+def test_messages_are_json_and_results_are_nowhere() -> None:
+    """No pickle is taken, and nothing is stored."""
+    assert app.conf.accept_content == ["json"]
+    assert app.conf.task_serializer == "json"
+    assert app.conf.task_ignore_result is True
+    assert app.conf.result_backend is None
+
+
+def test_no_countdown_comes_near_the_visibility_timeout() -> None:
+    """A message that is held for longer is delivered again, and each retry doubles the copies."""
+    longest_task = Settings.model_validate({}).permit_wait + 2 * 30.0
+    assert LONGEST_COUNTDOWN + longest_task < app.conf.broker_transport_options["visibility_timeout"] / 2
+    assert STORE_AWAY_COUNTDOWN <= LONGEST_COUNTDOWN
+
+
+def test_a_task_survives_its_worker_and_is_never_given_up_by_celery() -> None:
+    """Acknowledged late; the ledger counts attempts."""
+    app.loader.import_default_modules()
+    assert app.conf.task_acks_late is True
+    assert all(app.tasks[name].max_retries is None for name in TASKS)
+    assert app.conf.broker_connection_max_retries is None
+    assert app.conf.broker_connection_retry_on_startup is True
+
+
+def test_beat_s_file_is_not_in_the_working_directory() -> None:
+    """And every entry of its schedule is a task of the contract that expires."""
+    assert Path(celeryconfig.beat_schedule_filename).is_absolute()
+    entries: list[Any] = list(celeryconfig.beat_schedule.values())
+    for entry in entries:
+        assert entry["task"] in TASKS
+        assert entry["options"]["expires"] <= entry["schedule"]

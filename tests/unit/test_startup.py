@@ -1,0 +1,159 @@
+"""What a worker does around its tasks: checks, the sweep's timer, the log."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from redis.exceptions import ConnectionError as RedisConnectionError
+
+from massconvert.errors import BrokerError, StoreError
+from workers import log, startup
+from workers.startup import Sweeper, redis_warnings
+
+
+def sweeping(times: int, sweep: Callable[[], int], chance: float = 0.5) -> list[float]:
+    """Let a sweeper run that many times, without waiting; the pauses that it took."""
+    pauses: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        pauses.append(seconds)
+        return len(pauses) > times
+
+    Sweeper(sweep, 20.0, chance=lambda: chance, wait=wait).run()
+    return pauses
+
+
+@pytest.mark.parametrize("error", [StoreError("Redis is away."), BrokerError("No broker."), ZeroDivisionError("a bug")])
+def test_the_sweep_survives_whatever_it_meets(error: Exception, caplog: pytest.LogCaptureFixture) -> None:
+    """Redis away, broker away, a bug: it comes again, and says so in a line."""
+    calls: list[int] = []
+
+    def sweep() -> int:
+        calls.append(1)
+        raise error
+
+    sweeping(3, sweep)
+    assert len(calls) == 3
+    assert len(caplog.records) == 3
+    assert all(bool(record.exc_info) == isinstance(error, ZeroDivisionError) for record in caplog.records)
+
+
+def test_workers_that_started_together_do_not_sweep_together() -> None:
+    """The pause differs by up to a quarter either way."""
+    assert sweeping(0, lambda: 0, chance=0.0) == [15.0]
+    assert sweeping(0, lambda: 0, chance=1.0) == [25.0]
+
+
+def test_a_sweep_that_found_something_says_how_much(caplog: pytest.LogCaptureFixture) -> None:
+    """And is silent otherwise."""
+    caplog.set_level(logging.INFO)
+    found = iter([0, 7])
+    sweeping(2, lambda: next(found))
+    assert [record.getMessage() for record in caplog.records] == ["Sweep: 7 overdue chunks dispatched"]
+
+
+def test_a_stopped_sweeper_ends() -> None:
+    """Without waiting for its pause."""
+    sweeper = Sweeper(lambda: 0, 3600.0)
+    sweeper.start()
+    sweeper.stop()
+    sweeper._thread.join(10)
+    assert not sweeper._thread.is_alive()
+
+
+@pytest.mark.parametrize(
+    ("info", "words"),
+    [
+        ({"aof_enabled": 1, "maxmemory_policy": "noeviction"}, []),
+        ({}, []),  # a managed Redis that tells nothing
+        ({"aof_enabled": 0, "maxmemory_policy": "noeviction"}, ["appendonly yes"]),
+        ({"aof_enabled": 1, "maxmemory_policy": "allkeys-lru"}, ["maxmemory-policy noeviction"]),
+        ({"aof_enabled": 0, "maxmemory_policy": "volatile-ttl"}, ["appendonly yes", "maxmemory-policy noeviction"]),
+    ],
+)
+def test_a_redis_that_may_lose_the_ledger_is_named_with_the_mend(info: dict[str, Any], words: list[str]) -> None:
+    """One warning each."""
+    warnings = redis_warnings(info)
+    assert len(warnings) == len(words)
+    assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+
+
+def test_a_worker_without_credentials_says_which_and_ends_with_3(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Two lines, no traceback."""
+    for name in ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"):
+        monkeypatch.setenv(name, "")
+    with pytest.raises(SystemExit) as ended:
+        startup._demand_settings()
+    assert ended.value.code == 3
+    said = capsys.readouterr().err
+    assert said.startswith("Not set: ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN.")
+    assert len(said.splitlines()) == 2
+
+
+# --- the log --------------------------------------------------------------------------------------------------
+
+
+def line(error: BaseException | None = None, message: str = "It happened") -> str:
+    """A record as it is written."""
+    exc_info = (type(error), error, error.__traceback__) if error else None
+    record = logging.LogRecord("massconvert", logging.WARNING, __file__, 1, message, (), exc_info)
+    record.created = 0.0
+    return log.OneLine().format(record)
+
+
+def test_a_record_is_one_line_in_utc() -> None:
+    """Even when its message has several, as Zoho's may."""
+    assert line(message="one\ntwo") == "1970-01-01T00:00:00Z WARNING massconvert one two"
+
+
+def test_a_line_names_the_chunk_that_it_is_about() -> None:
+    """Whichever task logs it; not twice, and not after the task."""
+    with log.about(["c1"], {}):
+        assert "massconvert [c1] It happened" in line()
+        assert "[c1]" not in line(message="chunk c1: sent")
+    with log.about([{"chunk_id": "c2", "job_id": "42"}], {}):
+        assert "[c2]" in line()
+    with log.about([["3652397000009850001"]], {}):
+        assert "[" not in line()
+    assert "[" not in line()
+
+
+def test_an_outage_is_one_line_and_a_bug_keeps_its_traceback() -> None:
+    """A traceback in the log is a bug."""
+    with pytest.raises(RedisConnectionError) as outage:
+        raise RedisConnectionError("Connection closed by server.")
+    assert line(outage.value).endswith("It happened (ConnectionError: Connection closed by server.)")
+    with pytest.raises(ZeroDivisionError) as bug:
+        raise ZeroDivisionError("oh")
+    assert "Traceback (most recent call last)" in line(bug.value)
+
+
+def test_the_log_s_level_is_the_more_talkative_of_celery_s_and_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's -l defaults to WARNING, and does not say so."""
+    levels: list[int] = []
+    monkeypatch.setattr(log, "set_up", lambda level, _logfile: levels.append(level))
+    monkeypatch.setenv("MASSCONVERT_LOG_LEVEL", "INFO")
+    startup._set_up_log(loglevel=logging.WARNING)
+    startup._set_up_log(loglevel=logging.DEBUG)
+    assert levels == [logging.INFO, logging.DEBUG]
+
+
+def test_the_log_goes_to_a_file_when_told(tmp_path: Path) -> None:
+    """And Celery's line about every message is left out."""
+    root = logging.getLogger()
+    before, level = root.handlers[:], root.level
+    try:
+        log.set_up(logging.INFO, str(tmp_path / "log"))
+        logging.getLogger("massconvert").info("ours")
+        logging.getLogger("celery.app.trace").info("Task succeeded")
+        root.handlers[0].close()
+    finally:
+        root.handlers[:] = before
+        root.setLevel(level)
+    assert [text.split(" ", 1)[1] for text in (tmp_path / "log").read_text().splitlines()] == ["INFO massconvert ours"]

@@ -1,0 +1,258 @@
+"""The tasks, each with a workshop that answers as told; and the lint that keeps them thin."""
+
+from __future__ import annotations
+
+import ast
+import logging
+from pathlib import Path
+from typing import Any
+
+import pytest
+from celery import Task as CeleryTask
+from celery.exceptions import Reject, Retry
+from kombu.exceptions import OperationalError
+
+from massconvert.contract import TASK_CHUNK, TASK_CONVERT, TASK_ENQUEUE, TASK_STATUS, TASK_SWEEP
+from massconvert.errors import BrokerError, InputError, StoreError
+from massconvert.model import Again, Done, Job, Next, Resend, Settle, Submitted
+from tasks.obey import LONGEST_COUNTDOWN
+from workers.celery import STORE_AWAY_COUNTDOWN, app
+
+ROOT = Path(__file__).resolve().parents[2]
+JOB = {"chunk_id": "c1", "job_id": "42"}
+ENDED: Any = object()
+
+
+class FakeWorkshop:
+    """Answers each call with what it was told, or raises it; remembers what it was called with."""
+
+    def __init__(self, answer: Any) -> None:
+        self.answer = answer
+        self.calls: list[tuple[Any, ...]] = []
+        self.nudge = self
+
+    def _call(self, *args: Any, **kwargs: Any) -> Any:
+        self.calls.append((*args, *kwargs.items()))
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    chunk = status = sweep = enqueue = _call
+
+    def convert(self, chunk_id: str, countdown: float | None = None) -> Any:
+        """The step of that name, and (with a countdown) the nudge of that name."""
+        if countdown is None:
+            return self._call(chunk_id)
+        self.calls.append(("nudge", chunk_id, countdown))
+        return None
+
+
+@pytest.fixture(autouse=True)
+def _tasks() -> None:
+    app.loader.import_default_modules()
+
+
+def run(monkeypatch: pytest.MonkeyPatch, name: str, answer: Any, *args: Any, **kwargs: Any) -> tuple[Any, FakeWorkshop]:
+    """Run a task as a worker would, through the app's base class: the seconds it comes back in, or what it returned."""
+    workshop = FakeWorkshop(answer)
+    monkeypatch.setattr(f"tasks.{name.removeprefix('massconvert.')}.worker_ports", lambda: workshop)
+    task = app.tasks[name]
+    task.push_request(id="m1", called_directly=False, is_eager=True, args=args, kwargs=kwargs, retries=7)
+    try:
+        return task(*args, **kwargs), workshop
+    except Retry as retry:
+        return retry.when, workshop
+    finally:
+        task.pop_request()
+
+
+@pytest.mark.parametrize(
+    ("answer", "becomes"),
+    [
+        (Done(), None),
+        (Again(3.5), 3.5),
+        (Settle(2.0), 2.0),
+        (Resend(1.0), 1.0),
+        (Again(3600.0), LONGEST_COUNTDOWN),
+        (Again(-1.0), 0.0),
+        (Submitted(Job("c1", "42", due_in=9.0)), JOB),
+    ],
+)
+def test_convert_obeys_its_step(monkeypatch: pytest.MonkeyPatch, answer: Next, becomes: Any) -> None:
+    """It comes back, or hands the job (or None) to the chained status."""
+    result, workshop = run(monkeypatch, TASK_CONVERT, answer, "c1")
+    assert result == becomes
+    assert workshop.calls == [("c1",)]
+
+
+@pytest.mark.parametrize(
+    ("answer", "becomes", "nudged"),
+    [
+        (Done(), None, []),
+        (Again(3.5), 3.5, []),
+        (Settle(2.0), 2.0, []),
+        (Submitted(Job("c1", "42", due_in=9.0)), 9.0, []),
+        (Resend(1.5), None, [("nudge", "c1", 1.5)]),
+        (Resend(3600.0), None, [("nudge", "c1", LONGEST_COUNTDOWN)]),
+    ],
+)
+def test_status_obeys_its_step(
+    monkeypatch: pytest.MonkeyPatch, answer: Next, becomes: Any, nudged: list[tuple[Any, ...]]
+) -> None:
+    """It comes back, ends, or starts a new chain for a chunk that must go out again."""
+    result, workshop = run(monkeypatch, TASK_STATUS, answer, JOB)
+    assert result == becomes
+    assert workshop.calls == [(JOB,), *nudged]
+
+
+def test_status_ends_at_once_after_a_convert_that_left_nothing_to_follow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its argument is None then."""
+    result, workshop = run(monkeypatch, TASK_STATUS, Done(), None)
+    assert result is None
+    assert workshop.calls == []
+
+
+@pytest.mark.parametrize(("answer", "becomes"), [(Done(), None), (Again(2.0), 2.0)])
+def test_chunk_looks_again_when_an_inbox_will_be_ready(
+    monkeypatch: pytest.MonkeyPatch, answer: Next, becomes: Any
+) -> None:
+    """Done ends it."""
+    assert run(monkeypatch, TASK_CHUNK, answer)[0] == becomes
+
+
+def test_sweep_sweeps_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call a message."""
+    assert len(run(monkeypatch, TASK_SWEEP, 3)[1].calls) == 1
+
+
+def test_enqueue_is_known_by_its_message_when_it_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second delivery of the message is then the same batch."""
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "m1", ["1"], options={"a": 1})
+    assert workshop.calls == [(["1"], {"a": 1}, "m1")]
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], None, None, "k")
+    assert workshop.calls == [(["1"], None, "k")]
+
+
+def test_enqueue_refuses_what_it_does_not_know_yet(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Leads converted without their profile could not be converted again."""
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], profile="nightly")
+    assert workshop.calls == []
+    assert "nothing was enqueued" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [(TASK_CONVERT, ["c1"]), (TASK_STATUS, [JOB]), (TASK_CHUNK, []), (TASK_SWEEP, []), (TASK_ENQUEUE, [["1"]])],
+)
+def test_a_task_comes_back_when_redis_is_away(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, args: list[Any]
+) -> None:
+    """One warning, no traceback, in the one base class."""
+    result, _ = run(monkeypatch, name, StoreError("Redis at host:1 cannot be reached."), *args)
+    assert result == STORE_AWAY_COUNTDOWN
+    (record,) = caplog.records
+    assert (record.levelno, record.exc_info) == (logging.WARNING, None)
+    assert "Redis at host:1 cannot be reached." in record.getMessage()
+
+
+@pytest.mark.parametrize(
+    ("error", "level"), [(BrokerError("No broker."), logging.WARNING), (InputError("Not an id."), logging.ERROR)]
+)
+def test_an_expected_error_is_a_line_and_ends_the_message(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, level: int
+) -> None:
+    """What could not be sent is the sweep's; what was wrong stays wrong."""
+    result, _ = run(monkeypatch, TASK_ENQUEUE, error, ["1"])
+    assert result is None
+    (record,) = caplog.records
+    assert (record.levelno, record.exc_info) == (level, None)
+    assert str(error) in record.getMessage()
+
+
+def test_a_message_that_cannot_be_sent_again_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery would drop it, and with it the leads of an enqueue."""
+
+    def unsent(*_: Any, **__: Any) -> None:
+        raise Reject(OperationalError("Connection refused."), requeue=False)
+
+    monkeypatch.setattr(CeleryTask, "retry", unsent)
+    with pytest.raises(Reject) as rejected:
+        run(monkeypatch, TASK_ENQUEUE, StoreError("Redis is away."), ["1"])
+    assert rejected.value.requeue is True
+
+
+def test_a_bug_is_left_to_celery(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It logs the traceback."""
+    with pytest.raises(ZeroDivisionError):
+        run(monkeypatch, TASK_CONVERT, ZeroDivisionError("bug"), "c1")
+
+
+# --- the shape of the house -----------------------------------------------------------------------------------
+
+MOST_LINES = 400
+MOST_FUNCTION_LINES = 45
+MOST_TASK_LINES = 15
+ROOMS = ("massconvert", "tasks", "workers", "benchmarks")
+
+
+def modules() -> list[Path]:
+    """Every module that is not a test."""
+    return [ROOT / "celeryconfig.py", *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
+
+
+def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
+    """Every function and method of a module."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+def length(node: ast.FunctionDef | ast.AsyncFunctionDef, *, docstring: bool) -> int:
+    """The lines of a function's body."""
+    body = node.body if docstring or ast.get_docstring(node) is None else node.body[1:]
+    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
+
+
+def test_a_task_s_body_has_at_most_fifteen_lines() -> None:
+    """It translates between Celery and a step, and decides nothing."""
+    bodies = {
+        f"{path.stem}.{node.name}": length(node, docstring=False)
+        for path in (ROOT / "tasks").glob("*.py")
+        for node in functions(path)
+    }
+    assert {"chunk.chunk", "convert.convert", "status.status", "sweep.sweep", "enqueue.enqueue"} <= set(bodies)
+    assert {name: lines for name, lines in bodies.items() if lines > MOST_TASK_LINES} == {}
+
+
+def test_no_module_is_named_for_what_is_left_over() -> None:
+    """The best helpers carry the name of what they know."""
+    forbidden = {"utils", "util", "common", "helpers", "helper", "misc"}
+    everything = [*modules(), *(ROOT / "tests").rglob("*.py")]
+    assert [path for path in everything if forbidden & {path.stem, *path.relative_to(ROOT).parts[:-1]}] == []
+
+
+def test_no_module_grows_beyond_four_hundred_lines() -> None:
+    """The one that everything flows through is ours to prevent."""
+    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+
+
+def test_no_function_grows_beyond_a_screen() -> None:
+    """Signature and docstring aside."""
+    long = {
+        f"{path.relative_to(ROOT)}:{node.name}": length(node, docstring=False)
+        for path in modules()
+        for node in functions(path)
+        if length(node, docstring=False) > MOST_FUNCTION_LINES
+    }
+    assert long == {}
+
+
+def test_no_number_stands_in_a_decorator() -> None:
+    """Retries and time-outs are decided in one layer, not task by task."""
+    for path in (ROOT / "tasks").glob("*.py"):
+        for node in functions(path):
+            for decorator in node.decorator_list:
+                numbers = [part for part in ast.walk(decorator) if isinstance(part, ast.Constant)]
+                assert numbers == [], f"{path.name}: {ast.unparse(decorator)}"

@@ -1,0 +1,69 @@
+"""The Celery app and its one Task base class: `celery -A workers worker`, `celery -A workers beat`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from typing import Any, cast
+
+from celery import Celery
+from celery import Task as CeleryTask
+from celery.exceptions import Reject
+
+from massconvert.contract import Exit
+from massconvert.errors import BrokerError, MassConvertError, SettingsError, StoreError
+from workers import log, startup
+
+logger = logging.getLogger("massconvert")
+
+#: When Redis is away, a task looks again so much later, in seconds. (So does the sweep.)
+STORE_AWAY_COUNTDOWN = 5.0
+
+
+class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
+    """What all tasks share: the log's context, and what becomes of an error that the library raised on purpose."""
+
+    #: The ledger counts attempts; a task comes back for as long as its step says so.
+    max_retries = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Run the body. Redis away: come back. Any other expected error: one line in the log, and the message is done.
+
+        The ledger has what such a message was about, or nothing was accepted; a bug is left to Celery, which logs it.
+        """
+        with log.about(args, kwargs):
+            try:
+                return self.run(*args, **kwargs)
+            except StoreError as error:
+                logger.warning("%s: %s Again in %g s.", self.name, error.message, STORE_AWAY_COUNTDOWN)
+                raise self.retry(countdown=STORE_AWAY_COUNTDOWN) from None
+            except BrokerError as error:
+                logger.warning("%s: %s The sweep will send what was not sent.", self.name, error.message)
+            except MassConvertError as error:
+                logger.error("%s: %s", self.name, error)  # noqa: TRY400 - expected: a line, no traceback
+        return None
+
+    def retry(self, *args: Any, **kwargs: Any) -> BaseException:
+        """Send this message again; where the broker takes none, hand the received one back instead of dropping it.
+
+        Celery would drop it; that of ``enqueue`` may be all that there is of its leads.
+        """
+        try:
+            return cast("BaseException", super().retry(*args, **kwargs))
+        except Reject as unsent:
+            raise Reject(unsent.reason, requeue=True) from None
+
+
+def _make_app() -> Celery:
+    try:
+        import celeryconfig  # noqa: PLC0415 - it reads the settings, which may be wrong
+    except SettingsError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(int(Exit.UNREACHABLE)) from None
+    made = Celery("massconvert", task_cls=Task)
+    made.config_from_object(celeryconfig)
+    return made
+
+
+app = _make_app()
+startup.connect()

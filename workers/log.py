@@ -1,0 +1,88 @@
+"""The log of workers and beat: one line a record, with the chunk that it is about; no traceback where Redis is away."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from types import TracebackType
+from typing import Any
+
+import celery.exceptions
+import kombu.exceptions
+import redis.exceptions
+
+_chunk: ContextVar[str] = ContextVar("chunk", default="")
+
+#: Errors that say all in one line: the other side went away.
+_OUTAGES = (
+    OSError,
+    celery.exceptions.Reject,
+    kombu.exceptions.OperationalError,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
+)
+#: Celery's own lines about every message; they would drown ours. They are there at level DEBUG.
+_TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
+
+
+@contextmanager
+def about(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[None]:
+    """Name the chunk of a task's message in every line that is logged meanwhile in this thread."""
+    subject = args[0] if args else kwargs.get("chunk_id") or kwargs.get("job")
+    if isinstance(subject, Mapping):
+        subject = subject.get("chunk_id")
+    token = _chunk.set(subject if isinstance(subject, str) else "")
+    try:
+        yield
+    finally:
+        _chunk.reset(token)
+
+
+class OneLine(logging.Formatter):
+    """``2026-11-24T15:00:00Z INFO name [chunk] message``, in UTC; an outage's traceback shrinks to its last line."""
+
+    def __init__(self) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s%(about)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
+        self.converter = time.gmtime
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as text."""
+        chunk = _chunk.get()
+        record.about = f" [{chunk}]" if chunk and chunk not in record.getMessage() else ""
+        return super().format(record)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The line without a traceback; a message of several lines becomes one."""
+        lines = super().formatMessage(record).split("\n")
+        # What follows a warning's first line is source code, or the traceback of an outage in Celery's own publishing.
+        text = lines[0] if record.name == "py.warnings" else " ".join(lines)
+        outage = _outage(record.exc_info)
+        return f"{text} ({outage})" if outage else text
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
+        """The traceback of a bug; nothing for an outage, which the line has named."""
+        return "" if _outage(ei) else super().formatException(ei)
+
+
+def _outage(
+    exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | None,
+) -> str | None:
+    error = exc_info[1] if exc_info else None
+    return f"{type(error).__name__}: {' '.join(str(error).split())}" if isinstance(error, _OUTAGES) else None
+
+
+def set_up(level: int, logfile: str | None = None) -> None:
+    """Send everything to ``logfile``, or stderr, from ``level`` on."""
+    handler = logging.FileHandler(logfile) if logfile else logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine())
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level)
+    for name in _TALKATIVE:
+        logging.getLogger(name).setLevel(logging.WARNING if level > logging.DEBUG else logging.NOTSET)
+    # Ours say what matters of an exchange; at DEBUG urllib3 would log each URL.
+    logging.getLogger("urllib3").setLevel(logging.WARNING)

@@ -1,0 +1,173 @@
+"""What happens around the tasks: checks at the start, the sweep's timer, a bounded stop."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Mapping
+from random import SystemRandom
+from typing import Any, NoReturn
+
+from celery import signals
+from celery.exceptions import CPendingDeprecationWarning
+
+from massconvert.contract import Exit
+from massconvert.errors import MassConvertError, SettingsError, StoreError
+from massconvert.nudge import Nudge
+from massconvert.settings import Settings, load_settings
+from massconvert.store import connect as connect_redis
+from massconvert.store.connection import reaching
+from massconvert.wiring import worker_ports
+from workers import log
+
+logger = logging.getLogger("massconvert")
+
+#: After SIGTERM a worker finishes what runs, and hands back what has not ended by then, in seconds. A call has its own
+#: deadline of 30 s; what is cut off is found in the ledger and looked at by another worker.
+STOP_WITHIN = 30.0
+
+
+class Sweeper:
+    """Calls ``sweep`` every ``interval`` seconds, give or take a quarter, in a thread of its own, until it is stopped.
+
+    Healing depends neither on beat nor on the broker: this goes to the ledger directly.
+    """
+
+    def __init__(
+        self,
+        sweep: Callable[[], int],
+        interval: float,
+        *,
+        chance: Callable[[], float] | None = None,
+        wait: Callable[[float], bool] | None = None,
+    ) -> None:
+        self._sweep = sweep
+        self._interval = interval
+        self._chance = chance or SystemRandom().random
+        self._stopped = threading.Event()
+        self._wait = wait or self._stopped.wait
+        self._thread = threading.Thread(target=self.run, name="sweep", daemon=True)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Tell the thread to end; a sweep that runs is not waited for, since another worker's would do the same."""
+        self._stopped.set()
+
+    def run(self) -> None:
+        """Sweep until stopped. Nothing that a sweep raises ends the thread."""
+        # Jitter: workers that were started together do not come together.
+        while not self._wait(self._interval * (0.75 + self._chance() / 2)):
+            self._once()
+
+    def _once(self) -> None:
+        try:
+            found = self._sweep()
+        except MassConvertError as error:
+            logger.warning("Sweep: %s Again in about %g s.", error.message, self._interval)
+        except Exception:
+            logger.exception("Sweep failed; again in about %g s", self._interval)
+        else:
+            if found:
+                logger.info("Sweep: %d overdue chunks dispatched", found)
+
+
+def redis_warnings(info: Mapping[str, Any]) -> list[str]:
+    """What ``INFO`` of a Redis says against keeping the ledger in it, each with what to do."""
+    found = []
+    if not int(info.get("aof_enabled", 1)):
+        found.append(
+            "Redis has no append-only file: a crash loses what came after its last snapshot. Set `appendonly yes`."
+        )
+    policy = str(info.get("maxmemory_policy", "noeviction"))
+    if policy != "noeviction":
+        found.append(
+            f"Redis may evict keys (maxmemory-policy {policy}) and so lose leads. Set `maxmemory-policy noeviction`."
+        )
+    return found
+
+
+def check_redis(settings: Settings) -> None:
+    """Log what speaks against this Redis. One that is away is named and waited for, not refused."""
+    client = connect_redis(settings.redis_url)
+    try:
+        with reaching(client):
+            info = client.info()
+    except StoreError as error:
+        logger.warning("%s Waiting for it.", error.message)
+    else:
+        for warning in redis_warnings(info):
+            logger.warning("%s", warning)
+    finally:
+        client.close()
+
+
+def connect() -> None:
+    """Connect everything here to Celery's signals."""
+    signals.setup_logging.connect(_set_up_log, weak=False)
+    signals.celeryd_init.connect(_demand_settings, weak=False)
+    signals.worker_ready.connect(_on_ready, weak=False)
+    signals.worker_shutting_down.connect(_on_shutting_down, weak=False)
+    signals.worker_shutdown.connect(_on_shutdown, weak=False)
+
+
+_sweepers: list[Sweeper] = []
+
+
+def _set_up_log(loglevel: int | None = None, logfile: str | None = None, **_: object) -> None:
+    ours = logging.getLevelName(load_settings().log_level)
+    # Celery's -l defaults to WARNING and does not say whether it was given; it can make the log more talkative than
+    # MASSCONVERT_LOG_LEVEL, never less.
+    log.set_up(min(loglevel or ours, ours), logfile)
+
+
+def _demand_settings(**_: object) -> None:
+    """Before the worker is made: without credentials it could do nothing but hold messages."""
+    try:
+        settings = load_settings()
+        settings.require_zoho()
+        connect_redis(settings.redis_url).close()
+        Nudge(settings.broker_url).close()
+    except (SettingsError, StoreError) as error:
+        _stop(error)
+    for hint in settings.hints:
+        print(hint, file=sys.stderr)
+
+
+def _stop(error: MassConvertError) -> NoReturn:
+    print(error, file=sys.stderr)
+    raise SystemExit(int(Exit.UNREACHABLE))
+
+
+def _on_ready(**_: object) -> None:
+    # Celery switches these on, and at each outage would advise what celeryconfig has decided against, with a reason.
+    warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
+    settings = load_settings()
+    check_redis(settings)
+    sweeper = Sweeper(lambda: worker_ports().sweep(), settings.sweep_interval)
+    _sweepers.append(sweeper)
+    sweeper.start()
+
+
+def _on_shutting_down(**_: object) -> None:
+    for sweeper in _sweepers:
+        sweeper.stop()
+    last = threading.Timer(STOP_WITHIN, _hand_back)
+    last.daemon = True
+    last.start()
+
+
+def _hand_back() -> None:
+    logger.warning("Tasks still run %g s after the signal; they are left to another worker.", STOP_WITHIN)
+    logging.shutdown()
+    os._exit(1)  # threads cannot be ended otherwise
+
+
+def _on_shutdown(**_: object) -> None:
+    while _sweepers:
+        _sweepers.pop().stop()

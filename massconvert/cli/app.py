@@ -1,0 +1,129 @@
+"""The command ``massconvert``: its commands in one place, and how it ends when something is wrong."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from massconvert.cli import convert, demo, enqueue, organisation, report, simulator, status
+from massconvert.cli.console import err, hint, print_lines, say
+from massconvert.contract import Exit
+from massconvert.errors import (
+    InputError,
+    KeyConflictError,
+    MassConvertError,
+    OptionsError,
+    UnknownBatchError,
+    WaitTimeoutError,
+)
+
+_INTERRUPTED = 130  # as a shell reports SIGINT
+_BROKEN_PIPE = 141  # as a shell reports SIGPIPE
+
+_USAGE = (OptionsError, InputError, KeyConflictError, UnknownBatchError)
+
+
+class Commands(TyperGroup):
+    """The group of all commands, which turns every expected error into a line or two and an exit status."""
+
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
+        """In the order in which people need them, not by the alphabet."""
+        return list(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command."""
+        try:
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+        except MassConvertError as error:
+            complain(error)
+            raise typer.Exit(exit_for(error)) from None
+        except KeyboardInterrupt:
+            say("interrupted.")
+            raise typer.Exit(_INTERRUPTED) from None
+        except BrokenPipeError:  # whoever read our output has seen enough
+            _forget_stdout()
+            raise typer.Exit(_BROKEN_PIPE) from None
+        except OSError as error:
+            say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+            _forget_stdout()
+            raise typer.Exit(Exit.USAGE) from None
+        return result
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Convert Zoho CRM leads in bulk, with one true outcome for every lead.\n\n"
+    "Settings come from the environment and a .env file; docs/settings.md has them all.",
+    epilog="\b\nStart here:\n  massconvert demo                                  "
+    "a simulated Zoho, real workers, no account needed\n  "
+    "massconvert convert leads.csv --options o.json    one machine, one command",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    add_completion=False,
+    pretty_exceptions_enable=False,  # its tracebacks show local variables, and so might show secrets
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
+
+
+def exit_for(error: MassConvertError) -> Exit:
+    """The exit status for an error."""
+    if isinstance(error, _USAGE):
+        return Exit.USAGE
+    return Exit.STILL_RUNNING if isinstance(error, WaitTimeoutError) else Exit.UNREACHABLE
+
+
+def complain(error: MassConvertError) -> None:
+    """Say on stderr what is wrong and what to do."""
+    say(error.message, "red")
+    if error.hint:
+        hint(error.hint)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Parse a command line, run its command, return its exit status."""
+    try:
+        app(args=None if arguments is None else list(arguments), prog_name="massconvert")
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        err().print(str(end.code))
+        return 1
+    return 0
+
+
+def _forget_stdout() -> None:
+    """Let the interpreter's own flush at the end go nowhere: it would fail once more, and loudly."""
+    with suppress(OSError, ValueError):  # a stdout that is no file, in a test
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    try:
+        print_lines([f"massconvert {version('zoho-mass-convert')}\n"])
+    except PackageNotFoundError:  # run from a checkout that was not installed
+        print_lines(["massconvert (not installed)\n"])
+    raise typer.Exit
+
+
+@app.callback()
+def _options(
+    _version: Annotated[
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+    ] = False,
+) -> None:
+    """Parse what stands before the command."""
+
+
+for _room in (demo, convert, enqueue, status, report, organisation, simulator):
+    _room.register(app)

@@ -1,0 +1,65 @@
+"""How a batch is shown: to people, and to scripts."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from massconvert.cli.console import local_time, readable, utc_time
+from massconvert.model import BatchState, BatchStatus, Pause
+
+_STYLES = {BatchState.RUNNING: "cyan", BatchState.PAUSED: "bold red", BatchState.FINISHED: "green"}
+_COUNTS = ("converted", "failed", "skipped", "cancelled", "sent", "waiting")
+
+
+def as_json(status: BatchStatus) -> dict[str, Any]:
+    """A batch for scripts. Times are ISO 8601 in UTC."""
+    return asdict(status) | {
+        "state": status.state.value,
+        "created_at": utc_time(status.created_at),
+        "finished_at": utc_time(status.finished_at),
+    }
+
+
+def pause_as_json(paused: Pause | None) -> dict[str, Any] | None:
+    """Why the organisation is paused, for scripts; ``None`` when it is not."""
+    return asdict(paused) | {"since": utc_time(paused.since)} if paused else None
+
+
+def batch_view(status: BatchStatus, paused: Pause | None) -> RenderableType:
+    """A batch for people; ``paused`` is shown while it matters."""
+    grid = Table.grid(padding=(0, 2))
+    grid.add_row("batch", Text(readable(status.batch), "bold"))
+    grid.add_row("state", state_view(status))
+    grid.add_row("leads", f"{status.total:,}" if status.sealed else f"{status.total:,} so far")
+    for name in _COUNTS:
+        grid.add_row(f"  {name}", f"{getattr(status, name):,}")
+    grid.add_row("begun", local_time(status.created_at))
+    grid.add_row("finished", local_time(status.finished_at))
+    return Group(pause_view(paused), grid) if paused and not status.finished else grid
+
+
+def state_view(status: BatchStatus) -> Text:
+    """A batch's state in its colour."""
+    return Text(status.state.value, _STYLES.get(status.state, "yellow"))
+
+
+def pause_view(paused: Pause) -> Text:
+    """Why the organisation is paused, since when, and what to do: prominently."""
+    return Text(f"PAUSED since {local_time(paused.since)}. {readable(pause_in_words(paused))}\n", "bold red")
+
+
+def pause_in_words(paused: Pause) -> str:
+    """Why the organisation is paused and what to do, in one or two lines."""
+    code = f"{paused.code}: " if paused.code else ""
+    return f"The organisation is paused: nothing is sent. {code}{paused.reason}\n{paused.hint}".rstrip()
+
+
+def counts(status: BatchStatus) -> str:
+    """The counts that are not nought, in words."""
+    parts = [f"{getattr(status, name):,} {name}" for name in _COUNTS if getattr(status, name)]
+    return ", ".join(parts) or "nothing yet"

@@ -1,0 +1,83 @@
+"""How the command line speaks: data to stdout, everything else to stderr, colours only on a terminal."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable
+from datetime import datetime, timezone
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+# Wide enough that a table in a pipe or a file is not folded as if a terminal of 80 columns were there.
+_WIDTH_IN_A_PIPE = 200
+
+
+def out() -> Console:
+    """stdout, for data that people read."""
+    return _console(stderr=False)
+
+
+def err() -> Console:
+    """stderr, for everything that is not data."""
+    return _console(stderr=True)
+
+
+def say(text: str, style: str = "") -> None:
+    """A message to people, on stderr, each line ``massconvert: …`` or below one that is."""
+    err().print(Text(f"massconvert: {readable(text)}", style))
+
+
+def hint(text: str) -> None:
+    """What to do next, on stderr, without a prefix."""
+    err().print(Text(readable(text)))
+
+
+def print_json(value: Any) -> None:
+    """One line of JSON on stdout."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+
+
+def print_lines(lines: Iterable[str]) -> None:
+    """Lines that bring their own ends, on stdout, as they come."""
+    for line in lines:
+        sys.stdout.write(line)
+
+
+def readable(text: str) -> str:
+    """``text`` with its control characters shown, not obeyed: what Zoho or a file says must not move the cursor."""
+    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+
+
+def local_time(seconds: float | None) -> str:
+    """A moment (Unix seconds) in this machine's time zone; a dash for none."""
+    if seconds is None:
+        return "-"
+    return datetime.fromtimestamp(seconds, timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def utc_time(seconds: float | None) -> str | None:
+    """A moment (Unix seconds) for scripts: ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def span(seconds: float) -> str:
+    """A span of time for people: ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def _console(*, stderr: bool) -> Console:
+    # Made anew each time: the streams may have been replaced. Nothing of what is printed is markup.
+    console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    if not console.is_terminal:
+        console.width = _WIDTH_IN_A_PIPE
+    return console

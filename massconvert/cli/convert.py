@@ -1,0 +1,122 @@
+"""``massconvert convert``: one command, one machine, with a Redis and workers as child processes."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from massconvert.cli import batch_view
+from massconvert.cli.console import local_time, print_json, say
+from massconvert.cli.desk import exit_of
+from massconvert.cli.enqueue import take
+from massconvert.cli.inputs import (
+    FileOption,
+    KeyOption,
+    LeadsArgument,
+    OptionsOption,
+    SkipInvalidOption,
+    read_leads,
+    read_options,
+)
+from massconvert.cli.one_machine import running
+from massconvert.cli.output_file import check_output, write_output
+from massconvert.cli.summary import print_summary
+from massconvert.embedded import Stack
+from massconvert.leads import Leads, check_batch_key
+from massconvert.model import BatchStatus
+from massconvert.options import Options, fingerprint
+from massconvert.producer import Batch
+from massconvert.report import csv_lines, summarise
+from massconvert.settings import load_settings
+
+_EXAMPLES = """\b
+Examples:
+  massconvert convert leads.csv --options options.json
+  massconvert convert 3652397000009850001 --options options.json --output report.csv
+\b
+An interrupted run goes on where it stopped when the same command is given again.
+Exit status: 0 all converted or skipped, 1 some failed, 2 wrong input, 3 settings, Redis or Zoho."""
+
+_ALL = 1 << 16
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("convert", epilog=_EXAMPLES)(_convert)
+
+
+def _convert(
+    leads: LeadsArgument = None,
+    file: FileOption = None,
+    options: OptionsOption = None,
+    key: KeyOption = None,
+    skip_invalid: SkipInvalidOption = False,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Where the report goes, CSV with a line a lead (default: BATCH-report.csv)."),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
+) -> None:
+    """Convert leads with workers of this machine alone."""
+    load_settings().require_zoho()
+    body = read_options(options)
+    with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
+        batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
+        # A report of the same batch is a report that this command has written before.
+        report, replace = (output, force) if output else (Path(f"{batch_id}-report.csv"), True)
+        check_output(report, force=replace)
+        try:
+            say("starting Redis and the workers on this machine.")
+            with running(Stack()) as machine:
+                _tell_earlier(machine.existing(batch_id))
+                batch = take(machine.producer, checked, body, batch_id)
+                status = machine.finish(batch)
+                _report(batch, status, checked.invalid, as_json=as_json)
+                write_output(report, csv_lines(batch.outcomes()), force=replace)
+        except KeyboardInterrupt:
+            say("stopped; nothing is left running. The same command goes on where it stopped.")
+            raise typer.Exit(130) from None
+    say(f"batch {batch.id} is {status.state.value}: {batch_view.counts(status)}. The report, a line a lead: {report}")
+    raise typer.Exit(exit_of(status))
+
+
+def batch_id_of(leads: Leads, options: Options) -> str:
+    """The name of the batch that these leads with these options are: the same ones again are the same batch."""
+    digest = hashlib.sha256(fingerprint(options.body()).encode())
+    ids: list[str] = []
+    for lead_id in leads:
+        ids.append(lead_id)
+        if len(ids) == _ALL:
+            digest.update("\n".join([*ids, ""]).encode())
+            ids.clear()
+    digest.update("\n".join([*ids, ""] if ids else []).encode())
+    return f"convert-{digest.hexdigest()[:16]}"
+
+
+def _tell_earlier(earlier: BatchStatus | None) -> None:
+    if earlier is None:
+        return
+    if earlier.finished:
+        say(
+            f"this was done before, as batch {earlier.batch} (finished {local_time(earlier.finished_at)}); its "
+            "outcomes stand. To convert once more, give another --key.",
+            "yellow",
+        )
+    else:
+        say(f"going on with batch {earlier.batch}: {earlier.ended:,} of {earlier.total:,} leads have ended.")
+
+
+def _report(batch: Batch, status: BatchStatus, invalid: int, *, as_json: bool) -> None:
+    if as_json:
+        found = batch_view.as_json(status) | {
+            "accepted": batch.accepted,
+            "duplicates": batch.duplicates,
+            "invalid": invalid + batch.invalid,
+        }
+        print_json(found)
+    else:
+        print_summary(summarise(batch.outcomes()))

@@ -1,0 +1,134 @@
+"""What is to be converted, and into what: the lead ids and the options that a command line names."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from massconvert.cli.console import hint, say
+from massconvert.errors import InputError, OptionsError
+from massconvert.leads import Leads, open_leads, parse_lead_id
+from massconvert.options import Options
+
+STDIN = "-"
+
+# The parameters that enqueue and convert have in common.
+LeadsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="FILE|IDS…", help="A file of lead ids (- for stdin), or the ids themselves.", show_default=False
+    ),
+]
+FileOption = Annotated[
+    str | None, typer.Option("--file", metavar="FILE", help="The file of lead ids, whatever its name.")
+]
+OptionsOption = Annotated[
+    str | None, typer.Option("--options", metavar="O.json", help="What to convert into: the API's JSON without ids.")
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", metavar="K", help="Names the batch. The same key again goes on with the same batch."),
+]
+SkipInvalidOption = Annotated[
+    bool, typer.Option("--skip-invalid", help="Leave out what is not a lead id; without it nothing is enqueued.")
+]
+
+
+def read_leads(arguments: Sequence[str], file: str | None, *, skip_invalid: bool) -> Leads:
+    """The checked ids of the one file or of the list that the arguments name. Close them.
+
+    What ``skip_invalid`` leaves out is told on stderr. Raises InputError.
+    """
+    source = _source(arguments, file)
+    if source == STDIN and sys.stdin.isatty():
+        say("reading lead ids from the terminal, one a line; Ctrl-D ends them.")
+    if source is None:
+        leads = open_leads(ids=[_typed_id(argument) for argument in arguments])
+    else:
+        leads = open_leads(source, skip_invalid=skip_invalid)
+    if leads.invalid:
+        say(f"{leads.invalid:,} values are not lead ids and are left out:")
+        hint(leads.complaint())
+    return leads
+
+
+def read_options(path: str | None) -> Options:
+    """The options of a JSON file; none when there is no file. Probable slips are told on stderr.
+
+    Raises OptionsError with the line and column, or the path of what is wrong; InputError when the file cannot be read.
+    """
+    try:
+        options = Options.parse(None if path is None else _read_json(path))
+    except OptionsError as error:
+        if path is None:
+            raise
+        raise OptionsError(f"{path}: {error.message}", path=error.path, hint=error.hint) from error
+    for warning in options.warnings:
+        say(warning, "yellow")
+    return options
+
+
+def _source(arguments: Sequence[str], file: str | None) -> str | None:
+    """The file that is meant; ``None`` when the arguments are ids."""
+    if file is not None and arguments:
+        raise InputError(f"Both --file {file} and {arguments[0]} are given.", hint="Give one file, or ids.")
+    if file is not None:
+        return file
+    if not arguments:
+        raise InputError("No leads are given.", hint="Name a file of lead ids, - for stdin, or the ids themselves.")
+    files = [argument for argument in arguments if argument == STDIN or _is_there(argument)]
+    if not files:
+        return None
+    if len(arguments) > 1:
+        also = next((argument for argument in arguments if argument != files[0]), files[0])
+        raise InputError(
+            f"{files[0]} is a file, and {also} is given besides.",
+            hint="Give one file, or ids; several files go through cat: cat a.txt b.txt | massconvert enqueue -",
+        )
+    if files[0] != STDIN and Path(files[0]).is_dir():
+        raise InputError(f"{files[0]} is a directory.", hint="Name a file of lead ids in it.")
+    return files[0]
+
+
+def _is_there(argument: str) -> bool:
+    return os.path.exists(argument)  # unlike Path.exists: False, and no OSError, for what cannot be a path at all
+
+
+def _typed_id(argument: str) -> str:
+    try:
+        return parse_lead_id(argument)
+    except InputError as error:
+        if argument[:1].isdigit():
+            raise InputError(f"{argument} is not a lead id: it {error.message}.") from error
+        raise InputError(
+            f"{argument} is neither a file that is there nor a lead id.",
+            hint="A lead id is digits, like 3652397000009850001.",
+        ) from error
+
+
+def _read_json(path: str) -> Mapping[str, Any]:
+    try:
+        text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError(f"The options {path} cannot be read: {error.strerror or error}.") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"The options {path} are not UTF-8 text.", hint="Save the file as UTF-8.") from error
+    try:
+        value = json.loads(text)
+    except json.JSONDecodeError as error:
+        raise OptionsError(
+            f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
+            path="$",
+            hint="Nothing was enqueued.",
+        ) from error
+    except RecursionError as error:
+        raise OptionsError("nested too deeply to be options.", path="$", hint="Nothing was enqueued.") from error
+    if not isinstance(value, dict):
+        raise OptionsError("not a JSON object.", path="$", hint="Nothing was enqueued.")
+    return value

@@ -1,0 +1,124 @@
+"""The organisation at a glance: its latest batches, whether it is paused, what is under way, leave to call Zoho."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from rich import box
+from rich.console import Group, RenderableType
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from massconvert.cli.batch_view import as_json, pause_as_json, pause_view, state_view
+from massconvert.cli.console import local_time, out, print_json, readable, span
+from massconvert.cli.desk import Desk
+from massconvert.model import BatchStatus, Pause
+from massconvert.zoho.governor import Snapshot
+
+_REFRESH = 2.0  # seconds
+_COUNTS = ("total", "waiting", "sent", "converted", "failed", "skipped", "cancelled")
+
+
+@dataclass(frozen=True)
+class Overview:
+    """What was seen of the organisation at one moment."""
+
+    batches: tuple[BatchStatus, ...]
+    paused: Pause | None
+    chunks_waiting: int
+    jobs_running: int
+    calls: Snapshot
+
+    @classmethod
+    def read(cls, desk: Desk) -> Overview:
+        """Look. Raises StoreError."""
+        organisation = desk.ledger.organisation
+        counts = organisation.counts()
+        return cls(
+            batches=tuple(desk.ledger.batches.recent()),
+            paused=organisation.paused(),
+            chunks_waiting=counts["chunks_waiting"],
+            jobs_running=counts["jobs_running"],
+            calls=desk.governor.snapshot(),
+        )
+
+    @property
+    def moving(self) -> bool:
+        """Whether a batch has not finished."""
+        return any(not batch.finished for batch in self.batches)
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        calls = self.calls
+        return {
+            "batches": [as_json(batch) for batch in self.batches],
+            "paused": pause_as_json(self.paused),
+            "chunks_waiting": self.chunks_waiting,
+            "jobs_running": self.jobs_running,
+            "calls": {
+                "running": calls.held,
+                "posts": calls.posts,
+                "limit": calls.limit,
+                "limit_from": calls.source or None,
+                "gate_closed_for": round(calls.gate_for, 1),
+                "gate_why": calls.gate_why or None,
+            },
+        }
+
+    def view(self) -> RenderableType:
+        """For people."""
+        parts: list[RenderableType] = [pause_view(self.paused)] if self.paused else []
+        parts.append(Text(self._under_way()))
+        if self.calls.gate_for:
+            gate = f"No calls for another {span(self.calls.gate_for)}: {readable(self.calls.gate_why)}"
+            parts.append(Text(gate, "yellow"))
+        parts.append(self._table() if self.batches else Text("No batches yet. To make one: massconvert enqueue --help"))
+        return Group(*parts)
+
+    def _under_way(self) -> str:
+        calls = self.calls
+        limit = f"{calls.held} of {calls.limit} calls ({calls.source})" if calls.source else f"{calls.held} calls"
+        return f"{self.chunks_waiting:,} payloads wait to be sent, {self.jobs_running:,} jobs run at Zoho, {limit}"
+
+    def _table(self) -> Table:
+        table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
+        table.add_column("batch", overflow="fold")
+        table.add_column("state", no_wrap=True)
+        for name in _COUNTS:
+            table.add_column("leads" if name == "total" else name, justify="right", no_wrap=True)
+        table.add_column("begun", no_wrap=True)
+        for batch in self.batches:
+            numbers = (f"{getattr(batch, name):,}" for name in _COUNTS)
+            table.add_row(readable(batch.batch), state_view(batch), *numbers, local_time(batch.created_at))
+        return table
+
+
+def show_overview(desk: Desk, *, watch: bool, in_json: bool) -> None:
+    """Print the overview; with ``watch`` again and again until every batch has finished."""
+    seen = Overview.read(desk)
+    console = out()
+    if not watch or in_json or not console.is_terminal:
+        _print(seen, in_json=in_json)
+        while watch and seen.moving:
+            threading.Event().wait(_REFRESH)
+            before, seen = seen, Overview.read(desk)
+            if seen != before:
+                _print(seen, in_json=in_json)
+        return
+    with Live(seen.view(), console=console, auto_refresh=False) as live:
+        while seen.moving:
+            threading.Event().wait(_REFRESH)
+            seen = Overview.read(desk)
+            live.update(seen.view(), refresh=True)
+
+
+def _print(seen: Overview, *, in_json: bool) -> None:
+    console = out()
+    if in_json:
+        print_json(seen.as_json())
+    else:
+        console.print(seen.view())
+    console.file.flush()

@@ -1,0 +1,83 @@
+"""``massconvert report``: what became of each lead of a batch."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from massconvert.cli.console import print_lines, say
+from massconvert.cli.desk import open_desk
+from massconvert.cli.output_file import check_output, write_output
+from massconvert.cli.summary import print_summary
+from massconvert.model import Kind, LeadRow
+from massconvert.report import csv_lines, json_lines, only, summarise
+
+_EXAMPLES = """\b
+Examples:
+  massconvert report import-2026-11-24
+  massconvert report import-2026-11-24 --format csv --output leads-report.csv
+  massconvert report import-2026-11-24 --format jsonl --outcome failed | jq .lead_id"""
+
+
+class Format(str, Enum):
+    """The forms of a report."""
+
+    TABLE = "table"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+LINES: Mapping[Format, Callable[[Iterable[LeadRow]], Iterator[str]]] = {
+    Format.CSV: csv_lines,
+    Format.JSONL: json_lines,
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("report", epilog=_EXAMPLES)(_report)
+
+
+def _report(
+    batch: Annotated[str, typer.Argument(metavar="BATCH", help="The batch (or key) that enqueue named.")],
+    form: Annotated[
+        Format, typer.Option("--format", help="table: a summary; csv, jsonl: a line a lead.")
+    ] = Format.TABLE,
+    outcome: Annotated[Kind | None, typer.Option(help="Only the leads that ended so.")] = None,
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write into this file instead of stdout.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Tell what became of each lead of a batch."""
+    if output:
+        check_output(output, force=force)
+    batches = open_desk().ledger.batches
+    status = batches.status(batch)
+    if not status.finished:
+        say(f"batch {batch} is {status.state.value}: {status.ended:,} of {status.total:,} leads have ended so far.")
+    rows = only(batches.rows(batch), outcome)
+    if form is not Format.TABLE:
+        lines = LINES[form](rows)
+    elif output:
+        lines = _table_lines(rows)
+    else:
+        print_summary(summarise(rows))
+        return
+    if output:
+        write_output(output, lines, force=force)
+        say(f"the report is in {output}")
+    else:
+        print_lines(lines)
+
+
+def _table_lines(rows: Iterable[LeadRow]) -> Iterator[str]:
+    text = io.StringIO()
+    print_summary(
+        summarise(rows), Console(file=text, width=200, no_color=True, highlight=False, markup=False, emoji=False)
+    )
+    yield text.getvalue()

@@ -1,0 +1,85 @@
+"""``massconvert status``: one batch, or the organisation with its latest batches."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from massconvert.cli.batch_view import as_json, batch_view, pause_as_json
+from massconvert.cli.console import out, print_json
+from massconvert.cli.desk import Desk, exit_of, open_desk
+from massconvert.cli.overview import show_overview
+from massconvert.cli.watching import Watch, make_display, watch_to_the_end
+from massconvert.model import BatchStatus
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+_EXAMPLES = """\b
+Examples:
+  massconvert status                            the organisation and its latest batches
+  massconvert status import-2026-11-24 --watch  until every lead has its outcome
+  massconvert status import-2026-11-24 --json | jq .state
+\b
+Exit status: 0; with --watch, of a batch that has ended: 0 all converted or skipped, 1 some failed."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("status", epilog=_EXAMPLES)(_status)
+
+
+def _status(
+    batch: Annotated[str | None, typer.Argument(metavar="BATCH", help="The batch (or key) that enqueue named.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on until it has finished.")] = False,
+    in_json: Annotated[bool, typer.Option("--json", help="As JSON; with --watch a line for each change.")] = False,
+) -> None:
+    """Show how far a batch is, or all of the latest."""
+    desk = open_desk()
+    if batch is None:
+        show_overview(desk, watch=watch, in_json=in_json)
+        return
+    status = desk.ledger.batches.status(batch)  # an unknown one is told before a bar begins
+    if watch:
+        status = _watch(desk, batch, in_json=in_json)
+    elif in_json:
+        _print_json(desk, status)
+    if not in_json:
+        out().print(batch_view(status, desk.ledger.organisation.paused()))
+    if watch:
+        raise typer.Exit(exit_of(status))
+
+
+class _JsonLines:
+    """A watch's display that prints a line of JSON on stdout for each change; its notes go to stderr as ever."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._shown: BatchStatus | None = None
+        self.note = make_display().note
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, status: BatchStatus) -> None:
+        """Print what is new."""
+        if status != self._shown:
+            self._shown = status
+            _print_json(self._desk, status)
+            sys.stdout.flush()
+
+
+def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
+    with _JsonLines(desk) if in_json else make_display() as display:
+        organisation, batches = desk.ledger.organisation, desk.ledger.batches
+        watch = Watch(lambda: batches.status(batch), paused=organisation.paused, display=display)
+        return watch_to_the_end(watch, batch, None)
+
+
+def _print_json(desk: Desk, status: BatchStatus) -> None:
+    print_json(as_json(status) | {"paused": pause_as_json(desk.ledger.organisation.paused())})

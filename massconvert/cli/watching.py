@@ -1,0 +1,245 @@
+"""Watching a batch until it has finished: a bar on a terminal, a plain line now and then elsewhere; all on stderr."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Protocol
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.text import Text
+
+from massconvert.cli.batch_view import counts, pause_in_words
+from massconvert.cli.console import err, readable, say, span
+from massconvert.contract import Exit
+from massconvert.errors import StoreError
+from massconvert.model import BatchState, BatchStatus, Pause
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+#: Seconds in which nothing moved until something is said about it.
+STALLED = 15.0
+#: Seconds for which a watch bears that Redis is away: a restart, not an outage.
+PATIENCE = 60.0
+#: Seconds between two plain lines.
+LINE_EVERY = 5.0
+
+START_A_WORKER = "celery -A workers worker"
+
+
+class Display(Protocol):
+    """Where a watch shows what it sees."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def show(self, status: BatchStatus) -> None:
+        """The counts now."""
+        ...
+
+    def note(self, text: str) -> None:
+        """Something that people should know."""
+        ...
+
+
+class Bar:
+    """A progress bar with the counts by outcome, the rate and the time left."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[counts]}", markup=False),
+            RateColumn(),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task("leads", total=None, counts="")
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def show(self, status: BatchStatus) -> None:
+        """Move the bar."""
+        self._progress.update(
+            self._task,
+            description="paused" if status.state is BatchState.PAUSED else "leads",
+            total=status.total or None,
+            completed=status.ended,
+            counts=counts(status),
+        )
+
+    def note(self, text: str) -> None:
+        """Print above the bar."""
+        self._progress.console.print(Text(f"massconvert: {readable(text)}", "yellow"))
+
+
+class Lines:
+    """A plain line when the counts have changed, at most every few seconds: for logs."""
+
+    def __init__(self, console: Console, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._console = console
+        self._monotonic = monotonic
+        self._shown: tuple[float, str] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        pass
+
+    def show(self, status: BatchStatus) -> None:
+        """Print the counts, if there is something new to tell."""
+        line = f"{status.ended:,} of {status.total:,} leads have ended ({counts(status)})"
+        now = self._monotonic()
+        if self._shown and (self._shown[1] == line or (now - self._shown[0] < LINE_EVERY and not status.finished)):
+            return
+        self._shown = (now, line)
+        self._console.print(line)
+
+    def note(self, text: str) -> None:
+        """Print a message of its own."""
+        self._console.print(f"massconvert: {readable(text)}")
+
+
+class RateColumn(ProgressColumn):
+    """Leads a second, lately."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, or nothing while none is known."""
+        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+
+
+def make_display() -> Display:
+    """The display for this stderr."""
+    console = err()
+    return Bar(console) if console.is_terminal else Lines(console)
+
+
+class Watch:
+    """Looks at a batch again and again.
+
+    ``look`` reads its counts, ``paused`` why the organisation is paused; ``idle`` is what to say when nothing moves
+    although leads wait. ``monotonic`` and ``pause`` are the watch's time, in seconds.
+    """
+
+    def __init__(
+        self,
+        look: Callable[[], BatchStatus],
+        *,
+        paused: Callable[[], Pause | None],
+        display: Display,
+        idle: str = f"If no worker runs, start one: {START_A_WORKER}",
+        monotonic: Callable[[], float] = time.monotonic,
+        pause: Callable[[float], object] | None = None,
+    ) -> None:
+        self._look = look
+        self._paused = paused
+        self._display = display
+        self._idle = idle
+        self._monotonic = monotonic
+        self._pause = pause or threading.Event().wait
+        self._last: BatchStatus | None = None
+        self._moved_at = self._seen_at = monotonic()
+        self._away = False
+        self._told_pause = self._told_idle = False
+
+    def until_finished(self, timeout: float | None) -> BatchStatus | None:
+        """The final counts; ``None`` when ``timeout`` seconds (``None``: for ever) are over before.
+
+        Raises StoreError when Redis is away at the first look, or stays away.
+        """
+        end = None if timeout is None else self._monotonic() + timeout
+        interval = 0.1
+        while True:
+            status = self._see()
+            if status is not None and status.finished:
+                return status
+            left = None if end is None else end - self._monotonic()
+            if left is not None and left <= 0:
+                return None
+            self._pause(interval if left is None else min(interval, left))
+            interval = min(1.0, interval * 1.3)
+
+    @property
+    def last(self) -> BatchStatus | None:
+        """What was seen last."""
+        return self._last
+
+    def _see(self) -> BatchStatus | None:
+        try:
+            status = self._look()
+            reason = self._paused() if status.state is BatchState.PAUSED else None
+        except StoreError as error:
+            if self._last is None or self._monotonic() - self._seen_at > PATIENCE:
+                raise
+            if not self._away:
+                self._display.note(f"{error.message} Waiting for it to come back.")
+            self._away = True
+            return None
+        now = self._seen_at = self._monotonic()
+        if self._away or self._last is None or _numbers(status) != _numbers(self._last):
+            self._moved_at, self._told_idle = now, False
+        self._away, self._last = False, status
+        self._display.show(status)
+        self._tell(status, reason, now)
+        return status
+
+    def _tell(self, status: BatchStatus, reason: Pause | None, now: float) -> None:
+        if status.state is BatchState.PAUSED:
+            if reason and not self._told_pause:
+                self._display.note(pause_in_words(reason))
+                self._told_pause = True
+            return
+        self._told_pause = False
+        if now - self._moved_at < STALLED or self._told_idle or status.finished:
+            return
+        self._told_idle = True
+        if status.sent:
+            self._display.note(
+                f"Nothing has moved for {span(now - self._moved_at)}: Zoho is still at work on {status.sent:,} leads, "
+                f"or does not answer. {self._idle}"
+            )
+        elif not status.sealed and not status.waiting:
+            self._display.note("The enqueue call has not ended yet, or was interrupted: make it again with its key.")
+        else:
+            self._display.note(f"Nothing has moved for {span(now - self._moved_at)}. {self._idle}")
+
+
+def watch_to_the_end(watch: Watch, batch_id: str, timeout: float | None) -> BatchStatus:
+    """Watch until the batch has finished.
+
+    When the time is over, or at Ctrl-C, says how to go on watching and ends the command.
+    """
+    go_on = f"To go on watching: massconvert status {batch_id} --watch"
+    try:
+        status = watch.until_finished(timeout)
+    except KeyboardInterrupt:
+        say(f"stopped watching; batch {batch_id} goes on.\n{go_on}")
+        raise typer.Exit(130) from None
+    if status is None:
+        ended, total = (watch.last.ended, watch.last.total) if watch.last else (0, 0)
+        say(f"batch {batch_id} goes on after {timeout:g} s: {ended:,} of {total:,} leads have ended.\n{go_on}")
+        raise typer.Exit(Exit.STILL_RUNNING)
+    return status
+
+
+def _numbers(status: BatchStatus) -> tuple[int, ...]:
+    return (status.total, status.waiting, status.sent, status.ended)

@@ -1,0 +1,219 @@
+"""massconvert enqueue: what is taken, what is printed, what is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from massconvert.cli.enqueue import bind_wait
+from massconvert.contract import Exit
+from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    return Shell(monkeypatch, capsys, tmp_path)
+
+
+def test_a_file_is_enqueued_and_json_has_the_four_counts_and_nothing_else(shell: Shell) -> None:
+    shell.write("leads.csv", f"Company,Record Id\nACME,zcrm_{A}\nIT,{B}\nIT,{B}\n")
+    said = shell.run("enqueue", "leads.csv", "--options", shell.options(), "--key", "k", "--json")
+    assert said.code == Exit.OK, said.err
+    assert said.json == {"batch": "k", "accepted": 2, "duplicates": 1, "invalid": 0}
+    assert shell.ledger.batches.status("k").total == 2
+    assert FakeNudge.told
+
+
+def test_for_people_it_names_the_batch_and_how_to_watch_it(shell: Shell) -> None:
+    said = shell.run("enqueue", A, "--options", shell.options(), "--key", "k")
+    assert said.out == "Batch k: 1 lead accepted.\n"
+    assert "massconvert status k --watch" in said.err
+
+
+@pytest.mark.parametrize("arguments", [("-",), ("--file", "-")])
+def test_stdin_is_a_file_too(shell: Shell, arguments: tuple[str, ...]) -> None:
+    said = shell.run("enqueue", *arguments, "--key", "k", "--json", stdin=f"{A}\n{B}\n".encode())
+    assert said.json["accepted"] == 2
+
+
+def test_ids_may_be_given_one_by_one(shell: Shell) -> None:
+    assert shell.run("enqueue", A, f"zcrm_{B}", "--key", "k", "--json").json["accepted"] == 2
+
+
+def test_a_file_whose_name_is_digits_is_a_file(shell: Shell) -> None:
+    shell.write("2026", f"{A}\n{B}\n")
+    assert shell.run("enqueue", "2026", "--json").json["accepted"] == 2
+    assert shell.run("enqueue", "--file", "2026", "--json").json["accepted"] == 2
+
+
+def test_the_same_key_again_is_the_same_batch_and_adds_nothing(shell: Shell) -> None:
+    for accepted in (2, 0):
+        said = shell.run("enqueue", A, B, "--key", "k", "--json")
+        assert (said.json["batch"], said.json["accepted"]) == ("k", accepted)
+
+
+def test_a_wrong_id_refuses_the_whole_file_and_names_the_line(shell: Shell) -> None:
+    shell.write("leads.txt", f"{A}\n3.6524E+18\n{B}\n")
+    said = shell.run("enqueue", "leads.txt", "--key", "k", "--json")
+    assert said.code == Exit.USAGE
+    assert said.out == ""
+    assert "line 2" in said.err
+    assert "rounded" in said.err
+    assert shell.run("status", "k").code == Exit.USAGE
+
+
+def test_skip_invalid_enqueues_the_others_and_counts_what_was_left_out(shell: Shell) -> None:
+    shell.write("leads.txt", f"{A}\nnonsense\n{B}\n")
+    said = shell.run("enqueue", "leads.txt", "--skip-invalid", "--json")
+    assert said.code == Exit.OK
+    assert {name: said.json[name] for name in ("accepted", "invalid")} == {"accepted": 2, "invalid": 1}
+    assert "line 2" in said.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ((), "No leads are given"),
+        (("leads.cvs",), "leads.cvs is neither a file that is there nor a lead id"),
+        (("--file", "leads.cvs"), "leads.cvs cannot be read"),
+        (("3.65E+18",), "rounded"),
+        (("036523970000098",), "begins with 0"),
+        ((A, "x"), "x is neither"),
+        ((".",), "is a directory"),
+        (("leads.txt", A), "leads.txt is a file, and"),
+        (("leads.txt", "leads.txt"), "leads.txt is a file, and"),
+        (("--file", "leads.txt", A), "Both --file"),
+        (("empty.txt",), "empty.txt has no lead ids"),
+        (("x" * 5000,), "neither a file"),
+        ((A, "--key", "no spaces"), "cannot name a batch"),
+        ((A, "--wait=soon"), "--wait takes a number of seconds"),
+        ((A, "--wait", "-5"), "--wait takes a number of seconds"),
+        ((A, "--wait", "10m"), "--wait takes a number of seconds"),
+        ((A, "--options", "none.json"), "none.json cannot be read"),
+        ((A, "--options", "."), "cannot be read"),
+        ((A, "--options", "latin1.json"), "not UTF-8"),
+        ((A, "--options", "list.json"), "list.json: not a JSON object"),
+        ((A, "--options", "null.json"), "null.json: not a JSON object"),
+        ((A, "--options", "broken.json"), "broken.json: not JSON at line 2, column 11"),
+        ((A, "--options", "wrong.json"), "$.Deals.Stage"),
+        ((A, "--colour"), "--colour"),
+    ],
+)
+def test_what_is_typed_wrong_is_told_in_words_and_nothing_is_enqueued(
+    shell: Shell, arguments: tuple[str, ...], told: str
+) -> None:
+    shell.write("leads.txt", f"{A}\n")
+    shell.write("empty.txt", "\n")
+    shell.write("list.json", "[]")
+    shell.write("null.json", "null")
+    shell.write("broken.json", '{\n  "Deals" {}}')
+    shell.write("wrong.json", json.dumps({"Deals": {"Deal_Name": "x", "Closing_Date": "+30d"}}))
+    (shell.folder / "latin1.json").write_bytes(b'{"Deals": "\xfc"}')
+    said = shell.run("enqueue", *arguments)
+    assert said.code == Exit.USAGE, said.err
+    assert said.out == ""
+    assert told in said.err
+    assert not shell.connect("").keys("*batch*")
+
+
+def test_a_key_that_was_used_with_other_options_is_refused(shell: Shell) -> None:
+    shell.run("enqueue", A, "--key", "k")
+    said = shell.run("enqueue", B, "--key", "k", "--options", shell.options())
+    assert said.code == Exit.USAGE
+    assert "used before with other options" in said.err
+
+
+def test_redis_away_is_status_3_and_says_what_to_do(shell: Shell) -> None:
+    shell.redis_away()
+    said = shell.run("enqueue", A)
+    assert said.code == Exit.UNREACHABLE
+    assert "massconvert: Redis at" in said.err
+    assert "REDIS_URL" in said.err
+
+
+def test_a_broker_away_is_status_3_and_the_batch_is_named(shell: Shell) -> None:
+    FakeNudge.broken = True
+    said = shell.run("enqueue", A, "--key", "k")
+    assert said.code == Exit.UNREACHABLE
+    assert "accepted as batch k" in said.err
+
+
+def test_a_wrong_setting_is_status_3_and_names_the_variable(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REDIS_URL", "http://user:s3cret@host")
+    said = shell.run("enqueue", A)
+    assert said.code == Exit.UNREACHABLE
+    assert "REDIS_URL" in said.err
+    assert "s3cret" not in said.err
+
+
+def test_waiting_for_a_batch_that_has_ended_gives_its_exit_status(shell: Shell) -> None:
+    said = shell.run("enqueue", A, "--key", "k", "--wait", "0")
+    assert said.code == Exit.STILL_RUNNING
+    assert "massconvert status k --watch" in said.err
+    assert "0 of 1 leads have ended" in said.err
+    assert said.out == "Batch k: 1 lead accepted.\n"
+
+
+def test_a_wait_that_ends_with_a_failed_lead_is_status_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.batch("k", finished())
+    batch = shell.ledger.batches
+    monkeypatch.setattr("massconvert.producer.Batch.progress", lambda _: batch.status("k"))
+    said = shell.run("enqueue", A, "--key", "other", "--wait", "--json")
+    assert said.code == Exit.SOME_FAILED
+    assert said.json["batch"] == "other"
+    assert "1 converted, 1 failed" in said.err
+
+
+def test_ctrl_c_while_waiting_says_how_to_go_on(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("massconvert.producer.Batch.progress", interrupted)
+    said = shell.run("enqueue", A, "--key", "k", "--wait")
+    assert said.code == 130
+    assert "massconvert status k --watch" in said.err
+
+
+@pytest.mark.parametrize(("key", "told"), [("k", "goes on where it stopped"), (None, "massconvert status")])
+def test_ctrl_c_while_enqueueing_says_what_became_of_the_leads(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, key: str | None, told: str
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("massconvert.producer.MassConvert.enqueue", interrupted)
+    said = shell.run("enqueue", A, *(["--key", key] if key else []))
+    assert said.code == 130
+    assert told in said.err
+
+
+@pytest.mark.parametrize(
+    ("typed", "bound"),
+    [
+        (["--wait"], ["--wait=for-ever"]),
+        (["--wait", "60", A], ["--wait=60", A]),
+        (["--wait", "0.5"], ["--wait=0.5"]),
+        (["--wait", ".5"], ["--wait=.5"]),
+        (["--wait", A], ["--wait=for-ever", A]),
+        (["--wait", "--json"], ["--wait=for-ever", "--json"]),
+        (["--wait", "leads.csv"], ["--wait=for-ever", "leads.csv"]),
+        (["--wait=7"], ["--wait=7"]),
+        (["--", "--wait", "7"], ["--", "--wait", "7"]),
+    ],
+)
+def test_wait_takes_a_number_or_nothing(shell: Shell, typed: list[str], bound: list[str]) -> None:
+    assert bind_wait(typed) == bound
+
+
+def test_a_file_named_like_a_number_after_a_bare_wait_stays_a_file(shell: Shell) -> None:
+    shell.write("2026", A)
+    assert bind_wait(["--wait", "2026"]) == ["--wait=for-ever", "2026"]
+
+
+def test_a_misspelt_setting_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASSCONVERT_LINGERS", "1")
+    said = shell.run("enqueue", A, "--json")
+    assert said.code == Exit.OK
+    assert "MASSCONVERT_LINGER" in said.err

@@ -1,0 +1,162 @@
+"""massconvert status, pause and resume: what people and scripts see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from massconvert.cli.console import local_time
+from massconvert.contract import Exit
+from massconvert.model import Kind, Outcome
+from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
+
+COUNTS = ("total", "waiting", "sent", "converted", "failed", "skipped", "cancelled")
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    return Shell(monkeypatch, capsys, tmp_path)
+
+
+def test_the_json_of_a_batch_has_its_state_and_every_count(shell: Shell) -> None:
+    shell.batch("k", finished(3), waiting=["7"])
+    found = shell.run("status", "k", "--json").json
+    assert found["batch"] == "k"
+    assert found["state"] == "running"
+    assert [found[name] for name in COUNTS] == [4, 1, 0, 2, 1, 0, 0]
+    assert found["created_at"] == "2027-01-15T08:00:00.000Z"
+    assert found["finished_at"] is None
+    assert found["sealed"] is True
+    assert found["paused"] is None
+
+
+def test_a_status_without_watching_is_status_0_whatever_the_outcomes(shell: Shell) -> None:
+    shell.batch("k", finished())
+    assert shell.run("status", "k").code == Exit.OK
+
+
+def test_people_see_the_counts_and_the_times(shell: Shell) -> None:
+    shell.batch("k", finished())
+    said = shell.run("status", "k")
+    lines = dict(line.split(maxsplit=1) for line in said.out.splitlines())
+    assert lines["state"].strip() == "finished"
+    assert lines["converted"].strip() == lines["failed"].strip() == "1"
+    assert lines["begun"].strip() == local_time(1_800_000_000.0)
+    assert lines["finished"].strip() == local_time(1_800_000_060.0)
+
+
+def test_an_unknown_batch_is_status_2_and_says_where_the_batches_are(shell: Shell) -> None:
+    said = shell.run("status", "nope")
+    assert said.code == Exit.USAGE
+    assert "There is no batch 'nope'" in said.err
+    assert "massconvert status lists" in said.err
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "code"),
+    [
+        (finished(), Exit.SOME_FAILED),
+        ({A: Outcome(Kind.CONVERTED), B: Outcome(Kind.SKIPPED, "ALREADY_CONVERTED")}, Exit.OK),
+        ({A: Outcome(Kind.CANCELLED)}, Exit.SOME_FAILED),
+    ],
+)
+def test_watching_ends_with_the_exit_status_of_the_batch(
+    shell: Shell, outcomes: dict[str, Outcome], code: Exit
+) -> None:
+    shell.batch("k", outcomes)
+    assert shell.run("status", "k", "--watch").code == code
+    said = shell.run("status", "k", "--watch", "--json")
+    assert said.code == code
+    assert said.json["total"] == len(outcomes)
+
+
+def test_the_json_of_the_organisation(shell: Shell) -> None:
+    shell.batch("k", finished())
+    found = shell.run("status", "--json").json
+    assert [batch["batch"] for batch in found["batches"]] == ["k"]
+    assert found["batches"][0]["state"] == "finished"
+    assert (found["paused"], found["chunks_waiting"], found["jobs_running"]) == (None, 0, 0)
+    assert found["calls"]["running"] == 0
+    assert found["calls"]["gate_why"] is None
+
+
+def test_without_batches_it_says_how_to_make_one(shell: Shell) -> None:
+    assert "No batches yet" in shell.run("status").out
+
+
+@pytest.mark.parametrize("arguments", [(), ("--json",)])
+def test_watching_the_organisation_ends_when_every_batch_has(shell: Shell, arguments: tuple[str, ...]) -> None:
+    shell.batch("k", finished())
+    said = shell.run("status", "--watch", *arguments)
+    assert said.code == Exit.OK
+    assert "finished" in said.out
+
+
+def test_a_closed_gate_is_shown_with_its_reason(shell: Shell) -> None:
+    redis = shell.connect("")
+    redis.hset("mc:{default}:gate", mapping={"until": "99999999999", "why": "Zoho says 429"})
+    assert "Zoho says 429" in shell.run("status").out
+    assert shell.run("status", "--json").json["calls"]["gate_why"] == "Zoho says 429"
+
+
+def test_a_pause_by_zoho_is_shown_with_why_and_what_to_do(shell: Shell) -> None:
+    shell.batch("k", {}, waiting=[A])
+    pause = {"code": "NO_PERMISSION", "reason": "permission denied", "hint": "Ask for it.", "since": "1800000000"}
+    shell.connect("").hset("mc:{default}:pause", mapping=pause)
+    for arguments in (("status",), ("status", "k")):
+        said = shell.run(*arguments)
+        assert f"PAUSED since {local_time(1_800_000_000.0)}" in said.out
+        assert "NO_PERMISSION: permission denied" in said.out
+        assert "Ask for it." in said.out
+    assert shell.run("status", "k", "--json").json["paused"]["code"] == "NO_PERMISSION"
+    assert shell.run("status", "k", "--json").json["state"] == "paused"
+    assert shell.run("status", "--json").json["paused"] == {**pause, "since": "2027-01-15T08:00:00.000Z"}
+
+
+def test_what_zoho_says_cannot_move_the_cursor(shell: Shell) -> None:
+    pause = {"code": "X", "reason": "\x1b[2Jgone [red]", "hint": "", "since": "1800000000"}
+    shell.connect("").hset("mc:{default}:pause", mapping=pause)
+    said = shell.run("status")
+    assert "\x1b" not in said.out
+    assert "[red]" in said.out
+
+
+def test_pause_and_resume_are_safe_to_repeat(shell: Shell) -> None:
+    organisation = shell.ledger.organisation
+    assert shell.run("pause").out.startswith("Paused: nothing more is sent")
+    assert organisation.paused()
+    assert "already" in shell.run("pause").out
+    said = shell.run("resume")
+    assert said.out.startswith("Resumed")
+    assert organisation.paused() is None
+    assert FakeNudge.told == [0]
+    assert "not paused" in shell.run("resume").out
+    assert FakeNudge.told == [0]
+
+
+def test_pausing_by_hand_keeps_a_pause_by_zoho_from_ending_by_itself(shell: Shell) -> None:
+    pause = {"code": "NO_PERMISSION", "reason": "permission denied", "hint": "", "since": "1800000000", "probe": "1"}
+    shell.connect("").hset("mc:{default}:pause", mapping=pause)
+    assert "NO_PERMISSION: permission denied" in shell.run("pause").err
+    found = shell.ledger.organisation.paused()
+    assert found
+    assert found.code == ""
+    assert shell.connect("").hget("mc:{default}:pause", "probe") is None
+
+
+def test_resume_without_a_broker_resumes_all_the_same(shell: Shell) -> None:
+    shell.run("pause")
+    FakeNudge.broken = True
+    said = shell.run("resume")
+    assert said.code == Exit.OK
+    assert "by themselves" in said.err
+
+
+@pytest.mark.parametrize("command", [("status",), ("status", "k"), ("pause",), ("resume",), ("report", "k")])
+def test_redis_away_is_status_3(shell: Shell, command: tuple[str, ...]) -> None:
+    shell.redis_away()
+    said = shell.run(*command)
+    assert said.code == Exit.UNREACHABLE
+    assert said.out == ""
+    assert "cannot be reached" in said.err

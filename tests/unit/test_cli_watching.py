@@ -1,0 +1,186 @@
+"""Watching a batch: when it ends, what is said meanwhile. Its time is the test's."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import typer
+from rich.console import Console
+
+from massconvert.cli.watching import LINE_EVERY, PATIENCE, STALLED, Bar, Lines, Watch, watch_to_the_end
+from massconvert.contract import Exit
+from massconvert.errors import StoreError
+from massconvert.model import BatchState, BatchStatus, Pause
+
+RUNNING = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0)
+ENDED = replace(RUNNING, state=BatchState.FINISHED, waiting=0, converted=10, finished_at=9.0)
+PAUSED = replace(RUNNING, state=BatchState.PAUSED)
+AWAY = StoreError("Redis at host:1 cannot be reached.")
+
+
+class Time:
+    """A clock that goes on only when somebody waits."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def wait(self, seconds: float) -> None:
+        self.now += seconds
+
+
+class Notes:
+    """A display that notes what it is given."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.shown: list[BatchStatus] = []
+
+    def __enter__(self) -> Any:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def show(self, status: BatchStatus) -> None:
+        self.shown.append(status)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+
+@pytest.fixture
+def time() -> Time:
+    return Time()
+
+
+def watch(time: Time, look: Callable[[], BatchStatus], pause: Pause | None = None) -> tuple[Watch, Notes]:
+    notes = Notes()
+    return Watch(look, paused=lambda: pause, display=notes, monotonic=time, pause=time.wait), notes
+
+
+def playing(time: Time, *acts: tuple[float, BatchStatus | Exception]) -> Callable[[], BatchStatus]:
+    """Looks that see each act for so many seconds, the last for ever."""
+
+    def look() -> BatchStatus:
+        left = time.now - 100.0
+        for seconds, seen in acts:
+            if left < seconds or (seconds, seen) == acts[-1]:
+                if isinstance(seen, Exception):
+                    raise seen
+                return seen
+            left -= seconds
+        raise AssertionError
+
+    return look
+
+
+def test_it_ends_when_the_batch_has(time: Time) -> None:
+    seen, notes = watch(time, playing(time, (3.0, RUNNING), (0.0, ENDED)))
+    assert seen.until_finished(None) == ENDED
+    assert notes.shown[-1] == ENDED
+    assert notes.notes == []
+    assert 3.0 <= time.now - 100.0 < 4.1
+
+
+def test_it_gives_up_when_its_time_is_over_and_not_later(time: Time) -> None:
+    seen, _ = watch(time, lambda: RUNNING)
+    assert seen.until_finished(7.5) is None
+    assert time.now == pytest.approx(107.5)
+
+
+def test_with_no_time_it_looks_once(time: Time) -> None:
+    assert watch(time, lambda: ENDED)[0].until_finished(0) == ENDED
+    assert watch(time, lambda: RUNNING)[0].until_finished(0) is None
+
+
+def test_when_nothing_moves_it_names_the_command_that_starts_a_worker_once(time: Time) -> None:
+    seen, notes = watch(time, lambda: RUNNING)
+    seen.until_finished(STALLED - 1)
+    assert notes.notes == []
+    seen.until_finished(60)
+    assert len(notes.notes) == 1
+    assert "celery -A workers worker" in notes.notes[0]
+
+
+def test_leads_that_zoho_works_on_are_no_missing_worker(time: Time) -> None:
+    at_zoho = replace(RUNNING, waiting=0, sent=10)
+    seen, notes = watch(time, lambda: at_zoho)
+    seen.until_finished(60)
+    assert "Zoho is still at work on 10 leads" in notes.notes[0]
+
+
+def test_it_says_so_again_when_it_moved_in_between(time: Time) -> None:
+    moved = replace(RUNNING, waiting=5, converted=5)
+    seen, notes = watch(time, playing(time, (20.0, RUNNING), (20.0, moved), (0.0, ENDED)))
+    seen.until_finished(None)
+    assert len(notes.notes) == 2
+
+
+def test_a_pause_is_told_with_why_and_what_to_do_and_not_as_a_stall(time: Time) -> None:
+    pause = Pause("permission denied", "NO_PERMISSION", "Ask for it.", 0.0)
+    seen, notes = watch(time, lambda: PAUSED, pause)
+    seen.until_finished(60)
+    assert notes.notes == ["The organisation is paused: nothing is sent. NO_PERMISSION: permission denied\nAsk for it."]
+
+
+def test_a_redis_that_restarts_is_waited_for(time: Time) -> None:
+    seen, notes = watch(time, playing(time, (2.0, RUNNING), (20.0, AWAY), (0.0, ENDED)))
+    assert seen.until_finished(None) == ENDED
+    assert notes.notes == ["Redis at host:1 cannot be reached. Waiting for it to come back."]
+
+
+def test_a_redis_that_stays_away_ends_it(time: Time) -> None:
+    seen, _ = watch(time, playing(time, (2.0, RUNNING), (0.0, AWAY)))
+    with pytest.raises(StoreError):
+        seen.until_finished(None)
+    assert PATIENCE <= time.now - 102.0 < PATIENCE + 3
+
+
+def test_a_redis_that_is_away_from_the_beginning_is_told_at_once(time: Time) -> None:
+    with pytest.raises(StoreError):
+        watch(time, playing(time, (0.0, AWAY)))[0].until_finished(None)
+    assert time.now == 100.0
+
+
+def test_a_wait_that_ran_out_is_status_4_with_the_command_to_go_on(
+    time: Time, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(typer.Exit) as end:
+        watch_to_the_end(watch(time, lambda: RUNNING)[0], "k", 2.0)
+    assert end.value.exit_code == Exit.STILL_RUNNING
+    assert "massconvert status k --watch" in capsys.readouterr().err
+
+
+@pytest.fixture
+def paper() -> Iterator[io.StringIO]:
+    with io.StringIO() as text:
+        yield text
+
+
+def test_plain_lines_come_now_and_then_and_at_the_end(time: Time, paper: io.StringIO) -> None:
+    with Lines(Console(file=paper, width=200), monotonic=time) as lines:
+        for number in range(10):
+            lines.show(replace(RUNNING, waiting=10 - number, converted=number))
+            time.wait(1.0)
+        lines.show(ENDED)
+        lines.show(ENDED)
+    shown = paper.getvalue().splitlines()
+    assert len(shown) == 2 + 9 // int(LINE_EVERY)
+    assert shown[0] == "0 of 10 leads have ended (10 waiting)"
+    assert shown[-1] == "10 of 10 leads have ended (10 converted)"
+
+
+def test_a_bar_shows_the_counts_by_outcome(paper: io.StringIO) -> None:
+    with Bar(Console(file=paper, width=160, force_terminal=True)) as bar:
+        bar.show(replace(RUNNING, waiting=3, sent=2, converted=4, failed=1))
+        bar.note("something \x1b to [red] know")
+    assert "4 converted, 1 failed, 2 sent, 3 waiting" in paper.getvalue()
+    assert "5/10" in paper.getvalue()
+    assert r"something \x1b to [red] know" in paper.getvalue()

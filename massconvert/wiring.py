@@ -36,6 +36,7 @@ def tuning(settings: Settings) -> Tuning:
         linger=settings.linger,
         window=settings.window or WINDOW_PER_PERMIT * (settings.zoho_concurrency or 10),
         max_jobs=settings.max_jobs,
+        job_wait=settings.job_wait,
         # A claim outlives the wait for a permit, a token refresh and the call itself.
         lease=settings.permit_wait + 2 * settings.call_deadline + 10.0,
         give_up=settings.give_up_hours * 3600.0,

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from massconvert.ledger.codec import dump_chunk, dump_outcome, dump_refusal, load_chunk, pairs
-from massconvert.model import Again, Chunk, Done, Kind, Outcome, State
+from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Submitted
 from massconvert.policy import Decision, Row, Tuning
 from massconvert.store import Keys, Redis, Scripts
 
@@ -107,6 +107,8 @@ class Chunks:
 
     def move(self, chunk: Chunk, decision: Decision, *, now: float) -> Moved | None:
         """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours."""
+        # The chained message comes at once, whenever the job is due; all others come when they are due, or before.
+        countdown = 0.0 if isinstance(decision.next, Submitted) else LONGEST_COUNTDOWN
         outcomes = [[lead, o.kind.value, dump_outcome(o)] for lead, o in decision.outcomes.items()]
         answer = self._run(
             "move_chunk",
@@ -121,7 +123,7 @@ class Chunks:
             json.dumps(self._changes(decision, now)),
             int(self._tuning.retention),
             self._tuning.sweep_grace,
-            LONGEST_COUNTDOWN,
+            countdown,
         )
         return Moved(answer[1]) if int(answer[0]) else None
 

@@ -24,6 +24,7 @@ class Tuning:
     job_deadline: float = 3600.0
     overdue_pace: float = 600.0
     status_lag: float = 60.0  # how long after acceptance Zoho may not know a job yet
+    read_lag: float = 5.0  # how long a read may show a lead as it was before Zoho converted it
     read_lags: int = 5
     max_attempts: int = 3
     give_up: float = 86_400.0
@@ -59,8 +60,8 @@ class Moment:
 
     @property
     def job_wait(self) -> float:
-        """How long a job that was accepted now would take to end, almost surely."""
-        return self.tuning.job_wait if self.job_p99 is None else 1.5 * self.job_p99 + 1.0
+        """How long a job that was accepted now would take to end, almost surely, and a read to show it."""
+        return self.tuning.job_wait if self.job_p99 is None else 1.5 * self.job_p99 + 1.0 + self.tuning.read_lag
 
     def next_look(self, polls: int) -> float:
         """When to look at a job for the ``polls + 1``-th time, counted from now."""

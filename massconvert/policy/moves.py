@@ -69,6 +69,6 @@ def hours(seconds: float) -> str:
     return f"{seconds / 3600:g} h"
 
 
-def to_settle(row: Row, chunk: Chunk, moment: Moment, job_took: float | None = None) -> Decision:
-    moved = replace(chunk, state=State.SETTLING, lags=0, due_at=moment.now)
-    return Decision(row, moved, Settle(0.0), job_took=job_took)
+def to_settle(row: Row, chunk: Chunk, moment: Moment, wait: float = 0.0, job_took: float | None = None) -> Decision:
+    moved = replace(chunk, state=State.SETTLING, lags=0, due_at=moment.now + wait)
+    return Decision(row, moved, Settle(wait), job_took=job_took)

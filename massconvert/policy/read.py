@@ -104,6 +104,8 @@ def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outc
 def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], moment: Moment) -> Decision:
     if ended:  # the read explains the refusal: the good ones go out again in one payload
         return _out_again(Row.BAD_LEADS_OUT, chunk, ended, moment)
+    if chunk.lags == 0:  # the refusal may know of a conversion that the reads do not show yet
+        return _look_again(Row.READ_LAGS, chunk, {}, moment, wait=moment.tuning.read_lag)
     said = chunk.said or Refusal("INVALID_DATA", "")
     named = chunk.named if chunk.named else (left if len(left) == 1 else ())
     if named:
@@ -115,8 +117,10 @@ def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], m
     return replace(_out_again(Row.HALVED, chunk, {}, moment), split=True)
 
 
-def _look_again(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment) -> Decision:
-    wait = max(moment.tuning.backoff_base, moment.next_look(chunk.lags + 1))
+def _look_again(
+    row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment, wait: float | None = None
+) -> Decision:
+    wait = max(moment.tuning.backoff_base, moment.next_look(chunk.lags + 1)) if wait is None else wait
     moved = replace(chunk, lags=chunk.lags + 1, due_at=moment.now + wait)
     return Decision(row, moved, Settle(wait), outcomes=ended)
 

@@ -59,10 +59,13 @@ def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
         moved = replace(
             chunk, why=Why.COUNTS_DIFFER, said=said, claimed_converted=min(answer.converted, len(chunk.leads))
         )
-        return to_settle(Row.JOB_COUNTS_DIFFER, moved, moment, job_took=age)
+        # Somebody else's conversion may make up the count, so the count alone does not tell a read that lags.
+        return to_settle(Row.JOB_COUNTS_DIFFER, moved, moment, wait=moment.tuning.read_lag, job_took=age)
     if answer.progress is Progress.FAILED:
         said = Refusal(Code.NOT_CONVERTED, f"job {chunk.job_id} failed")
-        return to_settle(Row.JOB_FAILED, replace(chunk, why=Why.JOB_FAILED, said=said), moment)
+        # No count says how many a failed job converted.
+        moved = replace(chunk, why=Why.JOB_FAILED, said=said)
+        return to_settle(Row.JOB_FAILED, moved, moment, wait=moment.tuning.read_lag)
     if age > moment.tuning.job_deadline:
         return to_settle(Row.JOB_OVERDUE, replace(chunk, why=Why.OVERDUE), moment)
     wait = moment.next_look(chunk.polls)
@@ -83,4 +86,6 @@ def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
         wait = max(1.0, moment.next_look(chunk.polls))
         return Decision(Row.JOB_UNKNOWN_YET, replace(chunk, due_at=moment.now + wait), Again(wait))
     said = Refusal(answer.code, f"job {chunk.job_id} is unknown to Zoho: {answer.message}")
-    return to_settle(Row.JOB_UNKNOWN, replace(chunk, why=Why.JOB_UNKNOWN, said=said), moment)
+    # It may run on, like one whose answer was lost.
+    wait = max(0.0, chunk.sent_at + moment.job_wait - moment.now)
+    return to_settle(Row.JOB_UNKNOWN, replace(chunk, why=Why.JOB_UNKNOWN, said=said), moment, wait=wait)

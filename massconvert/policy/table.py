@@ -46,7 +46,7 @@ class Row(str, Enum):
     STATUS_NO_PERMIT = "status: no permit"
     # the answer to the read
     SETTLED = "read: every lead has ended"
-    READ_LAGS = "read: fewer converted than the job says"
+    READ_LAGS = "read: shows less than Zoho has said"
     STILL_CONVERTING = "read: a lost job is at work"
     UNCONVERTED_AGAIN = "read: the unconverted go out again"
     BAD_LEADS_OUT = "read: bad leads sorted out"

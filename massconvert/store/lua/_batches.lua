@@ -40,3 +40,26 @@ local function finish_batch(p, batch, now, retention)
   end
   return 1
 end
+
+-- Lets a batch take leads (again): one that was sealed, since its producer was slow to come back or calls with the same
+-- key, has not finished, and does not expire.
+local function reopen_batch(p, batch, now)
+  local key = p .. 'batch:' .. batch
+  local f = redis.call('HMGET', key, 'finished', 'shards', 'fp')
+  if f[1] then
+    redis.call('HDEL', key, 'finished')
+    redis.call('PERSIST', key)
+    redis.call('PERSIST', key .. ':exceptions')
+    redis.call('PERSIST', key .. ':chunks')
+    for _, chunk in ipairs(redis.call('LRANGE', key .. ':chunks', 0, -1)) do
+      redis.call('PERSIST', p .. 'chunk:' .. chunk)
+    end
+    for shard = 0, tonumber(f[2]) - 1 do
+      redis.call('PERSIST', key .. ':members:' .. string.format('%d', shard))
+    end
+    redis.call('HINCRBY', p .. 'options:' .. f[3], 'batches', 1)
+    redis.call('PERSIST', p .. 'options:' .. f[3])
+  end
+  redis.call('HSET', key, 'sealed', 0)
+  redis.call('ZADD', p .. 'unsealed', now, batch)
+end

@@ -6,9 +6,10 @@
 -- Returns {accepted, duplicates, skipped, seconds until a chunk can be formed, or "" when nobody need be told}
 local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
-local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer')
+local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer', 'sealed')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
 if b[3] == call then return cjson.decode(b[4]) end
+if b[5] == '1' then reopen_batch(p, batch, now) end -- sealed as abandoned, or cancelled, before its producer came back
 local fp, shards = b[1], tonumber(b[2])
 local fresh, skipped, duplicates = {}, 0, 0
 for i = 7, #ARGV do

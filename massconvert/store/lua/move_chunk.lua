@@ -6,7 +6,7 @@
 -- [6] JSON list of [lead, kind, outcome JSON], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
 --     {pause, proves, refuse, accept, max_leads, job_took}, [10] retention seconds, [11] sweep grace seconds,
--- [12] longest countdown of a message
+-- [12] seconds within which its next message comes
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id

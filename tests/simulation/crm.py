@@ -1,15 +1,15 @@
-"""Zoho as the simulation sees it: the truth about every lead, jobs that take time, and faults before and after effects.
+"""Zoho as the simulation sees it: the truth about every lead, jobs that take time, faults before and after the effect.
 
-It speaks the model's answers and not HTTP, so that a history takes milliseconds; the product's own simulator (over
-real HTTP) judges the same promises in tests/acceptance.
+It speaks the model's answers and not HTTP, so that a history takes milliseconds; the product's own simulator (over real
+HTTP) judges the same promises in tests/acceptance. It keeps, besides what a CRM knows, what the judge needs: who
+submitted a lead for which batch, when a read last showed it unconverted, and which of its jobs made the conversion.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from random import Random
 from typing import Any
 
 from massconvert.model import (
@@ -26,49 +26,59 @@ from massconvert.model import (
     StatusAnswer,
     Unsent,
 )
-from tests.simulation.world import World
+from tests.simulation.plan import Faults
+from tests.simulation.world import Task, World
+
+#: A job of normal speed ends within so many seconds of its submission; the product's wait before a look must cover it.
+NORMAL_JOB = 3.0
 
 
-@dataclass
+@dataclass(eq=False)
+class Job:
+    """A background job: at ``ends`` it converts its leads, all but the ``spared``."""
+
+    id: str
+    leads: list[str]
+    sent: float  # when its payload was sent
+    starts: float
+    ends: float
+    spared: frozenset[str] = frozenset()
+    fails: bool = False
+    unknown_until: float = 0.0  # the status call does not know it before; never, if this is infinite
+    converted: int = -1  # how many it converted, once it has ended
+    end_told: bool = False  # a status answer told its end, or that it is unknown
+    id_known: bool = False  # its id came into the ledger; else it was lost on the way
+
+
+@dataclass(eq=False)
+class Submission:
+    """One payload with a lead on its way: for which batch, from a chunk made when, and the job it became."""
+
+    batch: str
+    created: float
+    at: float
+    job: Job | None = None
+
+
+@dataclass(eq=False)
 class Lead:
-    """The truth about a lead. ``submitted`` and ``read`` are when a payload with it took effect, and was last read."""
+    """The truth about a lead."""
 
     id: str
     exists: bool = True
     stubborn: bool = False  # no job ever converts it
+    refused: bool = False  # Zoho refuses it for a reason that no read shows
     converted_at: float | None = None
-    by_us: bool = False
-    submitted: float | None = None
-    unconverted_read: float | None = None
+    converted_by: Job | None = None  # None while unconverted, or converted by hand
+    looked_at: float = 0.0  # when a read last showed it
+    shown_unconverted: bool = False  # what that read showed
+    submissions: list[Submission] = field(default_factory=list)
 
 
-@dataclass
-class RunningJob:
-    """A background job: it ends at ``ends`` and then converts its leads, all but ``spared``."""
+#: What may be the matter with a job.
+_BAD_JOBS = ("fails", "fails in part", "fails in part", "spares", "spares", "forgotten", "lags", "slow", "very slow")
 
-    id: str
-    leads: list[str]
-    starts: float
-    ends: float
-    fails: bool = False
-    spared: frozenset[str] = frozenset()
-    forgotten: bool = False
-    applied: bool = False
-
-
-@dataclass
-class Faults:
-    """Probabilities of each fault at one call, and times during which everything answers the same way."""
-
-    not_sent: float = 0.0
-    lost_before: float = 0.0  # 5xx, reset or garbage without the effect
-    lost_after: float = 0.0  # the same with it
-    throttled: float = 0.0
-    token: float = 0.0
-    bad_job: float = 0.0  # fails, spares some, forgets itself or takes very long
-    read_lag: float = 0.0
-    outage: tuple[float, float] | None = None
-    no_permission: tuple[float, float] | None = None
+Judge = Callable[[Lead, Submission], None]
 
 
 @dataclass
@@ -76,185 +86,220 @@ class Crm:
     """The organisation: leads, jobs, and what it answers."""
 
     world: World
-    random: Random
     faults: Faults
+    limit: int
+    permit_lease: float
+    whose: Callable[
+        [], Mapping[str, tuple[str, float]]
+    ]  # of the chunk that the current task sends: lead -> batch, created
+    on_submission: Judge
     leads: dict[str, Lead] = field(default_factory=dict)
-    jobs: dict[str, RunningJob] = field(default_factory=dict)
-    wrong_options: set[str] = field(default_factory=set)
-    names_all: bool | None = True  # all bad ids, only the first (False), none (None)
+    jobs: dict[str, Job] = field(default_factory=dict)
+    jobs_of: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (batch, lead) -> the jobs that took it
+    wrong_stages: set[str] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
-    violations: list[str] = field(default_factory=list)
+    _inside: dict[Task, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._chance = self.world.chance("zoho")
 
     # --- the three calls (the Zoho port) ---
 
     def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
         """POST one payload."""
-        self.calls["post"] += 1
-        fault = self._fault()
-        if fault is not None and not isinstance(fault, str):
-            return fault
-        if fault == "before":
-            return self._lost("POST")
-        answer = self._take(list(leads), options)
-        return self._lost("POST") if fault == "after" else answer
+        return self._call("mass_convert", lambda: self._post(list(leads), options))  # type: ignore[no-any-return]  # Any call's answer
 
     def job_status(self, job_id: str) -> StatusAnswer:
         """GET the counts of a job."""
-        self.calls["status"] += 1
-        fault = self._fault()
-        if fault is not None:
-            return self._lost("status") if isinstance(fault, str) else fault
-        self._pass_time()
-        job = self.jobs.get(job_id)
-        if job is None or job.forgotten:
-            return Refused(400, "INVALID_DATA", "the job id is invalid", details={"param_name": "job_id"})
-        total = len(job.leads)
-        if self.world.time < job.ends:
-            progress = Progress.SCHEDULED if self.world.time < job.starts else Progress.IN_PROGRESS
-            return JobStatus(progress, total, 0, total, 0)
-        if job.fails:
-            return JobStatus(Progress.FAILED, total, 0, 0, total)
-        converted = sum(1 for lead in job.leads if lead not in job.spared)
-        return JobStatus(Progress.COMPLETED, total, converted, 0, total - converted)
+        return self._call("job_status", lambda: self._status(job_id))  # type: ignore[no-any-return]  # as above
 
     def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
         """GET the leads themselves."""
-        self.calls["read"] += 1
-        fault = self._fault()
-        if fault is not None:
-            return self._lost("read") if isinstance(fault, str) else fault
-        self._pass_time()
-        lags = self.random.random() < self.faults.read_lag
-        states = {}
-        for lead_id in leads:
-            lead = self.leads.get(lead_id)
-            if lead is None or not lead.exists:
-                continue
-            recent = lead.converted_at is not None and self.world.time - lead.converted_at < 2.0
-            shown = lead.converted_at if not (lags and recent) else None
-            if shown is None:
-                lead.unconverted_read = self.world.time
-            states[lead_id] = LeadState(lead_id, shown is not None, converted_at=shown)
-        return LeadsRead(states)
+        return self._call("read_leads", lambda: self._read(leads))  # type: ignore[no-any-return]  # as above
 
-    # --- what it does ---
+    def _call(self, name: str, effect: Callable[[], Any]) -> Any:
+        world, task = self.world, self.world.current()
+        assert task is not None
+        self.calls[name] += 1
+        self._inside[task] = task.permitted
+        self._count_calls()
+        world.stop(f"before {name}", may_freeze=name != "mass_convert")
+        answer = effect()
+        world.stop(f"after {name}")
+        self._inside.pop(task, None)
+        return answer
 
-    def _take(self, leads: list[str], options: Mapping[str, Any]) -> PostAnswer:
-        self._pass_time()
-        stage = options.get("Deals", {}).get("Stage", "")
-        bad = [place for place, lead_id in enumerate(leads) if not self._convertible(lead_id)]
-        if bad:
-            named = bad if self.names_all else bad[:1]
-            paths = () if self.names_all is None else tuple(f"$.ids[{place}]" for place in named)
-            return Refused(400, "INVALID_DATA", "the id given seems to be invalid", paths=paths or ("$.ids",))
-        if stage in self.wrong_options:
-            return Refused(400, "INVALID_DATA", "invalid data", paths=("$.Deals.Stage",))
-        for lead_id in leads:
-            self._check_looked_at(self.leads[lead_id])
-        job = self._new_job(leads)
-        self.jobs[job.id] = job
-        for lead_id in leads:
-            self.leads[lead_id].submitted = self.world.time
-        self.world.note(f"   Zoho takes {len(leads)} leads as job {job.id}, ends at {job.ends - self.world.time:+.1f}")
+    def _count_calls(self) -> None:
+        """Never more calls at once than the organisation allows; a permit whose lease has lapsed counts no more."""
+        since = self.world.time - self.permit_lease + 1.0
+        self._inside = {task: began for task, began in self._inside.items() if task.process.alive and began > since}
+        if len(self._inside) > self.limit:
+            self.world.wrong(f"{len(self._inside)} calls run at once; Zoho allows {self.limit}")
+
+    # --- POST ---
+
+    def _post(self, leads: list[str], options: Mapping[str, Any]) -> PostAnswer:
+        fault = self._fault("mass_convert")
+        if isinstance(fault, NotSent | Refused):
+            return fault
+        whose = self.whose()
+        sent = [Submission(*whose.get(lead_id, ("nobody", 0.0)), at=self.world.time) for lead_id in leads]
+        for lead_id, submission in zip(leads, sent, strict=True):
+            self.on_submission(self.leads[lead_id], submission)
+        if fault == "late":
+            self.world.at(self._chance.uniform(0.5, 10.0), lambda: void(self._take(leads, options, sent, late=True)))
+        if fault in ("before", "late"):
+            self._remember(leads, sent)
+            return self._lost("POST", "before its effect" if fault == "before" else "and it takes effect later")
+        answer = self._take(leads, options, sent)
+        if isinstance(answer, Accepted) or fault == "after":
+            self._remember(leads, sent)
+        if fault == "after":
+            return self._lost("POST", "after its effect")
+        return answer
+
+    def _remember(self, leads: list[str], sent: list[Submission]) -> None:
+        for lead_id, submission in zip(leads, sent, strict=True):
+            if submission not in self.leads[lead_id].submissions:
+                self.leads[lead_id].submissions.append(submission)
+
+    def _take(
+        self, leads: list[str], options: Mapping[str, Any], sent: list[Submission], *, late: bool = False
+    ) -> PostAnswer:
+        refusal = self._refusal(leads, options)
+        if refusal:
+            self.world.note(f"   Zoho refuses {len(leads)} leads: {refusal.code} {', '.join(refusal.paths)}")
+            return refusal
+        job = self._new_job(leads, sent[0].at, late=late)
+        for lead_id, submission in zip(leads, sent, strict=True):
+            submission.job = job
+            self.jobs_of.setdefault((submission.batch, lead_id), set()).add(job.id)
+        self.world.at(job.ends - self.world.time, lambda: self._end(job))
+        self.world.note(
+            f"   Zoho takes {len(leads)} leads as job {job.id}, which ends in {job.ends - self.world.time:.1f} s"
+        )
         return Accepted(job.id)
 
-    def _check_looked_at(self, lead: Lead) -> None:
-        """A lead that was submitted may go out again only after a look that showed it unconverted."""
-        if lead.submitted is not None and (lead.unconverted_read is None or lead.unconverted_read < lead.submitted):
-            self.violations.append(f"lead {lead.id} was submitted again without a look")
+    def _refusal(self, leads: list[str], options: Mapping[str, Any]) -> Refused | None:
+        faults = self.faults
+        if faults.lower_limit and len(leads) > faults.lower_limit:
+            return Refused(400, "RECORD_LIMIT_EXCEEDED", "too many records")
+        wrong = options.get("Deals", {}).get("Stage") in self.wrong_stages
+        by_options = Refused(400, "INVALID_DATA", "invalid data", paths=("$.Deals.Stage",))
+        if wrong and faults.options_first:
+            return by_options
+        bad = [place for place, lead_id in enumerate(leads) if not self._convertible(self.leads[lead_id])]
+        if bad:
+            named = {"all": bad, "first": bad[:1], "none": []}[faults.names]
+            paths = tuple(f"$.ids[{place}]" for place in named) or ("$.ids",)
+            return Refused(400, "INVALID_DATA", "the id given seems to be invalid", paths=paths)
+        return by_options if wrong else None
 
-    def _convertible(self, lead_id: str) -> bool:
-        lead = self.leads.get(lead_id)
-        return lead is not None and lead.exists and lead.converted_at is None
+    def _convertible(self, lead: Lead) -> bool:
+        return lead.exists and not lead.refused and lead.converted_at is None
 
-    def _new_job(self, leads: list[str]) -> RunningJob:
-        starts = self.world.time + self.random.uniform(0.0, 1.0)
-        job = RunningJob(str(7_000_000 + len(self.jobs)), leads, starts, starts + self.random.uniform(0.2, 4.0))
-        stubborn = frozenset(lead_id for lead_id in leads if self.leads[lead_id].stubborn)
-        job.spared = stubborn
-        if self.random.random() < self.faults.bad_job:
-            kind = self.random.choice(["fails", "spares", "forgotten", "slow", "very slow"])
-            job.fails = kind == "fails"
-            job.forgotten = kind == "forgotten"
-            if kind == "spares":
-                job.spared = stubborn | {lead_id for lead_id in leads if self.random.random() < 0.4}
-            if kind == "slow":
-                job.ends += self.random.uniform(5.0, 40.0)
-            if kind == "very slow":
-                job.ends += self.random.uniform(3000.0, 9000.0)
+    def _new_job(self, leads: list[str], sent: float, *, late: bool) -> Job:
+        now, uniform = self.world.time, self._chance.uniform
+        job = Job(str(7_000_000 + len(self.jobs)), leads, sent, now + uniform(0.0, 0.5), now + uniform(0.5, NORMAL_JOB))
+        job.spared = frozenset(lead_id for lead_id in leads if self.leads[lead_id].stubborn)
+        self.jobs[job.id] = job
+        if late or not self.world.troubled or self._chance.random() >= self.faults.bad_job:
+            return job
+        kind = self._chance.choice(_BAD_JOBS)
+        some = frozenset(lead_id for lead_id in leads if self._chance.random() < 0.4)
+        job.fails = kind in ("fails", "fails in part")
+        job.spared = {"fails": frozenset(leads), "fails in part": some, "spares": some}.get(
+            kind, frozenset()
+        ) | job.spared
+        job.unknown_until = {"forgotten": float("inf"), "lags": now + uniform(1.0, 30.0)}.get(kind, 0.0)
+        job.ends += {"slow": uniform(5.0, 40.0), "very slow": uniform(300.0, 1200.0)}.get(kind, 0.0)
+        self.world.note(f"   job {job.id} {kind}")
         return job
 
-    def _pass_time(self) -> None:
-        for job in self.jobs.values():
-            if not job.applied and self.world.time >= job.ends:
-                job.applied = True
-                if job.fails:
-                    continue
-                for lead_id in job.leads:
-                    lead = self.leads[lead_id]
-                    if lead_id not in job.spared and lead.converted_at is None:
-                        lead.converted_at, lead.by_us = job.ends, True
+    def _end(self, job: Job) -> None:
+        job.converted = 0
+        for lead_id in job.leads:
+            lead = self.leads[lead_id]
+            if lead_id not in job.spared and lead.exists and lead.converted_at is None:
+                lead.converted_at, lead.converted_by = self.world.time, job
+                job.converted += 1
+        self.world.note(f"   job {job.id} has ended and converted {job.converted} of {len(job.leads)}")
 
-    def settle(self) -> None:
-        """Let everything that has ended by now take effect (for the final comparison)."""
-        self._pass_time()
+    # --- GET ---
+
+    def _status(self, job_id: str) -> StatusAnswer:
+        fault = self._fault("job_status")
+        if fault is not None:
+            return self._lost("status call") if isinstance(fault, str) else fault
+        job = self.jobs[job_id]
+        job.id_known = True
+        if self.world.time < job.unknown_until:
+            job.end_told = job.unknown_until == float("inf")
+            return Refused(400, "INVALID_DATA", "the job id is invalid", details={"param_name": "job_id"})
+        total = len(job.leads)
+        if job.converted < 0:
+            progress = Progress.SCHEDULED if self.world.time < job.starts else Progress.IN_PROGRESS
+            return JobStatus(progress, total, 0, total, 0)
+        job.end_told = True
+        if job.fails:
+            return JobStatus(Progress.FAILED, total, 0, 0, total)
+        return JobStatus(Progress.COMPLETED, total, job.converted, 0, total - job.converted)
+
+    def _read(self, leads: Sequence[str]) -> ReadAnswer:
+        fault = self._fault("read_leads")
+        if fault is not None:
+            return self._lost("read") if isinstance(fault, str) else fault
+        lag = self._chance.uniform(0.5, 5.0) if self._chance.random() < self.faults.read_lag else 0.0
+        states = {}
+        for lead_id in leads:
+            lead = self.leads[lead_id]
+            lead.looked_at = self.world.time
+            lead.shown_unconverted = False
+            if lead.exists:
+                at = lead.converted_at
+                shown = at is not None and self.world.time - at >= lag
+                lead.shown_unconverted = not shown
+                reported = at + self.faults.clock_ahead if shown and at is not None else None
+                states[lead_id] = LeadState(lead_id, shown, converted_at=reported)
+        converted = sum(state.converted for state in states.values())
+        self.world.note(f"   a read shows {converted} of {len(leads)} converted, {len(leads) - len(states)} missing")
+        return LeadsRead(states)
 
     # --- what goes wrong ---
 
-    def _fault(self) -> NotSent | PerhapsAccepted | Refused | str | None:
-        during = self.world.time - 1_800_000_000.0
-        faults = self.faults
-        if faults.no_permission and faults.no_permission[0] <= during < faults.no_permission[1]:
+    def _fault(self, call: str) -> NotSent | Refused | str | None:
+        kind = self._kind(call)
+        if kind == "not sent":
+            return NotSent(Unsent.CONNECT, "connection refused")
+        if kind == "no token":
+            return NotSent(Unsent.NO_TOKEN, "too many refreshes", retry_after=5.0)
+        if kind == "credentials":
+            return NotSent(Unsent.CREDENTIALS, "the refresh token is refused", code="invalid_code")
+        if kind == "throttled":
+            return Refused(429, "TOO_MANY_REQUESTS", "slow down", retry_after=self._chance.choice([None, 3.0]))
+        if kind == "token":
+            return Refused(401, "INVALID_TOKEN", "invalid oauth token")
+        if kind == "no permission":
             return Refused(403, "NO_PERMISSION", "permission denied")
-        if faults.outage and faults.outage[0] <= during < faults.outage[1]:
-            return NotSent(Unsent.CONNECT, "connection refused") if self.random.random() < 0.5 else "before"
-        draw = self.random.random()
-        for share, answer in (
-            (faults.not_sent, NotSent(Unsent.CONNECT, "connection refused")),
-            (faults.lost_before, "before"),
-            (faults.lost_after, "after"),
-            (faults.throttled, Refused(429, "TOO_MANY_REQUESTS", "slow down")),
-            (faults.token, Refused(401, "INVALID_TOKEN", "invalid oauth token")),
-        ):
+        return kind
+
+    def _kind(self, call: str) -> str | None:
+        for window in self.faults.windows:
+            if call in window.calls and window.start <= self.world.elapsed < window.start + window.length:
+                return self._chance.choice(["not sent", "before"]) if window.kind == "mixed" else window.kind
+        if not self.world.troubled:
+            return None
+        draw = self._chance.random()
+        for kind, share in self.faults.shares:
             if draw < share:
-                return answer
+                return kind
             draw -= share
         return None
 
-    def _lost(self, call: str) -> PerhapsAccepted:
-        self.world.note(f"   the answer to a {call} is lost")
+    def _lost(self, call: str, when: str = "") -> PerhapsAccepted:
+        self.world.note(f"   the answer to a {call} is lost {when}")
         return PerhapsAccepted("connection reset", None, "")
 
 
-class PlainGovernor:
-    """Permits without Redis: it counts what is held, so that a history can prove that all came back."""
-
-    def __init__(self, world: World, limit: int) -> None:
-        self.world = world
-        self.limit = limit
-        self.gate_until = 0.0
-        self.leases: dict[str, float] = {}
-        self.highest = 0
-
-    def acquire(self, call: Any) -> Any:
-        """A permit, or Busy."""
-        from massconvert.model import Busy, Permit  # noqa: PLC0415 - kept beside its only use
-
-        now = self.world.time
-        self.leases = {permit: end for permit, end in self.leases.items() if end > now}
-        if now < self.gate_until:
-            return Busy(self.gate_until - now, "the gate is closed")
-        if len(self.leases) >= self.limit:
-            return Busy(0.5, "all permits are taken")
-        permit = Permit(f"p{self.world.random.getrandbits(48):x}", call)
-        self.leases[permit.id] = now + 90.0
-        self.highest = max(self.highest, len(self.leases))
-        return permit
-
-    def release(self, permit: Any) -> None:
-        """Give a permit back."""
-        self.leases.pop(permit.id, None)
-
-    def close_gate(self, seconds: float, why: str) -> None:
-        """Let nobody call for so long."""
-        self.gate_until = max(self.gate_until, self.world.time + seconds)
+def void(_value: object) -> None:
+    """An event's end: what it returned is nobody's."""

@@ -1,295 +1,354 @@
-"""One history: producers, workers and Zoho under a seed; and what must hold at its end.
+"""One history: a plan is played, from the first enqueue until every batch has finished and every job has ended.
 
-`play(seed, redis_client)` builds the world from the seed alone, lets time pass until every batch has finished, and
-compares each lead's outcome with Zoho's truth. Everything that decides is the product's own: the steps, the policy and
-the ledger's scripts on a real redis-server.
+Everything that decides is the product's own: the steps, the policy, the governor, the producer's intake, and the
+ledger's scripts on a real redis-server. What this file adds is what Celery, the machines and people around it do.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from random import Random
+from functools import partial
 from typing import Any, cast
+from unittest.mock import patch
 
+from massconvert import producer
+from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
-from massconvert.model import Again, Code, Done, Kind, Next, Outcome, Resend, Settle, Submitted
-from massconvert.policy import Decision, Tuning
+from massconvert.ledger.codec import segments
+from massconvert.model import Again, Done, Next, Resend, Settle, Submitted
+from massconvert.policy import Decision, Row
 from massconvert.producer import Intake
 from massconvert.steps.ports import Ports
+from massconvert.store import Keys
 from massconvert.wiring import Workshop
-from tests.simulation.crm import Crm, Faults, Lead, PlainGovernor
-from tests.simulation.world import Chances, Ledgers, Messages, Port, Process, World
+from massconvert.zoho.governor import Governor
+from tests.simulation.crm import Crm, Lead
+from tests.simulation.judge import Judge
+from tests.simulation.messages import Messages
+from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
+from tests.simulation.reach import Reach
+from tests.simulation.store_port import StorePort, Wire
+from tests.simulation.world import Process, World
 
-DAY = 86_400.0
-#: Virtual time by which every history must have ended.
-DEADLINE = 4 * DAY
-TUNING = Tuning(window=6, max_jobs=20, job_deadline=600.0, overdue_pace=300.0, give_up=DAY)
-STAGES = ("Qualification", "Needs Analysis", "Gone")
+#: Virtual time by which every history must have ended: an outage, a very slow job and the tries after them.
+DEADLINE = 3 * 3600.0
+#: How long late messages, frozen processes and leases may still play out when all is done. Nothing may change by them.
+AFTERMATH = 700.0
+#: Simulated permits end like the product's: after the longest call.
+PERMIT_LEASE = 70.0
+#: When Redis is away, a task looks again so much later (see workers/celery.py).
+STORE_AWAY = 5.0
+LONGEST_COUNTDOWN = 60.0
 
 
 @dataclass
-class Report:
+class Verdict:
     """What a history showed."""
 
-    seed: int
-    problems: list[str] = field(default_factory=list)
-    rows: Counter[str] = field(default_factory=Counter)
-    crash_points: Counter[str] = field(default_factory=Counter)
-    seen_points: Counter[str] = field(default_factory=Counter)
-    calls: Counter[str] = field(default_factory=Counter)
-    leads: int = 0
-    trace: list[str] = field(default_factory=list)
-
-
-@dataclass
-class Order:
-    """What one producer enqueues: the truth that its batch is compared with."""
-
-    batch: str
-    leads: list[str]
-    stage: str
+    plan: Plan
+    problems: list[str]
+    trace: list[str]
+    reach: Reach
+    unknowable: Counter[str] = field(default_factory=Counter)
+    virtual: float = 0.0
 
 
 class History:
     """The parts of one history."""
 
-    def __init__(self, seed: int, client: Any) -> None:
-        self.random = Random(seed)
-        self.report = Report(seed)
-        self.world = World(seed, self._chances())
-        self.crm = Crm(self.world, Random(seed + 1), self._faults())
-        self.crm.names_all = self.random.choice([True, True, False, None])
-        self.crm.wrong_options = {"Gone"}
-        self.governor = PlainGovernor(self.world, self.random.randint(1, 10))
-        self.client = client
-        self.ledger = Ledger(client, f"s{seed}", TUNING)
-        parts = Ledgers(
-            Port(self.world, "batches", self.ledger.batches),
-            Port(self.world, "chunks", self.ledger.chunks),
-            self.ledger.organisation,
+    def __init__(self, plan: Plan, wire: Wire) -> None:
+        self.plan = plan
+        self.wire = wire
+        self.account = f"s{plan.seed}"
+        self.prefix = Keys(self.account).prefix
+        self.reach = Reach(histories=1)
+        self.world = world = World(plan.seed, plan.mishaps)
+        self.judge = Judge(plan, world, wire, self.prefix)
+        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, self._whose, self.judge.arrives)
+        self.judge.crm = self.crm
+        self.store = StorePort(wire, world, plan.store, self.judge)
+        self.ledger = Ledger(self.store, self.account, plan.tuning)
+        self.messages = Messages(world, plan.messages, self._perform)
+        self.workshop, self.intake = self._compose()
+        self.workers: list[Process] = []
+        self.unready: set[str] = set()  # producers and commands that have not come to an end
+        self._looks, self._batches_finished = -1, False
+        self._people = world.chance("people")
+        world.on_death = self._died
+
+    def _compose(self) -> tuple[Workshop, Intake]:
+        """As wiring.py does, from the simulated ports."""
+        plan, world = self.plan, self.world
+        nudge = cast("Any", self.messages)
+        governor = Governor(
+            self.store,
+            Keys(self.account),
+            world,
+            limit=plan.permits,
+            ask_org=_no_question,
+            wait=0.0,  # it waits on a list in Redis, which would hold up the one thread of this world
+            lease=PERMIT_LEASE,
+            monotonic=lambda: 0.0,
         )
-        self.messages = Messages(self.world, self._deliver)
-        nudge = cast(Any, Port(self.world, "nudge", self.messages))
-        ports = Ports(
-            ledger=cast(Any, parts),
-            zoho=cast(Any, Port(self.world, "zoho", self.crm)),
-            governor=cast(Any, Port(self.world, "governor", self.governor)),
-            clock=self.world,
-            random=self.random,
-            tuning=TUNING,
-            log=self._log,
-        )
-        self.workshop = Workshop(ports, nudge, TUNING.sweep_grace)
-        self.intake = Intake(cast(Any, parts), self.world, nudge)
-        self.workers = [Process(f"worker-{number}") for number in range(self.random.randint(1, 3))]
-        self.orders: list[Order] = []
-        self.world.on_death = self._restart
-
-    def _chances(self) -> Chances:
-        pick = self.random.choice
-        return Chances(
-            crash=pick([0.0, 0.0, 0.005, 0.02]),
-            lost=pick([0.0, 0.0, 0.1, 0.5]),
-            doubled=pick([0.0, 0.1, 0.4]),
-            delayed=pick([0.0, 0.1, 0.4]),
-        )
-
-    def _faults(self) -> Faults:
-        pick, uniform = self.random.choice, self.random.uniform
-        faults = Faults(
-            not_sent=pick([0.0, 0.0, 0.1]),
-            lost_before=pick([0.0, 0.0, 0.1]),
-            lost_after=pick([0.0, 0.0, 0.1]),
-            throttled=pick([0.0, 0.0, 0.05]),
-            token=pick([0.0, 0.0, 0.05]),
-            bad_job=pick([0.0, 0.0, 0.3, 0.6]),
-            read_lag=pick([0.0, 0.0, 0.5]),
-        )
-        kind = self.random.random()
-        if kind < 0.1:
-            faults.outage = (uniform(0.0, 5.0), uniform(10.0, 6 * 3600.0))
-        elif kind < 0.15:
-            faults.no_permission = (uniform(0.0, 5.0), uniform(10.0, 3600.0))
-        elif kind < 0.17:
-            faults.outage = (0.0, 1.5 * DAY)
-        return faults
-
-    # --- the cast ---
-
-    def _restart(self, process: Process) -> None:
-        self.workers = [worker for worker in self.workers if worker is not process]
-        if process.name.startswith("worker"):
-            self.world.at(1.0, lambda: self._new_worker(process.name))
-
-    def _new_worker(self, name: str) -> None:
-        worker = Process(name)
-        self.workers.append(worker)
-        self._sweep_soon(worker)
-
-    def _sweep_soon(self, worker: Process) -> None:
-        def again() -> None:
-            if worker.alive:
-                self.world.start(worker, "sweep", lambda: self.workshop.sweep() and None)
-                self._sweep_soon(worker)
-
-        self.world.at(TUNING.sweep_grace * self.random.uniform(0.9, 1.1), again)
-
-    def _deliver(self, task: str, chunk_id: str, countdown: float) -> None:
-        def arrive() -> None:
-            if not self.workers:
-                self.world.at(1.0, arrive)
-                return
-            worker = self.random.choice(self.workers)
-            self.world.start(worker, f"{task} {chunk_id}", lambda: self._obey(task, chunk_id))
-
-        self.world.at(max(0.0, countdown), arrive)
-
-    def _obey(self, task: str, chunk_id: str) -> None:
-        """What tasks/ does with a Next, in the words of the simulation (see tasks/obey.py)."""
-        if task == "chunk":
-            what: Next = self.workshop.chunk()
-        elif task == "convert":
-            what = self.workshop.convert(chunk_id)
-        else:
-            what = self.workshop.status({"chunk_id": chunk_id})
-        if isinstance(what, Done):
-            return
-        if isinstance(what, Submitted):
-            self.messages.status(what.job, 0.0)
-        elif isinstance(what, Resend) and task == "status":
-            self.messages.convert(chunk_id, min(60.0, what.in_seconds))
-        elif isinstance(what, Again | Settle | Resend):
-            self._deliver(task, chunk_id, min(60.0, what.in_seconds))
+        ports = Ports(self.ledger, self.crm, governor, world, world.chance("steps"), plan.tuning, self._log)
+        return Workshop(ports, nudge, plan.tuning.sweep_grace), Intake(self.ledger, world, nudge)
 
     def _log(self, decision: Decision) -> None:
-        self.report.rows[decision.row.name] += 1
-        chunk = decision.chunk
-        self.world.note(f"   chunk {chunk.id}: {decision.row.value} -> {chunk.state.value}, {len(chunk.leads)} leads")
+        row, chunk = decision.row, decision.chunk
+        self.reach.rows[row.name] += 1
+        self.reach.moves[f"{row.name} {chunk.state.value}"] += 1
+        self.judge.decided(decision)
+        if row is Row.ACCEPTED:
+            self.crm.jobs[chunk.job_id].id_known = True
+        self.world.note(f"   chunk {chunk.id}: {row.value} -> {chunk.state.value}, {len(chunk.leads)} leads")
+
+    def _whose(self) -> dict[str, tuple[str, float]]:
+        """For whom the current task sends: its chunk's leads, each with its batch and when the chunk was made."""
+        task = self.world.current()
+        chunk = task.about if task else ""
+        members, created = self.wire.call("HMGET", f"{self.prefix}chunk:{chunk}", "members", "created")
+        return {lead: (batch, float(created)) for batch, leads in segments(members or "") for lead in leads}
+
+    # --- workers ---
+
+    def _new_worker(self, name: str) -> None:
+        worker = Process(name, ahead=self._people.uniform(-0.05, 0.05))
+        self.workers.append(worker)
+        self._sweep_later(worker, self.plan.tuning.sweep_grace)
+
+    def _died(self, process: Process) -> None:
+        """Its messages come back after the visibility timeout, if at all; a worker is started again."""
+        for come_back in process.holds:
+            come_back()
+        if process in self.workers:
+            self.workers.remove(process)
+            self.world.at(self._people.uniform(0.5, 5.0), lambda: self._new_worker(process.name))
+
+    def _sweep_later(self, worker: Process, seconds: float) -> None:
+        def sweep() -> None:
+            found = -1
+            try:
+                found = self.workshop.sweep()
+            except MassConvertError as error:
+                self.world.note(f"   sweep: {error.message}")
+            if found > 0 and self.plan.themes == ("calm",):
+                self.world.wrong("nothing went wrong, and yet only the sweep found what was due")
+            self._sweep_later(worker, self._idle_for() if found == 0 else self.plan.tuning.sweep_grace)
+
+        def start() -> None:
+            if worker.alive:
+                self.world.start(worker, "sweep", sweep)
+
+        self.world.at(seconds * self._people.uniform(0.75, 1.25), start)
+
+    def _idle_for(self) -> float:
+        """How long a worker may leave out its sweeps, since they would find nothing: the ledger says what is due."""
+        wire, p, now = self.wire, self.prefix, self.world.time
+        soon = [
+            float(x[1]) for x in (wire.call("ZRANGE", p + key, 0, 0, "WITHSCORES") for key in ("due", "inboxes")) if x
+        ]
+        grace = self.plan.tuning.sweep_grace
+        return min(300.0, max(grace, min(soon, default=now + 300.0) - now))
+
+    def _perform(self, task: str, chunk_id: str, redeliver: Callable[[], None]) -> None:
+        """A message has arrived: some worker takes it."""
+        if not self.workers:
+            self.world.at(1.0, lambda: self._perform(task, chunk_id, redeliver))
+            return
+        worker = self._people.choice(self.workers)
+
+        def body() -> None:
+            worker.holds.append(redeliver)
+            try:
+                self._obey(task, chunk_id)
+            finally:
+                if worker.alive:
+                    worker.holds.remove(redeliver)
+
+        self.world.start(worker, f"{task} {chunk_id}", body, about=chunk_id)
+
+    def _obey(self, task: str, chunk_id: str) -> None:
+        """What workers/ and tasks/ do with a step's answer and with its errors (tasks/obey.py, workers/celery.py)."""
+        try:
+            if task == "chunk":
+                self._come_back(task, chunk_id, self.workshop.chunk())
+            elif task == "convert":
+                self._come_back(task, chunk_id, self.workshop.convert(chunk_id))
+            else:
+                self._come_back(task, chunk_id, self.workshop.status({"chunk_id": chunk_id}))
+        except StoreError as error:
+            self.world.note(f"   {task} {chunk_id}: {error.message}")
+            self.messages.again(task, chunk_id, STORE_AWAY)
+        except BrokerError:
+            self.world.note(f"   {task} {chunk_id}: no broker")
+        except MassConvertError as error:
+            self.world.wrong(f"{task} {chunk_id} raised {error!r}")
+
+    def _come_back(self, task: str, chunk_id: str, what: Next) -> None:
+        if isinstance(what, Submitted):
+            self.messages.again("status", chunk_id, 0.0 if task == "convert" else what.job.due_in)
+        elif isinstance(what, Resend) and task == "status":
+            self.messages.convert(chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
+        elif isinstance(what, Again | Settle | Resend):
+            self.messages.again(task, chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
+        else:
+            assert isinstance(what, Done)
+
+    # --- producers and other people ---
+
+    def _produce(self, order: Order, name: str) -> None:
+        """One call of ``enqueue``; a producer that dies, or whose Redis fails, calls again with the same key."""
+        process = Process(name, ahead=self._people.uniform(-0.05, 0.05))
+        body = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
+        slices = 0
+
+        def progress(_taken: int) -> None:
+            nonlocal slices
+            slices += 1
+            if slices == order.abandoned:
+                self.world.kill(process, "in mid-enqueue, for good")
+                self.world.sleep(0.0)
+            if order.slow and slices <= 3:
+                self.world.sleep(order.slow)
+
+        def enqueue() -> None:
+            try:
+                self.intake.take(
+                    [*order.leads, *order.invalid], body, key=order.batch, record_invalid=True, on_progress=progress
+                )
+            except BrokerError:
+                self.world.note(f"   {order.batch} is accepted, but no worker could be told")
+            except StoreError as error:
+                self.world.note(f"   enqueue: {error.message}")
+                self.world.at(5.0, lambda: self._produce(order, name))
+                return
+            self.unready.discard(name)
+
+        def come_again() -> None:
+            if order.abandoned:
+                self.unready.discard(name)
+            else:
+                self.world.at(self._people.uniform(0.5, 20.0), lambda: self._produce(order, name))
+
+        process.holds.append(come_again)
+        self.world.start(process, "enqueue", enqueue)
+
+    def _command(self, what: Callable[[], object], name: str) -> None:
+        """A person runs a command, and runs it again if it failed or was killed."""
+        process = Process(name)
+        process.holds.append(lambda: self.world.at(2.0, lambda: self._command(what, name)))
+
+        def body() -> None:
+            try:
+                what()
+            except StoreError:
+                self.world.at(2.0, lambda: self._command(what, name))
+                return
+            except MassConvertError as error:
+                self.world.note(f"   {name}: {error.message}")
+            self.unready.discard(name)
+
+        self.world.start(process, name, body)
 
     # --- the story ---
 
     def prepare(self) -> None:
-        """Leads, batches, producers that may die and come again."""
-        number = self.random.randint(1, 4)
-        pool = [str(3_652_397_000_009_850_001 + 1000 * place) for place in range(self.random.choice([3, 60, 120]))]
-        for lead_id in pool:
-            lead = Lead(lead_id)
-            draw = self.random.random()
-            lead.exists = draw >= 0.03
-            lead.stubborn = 0.03 <= draw < 0.05
-            if 0.05 <= draw < 0.08:
-                lead.converted_at = self.world.time - 5000.0
-            self.crm.leads[lead_id] = lead
-        for place in range(number):
-            wanted = self.random.sample(pool, self.random.randint(1, len(pool)))
-            stage = self.random.choices(STAGES, (5, 5, 1))[0]
-            order = Order(f"batch-{place}", wanted, stage)
-            self.orders.append(order)
-            self.world.at(self.random.uniform(0.0, 10.0), lambda order=order: self._produce(order))
-        for worker in self.workers:
-            self._sweep_soon(worker)
+        """Put everything on its way."""
+        plan, world = self.plan, self.world
+        self.crm.wrong_stages = {WRONG_STAGE}
+        for lead in plan.leads:
+            self._prepare_lead(lead)
+        for number in range(plan.workers):
+            self._new_worker(f"worker-{number + 1}")
+        for order in plan.orders:
+            for number, at in enumerate((order.at, *order.again)):
+                self._plan(at, f"producer {number + 1} of {order.batch}", partial(self._produce, order))
+            for number, at in enumerate(order.cancel_at):
+                cancel = partial(self._command, partial(self.intake.cancel, order.batch))
+                self._plan(at, f"cancel {order.batch} ({number + 1})", cancel)
+        if plan.stage_removed_at >= 0.0:
+            world.at(plan.stage_removed_at, lambda: self.crm.wrong_stages.add(GOOD_STAGES[0]))
+        for start, length in plan.pauses:
+            self._plan(start, "pause", partial(self._command, self._pause))
+            self._plan(start + length, "resume", self._resume)
 
-    def _produce(self, order: Order) -> None:
-        body = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
-        producer = Process(f"producer of {order.batch}")
+    def _plan(self, at: float, name: str, what: Callable[[str], None]) -> None:
+        """Let ``what`` be done at a time; the history does not end before it has come through."""
+        self.unready.add(name)
+        self.world.at(at, lambda: what(name))
 
-        def take() -> None:
-            self.intake.take(order.leads, body, key=order.batch)
+    def _pause(self) -> None:
+        self.ledger.organisation.pause(now=self.world.now(), reason="a person paused it")
 
-        self.world.start(producer, "enqueue", take)
-        if not producer.alive or self.random.random() < 0.2:
-            self.world.at(self.random.uniform(1.0, 30.0), lambda: self._produce(order))
+    def _resume(self, name: str) -> None:
+        """A person resumes, once the command to pause has come through."""
+        if "pause" in self.unready:
+            self.world.at(2.0, lambda: self._resume(name))
         else:
-            self._produce_again_if_dead(order, producer)
+            self._command(self.ledger.organisation.resume, name)
 
-    def _produce_again_if_dead(self, order: Order, producer: Process) -> None:
-        """A producer that died calls again with the same key; one that lives need not."""
-        if producer.alive:
-            watch = self.random.uniform(5.0, 10.0)
-            done = self.client.hget(f"mc:{{s{self.report.seed}}}:batch:{order.batch}", "sealed") == "1"
-            if not done:
-                self.world.at(watch, lambda: self._produce_again_if_dead(order, producer))
-        else:
-            self._produce(order)
+    def _prepare_lead(self, given: LeadPlan) -> None:
+        lead = Lead(given.id, given.kind != "missing", given.kind == "stubborn", given.kind == "refused")
+        if given.kind == "converted":
+            lead.converted_at = self.world.time - 5000.0
+        self.crm.leads[lead.id] = lead
+
+        def by_hand() -> None:
+            if lead.exists and lead.converted_at is None:
+                lead.exists, lead.converted_at = (
+                    given.kind != "deleted",
+                    self.world.time if given.kind == "by hand" else None,
+                )
+                self.world.note(f"   somebody else: lead {lead.id} {given.kind}")
+
+        if given.kind in ("by hand", "deleted"):
+            self.world.at(given.at, by_hand)
 
     def finished(self) -> bool:
-        """Whether every batch has been enqueued and has finished."""
-        prefix = f"mc:{{s{self.report.seed}}}:batch:"
-        return all(self.client.hexists(prefix + order.batch, "finished") for order in self.orders)
+        """Whether every producer and command has come to an end, every batch has finished, and every job has ended."""
+        if self.unready or any(job.converted < 0 for job in self.crm.jobs.values()):
+            return False
+        if self._looks != self.judge.looks:  # else nothing has been written since we asked last
+            self._looks, call = self.judge.looks, self.wire.call
+            self._batches_finished = all(
+                call("HEXISTS", f"{self.prefix}batch:{order.batch}", "finished")
+                for order in self.plan.orders
+                if not order.abandoned or call("EXISTS", f"{self.prefix}batch:{order.batch}")
+            )
+        return self._batches_finished
 
-    # --- the judgement ---
-
-    def judge(self) -> None:
-        """Compare with the truth."""
-        self.crm.settle()
-        problems = self.report.problems
-        problems += self.crm.violations
-        queued_elsewhere: Counter[str] = Counter()
-        for order in self.orders:
-            self._judge_batch(order, queued_elsewhere)
-        for kind, key in (("due", "due"), ("unsent", "unsent"), ("jobs", "jobs"), ("drain", "drain")):
-            if self.client.exists(f"mc:{{s{self.report.seed}}}:{key}"):
-                problems.append(f"the ledger still holds {kind}")
-        if any(True for _ in self.client.scan_iter(f"mc:{{s{self.report.seed}}}:live:*", count=1000)):
-            problems.append("leads are still marked as in flight")
-        self.world.time += 200.0
-        if any(end > self.world.time for end in self.governor.leases.values()):
-            problems.append("a permit was never returned")
-
-    def _judge_batch(self, order: Order, queued_elsewhere: Counter[str]) -> None:
-        status = self.ledger.batches.status(order.batch)
-        rows = list(self.ledger.batches.rows(order.batch))
-        problems = self.report.problems
-        if Counter(row.lead_id for row in rows) != Counter(order.leads):
-            problems.append(f"{order.batch} reports other leads than it was given")
-        kinds = Counter(row.outcome.kind.value if row.outcome else "none" for row in rows)
-        counted = {"converted": status.converted, "failed": status.failed, "skipped": status.skipped}
-        if {kind: kinds.get(kind, 0) for kind in counted} != counted or status.total != len(rows):
-            problems.append(f"{order.batch} counts {counted} of {status.total}, its rows {dict(kinds)}")
-        if status.waiting or status.sent:
-            problems.append(f"{order.batch} has finished with leads waiting or sent")
-        for row in rows:
-            lead = self.crm.leads[row.lead_id]
-            wrong = self._untrue(lead, row.outcome, order)
-            if wrong:
-                problems.append(f"{order.batch} lead {lead.id}: {wrong}")
-        self.report.leads += len(rows)
-
-    def _untrue(self, lead: Lead, outcome: Outcome | None, order: Order) -> str:
-        if outcome is None:
-            return "has no outcome"
-        converted = lead.converted_at is not None
-        said = f"{outcome.kind.value} {outcome.code}"
-        if outcome.kind is Kind.CONVERTED:
-            return "" if converted and lead.by_us else f"{said}, but Zoho did not convert it for us"
-        if outcome.code == Code.ALREADY_CONVERTED:
-            return "" if converted else f"{said}, but it is not converted"
-        if outcome.code == Code.ALREADY_QUEUED:
-            return ""
-        if outcome.code == Code.NOT_FOUND:
-            return "" if not lead.exists else f"{said}, but it exists"
-        if converted and lead.by_us and not any(lead.id in other.leads for other in self.orders if other is not order):
-            return f"{said}, but Zoho converted it"
-        return ""
+    def play(self) -> Verdict:
+        """Play it to its end."""
+        world = self.world
+        try:
+            self.prepare()
+            if world.run(self.finished, DEADLINE):
+                world.note("everything has finished; the aftermath")
+                world.run(lambda: False, world.elapsed + AFTERMATH)
+                self.judge.at_the_end(self.ledger)
+            else:
+                world.wrong("not every batch has finished")
+        finally:
+            self.wire.forget(f"mc:{{{self.account}}}:*")
+        self.reach.killed, self.reach.visited, self.reach.calls = world.killed, world.visited, self.crm.calls
+        self.reach.leads = len(self.judge.outcomes)
+        self.reach.outcomes = Counter(f"{o.kind.value} {o.code}".strip() for o in self.judge.outcomes.values())
+        return Verdict(self.plan, world.problems, world.trace, self.reach, self.judge.unknowable, world.elapsed)
 
 
-def play(seed: int, client: Any) -> Report:
-    """Play the history of ``seed`` on a redis-server; its keys are gone afterwards."""
-    history = History(seed, client)
-    try:
-        history.prepare()
-        if not history.world.run(history.finished, DEADLINE):
-            history.report.problems.append("not every batch has finished")
-        else:
-            # Late messages and holders of leases play out; nothing may change by them.
-            history.world.run(lambda: False, history.world.time - 1_800_000_000.0 + 300.0)
-            history.judge()
-    finally:
-        report = history.report
-        report.crash_points, report.seen_points = history.world.crash_points, history.world.seen_points
-        report.calls, report.trace = history.crm.calls, history.world.trace
-        keys = list(client.scan_iter(f"mc:{{s{seed}}}:*", count=5000))
-        if keys:
-            client.delete(*keys)
-    return report
+def small_slices(plan: Plan) -> AbstractContextManager[object]:
+    """Let a producer add its leads in slices of a few, so that it can die between two of them."""
+    return patch.object(producer, "SLICE", plan.slice)
+
+
+def play(plan: Plan, wire: Wire) -> Verdict:
+    """Play the history of a plan on a redis-server; its keys are gone afterwards."""
+    with small_slices(plan):
+        return History(plan, wire).play()
+
+
+def _no_question() -> Any:
+    raise AssertionError("the limit is given, so nobody asks for the edition")

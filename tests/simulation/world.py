@@ -1,184 +1,202 @@
-"""A world in one thread: virtual time, tasks that interleave at every port call, workers that die anywhere.
+"""A world in one thread: virtual time, tasks that interleave at every port call, processes that die anywhere.
 
-Every task runs in a greenlet of its own. Each call through a port stops twice, before its effect and after it, for a
-little virtual time that the seed chooses; in between, others run. At each stop the whole worker may be killed, as by
-kill -9: its greenlets are simply never resumed, so no ``finally`` of theirs writes anything.
+Every task runs in a greenlet of its own. A *port* is where the product touches the world: a command or script on Redis,
+a call to Zoho, a message to the broker. Each port calls `World.stop` twice, before its effect and after it. At a stop
+three things may happen:
+
+- time passes, a few milliseconds by default, so that other tasks run in between: this is where interleavings come from;
+- the process *freezes* for seconds or minutes (a paused machine, a long garbage collection, a stuck disk): its leases
+  lapse, others take over, and then it wakes up and goes on as if nothing had happened;
+- the process is *killed*, as by kill -9. All its greenlets are simply never resumed, so no ``finally`` and no
+  ``except`` of theirs writes anything. A kill before an effect and a kill after it are different crashes, and the
+  difference is what a write-ahead ledger is about.
+
+The point of the greenlets is that the product's code runs as it is. It is not cut into pieces for a test, and it does
+not know that its port is a place where the world may end.
+
+Nothing here asks the real clock or real chance: a seed makes the world, and the same seed makes it again.
 """
 
 from __future__ import annotations
 
 import heapq
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import count
 from random import Random
 from typing import Any
 
-from greenlet import GreenletExit, getcurrent, greenlet
+from greenlet import GreenletExit, getcurrent, greenlet  # type: ignore[import-untyped]  # it ships no types
 
 EPOCH = 1_800_000_000.0
 
+#: All trouble that comes by chance ends after so many seconds; from then on, everything must come to its end.
+TROUBLE = 5400.0
+#: Mean time that a stop takes, in seconds.
+BLINK = 0.005
 
-@dataclass
+
+@dataclass(eq=False)
 class Process:
-    """A worker or producer process: everything in it dies together."""
+    """A worker, a producer or a command: everything in it dies together.
+
+    ``ahead`` is how far its idea of the ledger's time is from the truth, in seconds: the product's clock carries one
+    answer of Redis on by the machine's own clock for a while, so two machines differ by a little.
+    """
 
     name: str
+    ahead: float = 0.0
     alive: bool = True
+    holds: list[Callable[[], None]] = field(default_factory=list)  # what happens to its messages when it dies
 
 
-@dataclass
-class Chances:
-    """How often things go wrong, each a probability at one opportunity."""
+class Task(greenlet):  # type: ignore[misc]  # as above
+    """One task of a process. ``about`` is the chunk it works on, if any; ``permitted`` is when it got its permit."""
 
-    crash: float = 0.0
-    lost: float = 0.0
-    doubled: float = 0.0
-    delayed: float = 0.0
+    process: Process
+    about: str
+    permitted: float = 0.0
+
+
+@dataclass(frozen=True)
+class Mishaps:
+    """What may happen to a process at a stop."""
+
+    crash: float = 0.0  # probability at each stop
+    freeze: float = 0.0
+    target: str = ""  # kill whoever comes to this point ...
+    target_visit: int = 1  # ... for the n-th time
 
 
 class World:
-    """The clock, the queue of events, and the points at which tasks may be stopped or killed."""
+    """The clock, the queue of events, and the points at which tasks may be stopped, frozen or killed."""
 
-    def __init__(self, seed: int, chances: Chances) -> None:
-        self.random = Random(seed)
-        self.chances = chances
+    def __init__(self, seed: int, mishaps: Mishaps) -> None:
+        self.seed = seed
+        self.mishaps = mishaps
         self.time = EPOCH
         self.trace: list[str] = []
-        self.crash_points: Counter[str] = Counter()
-        self.seen_points: Counter[str] = Counter()
-        self._events: list[tuple[float, int, Callable[[], None]]] = []
-        self._numbers = count()
-        self._hub = getcurrent()
-        self._processes: dict[greenlet, Process] = {}
-        self._died: list[Process] = []
+        self.problems: list[str] = []
+        self.killed: Counter[str] = Counter()
+        self.visited: Counter[str] = Counter()
         self.on_death: Callable[[Process], None] = lambda process: None
+        self._pace = self.chance("pace")
+        self._fate = self.chance("fate")
+        self._events: list[tuple[float, int, Callable[[], None]]] = []
+        self._numbers = 0
+        self._hub = getcurrent()
+
+    def chance(self, name: str) -> Random:
+        """A stream of chance of its own, so that what is shrunk away in one place changes little in another."""
+        return Random(f"{self.seed}/{name}")
 
     # --- time ---
 
     def now(self) -> float:
-        """Virtual Unix seconds (the clock port)."""
-        return self.time
+        """Virtual Unix seconds as the current process sees them (the clock port)."""
+        task = getcurrent()
+        return self.time + task.process.ahead if isinstance(task, Task) else self.time
+
+    @property
+    def elapsed(self) -> float:
+        """Virtual seconds since the history began."""
+        return self.time - EPOCH
+
+    @property
+    def troubled(self) -> bool:
+        """Whether things may still go wrong by chance."""
+        return self.time < EPOCH + TROUBLE
 
     def at(self, seconds: float, what: Callable[[], None]) -> None:
         """Do ``what`` so many virtual seconds from now."""
-        heapq.heappush(self._events, (self.time + seconds, next(self._numbers), what))
+        self._numbers += 1
+        heapq.heappush(self._events, (self.time + seconds, self._numbers, what))
 
     def run(self, until: Callable[[], bool], deadline: float) -> bool:
-        """Let time pass until ``until`` holds; ``False`` when the deadline (seconds) came first."""
+        """Let time pass until ``until`` holds; ``False`` when the deadline (virtual seconds since EPOCH) came first."""
         while self._events and not until():
-            self.time, _, what = heapq.heappop(self._events)
-            if self.time > EPOCH + deadline:
+            if self._events[0][0] > EPOCH + deadline:
                 return False
+            self.time, _, what = heapq.heappop(self._events)
             what()
         return until()
 
     # --- tasks ---
 
-    def start(self, process: Process, name: str, body: Callable[[], None]) -> None:
-        """Run ``body`` as a task of ``process``, now."""
+    def start(self, process: Process, name: str, body: Callable[[], None], about: str = "") -> None:
+        """Run ``body`` as a task of ``process``, now, until its first stop."""
 
         def whole() -> None:
             try:
                 body()
             except GreenletExit:
                 return
+            except Exception as error:  # noqa: BLE001 - whatever the product raises is told with the history's trace
+                self.wrong(f"{name} raised {error!r}")
+                self.trace.append(traceback.format_exc())
 
-        task = greenlet(whole, parent=self._hub)
-        self._processes[task] = process
+        task = Task(whole, parent=self._hub)
+        task.process, task.about = process, about
         self.note(f"{process.name} starts {name}")
         task.switch()
 
-    def stop(self, point: str) -> None:
-        """A point at which others run, or the whole process is killed."""
+    def current(self) -> Task | None:
+        """The task that runs now; ``None`` while the history itself is being arranged."""
         task = getcurrent()
-        process = self._processes.get(task)
-        if process is None:
-            return  # the hub itself: building the history
+        return task if isinstance(task, Task) else None
+
+    def stop(self, point: str, *, may_freeze: bool = True) -> None:
+        """A point at which others run, or this process freezes, or is killed."""
+        task = getcurrent()
+        if not isinstance(task, Task):
+            return
+        process = task.process
         if not process.alive:
-            raise GreenletExit
-        self.seen_points[point] += 1
-        if self.random.random() < self.chances.crash:
-            self.crash_points[point] += 1
-            self.note(f"{process.name} KILLED at {point}")
-            process.alive = False
-            self.on_death(process)
+            raise GreenletExit  # a dead task that is being garbage-collected runs its ``finally``: it changes nothing
+        self.visited[point] += 1
+        if self._dies_here(point):
+            self.kill(process, point)
             self._hub.switch()
-            raise GreenletExit  # only ever reached when the dead task is garbage-collected
-
-        def resume() -> None:
-            if process.alive:
-                task.switch()
-
-        self.at(self.random.expovariate(200.0), resume)
-        self._hub.switch()
-        if not process.alive:
             raise GreenletExit
+        wait = self._pace.expovariate(1.0 / BLINK)
+        if may_freeze and self.mishaps.freeze and self.troubled and self._fate.random() < self.mishaps.freeze:
+            wait = self._fate.choice([1.0, 20.0, 200.0]) * self._fate.uniform(0.5, 1.5)
+            self.note(f"{process.name} FREEZES {point} for {wait:.0f} s")
+        self.sleep(wait)
+
+    def sleep(self, seconds: float) -> None:
+        """Let so much time pass for the current task."""
+        wake = self.time + seconds
+        if not self._events or wake < self._events[0][0]:
+            self.time = wake  # nobody else has anything to do until then: no need to ask the hub
+            return
+        task: Any = getcurrent()
+        self.at(seconds, lambda: task.switch() if task.process.alive else None)
+        self._hub.switch()
+        if not task.process.alive:
+            raise GreenletExit
+
+    def _dies_here(self, point: str) -> bool:
+        mishaps = self.mishaps
+        if point == mishaps.target and self.visited[point] == mishaps.target_visit:
+            return True
+        return mishaps.crash > 0.0 and self.troubled and self._fate.random() < mishaps.crash
+
+    def kill(self, process: Process, point: str) -> None:
+        """End a process at once."""
+        self.killed[point] += 1
+        self.note(f"{process.name} KILLED {point}")
+        process.alive = False
+        self.on_death(process)
+
+    # --- what people read ---
 
     def note(self, line: str) -> None:
         """Add a line to the trace of this history."""
-        self.trace.append(f"{self.time - EPOCH:10.3f}  {line}")
+        self.trace.append(f"{self.elapsed:10.3f}  {line}")
 
-
-class Port:
-    """Everything that a task calls: each method stops before its effect and after it."""
-
-    def __init__(self, world: World, name: str, inner: object) -> None:
-        self._world = world
-        self._name = name
-        self._inner = inner
-
-    def __getattr__(self, method: str) -> Callable[..., Any]:
-        inner = getattr(self._inner, method)
-        point = f"{self._name}.{method}"
-
-        def call(*args: Any, **kwargs: Any) -> Any:
-            self._world.stop(f"before {point}")
-            answer = inner(*args, **kwargs)
-            self._world.stop(f"after {point}")
-            return answer
-
-        return call
-
-
-@dataclass
-class Ledgers:
-    """The three parts of a ledger, each behind a port."""
-
-    batches: Any
-    chunks: Any
-    organisation: Any
-
-
-@dataclass
-class Messages:
-    """The broker: hints that may be lost, doubled and delayed."""
-
-    world: World
-    deliver: Callable[[str, str, float], None]
-    counts: Counter[str] = field(default_factory=Counter)
-
-    def chunk(self, countdown: float = 0.0) -> None:
-        """Send a hint to form chunks."""
-        self._send("chunk", "", countdown)
-
-    def convert(self, chunk_id: str, countdown: float = 0.0) -> None:
-        """Send a hint to send a chunk."""
-        self._send("convert", chunk_id, countdown)
-
-    def status(self, job: Any, countdown: float = 0.0) -> None:
-        """Send a hint to follow a job."""
-        self._send("status", job.chunk_id, countdown)
-
-    def _send(self, task: str, chunk_id: str, countdown: float) -> None:
-        chances, chance = self.world.chances, self.world.random.random
-        if chance() < chances.lost:
-            self.counts["lost"] += 1
-            self.world.note(f"message {task} {chunk_id} LOST")
-            return
-        copies = 2 if chance() < chances.doubled else 1
-        self.counts["sent"] += copies
-        for _ in range(copies):
-            late = self.world.random.uniform(0.0, 60.0) if chance() < chances.delayed else 0.0
-            self.deliver(task, chunk_id, countdown + late)
+    def wrong(self, problem: str) -> None:
+        """Something that must never be; it stands in the trace where it was found."""
+        self.problems.append(problem)
+        self.note(f"   !! {problem}")

@@ -1,0 +1,131 @@
+-- Looks at everything that the ledger of one account holds, between two steps, and says what cannot be.
+-- It reads the keys as store/keys.py describes them and shares no line with the scripts that it checks.
+-- KEYS[1] prefix
+-- Returns {list of what is wrong, flat list of batch, lead, outcome JSON of the outcomes written since the last look}.
+local p = KEYS[1]
+local bad, news = {}, {}
+local function wrong(...) bad[#bad + 1] = table.concat({ ... }, ' ') end
+local function hash(key)
+  local flat, h = redis.call('HGETALL', key), {}
+  for i = 1, #flat, 2 do h[flat[i]] = flat[i + 1] end
+  return h
+end
+local KINDS = { 'converted', 'failed', 'skipped', 'cancelled' }
+
+-- What is in each batch before any chunk was formed.
+local batches, holder, waiting = {}, {}, {}
+local function row(batch, lead, outcome, sent)
+  local b = batches[batch]
+  if b.rows[lead] then wrong('lead', lead, 'is in batch', batch, 'twice') end
+  b.rows[lead], b.n = true, b.n + 1
+  if outcome then
+    local kind = cjson.decode(outcome)[1]
+    b.by[kind] = b.by[kind] + 1
+    b.ended[lead] = outcome
+  else
+    if holder[lead] then wrong('lead', lead, 'is in flight in', holder[lead], 'and in', batch) end
+    holder[lead] = batch
+    if sent then b.sent = b.sent + 1 end
+  end
+end
+local names = redis.call('ZRANGE', p .. 'batches', 0, -1)
+for _, batch in ipairs(names) do
+  local key = p .. 'batch:' .. batch
+  local b = { h = hash(key), own = hash(key .. ':exceptions'), rows = {}, ended = {}, listed = {}, n = 0, sent = 0, by = {} }
+  batches[batch] = b
+  for _, kind in ipairs(KINDS) do b.by[kind] = 0 end
+  for _, id in ipairs(redis.call('LRANGE', key .. ':chunks', 0, -1)) do b.listed[id] = true end
+  local inbox = redis.call('LRANGE', key .. ':inbox', 0, -1)
+  for _, lead in ipairs(inbox) do
+    row(batch, lead, nil, false)
+    if b.own[lead] then wrong('lead', lead, 'waits in', batch, 'and has an outcome') end
+  end
+  if #inbox > 0 then
+    local place = redis.call('LPOS', p .. 'queue:' .. b.h.fp, batch)
+    if b.h.drain then
+      if redis.call('SISMEMBER', p .. 'drain', batch) == 0 then wrong('nobody will drain', batch) end
+    else
+      waiting[b.h.fp] = (waiting[b.h.fp] or 0) + #inbox
+      if not place then wrong('batch', batch, 'waits in no queue') end
+    end
+  end
+end
+
+-- Chunks: whose leads they hold, who of them is open, and in which sets a chunk of that state belongs.
+for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
+  id = string.format('%d', id)
+  local c = hash(p .. 'chunk:' .. id)
+  if c.state then
+    local open, done = {}, c.state == 'done'
+    if c.open then for lead in string.gmatch(c.open, '[^,]+') do open[lead] = true end end
+    for batch, leads in string.gmatch(c.members, '([^;=]+)=([^;]*)') do
+      if not batches[batch].listed[id] then wrong('batch', batch, 'does not list chunk', id) end
+      for lead in string.gmatch(leads, '[^,]+') do
+        local own = batches[batch].own[lead]
+        if not done and (not c.open or open[lead]) then
+          if own then wrong('lead', lead, 'is open in chunk', id, 'and has an outcome') end
+          row(batch, lead, nil, c.submitted == '1')
+        else
+          local outcome = own or (done and c['end'])
+          if not outcome then wrong('lead', lead, 'of chunk', id, 'is neither open nor ended') end
+          row(batch, lead, outcome or '["failed"]', false)
+        end
+      end
+    end
+    local unsent, job = redis.call('SISMEMBER', p .. 'unsent', id) == 1, redis.call('SISMEMBER', p .. 'jobs', id) == 1
+    local due = redis.call('ZSCORE', p .. 'due', id)
+    if done ~= not due then wrong('chunk', id, 'is', c.state, 'and', due and 'due' or 'never due') end
+    if unsent ~= (c.state == 'waiting' or c.state == 'sending') then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
+    if job ~= (c.state == 'running' or c.state == 'settling') then wrong('chunk', id, 'is', c.state, 'and in jobs:', tostring(job)) end
+  end
+end
+
+for _, batch in ipairs(names) do
+  local b = batches[batch]
+  for lead, outcome in pairs(b.own) do
+    if not b.rows[lead] then row(batch, lead, outcome, false) end -- it never reached a chunk
+  end
+  local total, left = tonumber(b.h.total), tonumber(b.h.total) - tonumber(b.h.sent)
+  if total ~= b.n then wrong('batch', batch, 'counts', b.h.total, 'leads and has', b.n) end
+  if tonumber(b.h.sent) ~= b.sent then wrong('batch', batch, 'counts', b.h.sent, 'sent and has', b.sent) end
+  for _, kind in ipairs(KINDS) do
+    left = left - tonumber(b.h[kind])
+    if tonumber(b.h[kind]) ~= b.by[kind] then wrong('batch', batch, 'counts', b.h[kind], kind, 'and has', b.by[kind]) end
+  end
+  if left < 0 then wrong('batch', batch, 'has', left, 'leads waiting') end
+  if b.h.finished and (left > 0 or b.sent > 0) then wrong('batch', batch, 'has finished with leads that have not') end
+
+  -- An outcome once written stays as it is.
+  local seen = hash(p .. 'audit:' .. batch)
+  for lead, outcome in pairs(seen) do
+    if b.ended[lead] ~= outcome then wrong('the outcome of', lead, 'in', batch, 'was', outcome, 'and is', b.ended[lead] or 'gone') end
+  end
+  for lead, outcome in pairs(b.ended) do
+    if not seen[lead] then
+      redis.call('HSET', p .. 'audit:' .. batch, lead, outcome)
+      news[#news + 1] = batch
+      news[#news + 1] = lead
+      news[#news + 1] = outcome
+    end
+    if not holder[lead] then
+      local shard = string.format('%d', tonumber(string.sub(lead, -12)) and tonumber(string.sub(lead, -12)) % 16381 or 0)
+      if redis.call('SISMEMBER', p .. 'live:' .. shard, lead) == 1 then wrong('lead', lead, 'has ended and is still marked as in flight') end
+    end
+  end
+end
+for lead, batch in pairs(holder) do
+  local shard = string.format('%d', tonumber(string.sub(lead, -12)) % 16381)
+  if redis.call('SISMEMBER', p .. 'live:' .. shard, lead) == 0 then wrong('lead', lead, 'is in flight in', batch, 'and not marked so') end
+end
+
+-- Inboxes: what waits is counted, and will be looked at.
+for _, key in ipairs(redis.call('KEYS', p .. 'options:*')) do
+  local fp, o = string.sub(key, #p + 9), hash(key)
+  local n = waiting[fp] or 0
+  if tonumber(o.waiting or 0) ~= n then wrong('options', fp, 'count', o.waiting or '0', 'waiting and have', n) end
+  if n > 0 and not o.probing and not redis.call('ZSCORE', p .. 'inboxes', fp) then wrong('nobody will form chunks of', fp) end
+  if o.probing and (redis.call('HGET', p .. 'chunk:' .. o.probing, 'state') or 'done') == 'done' then
+    wrong('options', fp, 'wait for chunk', o.probing, 'which has ended')
+  end
+end
+return { bad, news }

@@ -1,0 +1,232 @@
+"""What must hold: after every step of a history, and at its end.
+
+There are three kinds of rules.
+
+*The ledger with itself*, after every script that may have written (audit.lua, one round trip): counts equal rows; no
+lead is in flight twice, lost, or open with an outcome; what waits will be looked at; an outcome once written never
+changes.
+
+*An outcome with Zoho's truth*, when it is written and again at the end, when every job has ended. The judge knows what
+the product cannot: which job converted a lead, for which batch it was submitted, what a read would have shown. Where
+the truth cannot be known by anybody who only has Zoho's answers, the judge says `unknowable` and counts it, in two
+narrow cases: a conversion by a job whose id was lost and which ran longer than any wait was meant for; and a conversion
+by somebody else at a time at which it could have been ours.
+
+*A submission with what was known before it*, when it arrives at Zoho: a lead that may have been taken may come again
+only after a read that showed it, and that read must not have come while a job of normal speed still ran.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from massconvert.ledger import Ledger
+from massconvert.ledger.codec import load_outcome
+from massconvert.model import Code, Kind, Outcome
+from massconvert.policy import Decision, Row
+from tests.simulation.crm import NORMAL_JOB, Crm, Job, Lead, Submission
+from tests.simulation.plan import WRONG_STAGE, Plan
+from tests.simulation.store_port import StoreFaults, Wire
+from tests.simulation.world import EPOCH, World
+
+AUDIT = (Path(__file__).parent / "audit.lua").read_text(encoding="utf-8")
+
+#: Outcomes of leads that were never in flight in their batch.
+_NEVER_IN_FLIGHT = frozenset({Code.ALREADY_QUEUED, Code.INVALID_ID})
+#: How far a read may lag (see Crm._read), in seconds.
+_LAG = 5.0
+
+
+class Judge:
+    """Holds one history to the promises."""
+
+    def __init__(self, plan: Plan, world: World, wire: Wire, prefix: str) -> None:
+        self.plan = plan
+        self.world = world
+        self.crm: Crm  # they know each other
+        self.outcomes: dict[tuple[str, str], Outcome] = {}
+        self.unknowable: Counter[str] = Counter()
+        self.looks = 0
+        self._wire = wire
+        self._prefix = prefix
+        self._orders = {order.batch: order for order in plan.orders}
+        self._submitted: dict[tuple[str, str], Submission] = {}
+
+    # --- after every step ---
+
+    @property
+    def words(self) -> tuple[Any, ...]:
+        """The command that looks at the whole ledger."""
+        return ("EVALSHA", self._wire.script(AUDIT), 1, self._prefix)
+
+    def read(self, name: str, found: Any) -> None:
+        """Judge what the look after script ``name`` found."""
+        problems, news = found
+        self.looks += 1
+        for problem in sorted(problems):  # Redis keeps its hashes in an order of its own
+            self.world.wrong(f"after {name}: {problem}")
+        for batch, lead_id, text in sorted(zip(news[::3], news[1::3], news[2::3], strict=True)):
+            self._written(batch, lead_id, load_outcome(text, "audit"))
+
+    def _written(self, batch: str, lead_id: str, outcome: Outcome) -> None:
+        self.outcomes[batch, lead_id] = outcome
+        self.world.note(f"   {batch} {lead_id}: {outcome.kind.value} {outcome.code}".rstrip())
+        wrong = self._untrue(batch, lead_id, outcome) or self._too_soon(lead_id, outcome)
+        if wrong:
+            self.world.wrong(f"{batch} lead {lead_id} {wrong}")
+        if lead_id in self.crm.leads and outcome.code not in _NEVER_IN_FLIGHT:
+            self.crm.leads[lead_id].submissions.clear()
+
+    # --- at a submission ---
+
+    def arrives(self, lead: Lead, submission: Submission) -> None:
+        """A payload with ``lead`` is on its way: could a look have shown that it need not be?"""
+        self._submitted[submission.batch, lead.id] = submission
+        if submission.batch == "nobody":
+            self.world.wrong(f"lead {lead.id} was sent with no chunk that holds it")
+        for earlier in lead.submissions:
+            if lead.looked_at <= earlier.at:
+                self.world.wrong(f"lead {lead.id} was submitted again without a look")
+            elif (
+                earlier.job
+                and not earlier.job.end_told
+                and lead.looked_at < earlier.job.ends
+                and is_normal(earlier.job)
+            ):
+                self.world.wrong(f"lead {lead.id} was submitted again after a look that came before its job's end")
+            elif not lead.shown_unconverted:
+                self.world.wrong(f"lead {lead.id} was submitted again though a read showed that it need not be")
+
+    def decided(self, decision: Decision) -> None:
+        """A worker that is alive must not be taken for lost."""
+        lost = decision.row is Row.SENDER_LOST
+        if lost and self.world.time < decision.chunk.sent_at + self.plan.tuning.lease - 1.0:
+            self.world.wrong(f"the sender of chunk {decision.chunk.id} was taken for lost while it held its lease")
+
+    # --- an outcome and the truth ---
+
+    def _untrue(self, batch: str, lead_id: str, outcome: Outcome) -> str:
+        """Say how an outcome differs from Zoho's truth; empty when it does not."""
+        order, lead = self._orders[batch], self.crm.leads.get(lead_id)
+        said = f"is {outcome.kind.value} {outcome.code}".rstrip()
+        if outcome.code == Code.INVALID_ID:
+            return "" if lead_id in order.invalid else f"{said}, but it is an id"
+        if lead is None:
+            return f"{said}, but there is no such lead"
+        if outcome.code == Code.ALREADY_QUEUED:
+            others = any(lead_id in other.leads for other in self.plan.orders if other is not order)
+            return "" if others else f"{said}, but no other batch has it"
+        ours = self._converted_for(lead, batch)
+        if outcome.job_id and outcome.job_id not in self.crm.jobs_of.get((batch, lead_id), ()):
+            return f"{said} by job {outcome.job_id}, which never had it"
+        if outcome.kind is Kind.CONVERTED:
+            return "" if ours else self._not_ours(lead, batch, said)
+        if outcome.code == Code.ALREADY_CONVERTED:
+            return (
+                f"{said}, but we converted it"
+                if ours
+                else ""
+                if lead.converted_at
+                else f"{said}, but it is not converted"
+            )
+        if outcome.code == Code.NOT_FOUND:
+            return f"{said}, but it exists" if lead.exists else ""
+        if ours:
+            return self._late(lead, said)
+        if outcome.kind is Kind.CANCELLED:
+            return "" if order.cancel_at else f"{said}, but nobody cancelled"
+        return "" if self._has_reason(batch, lead, outcome) else f"{said} {outcome.message}, without a reason"
+
+    def _converted_for(self, lead: Lead, batch: str) -> bool:
+        job = lead.converted_by
+        return job is not None and job.id in self.crm.jobs_of.get((batch, lead.id), ())
+
+    def _not_ours(self, lead: Lead, batch: str, said: str) -> str:
+        """`converted`, though no job of this batch did it: excused only if it could have been ours."""
+        mine = self._submitted.get((batch, lead.id))
+        if lead.converted_at is None:
+            return f"{said}, but it is not converted"
+        order = self._orders[batch]
+        # Nothing of ours arrived where a worker died just before its POST, which nobody can tell from just after it.
+        since = mine.created if mine else EPOCH + min((order.at, *order.again))
+        if lead.converted_at + self.plan.faults.clock_ahead >= since - self.plan.tuning.clock_skew - 1.0:
+            self.unknowable["converted by somebody else while it could have been us"] += 1
+            return ""
+        return f"{said}, but somebody else converted it"
+
+    def _late(self, lead: Lead, said: str) -> str:
+        """Not `converted`, though a job of this batch did it: excused only if that job was lost and very slow."""
+        job = lead.converted_by
+        if job and not job.id_known and not is_normal(job):
+            self.unknowable["converted by a slow job whose id was lost"] += 1
+            return ""
+        return f"{said}, but we converted it"
+
+    def _has_reason(self, batch: str, lead: Lead, outcome: Outcome) -> bool:
+        """Whether Zoho gave cause for this failure."""
+        order, faults = self._orders[batch], self.plan.faults
+        if outcome.code == Code.NOT_CONVERTED:
+            return lead.stubborn or faults.bad_job > 0.0
+        if outcome.code == Code.GAVE_UP:
+            return bool(faults.shares) or any(window.length >= self.plan.tuning.give_up for window in faults.windows)
+        if "$.Deals" in outcome.message:
+            return order.stage == WRONG_STAGE or self.plan.stage_removed_at >= 0.0
+        return outcome.code == "INVALID_DATA" and lead.refused
+
+    def _too_soon(self, lead_id: str, outcome: Outcome) -> str:
+        """A failure that was read from the lead itself must have been true when it was read, but for Zoho's lag."""
+        lead = self.crm.leads.get(lead_id)
+        by_a_read = outcome.code in (Code.NOT_CONVERTED, "INVALID_DATA") and "$.Deals" not in outcome.message
+        if lead is None or lead.converted_at is None or not by_a_read or outcome.kind is not Kind.FAILED:
+            return ""
+        return "failed by a read, but it had been converted" if lead.converted_at < lead.looked_at - _LAG else ""
+
+    # --- at the end ---
+
+    def at_the_end(self, ledger: Ledger) -> None:
+        """Compare once more, when every job has ended; through the product's own report, as a user would see it."""
+        for order in self.plan.orders:
+            if self._wire.call("EXISTS", f"{self._prefix}batch:{order.batch}"):
+                self._judge_batch(order.batch, ledger)
+            elif not order.abandoned:
+                self.world.wrong(f"{order.batch} was never opened")
+        for name in ("due", "unsent", "jobs", "drain", "inboxes", "unsealed"):
+            if self._wire.call("EXISTS", self._prefix + name):
+                self.world.wrong(f"the ledger still holds {name}")
+        if self._wire.call("KEYS", self._prefix + "live:*"):
+            self.world.wrong("leads are still marked as in flight")
+        undisturbed = not (self.world.killed or self.plan.mishaps.freeze or self.plan.store != StoreFaults())
+        if undisturbed and self._wire.call("EXISTS", f"{self._prefix}permits"):
+            self.world.wrong("a permit was not given back")
+        if any(
+            float(end) > self.world.time
+            for end in self._wire.call("ZRANGE", f"{self._prefix}permits", 0, -1, "WITHSCORES")[1::2]
+        ):
+            self.world.wrong("a permit was never returned")
+
+    def _judge_batch(self, batch: str, ledger: Ledger) -> None:
+        order, status, rows = self._orders[batch], ledger.batches.status(batch), list(ledger.batches.rows(batch))
+        world = self.world
+        wanted = Counter([*dict.fromkeys(order.leads), *order.invalid])
+        have = Counter(row.lead_id for row in rows)
+        if have != wanted and not (order.abandoned and have <= wanted):
+            world.wrong(f"{batch} reports {sum(have.values())} leads and was given {sum(wanted.values())}")
+        kinds = Counter(row.outcome.kind if row.outcome else None for row in rows)
+        counted = {Kind(name): getattr(status, name) for name in ("converted", "failed", "skipped", "cancelled")}
+        if any(kinds[kind] != n for kind, n in counted.items()) or status.total != len(rows) or kinds[None]:
+            world.wrong(f"{batch} counts {json.dumps({k.value: n for k, n in counted.items()})}, its rows differ")
+        for row in rows:
+            if row.outcome is None:
+                world.wrong(f"{batch} lead {row.lead_id} has no outcome")
+            elif self.outcomes.get((batch, row.lead_id)) != row.outcome:
+                world.wrong(f"{batch} lead {row.lead_id} is reported with another outcome than was written")
+            elif wrong := self._untrue(batch, row.lead_id, row.outcome):
+                world.wrong(f"{batch} lead {row.lead_id} {wrong}")
+
+
+def is_normal(job: Job) -> bool:
+    """Whether a job's end came as soon as the product may expect it, counted from its submission."""
+    return job.ends - job.sent <= NORMAL_JOB

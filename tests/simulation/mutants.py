@@ -1,0 +1,215 @@
+"""Plausible bugs, to be seeded: if the simulation does not find these, its green means nothing.
+
+Each is a mistake that somebody could make in good faith, and most of them pass every test in which nothing breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from unittest.mock import patch
+
+from massconvert.model import (
+    Again,
+    Busy,
+    Call,
+    Chunk,
+    Done,
+    JobStatus,
+    Kind,
+    Next,
+    Outcome,
+    Progress,
+    Refusal,
+    Settle,
+    State,
+)
+from massconvert.policy import Decision, Moment, Row, after_post, no_permit, post, read, sender_lost, status
+from massconvert.policy.moves import failed
+from massconvert.policy.table import PauseOrder
+from massconvert.steps import advance
+from massconvert.steps.ports import Ports
+from massconvert.steps.write import moment, write
+from massconvert.store import scripts
+from massconvert.zoho.governor import Governor
+
+Seeded = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, how it is seeded, the theme that provokes it, what the judge says, and within how many histories."""
+
+    name: str
+    seed: Seeded
+    theme: str
+    says: str
+    within: int = 60
+
+
+def in_lua(script: str, old: str, new: str) -> Seeded:
+    """A bug in a script: ``old`` stands in it once, and becomes ``new``."""
+
+    @contextmanager
+    def seeded() -> Iterator[None]:
+        original = scripts.source
+        assert original(script).count(old) == 1, f"{script}.lua has changed: mend this mutant"
+
+        def source(name: str) -> str:
+            return original(name).replace(old, new) if name == script else original(name)
+
+        with patch.object(scripts, "source", source):
+            yield
+
+    return seeded
+
+
+def in_python(where: Any, name: str, new: Any) -> Seeded:
+    """A bug in a function: ``where.name`` becomes ``new``."""
+    return lambda: patch.object(where, name, new)
+
+
+def in_step(state: State, step: Callable[[Ports, Chunk], Next]) -> Seeded:
+    """A bug in the step that a state asks for."""
+    return lambda: patch.dict(advance._STEPS, {state: step})
+
+
+# --- the bugs ---------------------------------------------------------------------------------------------------------
+
+
+def _posts_first(ports: Ports, chunk: Chunk) -> Next:
+    """As steps.send, but it writes after the POST that it is being sent."""
+    permit = ports.governor.acquire(Call.POST)
+    if isinstance(permit, Busy):
+        return write(ports, chunk, no_permit(chunk, permit, moment(ports)))
+    try:
+        answer = ports.zoho.mass_convert(chunk.leads, chunk.options)
+        sending = ports.ledger.chunks.begin_send(chunk, now=ports.clock.now())
+    finally:
+        ports.governor.release(permit)
+    return write(ports, sending, after_post(sending, answer, moment(ports))) if sending else Done()
+
+
+def _sends_a_lost_one_again(ports: Ports, chunk: Chunk) -> Next:
+    """A sender that died is taken for one that never sent."""
+    lost = sender_lost(chunk, moment(ports))
+    waiting = replace(lost.chunk, state=State.WAITING, due_at=moment(ports).now)
+    return write(ports, chunk, replace(lost, chunk=waiting, next=Again(0.0)))
+
+
+def _retry_before_look(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
+    moved = replace(chunk, state=State.WAITING, submitted=True, said=said, due_at=moment.now + 1.0)
+    return Decision(Row.PERHAPS_ACCEPTED, moved, Again(1.0))
+
+
+def _look_at_once(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
+    decision = _perhaps(chunk, said, moment)
+    return replace(decision, chunk=replace(decision.chunk, due_at=moment.now), next=Settle(0.0))
+
+
+_perhaps, _job_status, _settled_by = post._perhaps_accepted, status._job_status, read._by_its_state
+
+
+def _believes_completed(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
+    if answer.progress is Progress.COMPLETED:
+        rest = Outcome(Kind.CONVERTED, job_id=chunk.job_id)
+        return Decision(Row.JOB_ALL_CONVERTED, replace(chunk, state=State.DONE), Done(), rest=rest)
+    return _job_status(chunk, answer, moment)
+
+
+def _deadline_fails(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
+    decision = _job_status(chunk, answer, moment)
+    if decision.row is not Row.JOB_OVERDUE:
+        return decision
+    rest = failed(chunk, Refusal("NOT_CONVERTED", "the job did not end in time"))
+    return Decision(Row.JOB_OVERDUE, replace(chunk, state=State.DONE), Done(), rest=rest)
+
+
+def _pause_fails(row: Row, chunk: Chunk, order: PauseOrder, moment: Moment) -> Decision:
+    rest = failed(chunk, Refusal(order.code, order.reason))
+    return Decision(row, replace(chunk, state=State.DONE), Done(), rest=rest, pause=order)
+
+
+def _first_look_is_the_last(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], moment: Moment) -> Decision:
+    return _bad_leads(replace(chunk, lags=1), ended, left, moment)
+
+
+_bad_leads = read._bad_leads
+
+
+def _missing_is_unconverted(chunk: Chunk, state: Any, moment: Moment) -> Outcome | None:
+    return None if state is None else _settled_by(chunk, state, moment)
+
+
+MUTANTS = (
+    Mutant("the write-ahead comes after the POST", in_step(State.WAITING, _posts_first), "crashes", "without a look"),
+    Mutant("a dead sender never sent", in_step(State.SENDING, _sends_a_lost_one_again), "crashes", "without a look"),
+    Mutant("retry before look", in_python(post, "_perhaps_accepted", _retry_before_look), "answers", "without a look"),
+    Mutant("look at once", in_python(post, "_perhaps_accepted", _look_at_once), "answers", "before its job's end", 200),
+    Mutant(
+        "the lease is not renewed",
+        in_lua("begin_send", "local till = now + tonumber(ARGV[4])", "local till = now"),
+        "messages",
+        "while it held its lease",
+    ),
+    Mutant(
+        "a claim ignores leases", in_lua("claim_chunk", "tonumber(c[4]) > now", "false"), "messages", "held its lease"
+    ),
+    Mutant(
+        "set without compare",
+        in_lua("move_chunk", "if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end", ""),
+        "frozen",
+        "",
+    ),
+    Mutant(
+        "the sweep ignores lapsed senders",
+        in_lua("take_overdue", "c[1] == 'done' then", "c[1] == 'done' or c[1] == 'sending' then"),
+        "crashes",
+        "",
+    ),
+    Mutant(
+        "no dedupe against other batches",
+        in_lua("add_leads", "elseif redis.call('SADD', live_key(p, lead), lead) == 0 then", "elseif false then"),
+        "calm",
+        "is in flight in",
+    ),
+    Mutant(
+        "sent is never counted down",
+        in_lua("move_chunk", "if is_sent then count(batch_of[lead], 'sent', -1) end", ""),
+        "calm",
+        "sent and has",
+    ),
+    Mutant("completed means all", in_python(status, "_job_status", _believes_completed), "jobs", "is converted, but"),
+    Mutant("a deadline is a failure", in_python(status, "_job_status", _deadline_fails), "jobs", "but we converted it"),
+    Mutant("a pause fails leads", in_python(post, "paused", _pause_fails), "access", "without a reason"),
+    Mutant(
+        "one look is enough",
+        in_python(read, "_bad_leads", _first_look_is_the_last),
+        "bad leads",
+        "without a reason",
+        within=400,
+    ),
+    Mutant("missing is unconverted", in_python(read, "_by_its_state", _missing_is_unconverted), "bad leads", ""),
+    Mutant(
+        "late leads come into a finished batch",
+        in_lua("add_leads", "if b[5] == '1' then reopen_batch(p, batch, now) end", ""),
+        "producers",
+        "has finished with leads",
+        within=200,
+    ),
+    Mutant("permits are kept", in_python(Governor, "release", lambda self, permit: None), "calm", "not given back"),
+    Mutant(
+        "a refusal leaves the others waiting",
+        in_lua("move_chunk", "redis.call('SADD', p .. 'drain', batch)", ""),
+        "options",
+        "",
+    ),
+    Mutant(
+        "the chained message counts as too early",
+        in_lua("move_chunk", "now + tonumber(ARGV[12])", "now + 60"),
+        "calm",
+        "only the sweep found",
+    ),
+)

@@ -1,0 +1,327 @@
+"""What a seed stands for: who takes part in a history, what goes wrong, how often, and when.
+
+A plan is a frozen value. It is drawn from the seed alone, a history is played from it alone, and the shrinker makes
+smaller plans of it. Each seed has one *theme* in full (``THEMES[seed % len(THEMES)]``) and others besides by chance: so
+every theme is met equally often however few histories run, and every pair of themes is met sooner or later.
+
+In the same way each seed names one crash point (a port call, before or after its effect) and the visit at which whoever
+comes there is killed. Chance alone would hardly ever kill a worker just after it closed the governor's gate.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from random import Random
+from typing import Any
+
+from massconvert.policy import Tuning
+from tests.simulation.reach import CRASH_POINTS
+from tests.simulation.store_port import StoreFaults
+from tests.simulation.world import Mishaps
+
+#: The product's numbers, some of them shorter, so that a day of trouble is twenty minutes.
+TUNING = Tuning(
+    job_deadline=300.0, overdue_pace=200.0, give_up=1200.0, pause_probe=60.0, enqueue_idle=300.0, clock_skew=30.0
+)
+GOOD_STAGES = ("Qualification", "Needs Analysis")
+WRONG_STAGE = "Gone"
+CALLS = ("mass_convert", "job_status", "read_leads")
+
+
+@dataclass(frozen=True)
+class Window:
+    """A time in which the named calls all answer in one way."""
+
+    start: float
+    length: float
+    calls: tuple[str, ...]
+    kind: str
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What goes wrong at Zoho: ``shares`` are probabilities at each call, by kind (see `Crm`)."""
+
+    shares: tuple[tuple[str, float], ...] = ()
+    windows: tuple[Window, ...] = ()
+    bad_job: float = 0.0
+    read_lag: float = 0.0
+    lower_limit: int = 0
+    names: str = "all"  # which bad ids a refusal names: all, first, none
+    options_first: bool = False  # whether Zoho looks at the options before it looks at the ids
+    clock_ahead: float = 0.0  # Zoho's clock against ours
+
+
+@dataclass(frozen=True)
+class MessageFaults:
+    """What happens to messages, each a probability; ``broker`` is how often sending one fails, before or after it left.
+
+    ``wiped`` are times at which all messages that the broker holds are deleted.
+    """
+
+    lost: float = 0.0
+    doubled: float = 0.0
+    delayed: float = 0.0
+    broker: float = 0.0
+    wiped: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class LeadPlan:
+    """A lead and what is the matter with it: fine, missing, stubborn, refused, converted, or by hand (at a time)."""
+
+    id: str
+    kind: str = "fine"
+    at: float = 0.0
+
+
+@dataclass(frozen=True)
+class Order:
+    """What one producer enqueues. ``again``: calls more with the same key; ``abandoned``: dies and never comes back."""
+
+    batch: str
+    leads: tuple[str, ...]
+    stage: str
+    at: float
+    again: tuple[float, ...] = ()
+    abandoned: int = 0  # after so many slices
+    invalid: tuple[str, ...] = ()
+    slow: float = 0.0  # seconds between two slices: its ids come from somewhere slow
+    cancel_at: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A history before it is played."""
+
+    seed: int
+    themes: tuple[str, ...]
+    workers: int
+    permits: int
+    tuning: Tuning
+    slice: int  # leads a slice of an enqueue
+    leads: tuple[LeadPlan, ...]
+    orders: tuple[Order, ...]
+    mishaps: Mishaps = field(default_factory=Mishaps)
+    messages: MessageFaults = field(default_factory=MessageFaults)
+    store: StoreFaults = field(default_factory=StoreFaults)
+    faults: Faults = field(default_factory=Faults)
+    stage_removed_at: float = -1.0  # from then on Zoho knows the first good stage no more
+    pauses: tuple[tuple[float, float], ...] = ()  # a person pauses and, so many seconds later, resumes
+
+
+def draw(seed: int, theme: str = "") -> Plan:
+    """The plan of ``seed``; ``theme`` asks for another theme than the seed's own."""
+    random = Random(f"{seed}/plan")
+    main = theme or list(THEMES)[seed % len(THEMES)]
+    others = [name for name in THEMES if name not in (main, "calm") and random.random() < 0.2]
+    themes = (main, *([] if main == "calm" else others))
+    plan = _cast(seed, themes, random)
+    for name in themes:
+        plan = THEMES[name](plan, random)
+    if main == "calm":
+        return plan
+    point = CRASH_POINTS[seed % len(CRASH_POINTS)]
+    port = point.partition(" ")[2]
+    visit = random.choice([1, 1, 2, 5])
+    if port in _SELDOM:
+        plan, visit = _SELDOM[port](plan, random), 1
+    return _bearable(replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit)))
+
+
+def _bearable(plan: Plan) -> Plan:
+    """Themes add up. When most calls fail, nothing gets through, and nothing is learnt from it."""
+    too_much = sum(share for _, share in plan.faults.shares) / 0.5
+    if too_much <= 1.0:
+        return plan
+    return _faults(plan, shares=tuple((kind, share / too_much) for kind, share in plan.faults.shares))
+
+
+def _cast(seed: int, themes: tuple[str, ...], random: Random) -> Plan:
+    large = random.random() < 0.03
+    size = 50 if large else random.choice([1, 2, 3, 4, 5, 8])
+    pool = [
+        LeadPlan(str(3_652_397_000_009_850_001 + 1009 * n))
+        for n in range(130 if large else random.randint(1, 3 * size + 6))
+    ]
+    orders = []
+    for number in range(random.choice([1, 1, 2, 3])):
+        wanted = random.sample(pool, random.randint(1, len(pool)))
+        again = (random.uniform(0.0, 60.0),) if random.random() < 0.2 else ()
+        ids = tuple(lead.id for lead in wanted)
+        at = random.uniform(0.0, random.choice([1.0, 10.0, 60.0]))
+        orders.append(Order(f"batch-{number}", ids, random.choice(GOOD_STAGES), at, again))
+    tuning = replace(TUNING, max_leads=size, window=random.choice([1, 2, 4, 8]), max_jobs=random.choice([1, 3, 20]))
+    return Plan(
+        seed,
+        themes,
+        workers=random.randint(1, 3),
+        permits=random.choice([1, 2, 5, 10]),
+        tuning=tuning,
+        slice=50 if large else random.randint(1, 6),
+        leads=tuple(pool),
+        orders=tuple(orders),
+        faults=Faults(clock_ahead=random.uniform(-15.0, 15.0), options_first=random.random() < 0.5),
+    )
+
+
+# --- the themes -------------------------------------------------------------------------------------------------------
+
+
+def _faults(plan: Plan, **changes: object) -> Plan:
+    return replace(plan, faults=replace(plan.faults, **changes))  # type: ignore[arg-type]  # each caller names fields
+
+
+def _window(plan: Plan, window: Window) -> Plan:
+    return _faults(plan, windows=(*plan.faults.windows, window))
+
+
+def _share(plan: Plan, *shares: tuple[str, float]) -> Plan:
+    return _faults(plan, shares=(*plan.faults.shares, *shares))
+
+
+def _calm(plan: Plan, _random: Random) -> Plan:
+    return plan
+
+
+def _crashes(plan: Plan, random: Random) -> Plan:
+    return replace(plan, mishaps=replace(plan.mishaps, crash=random.choice([0.005, 0.02])))
+
+
+def _frozen(plan: Plan, random: Random) -> Plan:
+    return replace(plan, mishaps=replace(plan.mishaps, freeze=random.choice([0.01, 0.05])))
+
+
+def _messages(plan: Plan, random: Random) -> Plan:
+    pick = random.choice
+    lost, doubled, delayed = pick([0.0, 0.1, 0.5]), pick([0.1, 0.5, 1.0]), pick([0.0, 0.1, 0.4])
+    wiped = tuple(random.uniform(0.0, 30.0) for _ in range(pick([0, 0, 1, 3])))
+    return replace(plan, messages=MessageFaults(lost, doubled, delayed, broker=pick([0.0, 0.05]), wiped=wiped))
+
+
+def _store(plan: Plan, random: Random) -> Plan:
+    share = random.choice([0.005, 0.02])
+    away = (random.uniform(0.0, 10.0), random.uniform(5.0, 60.0)) if random.random() < 0.3 else None
+    return replace(plan, store=StoreFaults(before=share, after=share, away=away))
+
+
+def _answers(plan: Plan, random: Random) -> Plan:
+    share = random.choice([0.05, 0.2])
+    return _share(plan, ("before", share), ("after", share), ("late", share / 2), ("not sent", share / 2))
+
+
+def _jobs(plan: Plan, random: Random) -> Plan:
+    return _faults(plan, bad_job=random.choice([0.3, 0.7]), read_lag=random.choice([0.0, 0.5, 0.9]))
+
+
+def _bad_leads(plan: Plan, random: Random) -> Plan:
+    kinds = ("missing", "stubborn", "refused", "converted", "by hand", "by hand", "deleted")
+    share, first = random.choice([0.1, 0.4]), plan.orders[0].at
+    leads = tuple(
+        replace(lead, kind=random.choice(kinds), at=first + random.uniform(0.0, 6.0))
+        if random.random() < share
+        else lead
+        for lead in plan.leads
+    )
+    names = random.choice(["all", "all", "first", "none"])
+    read_lag = max(plan.faults.read_lag, random.choice([0.0, 0.5]))
+    return _faults(replace(plan, leads=leads), names=names, read_lag=read_lag)
+
+
+def _outage(plan: Plan, random: Random) -> Plan:
+    calls = random.choice([CALLS, CALLS, ("mass_convert",)])
+    length = random.choice([60.0, 300.0, 1.6 * plan.tuning.give_up])
+    kind = random.choice(["before", "not sent", "mixed"])
+    return _window(plan, Window(random.choice([0.0, random.uniform(1.0, 15.0)]), length, calls, kind))
+
+
+def _access(plan: Plan, random: Random) -> Plan:
+    calls = random.choice([CALLS, ("mass_convert",), ("job_status",), ("read_leads",), ("job_status", "read_leads")])
+    kind = random.choice(["no permission", "credentials"])
+    plan = _window(plan, Window(random.uniform(0.0, 8.0), random.uniform(10.0, 300.0), calls, kind))
+    if random.random() < 0.3:
+        plan = _pause(plan, random)
+    return _share(plan, ("token", 0.05), ("no token", 0.05))
+
+
+def _options(plan: Plan, random: Random) -> Plan:
+    stages = [*GOOD_STAGES[:1], WRONG_STAGE]
+    orders = tuple(replace(order, stage=random.choice(stages)) for order in plan.orders)
+    if random.random() < 0.6:  # some chunks are accepted, and others wait for the one permit when the stage goes
+        orders = (replace(orders[0], stage=GOOD_STAGES[0], leads=tuple(lead.id for lead in plan.leads)), *orders[1:])
+        tuning = replace(plan.tuning, window=8, max_jobs=20, max_leads=min(2, plan.tuning.max_leads))
+        removed = orders[0].at + tuning.linger + random.uniform(0.1, 1.5)
+        plan = replace(plan, stage_removed_at=removed, permits=1, tuning=tuning)
+    return replace(plan, orders=orders)
+
+
+def _limits(plan: Plan, random: Random) -> Plan:
+    plan = replace(plan, permits=1, tuning=replace(plan.tuning, window=8, max_jobs=20))
+    plan = _share(plan, ("throttled", random.choice([0.05, 0.2])))
+    return _faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2) if random.random() < 0.5 else 0)
+
+
+def _producers(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(_troubled(order, random) for order in plan.orders))
+
+
+def _troubled(order: Order, random: Random) -> Order:
+    changes: dict[str, Any] = {}
+    fate = random.random()
+    if fate < 0.2:
+        changes |= {"abandoned": random.randint(1, 3), "again": ()}
+    elif fate < 0.5:
+        changes["again"] = tuple(order.at + random.uniform(0.0, 20.0) for _ in range(2))
+    if random.random() < 0.3:
+        changes["slow"] = random.choice([10.0, 400.0])
+    if random.random() < 0.3:
+        changes["invalid"] = ("abc", "3.65E+18")
+    if random.random() < 0.4:
+        changes["cancel_at"] = (order.at + random.uniform(0.0, 8.0), order.at + random.uniform(0.0, 60.0))
+    return replace(order, **changes)
+
+
+def _pause(plan: Plan, random: Random) -> Plan:
+    return replace(plan, pauses=((random.uniform(0.0, 5.0), random.uniform(1.0, 100.0)),))
+
+
+def _cancel(plan: Plan, random: Random) -> Plan:
+    first, *others = plan.orders
+    at = first.at + random.uniform(0.0, 5.0)
+    return replace(plan, orders=(replace(first, cancel_at=(at, at + 10.0), abandoned=0), *others))
+
+
+def _invalid(plan: Plan, _random: Random) -> Plan:
+    first, *others = plan.orders
+    return replace(plan, orders=(replace(first, invalid=("abc",), abandoned=0), *others))
+
+
+def _throttle(plan: Plan, _random: Random) -> Plan:
+    return _share(plan, ("throttled", 0.3))
+
+
+#: Ports that few histories come to, and what brings one there.
+_SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
+    **dict.fromkeys(("HSET", "HDEL", "DEL"), _pause),
+    **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
+    "refuse_ids": _invalid,
+    "close_gate": _throttle,
+}
+
+#: Every theme: what it makes of a plan.
+THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
+    "calm": _calm,
+    "crashes": _crashes,
+    "answers": _answers,
+    "jobs": _jobs,
+    "bad leads": _bad_leads,
+    "messages": _messages,
+    "outage": _outage,
+    "access": _access,
+    "options": _options,
+    "limits": _limits,
+    "store": _store,
+    "frozen": _frozen,
+    "producers": _producers,
+}

@@ -1,0 +1,100 @@
+"""What a run of histories has visited, and what it must have visited: rows of the decision table, and crash points.
+
+A simulation that never meets a case proves nothing about it, and looks just as green. So a run counts, and what it did
+not visit fails it. The lists are exhaustive by construction: a row that is added to `policy.Row`, or a script to
+store/lua, fails the next run until some history gets there.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from massconvert.policy import MOVES, Row
+from tests.simulation.store_port import SCRIPTS
+
+#: Scripts of the access token's, which have no part here: the simulated Zoho asks for no token.
+NO_PART = frozenset({"discard_token", "end_refresh", "free_lock"})
+#: Commands on Redis that are no scripts, other than those that only reports use.
+COMMANDS = ("DEL", "EXISTS", "HDEL", "HGETALL", "HSET", "LRANGE", "ZRANGEBYSCORE")
+ZOHO = ("mass_convert", "job_status", "read_leads")
+NUDGES = ("nudge chunk", "nudge convert", "nudge status")
+
+#: Every place at which a process can be killed.
+CRASH_POINTS: tuple[str, ...] = tuple(
+    f"{when} {port}"
+    for port in (*(name for name in SCRIPTS if name not in NO_PART), *COMMANDS, *ZOHO, *NUDGES)
+    for when in ("before", "after")
+)
+#: Moves that no Zoho makes: to refuse a payload of one lead for being too many.
+NEVER = frozenset({"TOO_MANY_LEADS done"})
+
+
+@dataclass
+class Reach:
+    """Counts over many histories."""
+
+    histories: int = 0
+    leads: int = 0
+    rows: Counter[str] = field(default_factory=Counter)
+    moves: Counter[str] = field(default_factory=Counter)
+    killed: Counter[str] = field(default_factory=Counter)
+    visited: Counter[str] = field(default_factory=Counter)
+    calls: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: Reach) -> None:
+        """Add what another run visited."""
+        self.histories += other.histories
+        self.leads += other.leads
+        for name in ("rows", "moves", "killed", "visited", "calls", "outcomes"):
+            getattr(self, name).update(getattr(other, name))
+
+    def missing(self) -> list[str]:
+        """What should have been visited and was not, in words."""
+        moves = [f"{row.name} {target.value}" for row, (_, targets) in MOVES.items() for target in targets]
+        found = [f"row {row.name}: {row.value}" for row in Row if not self.rows[row.name]]
+        found += [f"move {move}" for move in moves if not self.moves[move] and move not in NEVER]
+        found += [f"crash {point}" for point in CRASH_POINTS if not self.killed[point]]
+        found += [
+            f"crash point {point} is not in reach.CRASH_POINTS"
+            for point in sorted(set(self.visited) - set(CRASH_POINTS))
+        ]
+        return found
+
+    def table(self) -> str:
+        """Both lists with their counts, the rarest first."""
+        return "\n".join(
+            [
+                f"rows of the decision table ({_share(self.rows[row.name] for row in Row)}):",
+                *_columns((row.name, self.rows[row.name]) for row in Row),
+                f"crash points, kills ({_share(self.killed[point] for point in CRASH_POINTS)}):",
+                *_columns((point, self.killed[point]) for point in CRASH_POINTS),
+                "outcomes:",
+                *_columns(self.outcomes.items()),
+            ]
+        )
+
+    def dump(self) -> dict[str, Any]:
+        """As plain JSON."""
+        return {name: dict(value) if isinstance(value, Counter) else value for name, value in vars(self).items()}
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> Reach:
+        """Back from JSON."""
+        reach = cls()
+        for name, value in data.items():
+            setattr(reach, name, Counter(value) if isinstance(value, dict) else value)
+        return reach
+
+
+def _share(counts: Iterable[int]) -> str:
+    visited = [count > 0 for count in counts]
+    return f"{sum(visited)} of {len(visited)}"
+
+
+def _columns(counts: Iterable[tuple[str, int]]) -> list[str]:
+    cells = [f"{count:>9,}  {name:<34}" for name, count in sorted(counts, key=lambda pair: (pair[1], pair[0]))]
+    return ["".join(cells[place : place + 3]).rstrip() for place in range(0, len(cells), 3)]

@@ -1,0 +1,229 @@
+"""The ledger's port: the product's scripts and commands on a real redis-server, with a stop around each.
+
+The product is handed a `StorePort` where it expects redis-py's client. It speaks to the server over one unix socket
+with the few lines of `Wire`, since redis-py's own bookkeeping would take more time than all the rest; the server, the
+scripts and everything above the client are the real ones. Redis does one command at a time, so one socket serves all
+processes of a history.
+
+A command may fail as Redis fails: the connection breaks before the script ran, or after it ran and before the answer
+came back. The product sees the same `redis.ConnectionError` in both cases, and must not care which it was.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from importlib.resources import files
+from types import SimpleNamespace
+from typing import Any, Protocol
+
+import redis
+
+from massconvert.store import scripts
+from tests.simulation.world import World
+
+#: Every script of the product, by name.
+SCRIPTS = tuple(
+    sorted(
+        entry.name.removesuffix(".lua")
+        for entry in (files("massconvert.store") / "lua").iterdir()
+        if entry.name.endswith(".lua") and not entry.name.startswith("_")
+    )
+)
+
+
+class Wire:
+    """Redis' protocol over a unix socket: one command, one answer."""
+
+    def __init__(self, path: str) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.connect(path)
+        self._answers = self._socket.makefile("rb")
+        self._loaded: dict[str, str] = {}
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._answers.close()
+        self._socket.close()
+
+    def call(self, *words: Any) -> Any:
+        """Send one command and return its answer, decoded. Raises redis.ResponseError."""
+        self._socket.sendall(_packed(words))
+        return self._read()
+
+    def call_both(self, first: Sequence[Any], second: Sequence[Any]) -> tuple[Any, Any]:
+        """Send two commands in one round trip. Raises redis.ResponseError when the first one fails."""
+        self._socket.sendall(_packed(first) + _packed(second))
+        try:
+            answer = self._read()
+        except redis.ResponseError:
+            self._read()
+            raise
+        return answer, self._read()
+
+    def script(self, text: str) -> str:
+        """Load a script once; return its name on the server."""
+        if text not in self._loaded:
+            self._loaded[text] = self.call("SCRIPT", "LOAD", text)
+        return self._loaded[text]
+
+    def forget(self, pattern: str) -> None:
+        """Delete every key that matches."""
+        keys = self.call("KEYS", pattern)
+        for place in range(0, len(keys), 1000):
+            self.call("DEL", *keys[place : place + 1000])
+
+    def _read(self) -> Any:
+        line = self._answers.readline()
+        kind, rest = line[:1], line[1:-2]
+        if kind == b"$":
+            length = int(rest)
+            return None if length < 0 else self._answers.read(length + 2)[:-2].decode()
+        if kind == b":":
+            return int(rest)
+        if kind == b"*":
+            return None if rest == b"-1" else [self._read() for _ in range(int(rest))]
+        if kind == b"+":
+            return rest.decode()
+        if kind == b"-":
+            raise redis.ResponseError(rest.decode())
+        raise ConnectionError("redis-server closed the connection")
+
+
+def _packed(words: Sequence[Any]) -> bytes:
+    parts = [b"*%d\r\n" % len(words)]
+    for word in words:
+        data = (word if isinstance(word, str) else str(word)).encode()
+        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
+    return b"".join(parts)
+
+
+@dataclass(frozen=True)
+class StoreFaults:
+    """How often Redis fails at a command, and a time (start, seconds) in which it does not answer at all."""
+
+    before: float = 0.0
+    after: float = 0.0
+    away: tuple[float, float] | None = None
+
+
+class Audit(Protocol):
+    """Looks at the ledger after what was written; it travels with the script, since a round trip is what costs time."""
+
+    @property
+    def words(self) -> tuple[Any, ...]:
+        """The command that looks."""
+        ...
+
+    def read(self, name: str, found: Any) -> None:
+        """What the look after script ``name`` found."""
+        ...
+
+
+#: Scripts that write the ledger nearly each time, and those whose answer begins with what they made, if anything.
+_WRITERS = frozenset(
+    {"add_leads", "begin_send", "cancel_batch", "move_chunk", "open_batch", "refuse_ids", "seal_batch"}
+)
+_MAKERS = frozenset({"drain_inbox", "form_chunks"})
+
+
+class StorePort:
+    """What the product takes for a Redis client."""
+
+    #: Where the product looks for a name to put into its errors.
+    connection_pool = SimpleNamespace(connection_kwargs={"path": "the simulated Redis"})
+
+    def __init__(self, wire: Wire, world: World, faults: StoreFaults, audit: Audit) -> None:
+        self._wire = wire
+        self._world = world
+        self._faults = faults
+        self._chance = world.chance("store")
+        self._audit = audit
+        self._names = {scripts.source(name): name for name in SCRIPTS}
+        self.commands = 0
+
+    def register_script(self, text: str) -> Callable[..., Any]:
+        """As redis-py's: what it returns runs the script."""
+        name, sha = self._names[text], self._wire.script(text)
+
+        def run(keys: Sequence[str], args: Sequence[Any]) -> Any:
+            return self._perform(name, "EVALSHA", sha, len(keys), *keys, *args)
+
+        return run
+
+    def _perform(self, name: str, *words: Any) -> Any:
+        world = self._world
+        if world.current() is None:
+            return self._wire.call(*words)
+        self.commands += 1
+        world.stop(f"before {name}")
+        self._fail(name, self._faults.before, "before")
+        answer = self._effect(name, words)
+        self._fail(name, self._faults.after, "after")
+        # Between its write-ahead and its POST a worker does not freeze: see docs/simulation.md, "What it cannot show".
+        world.stop(f"after {name}", may_freeze=name != "begin_send")
+        return answer
+
+    def _effect(self, name: str, words: tuple[Any, ...]) -> Any:
+        if name in _WRITERS:
+            answer, found = self._wire.call_both(words, self._audit.words)
+            self._audit.read(name, found)
+            return answer
+        answer = self._wire.call(*words)
+        if name in _MAKERS and answer[0]:
+            self._audit.read(name, self._wire.call(*self._audit.words))
+        if name == "take_permit":
+            task = self._world.current()
+            assert task is not None
+            task.permitted = float(words[6])  # the time that the script was given: from then on its lease counts
+        return answer
+
+    def _fail(self, name: str, share: float, when: str) -> None:
+        away = self._faults.away
+        if when == "before" and away and away[0] <= self._world.elapsed < away[0] + away[1]:
+            self._world.sleep(5.0)
+            self._world.note(f"   Redis does not answer: {name}")
+            raise redis.TimeoutError("timed out")
+        if share and self._world.troubled and self._chance.random() < share:
+            self._world.note(f"   Redis fails {when} {name}")
+            raise redis.ConnectionError("connection reset")
+
+    # --- the commands that the product uses, with redis-py's names and answers ---
+
+    def hgetall(self, key: str) -> dict[str, str]:
+        flat = self._perform("HGETALL", "HGETALL", key)
+        return dict(zip(flat[::2], flat[1::2], strict=True))
+
+    def hget(self, key: str, name: str) -> str | None:
+        return self._perform("HGET", "HGET", key, name)  # type: ignore[no-any-return]  # Redis says so
+
+    def hmget(self, key: str, *names: Any) -> list[str | None]:
+        wanted = names[0] if isinstance(names[0], list) else names
+        return list(self._perform("HMGET", "HMGET", key, *wanted))
+
+    def hset(self, key: str, mapping: Mapping[str, Any]) -> int:
+        return int(self._perform("HSET", "HSET", key, *(word for pair in mapping.items() for word in pair)))
+
+    def hdel(self, key: str, *names: str) -> int:
+        return int(self._perform("HDEL", "HDEL", key, *names))
+
+    def exists(self, key: str) -> int:
+        return int(self._perform("EXISTS", "EXISTS", key))
+
+    def delete(self, key: str) -> int:
+        return int(self._perform("DEL", "DEL", key))
+
+    def lrange(self, key: str, first: int, last: int) -> list[str]:
+        return list(self._perform("LRANGE", "LRANGE", key, first, last))
+
+    def zrangebyscore(self, key: str, low: Any, high: Any) -> list[str]:
+        return list(self._perform("ZRANGEBYSCORE", "ZRANGEBYSCORE", key, low, high))
+
+    def hscan_iter(self, key: str, count: int) -> Iterator[tuple[str, str]]:
+        yield from self.hgetall(key).items()
+
+    def close(self) -> None:
+        with suppress(OSError):
+            self._wire.close()

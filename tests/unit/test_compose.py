@@ -1,0 +1,131 @@
+"""docker-compose.yml, Dockerfile and .dockerignore: what can be checked of them without an engine."""
+
+from __future__ import annotations
+
+import json
+import re
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from jsonschema.validators import validator_for
+
+from massconvert.settings import variables
+from workers.startup import STOP_WITHIN
+
+ROOT = Path(__file__).resolve().parents[2]
+SECRETS = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
+
+
+@pytest.fixture
+def compose() -> dict[str, Any]:
+    """docker-compose.yml."""
+    return dict(yaml.safe_load((ROOT / "docker-compose.yml").read_text()))
+
+
+@pytest.fixture
+def schema() -> dict[str, Any]:
+    """The Compose specification's own schema, as the package check-jsonschema ships it."""
+    package = find_spec("check_jsonschema")
+    assert package, "check-jsonschema is missing; `make install` brings it"
+    assert package.origin
+    path = Path(package.origin).parent / "builtin_schemas" / "vendor" / "compose-spec.json"
+    return dict(json.loads(path.read_text(encoding="utf-8")))
+
+
+def complaints(schema: dict[str, Any], document: dict[str, Any]) -> list[str]:
+    """What the schema says against a document."""
+    return [f"{error.json_path}: {error.message}" for error in validator_for(schema)(schema).iter_errors(document)]
+
+
+def seconds(duration: str) -> float:
+    """``40s`` → 40.0."""
+    match = re.fullmatch(r"(\d+)s", duration)
+    assert match, duration
+    return float(match[1])
+
+
+def test_the_file_is_valid_by_the_compose_specification(compose: dict[str, Any], schema: dict[str, Any]) -> None:
+    """And the schema is one that would notice."""
+    assert complaints(schema, compose) == []
+    compose["services"]["worker"]["restrat"] = "always"
+    assert complaints(schema, compose) != []
+
+
+def test_redis_keeps_everything_and_evicts_nothing(compose: dict[str, Any]) -> None:
+    """Append-only, on a volume, with a health check that the others wait for."""
+    redis = compose["services"]["redis"]
+    command = " ".join(redis["command"])
+    assert "--appendonly yes" in command
+    assert "--maxmemory-policy noeviction" in command
+    assert redis["volumes"] == ["redis-data:/data"]
+    assert redis["healthcheck"]["test"] == ["CMD", "redis-cli", "ping"]
+    for name in ("worker", "beat"):
+        assert compose["services"][name]["depends_on"]["redis"]["condition"] == "service_healthy"
+
+
+def test_redis_is_published_on_loopback_only(compose: dict[str, Any]) -> None:
+    """It has no password."""
+    assert all(port.startswith("127.0.0.1:") for port in compose["services"]["redis"]["ports"])
+
+
+def test_every_service_comes_back_by_itself(compose: dict[str, Any]) -> None:
+    """A restart policy each."""
+    assert {service["restart"] for service in compose["services"].values()} == {"unless-stopped"}
+
+
+def test_workers_scale(compose: dict[str, Any]) -> None:
+    """Nothing in the worker can exist only once on a machine."""
+    assert not {"container_name", "ports", "hostname", "volumes"} & set(compose["services"]["worker"])
+
+
+def test_secrets_come_from_the_environment_and_have_no_default(compose: dict[str, Any]) -> None:
+    """Only the worker gets them; without them, compose says which is missing."""
+    for name in SECRETS:
+        assert compose["services"]["worker"]["environment"][name].startswith(f"${{{name}:?")
+        assert name not in compose["services"]["beat"]["environment"]
+
+
+def test_every_variable_of_the_services_is_a_setting(compose: dict[str, Any]) -> None:
+    """A misspelt one would be ignored in silence."""
+    for service in compose["services"].values():
+        assert set(service.get("environment", {})) <= set(variables())
+    for path in ("simulator.env", ".env.example"):
+        named = re.findall(r"^#?([A-Z_]+)=", (ROOT / path).read_text(), re.MULTILINE)
+        assert named
+        assert set(named) <= set(variables())
+
+
+def test_a_worker_is_given_longer_than_it_takes_to_stop(compose: dict[str, Any]) -> None:
+    """Else the engine kills it in the middle of handing back."""
+    assert seconds(compose["services"]["worker"]["stop_grace_period"]) > STOP_WITHIN
+
+
+def test_the_simulator_runs_only_when_asked_for(compose: dict[str, Any]) -> None:
+    """By its profile, and on the port that simulator.env names."""
+    simulator = compose["services"]["simulator"]
+    assert simulator["profiles"] == ["simulator"]
+    port = simulator["command"][simulator["command"].index("--port") + 1]
+    assert f"ZOHO_API_DOMAIN=http://simulator:{port}" in (ROOT / "simulator.env").read_text()
+
+
+def test_the_image_runs_as_nobody_special_and_has_no_health_check_of_its_own() -> None:
+    """A worker's check would be wrong for beat and the simulator, which run the same image."""
+    lines = (ROOT / "Dockerfile").read_text().splitlines()
+    words = [line.split()[0] for line in lines if line and not line.startswith(("#", " "))]
+    assert "HEALTHCHECK" not in words
+    assert words.index("USER") < words.index("CMD")
+    assert sum(word == "FROM" for word in words) == 2
+
+
+def test_the_image_gets_all_that_it_copies_and_no_secret() -> None:
+    """.dockerignore lets in by name; everything it lets in exists."""
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    let_in = {line[1:] for line in ignored if line.startswith("!")}
+    assert "*" in ignored
+    assert not {name for name in let_in if name.startswith(".")}
+    assert all((ROOT / name).exists() for name in let_in)
+    copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    assert {name for line in copied for name in line.split()} == let_in

@@ -1,0 +1,59 @@
+# `make help` lists the targets. Each works on a fresh machine with Python >= 3.10 and make: no root, Redis or Docker.
+
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+# The environment, complete: newer than what it was made from.
+STAMP := $(VENV)/.installed
+
+# The Python that the environment is made from: python3 if it is new enough, else the newest that is.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 10))
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
+	$$python -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$python && break; done)
+# Test processes at once. Most of them wait most of the time.
+JOBS ?= 4
+PYTEST_ARGS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test sdk-env simulate lint bench clean
+
+help: ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target does; do \
+		printf '  make %-9s %s\n' "$$target" "$$does"; done
+
+install: $(STAMP) ## make .venv with everything (PYTHON=python3.12 chooses the Python)
+
+$(STAMP): pyproject.toml
+	@test -n "$(PYTHON)" || { echo 'No Python >= 3.10 was found. Install one, or name it: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
+	@$(PYTHON) -c '$(NEW_ENOUGH)' || { echo '$(PYTHON) is not Python >= 3.10. Name another: make PYTHON=/path/to/python3 ...' >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || \
+		{ echo 'The virtual environment could not be made; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	@touch $@
+
+demo: install ## convert 1,000 simulated leads with real workers, and show the report
+	@$(BIN)/massconvert demo
+
+test: install sdk-env ## run all tests: unit, integration, simulation, acceptance
+	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+
+# Zoho's own SDK, for one integration test, in an environment of its own. That test is skipped where it cannot be had.
+sdk-env: install
+	@if test -f tests/sdk/make_env.py; then $(BIN)/python tests/sdk/make_env.py || echo 'No SDK environment; going on.' >&2; fi
+
+simulate: install ## play N simulated histories of faults and crashes (N=100000), or replay one (SEED=2404)
+	@$(BIN)/python -m tests.simulation $(if $(N),--n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(THEME),--theme "$(THEME)")
+
+lint: install ## ruff, mypy --strict and the import contract
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: install ## run the benchmarks; each prints a ratio
+	@for bench in benchmarks/[!_]*.py; do \
+		test -f "$$bench" || continue; echo "== $$bench"; $(BIN)/python "$$bench" || exit 1; done
+
+clean: ## remove .venv and all caches
+	rm -rf $(VENV) .venv-sdk .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
+	find massconvert tasks workers tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -338,10 +338,11 @@ def test_any_other_get_gives_its_json() -> None:
 
 # --- nothing raises
 
-NAMES = (
-    "code status details data job_id json_path expected_fields message info Status Total_Count Converted_Count id "
-    "Converted__s Converted_Date_Time Converted_Contact $converted $converted_detail more_records"
-).split()
+NAMES = [
+    *("code", "status", "details", "data", "job_id", "json_path", "expected_fields", "message", "info"),
+    *("Status", "Total_Count", "Converted_Count", "id", "Converted__s", "Converted_Date_Time"),
+    *("Converted_Contact", "$converted", "$converted_detail", "more_records"),
+]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from([JOB, "error", "success"]),
     lambda inner: (

@@ -1,0 +1,353 @@
+"""One access token for everybody: refreshed once, ahead of its end, and told plainly when there is none."""
+
+from __future__ import annotations
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import fakeredis
+import pytest
+from pydantic import SecretStr
+
+from massconvert.model import NotSent, PerhapsAccepted, Unsent
+from massconvert.store import Keys
+from massconvert.zoho.datacenters import Hosts, resolve
+from massconvert.zoho.oauth import (
+    MAX_GRANTS,
+    TOO_MANY,
+    Credentials,
+    Grant,
+    Token,
+    TokenSource,
+    parse_grant,
+)
+from massconvert.zoho.transport import Reply
+
+SECRETS = ("1000.fake-refresh-token", "fake-client-secret")
+CREDENTIALS = Credentials("1000.FAKE", SecretStr(SECRETS[1]), SecretStr(SECRETS[0]))
+
+
+class FakeClock:
+    """Time that stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.time = 1_795_514_400.0
+
+    def now(self) -> float:
+        return self.time
+
+
+class Accounts:
+    """An accounts server: gives tokens t1, t2, … unless told to answer something else."""
+
+    def __init__(self) -> None:
+        self.asked: list[dict[str, Any]] = []
+        self.answer: Reply | NotSent | PerhapsAccepted | None = None
+        self.life = 3600
+        self.api_domain = "https://www.zohoapis.com"
+        self.before: Callable[[], None] = lambda: None
+
+    def exchange(self, method: str, url: str, *, headers: Any, body: bytes) -> Reply | NotSent | PerhapsAccepted:
+        self.asked.append({"method": method, "url": url, "headers": headers, "body": body})
+        number = len(self.asked)
+        self.before()
+        if self.answer is not None:
+            return self.answer
+        granted = {"access_token": f"t{number}", "api_domain": self.api_domain, "expires_in": self.life}
+        return reply({**granted, "token_type": "Bearer", "scope": "ZohoCRM.x"})
+
+
+def reply(value: Any, status: int = 200) -> Reply:
+    return Reply(status, {}, value if isinstance(value, bytes) else json.dumps(value).encode())
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def accounts() -> Accounts:
+    return Accounts()
+
+
+@pytest.fixture
+def server() -> fakeredis.FakeServer:
+    return fakeredis.FakeServer()
+
+
+@pytest.fixture
+def make(server: fakeredis.FakeServer, clock: FakeClock, accounts: Accounts) -> Callable[..., TokenSource]:
+    """Makes the token source of one more worker."""
+
+    def source(hosts: Hosts | None = None, credentials: Credentials = CREDENTIALS, **more: Any) -> TokenSource:
+        redis = fakeredis.FakeRedis(server=server, decode_responses=True)
+        hosts = hosts or resolve("us")
+        transport: Any = accounts
+        return TokenSource(redis, Keys("acme"), clock, transport, credentials, hosts, data_center="us", **more)
+
+    return source
+
+
+def value(token: Token | NotSent) -> str:
+    assert isinstance(token, Token), token
+    return token.value.get_secret_value()
+
+
+def test_a_token_is_asked_for_once_and_shared(make: Any, accounts: Accounts) -> None:
+    assert [value(make().get()) for _ in range(3)] == ["t1"] * 3
+    (asked,) = accounts.asked
+    assert asked["url"] == "https://accounts.zoho.com/oauth/v2/token"
+    assert asked["headers"]["Content-Type"] == "application/x-www-form-urlencoded"
+    assert b"grant_type=refresh_token" in asked["body"]
+    assert SECRETS[0].encode() in asked["body"]
+
+
+def test_twenty_threads_at_once_refresh_once(make: Any, accounts: Accounts) -> None:
+    """The one refresh ends only when all nineteen others wait for it."""
+    waiting: set[int] = set()
+    changed = threading.Condition()
+    start = threading.Barrier(20)
+    tokens: list[str] = []
+
+    def others_wait() -> None:
+        with changed:
+            assert changed.wait_for(lambda: len(waiting) == 19, timeout=20)
+
+    def work() -> None:
+        source = make()
+        await_refresh = source._await_refresh
+
+        def waits(seconds: float) -> None:
+            with changed:
+                waiting.add(threading.get_ident())
+                changed.notify_all()
+            await_refresh(seconds)
+
+        source._await_refresh = waits
+        start.wait(20)
+        tokens.append(value(source.get()))
+
+    accounts.before = others_wait
+    threads = [threading.Thread(target=work) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    assert tokens == ["t1"] * 20
+    assert len(accounts.asked) == 1
+
+
+def test_a_token_is_refreshed_ahead_of_its_end_while_others_go_on_with_the_old_one(
+    make: Any, accounts: Accounts, clock: FakeClock
+) -> None:
+    assert value(make().get()) == "t1"
+    clock.time += 3600 - 299
+    meanwhile: list[str] = []
+    accounts.before = lambda: meanwhile.append(value(make().get()))
+    assert value(make().get()) == "t2"
+    assert meanwhile == ["t1"]
+    assert len(accounts.asked) == 2
+
+
+def test_a_token_that_could_not_be_refreshed_ahead_is_used_to_its_end(
+    make: Any, accounts: Accounts, clock: FakeClock
+) -> None:
+    make().get()
+    accounts.answer = reply(b"", 503)
+    clock.time += 3600 - 200
+    assert [value(make().get()), value(make().get())] == ["t1", "t1"]
+    assert len(accounts.asked) == 2  # the second knew of the trouble
+    clock.time += 200
+    assert isinstance(make().get(), NotSent)
+
+
+def test_a_short_lived_token_is_not_refreshed_at_every_call(make: Any, accounts: Accounts, clock: FakeClock) -> None:
+    accounts.life = 60
+    make().get()
+    clock.time += 40
+    assert value(make().get()) == "t1"
+    clock.time += 10
+    assert value(make().get()) == "t2"
+
+
+def test_a_refused_token_is_discarded_only_while_it_is_the_current_one(make: Any, accounts: Accounts) -> None:
+    first, second = make(), make()
+    old = first.get()
+    assert second.get() == old
+    first.discard(old)
+    assert value(first.get()) == "t2"
+    second.discard(old)  # late: the token that failed has been replaced
+    assert value(second.get()) == "t2"
+    assert len(accounts.asked) == 2
+
+
+def test_a_token_that_is_refused_again_and_again_does_not_use_up_the_refreshes(
+    make: Any, accounts: Accounts, clock: FakeClock
+) -> None:
+    for _ in range(MAX_GRANTS):
+        token = make().get()
+        make().discard(token)
+    answer = make().get()
+    assert isinstance(answer, NotSent)
+    assert (answer.why, answer.retry_after) == (Unsent.NO_TOKEN, 600.0)
+    assert len(accounts.asked) == MAX_GRANTS
+
+
+def test_trouble_is_remembered_for_the_fleet_until_its_time_is_over(
+    make: Any, accounts: Accounts, server: fakeredis.FakeServer
+) -> None:
+    accounts.answer = reply({"error": "Access Denied", "error_description": "too many", "status": "failure"})
+    first, second = make().get(), make().get()
+    assert isinstance(first, NotSent)
+    assert isinstance(second, NotSent)
+    assert (first.why, first.code, first.retry_after) == (Unsent.NO_TOKEN, "ACCESS_DENIED", TOO_MANY)
+    assert second.retry_after is not None
+    assert 0 < second.retry_after <= TOO_MANY
+    assert len(accounts.asked) == 1
+    accounts.answer = None
+    redis = fakeredis.FakeRedis(server=server, decode_responses=True)
+    for key in redis.scan_iter("*:trouble"):
+        redis.delete(key)  # its time is over
+    assert value(make().get()) == "t2"
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        NotSent(Unsent.CONNECT, "Connection refused"),
+        PerhapsAccepted("no answer within 15 s"),
+        reply(b"<html>", 502),
+        reply({"error": "server_error"}, 500),
+        reply({}, 200),
+        reply({"access_token": ""}),
+        reply({"access_token": "two\nlines"}),
+        reply({"access_token": "t1"}, 500),
+    ],
+)
+def test_a_refresh_without_a_usable_answer_is_surely_not_sent(make: Any, accounts: Accounts, answer: Any) -> None:
+    accounts.answer = answer
+    said = make().get()
+    assert isinstance(said, NotSent)
+    assert (said.why, said.code) == (Unsent.NO_TOKEN, "")
+    assert "accounts.zoho.com" in said.detail
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("code", ["invalid_code", "invalid_client", "invalid_client_secret"])
+def test_refused_credentials_are_told_by_the_body_with_the_likely_mend(
+    make: Any, accounts: Accounts, status: int, code: str
+) -> None:
+    accounts.answer = reply({"error": code}, status)
+    said = make().get()
+    assert isinstance(said, NotSent)
+    assert (said.why, said.code) == (Unsent.CREDENTIALS, code)
+    assert code in said.detail
+    assert "ZOHO_DATA_CENTER is us" in said.detail
+
+
+@pytest.mark.parametrize(("status", "error"), [(200, "Access Denied"), (400, "access_denied"), (429, None)])
+def test_too_many_refreshes_are_told_by_the_body_or_429(status: int, error: str | None) -> None:
+    said = parse_grant(reply({"error": error} if error else b"", status), "accounts.zoho.eu")
+    assert isinstance(said, NotSent)
+    assert (said.why, said.retry_after) == (Unsent.NO_TOKEN, TOO_MANY)
+
+
+@pytest.mark.parametrize(
+    ("said", "life"),
+    [
+        ({"expires_in": 3600}, 3600),
+        ({"expires_in": "1800"}, 1800),
+        ({"expires_in_sec": 3600, "expires_in": 3_600_000}, 3600),
+        ({"expires_in": 3_600_000}, 3600),
+        ({"expires_in": 0}, 3600),
+        ({"expires_in": -1}, 3600),
+        ({"expires_in": 10**15}, 3600),
+        ({"expires_in": True}, 3600),
+        ({}, 3600),
+    ],
+)
+def test_the_life_of_a_token_is_sane(said: dict[str, Any], life: float) -> None:
+    grant = parse_grant(reply({"access_token": "t", **said}), "h")
+    assert isinstance(grant, Grant)
+    assert grant.life == life
+
+
+def test_a_documented_api_domain_of_the_token_answer_is_used(make: Any, accounts: Accounts) -> None:
+    accounts.api_domain = "https://sandbox.zohoapis.com"
+    assert [make().get().api_domain, make().get().api_domain] == ["https://sandbox.zohoapis.com"] * 2
+
+
+@pytest.mark.parametrize("domain", ["https://evil.example", "http://www.zohoapis.com", "", 7])
+def test_any_other_api_domain_is_not(make: Any, accounts: Accounts, domain: Any) -> None:
+    accounts.api_domain = domain
+    assert [make().get().api_domain, make().get().api_domain] == ["https://www.zohoapis.com"] * 2
+
+
+def test_an_api_domain_given_by_hand_wins(make: Any, accounts: Accounts) -> None:
+    accounts.api_domain = "https://www.zohoapis.eu"
+    hosts = resolve("us", api_domain="http://127.0.0.1:9000")
+    assert make(hosts).get().api_domain == "http://127.0.0.1:9000"
+
+
+def test_other_credentials_do_not_get_the_token_of_these(make: Any, accounts: Accounts) -> None:
+    other = Credentials("1000.OTHER", SecretStr("s"), SecretStr("r"))
+    assert value(make().get()) == "t1"
+    assert value(make(credentials=other).get()) == "t2"
+    assert value(make().get()) == "t1"
+
+
+def test_without_redis_there_is_no_token_and_nothing_raises(make: Any, server: fakeredis.FakeServer) -> None:
+    source = make()
+    server.connected = False
+    said = source.get()
+    assert isinstance(said, NotSent)
+    assert said.why is Unsent.NO_TOKEN
+    source.discard(Token(SecretStr("t"), "https://www.zohoapis.com"))
+
+
+def test_a_refresh_that_cannot_be_shared_still_serves_its_own_call(
+    make: Any, accounts: Accounts, server: fakeredis.FakeServer
+) -> None:
+    accounts.before = lambda: setattr(server, "connected", False)
+    assert value(make().get()) == "t1"
+
+
+def test_a_wait_for_another_workers_refresh_is_bounded(make: Any, server: fakeredis.FakeServer) -> None:
+    time = iter([0.0, 29.0, 31.0])
+    source = make(wait=30.0, monotonic=lambda: next(time))
+    fakeredis.FakeRedis(server=server).set(source._lock, "somebody who died", px=60_000)
+    source._await_refresh = lambda seconds: None
+    said = source.get()
+    assert isinstance(said, NotSent)
+    assert said.why is Unsent.NO_TOKEN
+
+
+def test_a_wake_up_left_over_from_an_earlier_refresh_is_used_up(make: Any, server: fakeredis.FakeServer) -> None:
+    source = make()
+    redis = fakeredis.FakeRedis(server=server)
+    redis.rpush(source._wake, "1")
+    source._await_refresh(1.0)
+    assert redis.llen(source._wake) == 0
+
+
+def test_no_secret_is_in_redis_a_log_or_a_repr(
+    make: Any, accounts: Accounts, server: fakeredis.FakeServer, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    source = make()
+    token = source.get()
+    accounts.answer = reply({"error": "invalid_code"})
+    source.discard(token)
+    said = source.get()
+    redis = fakeredis.FakeRedis(server=server)
+    source.get()
+    kept = {key: redis.dump(key) for key in redis.scan_iter()}
+    shown = f"{kept} {caplog.text} {token!r} {said!r} {CREDENTIALS!r} {vars(source)!r}"
+    assert "invalid_code" in str(kept)  # what is kept can be read here
+    for secret in SECRETS:
+        assert secret not in shown
+    assert "'t1'" not in repr(token)

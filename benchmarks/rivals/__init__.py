@@ -1,0 +1,1 @@
+"""What people write by hand today, each as good as it usually is: what the product is compared with."""

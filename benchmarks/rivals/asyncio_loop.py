@@ -40,8 +40,11 @@ async def main(url: str, permits: int, job_seconds: float, leads: int) -> None:
             accepted = await call("POST", json={"ids": chunk, **body})
             job = accepted["details"]["job_id"]
             await asyncio.sleep(job_seconds)
-            while (await call("GET", params={"job_id": job}))["data"][0]["Status"].lower() != "completed":
-                await asyncio.sleep(job_seconds / 4)  # noqa: ASYNC110 - Zoho has no event to wait for
+            for _ in range(100):
+                status = await call("GET", params={"job_id": job})
+                if status["data"][0]["Status"].lower() == "completed":
+                    return
+                await asyncio.sleep(job_seconds / 4)
 
         began = time.perf_counter()
         await asyncio.gather(*(convert(ids[at : at + LEADS_A_CALL]) for at in range(0, len(ids), LEADS_A_CALL)))

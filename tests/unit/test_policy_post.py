@@ -1,0 +1,469 @@
+"""Every row that an answer to the POST may lead to, from the JSON that Zoho documents to the whole decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from massconvert.model import (
+    Again,
+    Busy,
+    Chunk,
+    Code,
+    Done,
+    Job,
+    Kind,
+    NotSent,
+    Outcome,
+    PerhapsAccepted,
+    Refusal,
+    Settle,
+    State,
+    Submitted,
+    Unsent,
+    Why,
+)
+from massconvert.policy import (
+    HINTS,
+    MOVES,
+    Decision,
+    Gate,
+    Moment,
+    PauseOrder,
+    Row,
+    after_post,
+    named_leads,
+    no_permit,
+    options_refused_before,
+    sender_lost,
+)
+from massconvert.policy.table import CREDENTIALS_HINT
+from tests.unit import zoho_says as zoho
+from tests.unit.policy_cases import DAY, LEADS, LEARNT, MOMENT, NOW, SENDING, TUNING, WAITING, A, C, Case, D
+from tests.unit.zoho_says import JOB, Said, to_post
+
+
+def post(why: str, answer: Any, decision: Decision, *, chunk: Chunk = SENDING, moment: Moment = MOMENT) -> Case:
+    """A payload was sent; ``answer`` is what came over the wire, or did not."""
+    came = to_post(answer) if isinstance(answer, Said) else answer
+    return Case(why, chunk, came, lambda: after_post(chunk, came, moment), decision)
+
+
+def accepted(chunk: Chunk = SENDING, moment: Moment = MOMENT) -> Decision:
+    """A job runs: it is looked at when it may have ended."""
+    look = moment.next_look(0)
+    moved = replace(
+        chunk,
+        state=State.RUNNING,
+        job_id=JOB,
+        attempts=chunk.attempts + 1,
+        submitted=True,
+        due_at=NOW + look,
+        outages=0,
+        outage_since=0.0,
+        polls=0,
+        lags=0,
+        why=Why.NONE,
+        named=(),
+    )
+    return Decision(Row.ACCEPTED, moved, Submitted(Job("7", JOB, look)), accepts_options=True)
+
+
+def bad_leads(said: Refusal, *named: str, chunk: Chunk = SENDING) -> Decision:
+    """The leads are read at once, to see which of them are bad."""
+    moved = replace(
+        chunk,
+        state=State.SETTLING,
+        attempts=chunk.attempts + 1,
+        outages=0,
+        outage_since=0.0,
+        why=Why.BAD_LEADS,
+        said=said,
+        named=named,
+        due_at=NOW,
+    )
+    return Decision(Row.BAD_LEADS, moved, Settle(0.0))
+
+
+def options_refused(said: Refusal, words: str) -> Decision:
+    """All leads of the chunk fail with Zoho's words, and so will everything that waits with these options."""
+    moved = replace(SENDING, state=State.DONE, attempts=1, said=said)
+    fate = Outcome(Kind.FAILED, said.code, words, attempts=1)
+    return Decision(Row.OPTIONS_REFUSED, moved, Done(), rest=fate, refuse_options=said)
+
+
+def paused(code: str, words: str, hint: str) -> Decision:
+    """The chunk goes back to waiting as it was, and the organisation pauses."""
+    moved = replace(SENDING, state=State.WAITING, due_at=NOW)
+    return Decision(Row.NOT_ALLOWED, moved, Done(), pause=PauseOrder(code, words, hint))
+
+
+def again(row: Row, wait: float, chunk: Chunk = SENDING, **changes: Any) -> Decision:
+    """The same payload again, in so many seconds; an outage has begun, or goes on."""
+    since = chunk.outage_since or NOW
+    moved = replace(
+        chunk, state=State.WAITING, outages=chunk.outages + 1, outage_since=since, due_at=NOW + wait, **changes
+    )
+    return Decision(row, moved, Again(wait))
+
+
+def throttled(wait: float, code: str = "TOO_MANY_REQUESTS") -> Decision:
+    """The gate closes for all; this chunk comes a little after it opens."""
+    moved = replace(SENDING, state=State.WAITING, outages=1, due_at=NOW + wait * 1.25)
+    return Decision(Row.THROTTLED, moved, Again(wait * 1.25), gate=Gate(wait, f"Zoho answered 429 {code}"))
+
+
+def perhaps(said: Refusal, wait: float, chunk: Chunk = SENDING) -> Decision:
+    """The leads are looked at, when a job that was accepted would have ended."""
+    moved = replace(
+        chunk,
+        state=State.SETTLING,
+        why=Why.ANSWER_LOST,
+        said=said,
+        job_id="",
+        submitted=True,
+        outages=chunk.outages + 1,
+        outage_since=chunk.outage_since or NOW,
+        lags=0,
+        due_at=NOW + wait,
+    )
+    return Decision(Row.PERHAPS_ACCEPTED, moved, Settle(wait))
+
+
+def lost(wait: float) -> Decision:
+    """Nobody recorded an answer."""
+    said = Refusal("NO_ANSWER", "the worker that sent the payload died before it could record the answer")
+    return perhaps(said, wait)
+
+
+NO_ROUTE = NotSent(Unsent.CONNECT, "www.zohoapis.com: connection refused")
+BAD_CLIENT = NotSent(Unsent.CREDENTIALS, "the accounts server says invalid_code", "invalid_code")
+NO_TOKEN = NotSent(Unsent.NO_TOKEN, "too many refreshes", "Access Denied", retry_after=120.0)
+INVALID = "the id given seems to be invalid"
+ONE = replace(SENDING, leads=LEADS[:1])
+#: After a bad day: three tries without an answer, a refusal before that, and a look that lagged.
+TIRED = replace(
+    SENDING,
+    attempts=2,
+    outages=3,
+    outage_since=NOW - 900,
+    polls=4,
+    lags=2,
+    job_id="9",
+    why=Why.ANSWER_LOST,
+    named=(C,),
+)
+
+CASES = [
+    # A job id with status success is acceptance: the page's sample, and the current description's code.
+    post("the page's sample response", zoho.SCHEDULED_V5, accepted()),
+    post("the code of version 8", zoho.SCHEDULED_V8, accepted()),
+    post("looked at when such jobs tend to be done", zoho.SCHEDULED_V5, accepted(moment=LEARNT), moment=LEARNT),
+    post("an outage and its marks have ended", zoho.SCHEDULED_V5, accepted(TIRED), chunk=TIRED),
+    # Some of the ids are bad: one read tells which, whether Zoho names them or not.
+    post("one id is named", zoho.BAD_ID, bad_leads(Refusal("INVALID_DATA", INVALID, "$.ids[2]"), C)),
+    post("several ids are named", zoho.BAD_IDS, bad_leads(Refusal("INVALID_DATA", INVALID, "$.ids[0]"), A, D)),
+    post("the list is named", zoho.BAD_IDS_UNNAMED, bad_leads(Refusal("INVALID_DATA", INVALID, "$.ids"))),
+    post("nothing is named", zoho.BAD_DATA, bad_leads(Refusal("INVALID_DATA", "invalid data"))),
+    post(
+        "a refusal ends an outage",
+        zoho.BAD_DATA,
+        replace(
+            bad_leads(Refusal("INVALID_DATA", "invalid data"), chunk=TIRED),
+            chunk=replace(
+                TIRED,
+                state=State.SETTLING,
+                attempts=3,
+                outages=0,
+                outage_since=0.0,
+                why=Why.BAD_LEADS,
+                said=Refusal("INVALID_DATA", "invalid data"),
+                named=(),
+                lags=0,
+                due_at=NOW,
+            ),
+        ),
+        chunk=TIRED,
+    ),
+    # The options are wrong, and so for every lead that has them.
+    post(
+        "a mandatory field of the deal is missing",
+        zoho.NO_DEAL_NAME,
+        options_refused(
+            Refusal("MANDATORY_NOT_FOUND", "required field not found", "$.Deals.Deal_Name"),
+            "required field not found ($.Deals.Deal_Name)",
+        ),
+    ),
+    post(
+        "one of several fields is expected",
+        zoho.NO_ASSIGNEE,
+        options_refused(
+            Refusal("EXPECTED_FIELD_MISSING", "expected field missing", "$.assign_to.name"),
+            "expected field missing ($.assign_to.name)",
+        ),
+    ),
+    post(
+        "a module's name and id do not belong together",
+        zoho.AMBIGUOUS,
+        options_refused(
+            Refusal("AMBIGUITY_DURING_PROCESSING", "ambiguity while processing the request", "$.related_modules[0].id"),
+            "ambiguity while processing the request ($.related_modules[0].id)",
+        ),
+    ),
+    post(
+        "invalid data elsewhere than in the ids",
+        zoho.BAD_STAGE,
+        options_refused(Refusal("INVALID_DATA", "invalid data", "$.Deals.Stage"), "invalid data ($.Deals.Stage)"),
+    ),
+    post(
+        "the portal user type is invalid",
+        zoho.BAD_PORTAL,
+        options_refused(
+            Refusal("INVALID_DATA", "invalid data", "$.portal_user_type.id"), "invalid data ($.portal_user_type.id)"
+        ),
+    ),
+    post(
+        "a value of the wrong type",
+        zoho.BAD_TYPE,
+        options_refused(Refusal("INVALID_DATA", "invalid data", "$.Deals"), "invalid data ($.Deals)"),
+    ),
+    post(
+        "a 400 whose code nobody has documented",
+        zoho.error(400, "DUPLICATE_DATA", "duplicate data"),
+        options_refused(Refusal("DUPLICATE_DATA", "duplicate data"), "duplicate data"),
+    ),
+    # Refused while this chunk waited: no call is spent on it.
+    Case(
+        "its leads fail with the words of that refusal",
+        WAITING,
+        None,
+        lambda: options_refused_before(WAITING, Refusal("INVALID_DATA", "invalid data", "$.Deals.Stage")),
+        Decision(
+            Row.OPTIONS_REFUSED_BEFORE,
+            replace(WAITING, state=State.DONE),
+            Done(),
+            rest=Outcome(Kind.FAILED, "INVALID_DATA", "invalid data ($.Deals.Stage)"),
+        ),
+    ),
+    # Zoho takes fewer leads than were sent.
+    *(
+        post(
+            why,
+            answer,
+            Decision(
+                Row.TOO_MANY_LEADS,
+                replace(SENDING, state=State.WAITING, attempts=1, due_at=NOW),
+                Again(0.0),
+                split=True,
+                max_leads=2,
+            ),
+        )
+        for why, answer in (("halved, and the limit remembered", zoho.TOO_MANY_IDS), ("the same", zoho.TOO_LARGE))
+    ),
+    post(
+        "a single lead cannot be halved",
+        zoho.TOO_MANY_IDS,
+        Decision(
+            Row.TOO_MANY_LEADS,
+            replace(ONE, state=State.DONE, attempts=1),
+            Done(),
+            rest=Outcome(
+                Kind.FAILED, "RECORD_LIMIT_EXCEEDED", "maximum of 50 records can be converted ($.ids)", attempts=1
+            ),
+        ),
+        chunk=ONE,
+    ),
+    # The user, the token's scopes, the address or the credentials: nobody's leads are to blame, a person must act.
+    post(
+        "the user may not convert leads",
+        zoho.NO_PERMISSION,
+        paused(
+            "NO_PERMISSION",
+            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads",
+            HINTS["NO_PERMISSION"],
+        ),
+    ),
+    *(
+        post(
+            f"the token lacks a scope, told with {said.status}",
+            said,
+            paused(
+                "OAUTH_SCOPE_MISMATCH",
+                f"Zoho answered {said.status} OAUTH_SCOPE_MISMATCH: invalid oauth scope to access this URL",
+                HINTS["OAUTH_SCOPE_MISMATCH"],
+            ),
+        )
+        for said in (zoho.SCOPE_401, zoho.SCOPE_403)
+    ),
+    *(
+        post(
+            f"the call itself is refused with {said.status} {said.body['code']}",
+            said,
+            paused(
+                said.body["code"],
+                f"Zoho answered {said.status} {said.body['code']}: {said.body['message']}",
+                HINTS[said.body["code"]],
+            ),
+        )
+        for said in (zoho.WRONG_METHOD, zoho.WRONG_METHOD_405, zoho.WRONG_URL)
+    ),
+    post(
+        "a 4xx whose code nobody has documented",
+        zoho.error(402, "LICENSE_EXPIRED", "the licence has expired"),
+        paused("LICENSE_EXPIRED", "Zoho answered 402 LICENSE_EXPIRED: the licence has expired", HINTS[""]),
+    ),
+    post(
+        "the refresh token is wrong or revoked",
+        BAD_CLIENT,
+        paused("invalid_code", "the accounts server says invalid_code", CREDENTIALS_HINT),
+    ),
+    # The access token has expired: the client refreshes it once for everybody, then the payload goes out again.
+    *(
+        post(said.body["code"], said, again(Row.TOKEN, MOMENT.backoff(1)))
+        for said in (zoho.INVALID_TOKEN, zoho.AUTHENTICATION_FAILURE, zoho.INVALID_OAUTHTOKEN)
+    ),
+    # Over a limit: not an attempt.
+    post("by Zoho, which does not say for how long", zoho.THROTTLED, throttled(MOMENT.backoff(2))),
+    post("by a gateway, which does", zoho.THROTTLED_BY_GATEWAY, throttled(40.0)),
+    # No connection was made, or no token was to be had: it may go out again without a look.
+    post("no connection", NO_ROUTE, again(Row.NOT_SENT, MOMENT.backoff(1))),
+    post("the fourth time in a row", NO_ROUTE, again(Row.NOT_SENT, MOMENT.backoff(4), TIRED), chunk=TIRED),
+    post("the deadline passed before the first byte", NotSent(Unsent.EXPIRED, "too late"), again(Row.NOT_SENT, 0.55)),
+    post("no refresh for two minutes", NO_TOKEN, again(Row.NOT_SENT, 120.0)),
+    post(
+        "after a day, with leads that may have been accepted: goes on",
+        NO_ROUTE,
+        again(
+            Row.NOT_SENT,
+            MOMENT.backoff(41),
+            replace(SENDING, submitted=True, outages=40, outage_since=NOW - DAY - 1),
+        ),
+        chunk=replace(SENDING, submitted=True, outages=40, outage_since=NOW - DAY - 1),
+    ),
+    post(
+        "just before the day is over: goes on",
+        NO_ROUTE,
+        again(Row.NOT_SENT, MOMENT.backoff(41), replace(SENDING, outages=40, outage_since=NOW - DAY)),
+        chunk=replace(SENDING, outages=40, outage_since=NOW - DAY),
+    ),
+    # Never sent for a whole day.
+    post(
+        "leads that were never sent end, and say why",
+        NO_ROUTE,
+        Decision(
+            Row.NOT_SENT_GIVE_UP,
+            replace(SENDING, state=State.DONE, outages=41, outage_since=NOW - DAY - 1),
+            Done(),
+            rest=Outcome(Kind.FAILED, Code.GAVE_UP, "not sent for 24 h: www.zohoapis.com: connection refused"),
+        ),
+        chunk=replace(SENDING, outages=40, outage_since=NOW - DAY - 1),
+    ),
+    # No usable answer: perhaps accepted. A look comes before anything is sent again, and after a job would have ended.
+    post(
+        "an internal error, with Zoho's words",
+        zoho.INTERNAL_ERROR,
+        perhaps(Refusal("INTERNAL_ERROR", "HTTP 500: Internal Server Error"), TUNING.job_wait),
+    ),
+    post(
+        "an internal error that calls itself a 400",
+        zoho.error(400, "INTERNAL_ERROR", "Internal Server Error"),
+        perhaps(Refusal("INTERNAL_ERROR", "Internal Server Error"), TUNING.job_wait),
+    ),
+    post(
+        "a page of a gateway",
+        zoho.BAD_GATEWAY,
+        perhaps(Refusal("NO_ANSWER", "HTTP 502 with a body that is not Zoho's JSON"), TUNING.job_wait),
+    ),
+    post(
+        "no body at all",
+        zoho.UNAVAILABLE,
+        perhaps(Refusal("NO_ANSWER", "HTTP 503 with no body"), TUNING.job_wait),
+    ),
+    post(
+        "success without a job id",
+        Said(200, {"code": "SUCCESS", "details": {}, "status": "success"}),
+        perhaps(Refusal("SUCCESS", "HTTP 200: neither an error nor a job_id"), TUNING.job_wait),
+    ),
+    *(
+        post(
+            f"a gateway's {status} in Zoho's envelope",
+            zoho.error(status, "REQUEST_TIMEOUT", "later"),
+            perhaps(Refusal("REQUEST_TIMEOUT", "later"), TUNING.job_wait),
+        )
+        for status in (408, 425)
+    ),
+    post(
+        "the connection dropped",
+        PerhapsAccepted("the connection broke after the request was sent"),
+        perhaps(Refusal("NO_ANSWER", "the connection broke after the request was sent"), TUNING.job_wait),
+    ),
+    post(
+        "jobs have been seen to take 20 s",
+        zoho.UNAVAILABLE,
+        perhaps(Refusal("NO_ANSWER", "HTTP 503 with no body"), 20.0 * 1.5 + 1.0 + TUNING.read_lag),
+        moment=LEARNT,
+    ),
+    post(
+        "in a long outage the backoff is longer than a job",
+        zoho.UNAVAILABLE,
+        perhaps(Refusal("NO_ANSWER", "HTTP 503 with no body"), MOMENT.backoff(41), chunk=replace(SENDING, outages=40)),
+        chunk=replace(SENDING, outages=40),
+    ),
+    # Found SENDING with a lapsed lease.
+    Case(
+        "a job accepted then may still run",
+        SENDING,
+        None,
+        lambda: sender_lost(SENDING, MOMENT),
+        replace(
+            lost(TUNING.job_wait - 10),
+            row=Row.SENDER_LOST,
+            chunk=replace(lost(TUNING.job_wait - 10).chunk, outages=0, outage_since=0.0),
+        ),
+    ),
+    Case(
+        "a job accepted then has ended",
+        replace(SENDING, sent_at=NOW - 500),
+        None,
+        lambda: sender_lost(replace(SENDING, sent_at=NOW - 500), MOMENT),
+        replace(
+            lost(0.0),
+            row=Row.SENDER_LOST,
+            chunk=replace(lost(0.0).chunk, sent_at=NOW - 500, outages=0, outage_since=0.0),
+        ),
+    ),
+    # As many calls run as may: nothing was sent, nothing counts.
+    Case(
+        "comes back as the governor said",
+        WAITING,
+        None,
+        lambda: no_permit(WAITING, Busy(4.0, "as many calls run as Zoho allows"), MOMENT),
+        Decision(Row.NO_PERMIT, replace(WAITING, due_at=NOW + 4.4), Again(4.4)),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_answer_to_the_post_has_its_decision(case: Case) -> None:
+    assert case.decide() == case.decision
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_move_after_the_post_is_in_the_table(case: Case) -> None:
+    source, targets = MOVES[case.decision.row]
+    assert (case.chunk.state, case.decide().chunk.state in targets) == (source, True)
+
+
+@pytest.mark.parametrize(
+    ("paths", "named"),
+    [
+        (("$.ids[0]", "$.ids[3]"), (A, D)),
+        (("$.ids[3]", "$.ids[0]", "$.ids[3]"), (A, D)),  # in payload order, once
+        (("$.ids[4]", "$.ids[999999999999]"), ()),  # beyond the payload
+        (("$.ids", "$.ids[]", "$.ids[-1]", "$.ids[x]", "$.ids[1].id", "$.Deals[1]", ""), ()),  # no place in the ids
+    ],
+)
+def test_the_leads_that_a_path_names_are_found_by_their_place(paths: tuple[str, ...], named: tuple[str, ...]) -> None:
+    assert named_leads(LEADS, paths) == named

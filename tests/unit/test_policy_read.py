@@ -1,0 +1,392 @@
+"""Every row that a read of the leads may lead to, from the JSON that Zoho documents to the whole decision."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from massconvert.model import (
+    Again,
+    Busy,
+    Chunk,
+    Code,
+    Done,
+    Kind,
+    NotSent,
+    Outcome,
+    PerhapsAccepted,
+    Refusal,
+    Resend,
+    Settle,
+    State,
+    Unsent,
+    Why,
+)
+from massconvert.policy import (
+    HINTS,
+    MOVES,
+    Decision,
+    Gate,
+    Moment,
+    PauseOrder,
+    Row,
+    after_post,
+    after_read,
+    no_permit,
+)
+from massconvert.policy.table import CREDENTIALS_HINT
+from tests.unit import zoho_says as zoho
+from tests.unit.policy_cases import (
+    COUNTED,
+    DAY,
+    LEADS,
+    LOST,
+    MOMENT,
+    NOW,
+    REFUSED,
+    TUNING,
+    A,
+    B,
+    C,
+    Case,
+    D,
+)
+from tests.unit.zoho_says import JOB, Said, converted, records, to_post, to_read, unconverted
+
+BEFORE = "2027-01-15T07:50:00+00:00"  # before the chunk was made, whatever the two clocks differ by
+
+OURS = Outcome(Kind.CONVERTED, "", "", JOB, 1, "11", "22", "33")
+OURS_BY_A_LOST_JOB = replace(OURS, job_id="")
+THEIRS = Outcome(Kind.SKIPPED, Code.ALREADY_CONVERTED, "the lead had been converted before", "", 1, "11", "22", "33")
+GONE = Outcome(
+    Kind.FAILED,
+    Code.NOT_FOUND,
+    "Zoho does not return this lead: deleted, in the recycle bin, or not visible to this user",
+    attempts=1,
+)
+
+
+def read(why: str, answer: Any, decision: Decision, *, chunk: Chunk = COUNTED, moment: Moment = MOMENT) -> Case:
+    """The leads were read; ``answer`` is what came over the wire, or did not."""
+    came = to_read(answer) if isinstance(answer, Said) else answer
+    return Case(why, chunk, came, lambda: after_read(chunk, came, moment), decision)
+
+
+def shown(*done: str, leads: Sequence[str] = LEADS) -> Said:
+    """All of ``leads``; those in ``done`` are converted."""
+    return records(*(converted(lead) if lead in done else unconverted(lead) for lead in leads))
+
+
+def settled(chunk: Chunk, outcomes: dict[str, Outcome]) -> Decision:
+    """Nothing is open."""
+    return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=outcomes)
+
+
+def look_again(row: Row, chunk: Chunk, outcomes: dict[str, Outcome], wait: float) -> Decision:
+    """The read came too early."""
+    return Decision(row, replace(chunk, lags=chunk.lags + 1, due_at=NOW + wait), Settle(wait), outcomes=outcomes)
+
+
+def out_again(row: Row, chunk: Chunk, outcomes: dict[str, Outcome], *, split: bool = False) -> Decision:
+    """What is open goes out in a new payload, at once."""
+    moved = replace(chunk, state=State.WAITING, why=Why.NONE, named=(), claimed_converted=-1, lags=0, due_at=NOW)
+    return Decision(row, moved, Resend(0.0), outcomes=outcomes, split=split)
+
+
+def retry(wait: float) -> Decision:
+    """Nothing was learnt about the leads."""
+    moved = replace(COUNTED, outages=COUNTED.outages + 1, due_at=NOW + wait)
+    return Decision(Row.READ_RETRY, moved, Again(wait))
+
+
+def paused(code: str, words: str, hint: str) -> Decision:
+    """The leads are read when the organisation may call again."""
+    return Decision(Row.READ_NOT_ALLOWED, replace(COUNTED, due_at=NOW), Done(), pause=PauseOrder(code, words, hint))
+
+
+CLAIMED = replace(COUNTED, claimed_converted=3)
+LAST_TRY = replace(COUNTED, attempts=TUNING.max_attempts)
+LOST_FOR_A_DAY = replace(LOST, outage_since=NOW - DAY - 1)
+LATE = replace(COUNTED, why=Why.OVERDUE, said=None)
+#: Looked into once already, since the refusal may have known of a conversion before the reads did.
+REFUSED_ONCE = replace(REFUSED, lags=1)
+UNNAMED = replace(REFUSED_ONCE, named=())
+INVALID = Outcome(Kind.FAILED, "INVALID_DATA", "the id given seems to be invalid ($.ids[2])", attempts=1)
+NEVER_TAKEN = replace(REFUSED, submitted=False)
+ALONE = replace(UNNAMED, leads=(A,))
+
+CASES = [
+    # Every lead has ended, by what Zoho itself says of it.
+    read(
+        "converted by our job",
+        shown(A, B, C, D),
+        settled(COUNTED, dict.fromkeys(LEADS, OURS)),
+    ),
+    read(
+        "converted before the chunk was made, deleted, and ours",
+        records(converted(A, BEFORE), converted(C), converted(D)),
+        settled(COUNTED, {A: THEIRS, B: GONE, C: OURS, D: OURS}),
+    ),
+    read("none of the leads is there", zoho.NO_RECORDS, settled(COUNTED, dict.fromkeys(LEADS, GONE))),
+    read(
+        "a lost answer is found by its effect",
+        shown(A, B, C, D),
+        settled(LOST, dict.fromkeys(LEADS, OURS_BY_A_LOST_JOB)),
+        chunk=LOST,
+    ),
+    read(
+        "converted by somebody, and never taken from us: skipped",
+        shown(A, B, C, D),
+        settled(NEVER_TAKEN, dict.fromkeys(LEADS, THEIRS)),
+        chunk=NEVER_TAKEN,
+    ),
+    read(
+        "the job said more, and the reads have had their time",
+        shown(),
+        out_again(Row.UNCONVERTED_AGAIN, replace(CLAIMED, lags=TUNING.read_lags), {}),
+        chunk=replace(CLAIMED, lags=TUNING.read_lags),
+    ),
+    # The job's count is more than the read shows: the read lags. No outcome is written from it.
+    read(
+        "two of three",
+        shown(A, B),
+        look_again(Row.READ_LAGS, CLAIMED, {}, max(TUNING.backoff_base, MOMENT.next_look(1))),
+        chunk=CLAIMED,
+    ),
+    read(
+        "a missing lead may be a lag too",
+        records(converted(A), converted(B)),
+        look_again(Row.READ_LAGS, CLAIMED, {}, max(TUNING.backoff_base, MOMENT.next_look(1))),
+        chunk=CLAIMED,
+    ),
+    read(
+        "a refusal that nothing explains, for the first time",
+        shown(),
+        look_again(Row.READ_LAGS, REFUSED, {}, TUNING.read_lag),
+        chunk=REFUSED,
+    ),
+    # A job whose id was lost has begun: the others are not sent while it may go on.
+    read(
+        "one is converted, three are not yet",
+        shown(A),
+        look_again(
+            Row.STILL_CONVERTING,
+            LOST,
+            {A: OURS_BY_A_LOST_JOB},
+            max(TUNING.backoff_base, MOMENT.next_look(1)),
+        ),
+        chunk=LOST,
+    ),
+    # Unconverted for sure: once more.
+    read("after a job with other counts", shown(A, B), out_again(Row.UNCONVERTED_AGAIN, COUNTED, {A: OURS, B: OURS})),
+    read(
+        "after a failed job",
+        shown(),
+        out_again(Row.UNCONVERTED_AGAIN, replace(COUNTED, why=Why.JOB_FAILED), {}),
+        chunk=replace(COUNTED, why=Why.JOB_FAILED),
+    ),
+    read(
+        "after a job that Zoho has forgotten",
+        shown(A),
+        out_again(Row.UNCONVERTED_AGAIN, replace(COUNTED, why=Why.JOB_UNKNOWN), {A: OURS}),
+        chunk=replace(COUNTED, why=Why.JOB_UNKNOWN),
+    ),
+    read("after a lost answer", shown(), out_again(Row.UNCONVERTED_AGAIN, LOST, {}), chunk=LOST),
+    read(
+        "a lost answer does not count as an attempt",
+        shown(),
+        out_again(Row.UNCONVERTED_AGAIN, replace(LOST, attempts=9), {}),
+        chunk=replace(LOST, attempts=9),
+    ),
+    read(
+        "a lost job has been given all its looks",
+        shown(A),
+        out_again(Row.UNCONVERTED_AGAIN, replace(LOST, lags=TUNING.read_lags), {A: OURS_BY_A_LOST_JOB}),
+        chunk=replace(LOST, lags=TUNING.read_lags),
+    ),
+    # The read explains a refusal: the good leads go out again in one payload.
+    read(
+        "one is deleted, one was converted before",
+        records(converted(A), unconverted(B), unconverted(D)),
+        out_again(Row.BAD_LEADS_OUT, NEVER_TAKEN, {A: THEIRS, C: GONE}),
+        chunk=NEVER_TAKEN,
+    ),
+    # It explains nothing, twice: Zoho's word about the leads that it named is all there is.
+    read("the named lead fails", shown(), out_again(Row.NAMED_OUT, REFUSED_ONCE, {C: INVALID}), chunk=REFUSED_ONCE),
+    read(
+        "all of them were named",
+        shown(),
+        Decision(
+            Row.NAMED_OUT,
+            replace(REFUSED_ONCE, named=LEADS, state=State.DONE),
+            Done(),
+            outcomes=dict.fromkeys(LEADS, INVALID),
+        ),
+        chunk=replace(REFUSED_ONCE, named=LEADS),
+    ),
+    read(
+        "a single lead need not be named",
+        shown(leads=(A,)),
+        Decision(Row.NAMED_OUT, replace(ALONE, state=State.DONE), Done(), outcomes={A: INVALID}),
+        chunk=ALONE,
+    ),
+    # It explains nothing, and nothing was named: halves.
+    read("the two halves go out", shown(), out_again(Row.HALVED, UNNAMED, {}, split=True), chunk=UNNAMED),
+    # Three jobs have ended without them.
+    read(
+        "with the words of the last job",
+        shown(A, B),
+        Decision(
+            Row.OUT_OF_ATTEMPTS,
+            replace(LAST_TRY, state=State.DONE),
+            Done(),
+            outcomes=dict.fromkeys((A, B), replace(OURS, attempts=3)),
+            rest=Outcome(
+                Kind.FAILED,
+                Code.NOT_CONVERTED,
+                f"job {JOB} completed with 2 of 4 converted, 2 failed",
+                JOB,
+                attempts=3,
+            ),
+        ),
+        chunk=LAST_TRY,
+    ),
+    # No usable answer to a POST for a whole day, and Zoho shows the leads unconverted.
+    read(
+        "with the last words of Zoho",
+        records(unconverted(A), unconverted(B), unconverted(C)),
+        Decision(
+            Row.READ_GIVE_UP,
+            replace(LOST_FOR_A_DAY, state=State.DONE),
+            Done(),
+            outcomes={D: replace(GONE, attempts=0)},
+            rest=Outcome(
+                Kind.FAILED,
+                Code.GAVE_UP,
+                "no usable answer for 24 h, and Zoho shows the lead unconverted"
+                " (last: INTERNAL_ERROR HTTP 500: Internal Server Error)",
+            ),
+        ),
+        chunk=LOST_FOR_A_DAY,
+    ),
+    # The job has no end: it is watched on, at a slow pace; who has ended, has ended.
+    read(
+        "one is converted already",
+        shown(B),
+        Decision(
+            Row.OVERDUE_WATCHED,
+            replace(LATE, state=State.RUNNING, due_at=NOW + TUNING.overdue_pace),
+            Again(TUNING.overdue_pace),
+            outcomes={B: OURS},
+        ),
+        chunk=LATE,
+    ),
+    # A person must act.
+    read(
+        "the user may not see leads",
+        zoho.NO_PERMISSION,
+        paused(
+            "NO_PERMISSION",
+            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads",
+            HINTS["NO_PERMISSION"],
+        ),
+    ),
+    read(
+        "the token may not read leads",
+        zoho.SCOPE_403,
+        paused(
+            "OAUTH_SCOPE_MISMATCH",
+            "Zoho answered 403 OAUTH_SCOPE_MISMATCH: invalid oauth scope to access this URL",
+            HINTS["OAUTH_SCOPE_MISMATCH"],
+        ),
+    ),
+    read(
+        "the call itself is refused",
+        zoho.BAD_DATA,
+        paused("INVALID_DATA", "Zoho answered 400 INVALID_DATA: invalid data", HINTS[""]),
+    ),
+    read(
+        "the credentials are refused",
+        NotSent(Unsent.CREDENTIALS, "the accounts server says invalid_code", "invalid_code"),
+        paused("invalid_code", "the accounts server says invalid_code", CREDENTIALS_HINT),
+    ),
+    # Nothing that can be believed: the same question again.
+    read("an internal error", zoho.INTERNAL_ERROR, retry(MOMENT.backoff(1))),
+    read("a page of the records", Said(200, {"data": [], "info": {"more_records": True}}), retry(MOMENT.backoff(1))),
+    read("a lead that does not say whether it is converted", records({"id": A}), retry(MOMENT.backoff(1))),
+    read("the access token has expired", zoho.AUTHENTICATION_FAILURE, retry(MOMENT.backoff(1))),
+    read("no connection", NotSent(Unsent.CONNECT, "connection refused"), retry(MOMENT.backoff(1))),
+    read("the connection dropped", PerhapsAccepted("the connection broke"), retry(MOMENT.backoff(1))),
+    # Over a limit.
+    read(
+        "the gate closes for all",
+        zoho.THROTTLED,
+        Decision(
+            Row.READ_THROTTLED,
+            replace(COUNTED, outages=1, due_at=NOW + MOMENT.backoff(2) * 1.25),
+            Again(MOMENT.backoff(2) * 1.25),
+            gate=Gate(MOMENT.backoff(2), "Zoho answered 429 TOO_MANY_REQUESTS"),
+        ),
+    ),
+    # As many calls run as may.
+    Case(
+        "comes back as the governor said",
+        COUNTED,
+        None,
+        lambda: no_permit(COUNTED, Busy(1.0, "full"), MOMENT),
+        Decision(Row.READ_NO_PERMIT, replace(COUNTED, due_at=NOW + 1.1), Again(1.1)),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_read_has_its_decision(case: Case) -> None:
+    assert case.decide() == case.decision
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_move_after_a_read_is_in_the_table(case: Case) -> None:
+    source, targets = MOVES[case.decision.row]
+    assert (case.chunk.state, case.decide().chunk.state in targets) == (source, True)
+
+
+@pytest.mark.parametrize(
+    ("at", "kind"),
+    [
+        ("2027-01-15T07:53:21+00:00", Kind.CONVERTED),  # Zoho's clock may be 300 s behind ours
+        ("2027-01-15T07:53:19+00:00", Kind.SKIPPED),  # and not 301
+        ("2027-01-15T13:23:19+05:30", Kind.SKIPPED),  # the same moment in India
+        (None, Kind.CONVERTED),  # no time is no proof that somebody else did it
+    ],
+)
+def test_a_conversion_is_somebody_elses_only_when_no_clock_can_excuse_it(at: str, kind: Kind) -> None:
+    """The chunk was made at 07:58:20."""
+    decision = after_read(replace(COUNTED, leads=(A,)), to_read(records(converted(A, at))), MOMENT)
+    assert decision.outcomes[A].kind is kind
+
+
+@pytest.mark.parametrize("bad", [1, 7, 25, 49])
+def test_a_payload_with_any_number_of_bad_leads_costs_three_further_calls_at_most(bad: int) -> None:
+    """One read, and one payload of the good ones."""
+    leads = tuple(str(3652397000009850001 + number * 1000) for number in range(50))
+    chunk = replace(REFUSED, state=State.SENDING, leads=leads, attempts=0, submitted=False, why=Why.NONE)
+    refused = after_post(chunk, to_post(zoho.BAD_ID), MOMENT)
+    assert refused.next == Settle(0.0)  # call 1: the read, at once
+    good = records(*(unconverted(lead) for lead in leads[bad:]))
+    decision = after_read(refused.chunk, to_read(good), MOMENT)
+    assert decision.next == Resend(0.0)  # call 2: the good leads, at once and together
+    assert set(decision.outcomes) == set(leads[:bad])
+    assert {outcome.code for outcome in decision.outcomes.values()} == {Code.NOT_FOUND}
+    assert not decision.split
+
+
+def test_what_zoho_said_of_a_lead_is_said_of_no_other() -> None:
+    """The named lead fails; its neighbours go on without a mark."""
+    decision = after_read(
+        replace(REFUSED_ONCE, said=Refusal("INVALID_DATA", "locked", "$.ids[2]")), to_read(shown()), MOMENT
+    )
+    assert decision.outcomes == {C: Outcome(Kind.FAILED, "INVALID_DATA", "locked ($.ids[2])", attempts=1)}
+    assert decision.chunk.named == ()

@@ -1,0 +1,235 @@
+"""Every row that an answer to the status call may lead to, from the JSON that Zoho documents to the whole decision."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from massconvert.model import (
+    Again,
+    Busy,
+    Chunk,
+    Done,
+    Kind,
+    NotSent,
+    Outcome,
+    PerhapsAccepted,
+    Refusal,
+    Settle,
+    State,
+    Unsent,
+    Why,
+)
+from massconvert.policy import HINTS, MOVES, Decision, Gate, Moment, PauseOrder, Row, after_status, no_permit
+from massconvert.policy.table import CREDENTIALS_HINT
+from tests.unit import zoho_says as zoho
+from tests.unit.policy_cases import LEARNT, MOMENT, NOW, RUNNING, TUNING, Case
+from tests.unit.zoho_says import JOB, Said, job, to_status
+
+#: Accepted so long ago that Zoho must know the job, but that it may still run.
+OLDER = replace(RUNNING, sent_at=NOW - TUNING.status_lag)
+#: Accepted longer ago than any job is given.
+OVERDUE = replace(RUNNING, sent_at=NOW - TUNING.job_deadline - 1)
+#: Not answered the last three times.
+DEAF = replace(RUNNING, outages=3, polls=5)
+
+
+def status(why: str, answer: Any, decision: Decision, *, chunk: Chunk = RUNNING, moment: Moment = MOMENT) -> Case:
+    """The job was asked for; ``answer`` is what came over the wire, or did not."""
+    came = to_status(answer) if isinstance(answer, Said) else answer
+    return Case(why, chunk, came, lambda: after_status(chunk, came, moment), decision)
+
+
+def runs(chunk: Chunk = RUNNING, moment: Moment = MOMENT) -> Decision:
+    """Looked at again, a little later each time."""
+    wait = moment.next_look(chunk.polls + 1)
+    moved = replace(chunk, polls=chunk.polls + 1, outages=0, due_at=NOW + wait)
+    return Decision(Row.JOB_RUNS, moved, Again(wait))
+
+
+def settle(row: Row, why: Why, words: str, wait: float, **changes: Any) -> Decision:
+    """The leads themselves are read."""
+    moved = replace(RUNNING, state=State.SETTLING, why=why, due_at=NOW + wait, polls=1)
+    moved = replace(moved, said=Refusal("NOT_CONVERTED", words), **changes)
+    return Decision(row, moved, Settle(wait))
+
+
+def counts_differ(words: str, claimed: int, **changes: Any) -> Decision:
+    """Read when the reads have caught up with the job."""
+    decision = settle(
+        Row.JOB_COUNTS_DIFFER,
+        Why.COUNTS_DIFFER,
+        f"job {JOB} completed with {words}",
+        TUNING.read_lag,
+        claimed_converted=claimed,
+        **changes,
+    )
+    return replace(decision, job_took=NOW - decision.chunk.sent_at)
+
+
+def unknown(row: Row, chunk: Chunk, code: str, message: str, wait: float) -> Decision:
+    """Settled when a job that runs on unknown would have ended."""
+    said = Refusal(code, f"job {JOB} is unknown to Zoho: {message}")
+    moved = replace(chunk, state=State.SETTLING, why=Why.JOB_UNKNOWN, polls=1, said=said, due_at=NOW + wait)
+    return Decision(row, moved, Settle(wait))
+
+
+def unknown_yet(chunk: Chunk = RUNNING, moment: Moment = MOMENT) -> Decision:
+    """Asked again after a second at least."""
+    wait = max(1.0, moment.next_look(1))
+    return Decision(Row.JOB_UNKNOWN_YET, replace(chunk, polls=1, due_at=NOW + wait), Again(wait))
+
+
+def retry(wait: float, chunk: Chunk = RUNNING) -> Decision:
+    """Nothing was learnt about the job."""
+    return Decision(Row.STATUS_RETRY, replace(chunk, outages=chunk.outages + 1, due_at=NOW + wait), Again(wait))
+
+
+def paused(code: str, words: str, hint: str) -> Decision:
+    """The job runs on unwatched until the organisation may call again."""
+    return Decision(Row.STATUS_NOT_ALLOWED, replace(RUNNING, due_at=NOW), Done(), pause=PauseOrder(code, words, hint))
+
+
+ALL_CONVERTED = Decision(
+    Row.JOB_ALL_CONVERTED,
+    replace(RUNNING, state=State.DONE, polls=1),
+    Done(),
+    rest=Outcome(Kind.CONVERTED, job_id=JOB, attempts=1),
+    job_took=10.0,
+)
+
+CASES = [
+    # It goes on: looked at when jobs of this organisation have tended to be done.
+    status("scheduled", job("scheduled", 4, 0, 4), runs()),
+    status("in progress", job("in progress", 4, 1, 3), runs()),
+    status("in progress, in other letters", job("IN_PROGRESS", 4, 1, 3), runs()),
+    status("counts that would be all are no end while it runs", job("in progress", 4, 4), runs()),
+    status("job times are known", job("scheduled", 4, 0, 4), runs(moment=LEARNT), moment=LEARNT),
+    status("the sixth look; answers come again", job("scheduled", 4, 0, 4), runs(DEAF), chunk=DEAF),
+    # Everything was converted: no further call.
+    status("in the letters of the page", job("completed", 4, 4), ALL_CONVERTED),
+    status("in the letters of the sample", job("COMPLETED", 4, 4), ALL_CONVERTED),
+    # Completed, and something is not as it was sent: the leads tell.
+    status("two failed", job("completed", 4, 2, 0, 2), counts_differ("2 of 4 converted, 2 failed", 2)),
+    status("none was converted", job("completed", 4, 0, 4), counts_differ("0 of 4 converted, 0 failed", 0)),
+    status("a lead was left out", job("completed", 3, 3), counts_differ("3 of 3 converted, 0 failed", 3)),
+    status("more leads than were sent", job("completed", 6, 6), counts_differ("6 of 6 converted, 0 failed", 4)),
+    # A failed job may have converted some, and no count can be believed.
+    status(
+        "settled after the lag of the reads",
+        job("failed", 4, 1, 0, 3),
+        settle(Row.JOB_FAILED, Why.JOB_FAILED, f"job {JOB} failed", TUNING.read_lag),
+    ),
+    # Right after acceptance, Zoho may not know the job yet.
+    status("the id is invalid, so far", zoho.UNKNOWN_JOB, unknown_yet()),
+    status("with job times known", zoho.UNKNOWN_JOB, unknown_yet(moment=LEARNT), moment=LEARNT),
+    # Later it never will: the leads tell, but not before a job that runs on unknown would have ended.
+    status(
+        "as long as a lost job would run",
+        zoho.UNKNOWN_JOB,
+        unknown(Row.JOB_UNKNOWN, OLDER, "INVALID_DATA", "the job id given seems to be invalid", 0.0),
+        chunk=OLDER,
+    ),
+    status(
+        "jobs are known to take longer",
+        zoho.UNKNOWN_JOB,
+        unknown(
+            Row.JOB_UNKNOWN,
+            OLDER,
+            "INVALID_DATA",
+            "the job id given seems to be invalid",
+            1.5 * 100 + 1 + TUNING.read_lag - TUNING.status_lag,
+        ),
+        chunk=OLDER,
+        moment=replace(LEARNT, job_p99=100.0),
+    ),
+    status(
+        "the parameter is said to be missing",
+        zoho.NO_JOB_PARAM,
+        unknown(Row.JOB_UNKNOWN, OLDER, "REQUIRED_PARAM_MISSING", "One of the expected parameter is missing", 0.0),
+        chunk=OLDER,
+    ),
+    # A deadline is no outcome: the leads are looked at, and the job is watched on.
+    status(
+        "still in progress",
+        job("in progress", 4, 1, 3),
+        Decision(
+            Row.JOB_OVERDUE,
+            replace(OVERDUE, state=State.SETTLING, why=Why.OVERDUE, polls=1, due_at=NOW),
+            Settle(0.0),
+        ),
+        chunk=OVERDUE,
+    ),
+    # A person must act.
+    status(
+        "the user may not",
+        zoho.NO_PERMISSION,
+        paused(
+            "NO_PERMISSION",
+            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads",
+            HINTS["NO_PERMISSION"],
+        ),
+    ),
+    status(
+        "the token lacks the scope to read jobs",
+        zoho.SCOPE_401,
+        paused(
+            "OAUTH_SCOPE_MISMATCH",
+            "Zoho answered 401 OAUTH_SCOPE_MISMATCH: invalid oauth scope to access this URL",
+            HINTS["OAUTH_SCOPE_MISMATCH"],
+        ),
+    ),
+    status(
+        "the credentials are refused",
+        NotSent(Unsent.CREDENTIALS, "the accounts server says invalid_client", "invalid_client"),
+        paused("invalid_client", "the accounts server says invalid_client", CREDENTIALS_HINT),
+    ),
+    # Nothing that can be believed: the same question again.
+    status("an internal error", zoho.INTERNAL_ERROR, retry(MOMENT.backoff(1))),
+    status("a gateway's page, for the fourth time", zoho.BAD_GATEWAY, retry(MOMENT.backoff(4), DEAF), chunk=DEAF),
+    status("an internal error that calls itself a 400", zoho.error(400, "INTERNAL_ERROR", "x"), retry(0.55)),
+    status("a status that nobody has documented", job("teleported", 4, 4), retry(MOMENT.backoff(1))),
+    status("no content", zoho.NO_RECORDS, retry(MOMENT.backoff(1))),
+    status("the access token has expired", zoho.INVALID_TOKEN, retry(MOMENT.backoff(1))),
+    status("no connection", NotSent(Unsent.CONNECT, "connection refused"), retry(MOMENT.backoff(1))),
+    status("no refresh", NotSent(Unsent.NO_TOKEN, "too many", retry_after=90.0), retry(90.0)),
+    status("the connection dropped", PerhapsAccepted("the connection broke"), retry(MOMENT.backoff(1))),
+    # Over a limit.
+    status(
+        "the gate closes for all",
+        zoho.THROTTLED_BY_GATEWAY,
+        Decision(
+            Row.STATUS_THROTTLED,
+            replace(RUNNING, outages=1, due_at=NOW + 50.0),
+            Again(50.0),
+            gate=Gate(40.0, "Zoho answered 429 TOO_MANY_REQUESTS"),
+        ),
+    ),
+    # As many calls run as may.
+    Case(
+        "comes back as the governor said",
+        RUNNING,
+        None,
+        lambda: no_permit(RUNNING, Busy(1.0, "full"), MOMENT),
+        Decision(Row.STATUS_NO_PERMIT, replace(RUNNING, due_at=NOW + 1.1), Again(1.1)),
+    ),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_answer_about_a_job_has_its_decision(case: Case) -> None:
+    assert case.decide() == case.decision
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_each_move_after_the_status_call_is_in_the_table(case: Case) -> None:
+    source, targets = MOVES[case.decision.row]
+    assert (case.chunk.state, case.decide().chunk.state in targets) == (source, True)
+
+
+def test_a_job_is_given_its_whole_deadline() -> None:
+    """Only what is beyond it is overdue."""
+    just = replace(RUNNING, sent_at=NOW - TUNING.job_deadline)
+    assert after_status(just, to_status(job("in progress", 4, 1, 3)), MOMENT).row is Row.JOB_RUNS

@@ -41,7 +41,7 @@ def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision
         return paused(Row.STATUS_NOT_ALLOWED, chunk, order, moment)
     if isinstance(answer, Refused):
         return _refused_status(chunk, answer, moment)
-    return same_again(Row.STATUS_RETRY, chunk, moment, getattr(answer, "retry_after", None))
+    return _no_usable_answer(chunk, getattr(answer, "retry_after", None), moment)
 
 
 def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
@@ -66,10 +66,25 @@ def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
         # No count says how many a failed job converted.
         moved = replace(chunk, why=Why.JOB_FAILED, said=said)
         return to_settle(Row.JOB_FAILED, moved, moment, wait=moment.tuning.read_lag)
-    if age > moment.tuning.job_deadline:
-        return to_settle(Row.JOB_OVERDUE, replace(chunk, why=Why.OVERDUE), moment)
+    if _overdue(chunk, moment):
+        return _ask_the_leads(chunk, moment)
     wait = moment.next_look(chunk.polls)
     return Decision(Row.JOB_RUNS, replace(chunk, due_at=moment.now + wait), Again(wait))
+
+
+def _no_usable_answer(chunk: Chunk, retry_after: float | None, moment: Moment) -> Decision:
+    if _overdue(chunk, moment):
+        return _ask_the_leads(chunk, moment)
+    return same_again(Row.STATUS_RETRY, chunk, moment, retry_after)
+
+
+def _ask_the_leads(chunk: Chunk, moment: Moment) -> Decision:
+    """A job has no end by its deadline, or none that can be read: the leads may tell where it does not."""
+    return to_settle(Row.JOB_OVERDUE, replace(chunk, why=Why.OVERDUE), moment)
+
+
+def _overdue(chunk: Chunk, moment: Moment) -> bool:
+    return moment.now - chunk.sent_at > moment.tuning.job_deadline
 
 
 def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
@@ -77,7 +92,7 @@ def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     if means is Meaning.THROTTLED:
         return throttled(Row.STATUS_THROTTLED, State.RUNNING, chunk, answer, moment)
     if means in (Meaning.TOKEN, Meaning.UNCLEAR):
-        return same_again(Row.STATUS_RETRY, chunk, moment, answer.retry_after)
+        return _no_usable_answer(chunk, answer.retry_after, moment)
     if means is Meaning.NOT_ALLOWED:
         return paused(Row.STATUS_NOT_ALLOWED, chunk, pause_order(answer), moment)
     # INVALID_DATA and its like: Zoho does not know the job.

@@ -191,7 +191,7 @@ def test_every_wait_is_bounded_and_told_as_it_is_written(taken: tuple[Chunk, Any
         assert decision.next == Done()
         return
     wait = decision.chunk.due_at - NOW
-    asked = float(getattr(answer, "retry_after", None) or getattr(answer, "in_seconds", 0.0))
+    asked: Any = getattr(answer, "retry_after", None) or getattr(answer, "in_seconds", 0.0)
     assert 0.0 <= wait <= max(LONGEST_WAIT, 1.5 * asked + 1.0)
     told = decision.next
     if isinstance(told, Again | Settle | Resend):

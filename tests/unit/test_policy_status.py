@@ -162,6 +162,23 @@ CASES = [
         ),
         chunk=OVERDUE,
     ),
+    *(
+        status(
+            f"no usable answer by then: {why}",
+            answer,
+            Decision(
+                Row.JOB_OVERDUE,
+                replace(OVERDUE, state=State.SETTLING, why=Why.OVERDUE, due_at=NOW),
+                Settle(0.0),
+            ),
+            chunk=OVERDUE,
+        )
+        for why, answer in (
+            ("a status that nobody has documented", job("cancelled", 4, 1)),
+            ("an error each time", zoho.INTERNAL_ERROR),
+            ("a token that is refused each time", zoho.INVALID_TOKEN),
+        )
+    ),
     # A person must act.
     status(
         "the user may not",

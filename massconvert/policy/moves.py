@@ -28,6 +28,12 @@ def another_outage(chunk: Chunk, moment: Moment) -> Chunk:
     return replace(chunk, outages=chunk.outages + 1, outage_since=chunk.outage_since or moment.now)
 
 
+def tried(chunk: Chunk, at: float) -> Chunk:
+    """Count as an outage only the time in which somebody tried: a pause, or no worker, moves its beginning."""
+    idle = max(0.0, at - chunk.due_at)
+    return replace(chunk, outage_since=chunk.outage_since + idle) if chunk.outage_since else chunk
+
+
 def given_up(chunk: Chunk, moment: Moment) -> bool:
     return chunk.outage_since > 0.0 and moment.now - chunk.outage_since > moment.tuning.give_up
 

@@ -37,12 +37,14 @@ from massconvert.policy.moves import (
     paused,
     throttled,
     to_settle,
+    tried,
 )
 from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
 
 
 def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
     """Decide what Zoho's answer to the payload of ``chunk`` (state SENDING) means."""
+    chunk = tried(chunk, chunk.sent_at)
     if isinstance(answer, Accepted):
         return _accepted(chunk, answer, moment)
     if isinstance(answer, NotSent):
@@ -54,6 +56,7 @@ def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
 
 def sender_lost(chunk: Chunk, moment: Moment) -> Decision:
     """Decide about a chunk found SENDING with a lapsed lease: its sender died between writing ahead and recording."""
+    chunk = another_outage(tried(chunk, chunk.sent_at), moment)
     due = max(moment.now, chunk.sent_at + moment.job_wait)
     said = Refusal("NO_ANSWER", "the worker that sent the payload died before it could record the answer")
     moved = replace(
@@ -76,6 +79,7 @@ _NO_PERMIT = {State.WAITING: Row.NO_PERMIT, State.RUNNING: Row.STATUS_NO_PERMIT,
 def no_permit(chunk: Chunk, busy: Busy, moment: Moment) -> Decision:
     """Decide about a claimed chunk for which the governor had no permit: nothing was sent, nothing counts."""
     wait = busy.in_seconds * (1.0 + 0.2 * moment.chance)
+    chunk = tried(chunk, moment.now)
     return Decision(_NO_PERMIT[chunk.state], replace(chunk, due_at=moment.now + wait), Again(wait))
 
 

@@ -32,12 +32,14 @@ from massconvert.policy.moves import (
     paused,
     same_again,
     throttled,
+    tried,
 )
 from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
 
 
 def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
     """Decide by the leads' own state (state SETTLING): who has ended, and what becomes of the others."""
+    chunk = tried(chunk, moment.now)
     if isinstance(answer, LeadsRead):
         return _settled(chunk, answer, moment)
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:

@@ -26,10 +26,11 @@ WAITING = Chunk("7", "f" * 16, State.WAITING, LEADS, token="t", created_at=NOW -
 SENDING = replace(WAITING, state=State.SENDING, sent_at=NOW - 10)
 #: Accepted ten seconds ago.
 RUNNING = replace(SENDING, state=State.RUNNING, job_id=JOB, attempts=1, submitted=True)
-#: Its job has ended with other counts.
+#: Its job has ended with other counts; the read is due now.
 COUNTED = replace(
     RUNNING,
     state=State.SETTLING,
+    due_at=NOW,
     why=Why.COUNTS_DIFFER,
     said=Refusal("NOT_CONVERTED", f"job {JOB} completed with 2 of 4 converted, 2 failed"),
 )
@@ -37,6 +38,7 @@ COUNTED = replace(
 LOST = replace(
     SENDING,
     state=State.SETTLING,
+    due_at=NOW,
     why=Why.ANSWER_LOST,
     submitted=True,
     outages=1,
@@ -47,6 +49,7 @@ LOST = replace(
 REFUSED = replace(
     SENDING,
     state=State.SETTLING,
+    due_at=NOW,
     why=Why.BAD_LEADS,
     attempts=1,
     named=(C,),

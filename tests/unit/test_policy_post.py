@@ -15,6 +15,8 @@ from massconvert.model import (
     Done,
     Job,
     Kind,
+    LeadsRead,
+    LeadState,
     NotSent,
     Outcome,
     PerhapsAccepted,
@@ -34,6 +36,7 @@ from massconvert.policy import (
     PauseOrder,
     Row,
     after_post,
+    after_read,
     named_leads,
     no_permit,
     options_refused_before,
@@ -132,10 +135,10 @@ def perhaps(said: Refusal, wait: float, chunk: Chunk = SENDING) -> Decision:
     return Decision(Row.PERHAPS_ACCEPTED, moved, Settle(wait))
 
 
-def lost(wait: float) -> Decision:
+def lost(chunk: Chunk, wait: float) -> Decision:
     """Nobody recorded an answer."""
     said = Refusal("NO_ANSWER", "the worker that sent the payload died before it could record the answer")
-    return perhaps(said, wait)
+    return replace(perhaps(said, wait, chunk), row=Row.SENDER_LOST)
 
 
 NO_ROUTE = NotSent(Unsent.CONNECT, "www.zohoapis.com: connection refused")
@@ -143,6 +146,7 @@ BAD_CLIENT = NotSent(Unsent.CREDENTIALS, "the accounts server says invalid_code"
 NO_TOKEN = NotSent(Unsent.NO_TOKEN, "too many refreshes", "Access Denied", retry_after=120.0)
 INVALID = "the id given seems to be invalid"
 ONE = replace(SENDING, leads=LEADS[:1])
+LONG_LOST = replace(SENDING, sent_at=NOW - 500, due_at=NOW - 500)
 #: After a bad day: three tries without an answer, a refusal before that, and a look that lagged.
 TIRED = replace(
     SENDING,
@@ -417,22 +421,14 @@ CASES = [
         SENDING,
         None,
         lambda: sender_lost(SENDING, MOMENT),
-        replace(
-            lost(TUNING.job_wait - 10),
-            row=Row.SENDER_LOST,
-            chunk=replace(lost(TUNING.job_wait - 10).chunk, outages=0, outage_since=0.0),
-        ),
+        lost(SENDING, TUNING.job_wait - 10),
     ),
     Case(
         "a job accepted then has ended",
-        replace(SENDING, sent_at=NOW - 500),
+        LONG_LOST,
         None,
-        lambda: sender_lost(replace(SENDING, sent_at=NOW - 500), MOMENT),
-        replace(
-            lost(0.0),
-            row=Row.SENDER_LOST,
-            chunk=replace(lost(0.0).chunk, sent_at=NOW - 500, outages=0, outage_since=0.0),
-        ),
+        lambda: sender_lost(LONG_LOST, MOMENT),
+        lost(LONG_LOST, 0.0),
     ),
     # As many calls run as may: nothing was sent, nothing counts.
     Case(
@@ -454,6 +450,34 @@ def test_each_answer_to_the_post_has_its_decision(case: Case) -> None:
 def test_each_move_after_the_post_is_in_the_table(case: Case) -> None:
     source, targets = MOVES[case.decision.row]
     assert (case.chunk.state, case.decide().chunk.state in targets) == (source, True)
+
+
+def test_a_pause_is_no_outage() -> None:
+    """One lost connection before a weekend's pause and one after it: nothing was tried in between, nobody gives up."""
+    since = NOW - 2 * DAY
+    chunk = replace(SENDING, outages=1, outage_since=since, due_at=since + 1, sent_at=NOW)
+    decision = after_post(chunk, NO_ROUTE, MOMENT)
+    assert decision.row is Row.NOT_SENT
+    assert NOW - decision.chunk.outage_since == pytest.approx(1.0)
+    # A day of tries each of which came when it was due is one.
+    assert after_post(replace(chunk, due_at=NOW), NO_ROUTE, MOMENT).row is Row.NOT_SENT_GIVE_UP
+
+
+def test_a_payload_that_kills_whoever_sends_it_comes_to_an_end() -> None:
+    """A dead sender is an answer that was lost, and a day of those is an outage like any other."""
+    chunk, row, moment = SENDING, Row.SENDER_LOST, MOMENT
+    unconverted = LeadsRead({lead: LeadState(lead, False) for lead in LEADS})
+    for _ in range(2000):
+        found = replace(moment, now=chunk.sent_at + TUNING.lease)
+        dead = sender_lost(chunk, found)
+        moment = replace(moment, now=dead.chunk.due_at)
+        decision = after_read(dead.chunk, unconverted, moment)
+        row = decision.row
+        if decision.chunk.state is State.DONE:
+            break
+        chunk = replace(decision.chunk, state=State.SENDING, sent_at=moment.now)
+    assert row is Row.READ_GIVE_UP
+    assert DAY < moment.now - NOW < 1.1 * DAY
 
 
 @pytest.mark.parametrize(

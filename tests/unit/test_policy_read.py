@@ -383,6 +383,14 @@ def test_a_payload_with_any_number_of_bad_leads_costs_three_further_calls_at_mos
     assert not decision.split
 
 
+def test_a_pause_is_no_outage() -> None:
+    """One lost answer, and the look at it after a weekend's pause: nobody gives up."""
+    paused = replace(LOST, outage_since=NOW - 2 * DAY, due_at=NOW - 2 * DAY + 60)
+    decision = after_read(paused, to_read(shown()), MOMENT)
+    assert decision.row is Row.UNCONVERTED_AGAIN
+    assert NOW - decision.chunk.outage_since == pytest.approx(60.0)
+
+
 def test_what_zoho_said_of_a_lead_is_said_of_no_other() -> None:
     """The named lead fails; its neighbours go on without a mark."""
     decision = after_read(

@@ -1,0 +1,124 @@
+"""The scripts about the whole account: the sweep, the access token, locks. See also test_governor.py.
+
+tests/unit/test_ledger.py runs the same tests on fakeredis.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from tests.integration.books import NOW, Books
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def books(redis_client: Any, account: str) -> Books:
+    return Books(redis_client, account)
+
+
+# --- take_sweep
+
+
+def test_take_sweep_gives_the_right_to_one_at_a_time(books: Books) -> None:
+    organisation = books.ledger.organisation
+    with books.watching() as changed:
+        assert organisation.take_sweep(12.0, now=NOW)
+    assert changed == {"sweep": str(int(NOW + 12)), "sweep expires": True}
+    with books.watching() as changed:
+        assert not organisation.take_sweep(12.0, now=NOW + 11.9)
+    assert changed == {}
+    assert organisation.take_sweep(12.0, now=NOW + 12)
+
+
+def test_take_sweep_goes_by_the_ledgers_clock(books: Books) -> None:
+    """Not by how long Redis keeps the key, which only tidies up."""
+    books.ledger.organisation.take_sweep(12.0, now=NOW)
+    assert books.redis.ttl(books.keys.sweep_lease) > 12
+
+
+# --- free_lock
+
+
+def test_free_lock_frees_only_our_own(books: Books) -> None:
+    lock = books.keys.limit_lock
+    books.redis.set(lock, "me")
+    with books.watching() as changed:
+        assert books.scripts.run("free_lock", keys=[lock], args=["somebody else"]) == 0
+    assert changed == {}
+    assert books.scripts.run("free_lock", keys=[lock], args=["me"]) == 1
+    assert books.scripts.run("free_lock", keys=[lock], args=["me"]) == 0
+    assert books.look() == {}
+
+
+# --- discard_token, end_refresh
+
+
+def refreshed(
+    books: Books, name: str = "me", value: str = "token-1", trouble: str = "", lives: int = 3_600_000
+) -> None:
+    """A refresh of the token has ended: with a token, or with trouble."""
+    k = books.keys
+    args: list[str | float] = [name, lives, trouble]
+    if not trouble:
+        args += [value, "https://www.zohoapis.com", 1.0, 2.0, NOW, 2, 600_000]
+    keys = [k.token("c"), k.token_lock("c"), k.token_trouble("c"), k.token_wake("c"), k.token_grants("c")]
+    books.scripts.run("end_refresh", keys=keys, args=args)
+
+
+def test_end_refresh_keeps_the_token_for_all_frees_the_lock_and_wakes_who_waits(books: Books) -> None:
+    books.redis.set(books.keys.token_lock("c"), "me")
+    books.redis.set(books.keys.token_trouble("c"), "{}")
+    with books.watching() as changed:
+        refreshed(books)
+    assert (
+        changed.items()
+        >= {
+            "token:c.value": "token-1",
+            "token:c.api_domain": "https://www.zohoapis.com",
+            "token:c.refresh_at": "1",
+            "token:c.expires_at": "2",
+            "token:c expires": True,
+            "token:c:lock": None,
+            "token:c:trouble": None,
+            "token:c:grants": [str(int(NOW))],
+            "token:c:grants expires": True,
+        }.items()
+    )
+    assert len(changed["token:c:wake"]) == 1
+    assert changed["token:c:wake expires"]
+
+
+def test_end_refresh_leaves_the_lock_of_somebody_else(books: Books) -> None:
+    books.redis.set(books.keys.token_lock("c"), "somebody else")
+    refreshed(books)
+    assert books.redis.get(books.keys.token_lock("c")) == "somebody else"
+
+
+def test_end_refresh_tells_trouble_and_keeps_the_token_that_is_there(books: Books) -> None:
+    refreshed(books)
+    books.redis.delete(books.keys.token_wake("c"))
+    with books.watching() as changed:
+        refreshed(books, trouble='{"why": "no_token"}', lives=60_000)
+    assert changed.items() >= {"token:c:trouble": '{"why": "no_token"}', "token:c:trouble expires": True}.items()
+    assert not [path for path in changed if path.startswith(("token:c.", "token:c:grants"))]
+
+
+def test_end_refresh_remembers_the_latest_grants_only(books: Books) -> None:
+    for number in range(3):
+        refreshed(books, value=f"token-{number}")
+    assert len(books.look()["token:c:grants"]) == 2
+
+
+def test_discard_token_forgets_only_the_one_that_failed(books: Books) -> None:
+    """Somebody else has refreshed it meanwhile: then the new one stays."""
+    refreshed(books, value="new")
+    with books.watching() as changed:
+        assert books.scripts.run("discard_token", keys=[books.keys.token("c")], args=["old"]) == 0
+    assert changed == {}
+    with books.watching("token:c.value") as changed:
+        assert books.scripts.run("discard_token", keys=[books.keys.token("c")], args=["new"]) == 1
+        assert books.scripts.run("discard_token", keys=[books.keys.token("c")], args=["new"]) == 0
+    assert changed == {"token:c.value": None}

@@ -1,0 +1,14 @@
+"""The ledger on fakeredis: each test of tests/integration/test_scripts_*.py once more, without a server.
+
+So a script that only works on one of the two is found, and so is a fakeredis on which no unit test can be relied.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.integration.test_scripts_batches import *  # noqa: F403 - all of its tests
+from tests.integration.test_scripts_chunks import *  # noqa: F403
+from tests.integration.test_scripts_organisation import *  # noqa: F403
+
+pytestmark: list[pytest.MarkDecorator] = []  # type: ignore[no-redef]  # not theirs: here they are unit tests

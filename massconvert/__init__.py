@@ -50,7 +50,9 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list of strings, made from the one table
 
 
-def __getattr__(name: str) -> object:
-    if name not in _HOME:
-        raise AttributeError(f"module 'massconvert' has no attribute {name!r}")
-    return getattr(import_module(f"massconvert.{_HOME[name]}"), name)
+if not TYPE_CHECKING:  # a type checker knows the names from above, and shall find a wrong one
+
+    def __getattr__(name: str) -> object:
+        if name not in _HOME:
+            raise AttributeError(f"module 'massconvert' has no attribute {name!r}")
+        return getattr(import_module(f"massconvert.{_HOME[name]}"), name)

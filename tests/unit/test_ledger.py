@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from tests.integration.test_scripts_batches import *  # noqa: F403 - all of its tests
-from tests.integration.test_scripts_chunks import *  # noqa: F403
-from tests.integration.test_scripts_organisation import *  # noqa: F403
+from tests.integration.test_scripts_chunks import *  # noqa: F403 - as above
+from tests.integration.test_scripts_organisation import *  # noqa: F403 - as above
 
 pytestmark: list[pytest.MarkDecorator] = []  # type: ignore[no-redef]  # not theirs: here they are unit tests

@@ -1,10 +1,8 @@
-"""The tasks, each with a workshop that answers as told; and the lint that keeps them thin."""
+"""The tasks, each with a workshop that answers as told."""
 
 from __future__ import annotations
 
-import ast
 import logging
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +16,6 @@ from massconvert.model import Again, Done, Job, Next, Resend, Settle, Submitted
 from tasks.obey import LONGEST_COUNTDOWN
 from workers.celery import STORE_AWAY_COUNTDOWN, app
 
-ROOT = Path(__file__).resolve().parents[2]
 JOB = {"chunk_id": "c1", "job_id": "42"}
 ENDED: Any = object()
 
@@ -187,72 +184,3 @@ def test_a_bug_is_left_to_celery(monkeypatch: pytest.MonkeyPatch) -> None:
     """It logs the traceback."""
     with pytest.raises(ZeroDivisionError):
         run(monkeypatch, TASK_CONVERT, ZeroDivisionError("bug"), "c1")
-
-
-# --- the shape of the house -----------------------------------------------------------------------------------
-
-MOST_LINES = 400
-MOST_FUNCTION_LINES = 45
-MOST_TASK_LINES = 15
-ROOMS = ("massconvert", "tasks", "workers", "benchmarks")
-
-
-def modules() -> list[Path]:
-    """Every module that is not a test."""
-    return [ROOT / "celeryconfig.py", *(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))]
-
-
-def functions(path: Path) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
-    """Every function and method of a module."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
-
-
-def length(node: ast.FunctionDef | ast.AsyncFunctionDef, *, docstring: bool) -> int:
-    """The lines of a function's body."""
-    body = node.body if docstring or ast.get_docstring(node) is None else node.body[1:]
-    return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
-
-
-def test_a_task_s_body_has_at_most_fifteen_lines() -> None:
-    """It translates between Celery and a step, and decides nothing."""
-    bodies = {
-        f"{path.stem}.{node.name}": length(node, docstring=False)
-        for path in (ROOT / "tasks").glob("*.py")
-        for node in functions(path)
-    }
-    assert {"chunk.chunk", "convert.convert", "status.status", "sweep.sweep", "enqueue.enqueue"} <= set(bodies)
-    assert {name: lines for name, lines in bodies.items() if lines > MOST_TASK_LINES} == {}
-
-
-def test_no_module_is_named_for_what_is_left_over() -> None:
-    """The best helpers carry the name of what they know."""
-    forbidden = {"utils", "util", "common", "helpers", "helper", "misc"}
-    everything = [*modules(), *(ROOT / "tests").rglob("*.py")]
-    assert [path for path in everything if forbidden & {path.stem, *path.relative_to(ROOT).parts[:-1]}] == []
-
-
-def test_no_module_grows_beyond_four_hundred_lines() -> None:
-    """The one that everything flows through is ours to prevent."""
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
-    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
-
-
-def test_no_function_grows_beyond_a_screen() -> None:
-    """Signature and docstring aside."""
-    long = {
-        f"{path.relative_to(ROOT)}:{node.name}": length(node, docstring=False)
-        for path in modules()
-        for node in functions(path)
-        if length(node, docstring=False) > MOST_FUNCTION_LINES
-    }
-    assert long == {}
-
-
-def test_no_number_stands_in_a_decorator() -> None:
-    """Retries and time-outs are decided in one layer, not task by task."""
-    for path in (ROOT / "tasks").glob("*.py"):
-        for node in functions(path):
-            for decorator in node.decorator_list:
-                numbers = [part for part in ast.walk(decorator) if isinstance(part, ast.Constant)]
-                assert numbers == [], f"{path.name}: {ast.unparse(decorator)}"

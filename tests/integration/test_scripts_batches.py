@@ -253,6 +253,17 @@ def test_an_enqueue_that_added_something_lately_is_not_abandoned(books: Books) -
     assert changed == {}
 
 
+def test_seal_batch_as_abandoned_leaves_one_to_which_leads_came_a_moment_ago(books: Books) -> None:
+    """They came after the sweep had looked for idle ones."""
+    books.batch("b", [A], seal=False)
+    with books.watching() as changed:
+        answer = books.scripts.run(
+            "seal_batch", keys=[books.keys.prefix], args=["b", NOW + 1, 1, int(TUNING.retention), NOW - 1]
+        )
+    assert answer == [0, ""]
+    assert changed == {}
+
+
 # --- cancel_batch and drain_inbox
 
 
@@ -356,9 +367,11 @@ def test_cancel_batch_of_no_batch_is_refused(books: Books) -> None:
     assert changed == {}
 
 
-def test_a_cancelled_lead_may_be_enqueued_again(books: Books) -> None:
+@pytest.mark.parametrize("formed", [True, False], ids=["in a chunk", "in the inbox"])
+def test_a_cancelled_lead_may_be_enqueued_again(books: Books, formed: bool) -> None:
     books.batch("b", [A, B])
-    books.form()
+    if formed:
+        books.form()
     books.batches.cancel("b", now=NOW + 3)
     drain(books)
     books.batch("again", [A, B], now=NOW + 6)
@@ -376,3 +389,13 @@ def test_cancelling_the_chunk_that_tries_new_options_lets_others_with_them_go(bo
     (chunk_id,) = books.form(NOW + 3)
     assert chunk_id != probe
     assert books.claim(chunk_id, [State.WAITING], now=NOW + 3).leads == tuple(leads(50, 51))
+
+
+def test_cancelling_the_chunk_that_tries_new_options_lets_later_leads_try_them(books: Books) -> None:
+    books.batch("mine", [A], accepted=False)
+    books.form()
+    books.batches.cancel("mine", now=NOW + 3)
+    drain(books)
+    books.batch("later", [B], now=NOW + 6, accepted=False)
+    (chunk_id,) = books.form(NOW + 6 + TUNING.linger)
+    assert books.claim(chunk_id, [State.WAITING], now=NOW + 9).leads == (B,)

@@ -19,9 +19,11 @@ from massconvert.errors import (
 )
 from massconvert.ledger import Ledger
 from massconvert.model import BatchState, BatchStatus, Chunk, Code, Kind, LeadRow, Outcome, Refused, State
+from massconvert.options import fingerprint
 from massconvert.policy import Moment, Tuning, after_post
 from massconvert.producer import SLICE, Batch, Intake, MassConvert, take_message
 from massconvert.settings import Settings
+from massconvert.store import Keys
 
 OPTIONS = {"Deals": {"Deal_Name": "Renewal", "Stage": "Closed Won", "Closing_Date": "+30d"}}
 OTHER = {"Deals": {"Deal_Name": "Other", "Stage": "Closed Won", "Closing_Date": "+30d"}}
@@ -140,6 +142,16 @@ def test_a_bulk_does_not_wait_for_company_and_a_few_leads_do(mc: MassConvert, le
     told.countdowns.clear()
     mc.enqueue([A[:-4] + "9999"], OTHER)
     assert told.countdowns == [TUNING.linger]
+
+
+def test_the_end_of_a_bulk_is_told_so_that_its_tail_goes_at_once(
+    mc: MassConvert, ledger: Ledger, told: Told, redis_client: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The workers have formed what was full; the rest waits for company that will not come."""
+    redis_client.hset(Keys("default").options(fingerprint(OPTIONS)), "accepted", 1)
+    monkeypatch.setattr(producer, "SLICE", 60)
+    mc.enqueue(many(69), OPTIONS, on_progress=lambda taken: ledger.chunks.form(now=NOW))
+    assert told.countdowns == [0.0, 0.0]
 
 
 def test_a_large_batch_goes_in_slices_and_says_how_far_it_is(mc: MassConvert) -> None:

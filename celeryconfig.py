@@ -17,6 +17,7 @@ from massconvert.contract import (
     TASK_ENQUEUE,
     TASK_STATUS,
     TASK_SWEEP,
+    WORKER_SLOTS,
 )
 from massconvert.settings import load_settings
 
@@ -79,7 +80,7 @@ imports = ("tasks.chunk", "tasks.convert", "tasks.enqueue", "tasks.status", "tas
 # A task waits for Zoho nearly all its time: 20 threads do in 60 MiB what 20 processes do in 1 GiB
 # (docs/decisions/0005-threads.md). -P gevent or solo and -c overrule these.
 worker_pool = "workers.pool:WakingThreads"
-worker_concurrency = 20
+worker_concurrency = WORKER_SLOTS
 # No more messages than threads: what a worker holds beyond that, it must still run after SIGTERM, and other workers
 # cannot have. Measured throughput is the same as with 4.
 worker_prefetch_multiplier = 1

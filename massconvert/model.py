@@ -162,8 +162,15 @@ class NotSent:
     retry_after: float | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class FromZoho:
+    """What any answer of Zoho's may carry besides: the ``X-API-CREDITS-REMAINING`` header, where present."""
+
+    credits_left: int | None = field(default=None, compare=False)
+
+
 @dataclass(frozen=True)
-class PerhapsAccepted:
+class PerhapsAccepted(FromZoho):
     """No usable answer: 5xx, a dropped or hung connection, a body that is not JSON. Look before sending again."""
 
     detail: str
@@ -172,11 +179,11 @@ class PerhapsAccepted:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Refused(FromZoho):
     """A definite answer that is not what the call was made for: a 4xx with Zoho's error JSON, or any 429.
 
-    ``paths`` are all JSON paths that ``details`` names (``$.ids[3]``, ``$.Deals.Stage``); ``credits_left`` is the
-    ``X-API-CREDITS-REMAINING`` header and ``retry_after`` the ``Retry-After`` header in seconds, where present.
+    ``paths`` are all JSON paths that ``details`` names (``$.ids[3]``, ``$.Deals.Stage``); ``retry_after`` is the
+    ``Retry-After`` header in seconds, where present.
     """
 
     status: int
@@ -185,11 +192,10 @@ class Refused:
     paths: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     retry_after: float | None = None
-    credits_left: int | None = None
 
 
 @dataclass(frozen=True)
-class Accepted:
+class Accepted(FromZoho):
     """The payload was accepted: Zoho runs it as this job."""
 
     job_id: str
@@ -205,7 +211,7 @@ class Progress(str, Enum):
 
 
 @dataclass(frozen=True)
-class JobStatus:
+class JobStatus(FromZoho):
     """The counts of a job. Zoho names no lead here, ever."""
 
     progress: Progress
@@ -229,7 +235,7 @@ class LeadState:
 
 
 @dataclass(frozen=True)
-class LeadsRead:
+class LeadsRead(FromZoho):
     """The answer of Get Records, by lead id; leads that Zoho did not return are not in it."""
 
     states: Mapping[str, LeadState]
@@ -249,14 +255,6 @@ class Call(str, Enum):
     POST = "post"  # mass convert: heavy, under the sub-limit
     STATUS = "status"
     READ = "read"
-
-
-@dataclass(frozen=True)
-class Permit:
-    """Leave to make one call; give it back with ``Governor.release``."""
-
-    id: str
-    call: Call
 
 
 @dataclass(frozen=True)

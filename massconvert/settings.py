@@ -145,6 +145,8 @@ class Settings(BaseSettings):
     connect_timeout: float = Field(5.0, alias="MASSCONVERT_CONNECT_TIMEOUT", gt=0, le=60)
     call_deadline: float = Field(30.0, alias="MASSCONVERT_CALL_DEADLINE", ge=1, le=120)
     permit_wait: float = Field(5.0, alias="MASSCONVERT_PERMIT_WAIT", ge=0, le=30)
+    credits_reserve: int = Field(500, alias="MASSCONVERT_CREDITS_RESERVE", ge=0, le=10_000_000)
+    calls_per_minute: int | None = Field(None, alias="MASSCONVERT_CALLS_PER_MINUTE", ge=1, le=100_000)
     sweep_interval: float = Field(15.0, alias="MASSCONVERT_SWEEP_INTERVAL", ge=1, le=600)
     log_level: LogLevel = Field("INFO", alias="MASSCONVERT_LOG_LEVEL")
     state_dir: Annotated[Path, AfterValidator(_folder)] = Field(

@@ -8,9 +8,9 @@ from massconvert import store, wiring
 from massconvert.cli.console import say
 from massconvert.contract import Exit
 from massconvert.ledger import Ledger
-from massconvert.model import BatchStatus, NotSent, Unsent
+from massconvert.model import BatchStatus
 from massconvert.settings import Settings, load_settings
-from massconvert.zoho import Governor
+from massconvert.zoho.standing import Standing, read_standing
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,11 @@ class Desk:
     settings: Settings
     ledger: Ledger
     clock: store.RedisClock
-    governor: Governor
+    redis: store.Redis
+
+    def standing(self) -> Standing:
+        """How leave to call Zoho stands. Raises StoreError."""
+        return read_standing(self.redis, store.Keys(self.settings.account), self.clock, self.settings.zoho_concurrency)
 
 
 def open_desk(settings: Settings | None = None) -> Desk:
@@ -29,18 +33,9 @@ def open_desk(settings: Settings | None = None) -> Desk:
     for slip in settings.hints:
         say(slip, "yellow")
     redis = store.connect(settings.redis_url)
-    clock = store.RedisClock(redis)
-    governor = Governor(
-        redis, store.Keys(settings.account), clock, limit=settings.zoho_concurrency, ask_org=_nobody_asks
-    )
-    return Desk(settings, wiring.connect_ledger(settings), clock, governor)
+    return Desk(settings, wiring.connect_ledger(settings), store.RedisClock(redis), redis)
 
 
 def exit_of(status: BatchStatus) -> Exit:
     """The exit status for a batch that has finished."""
     return Exit.SOME_FAILED if status.failed or status.cancelled else Exit.OK
-
-
-def _nobody_asks() -> NotSent:
-    # The governor is only looked at here: a command that shows a status makes no call and needs no credentials.
-    return NotSent(Unsent.NO_TOKEN, "the command line makes no calls")

@@ -13,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from massconvert.cli.batch_view import as_json, pause_as_json, pause_view, state_view
-from massconvert.cli.console import local_time, out, print_json, readable, span
+from massconvert.cli.calls_view import calls_as_json, calls_in_words, held_back, workers_useful
+from massconvert.cli.console import local_time, out, print_json, readable
 from massconvert.cli.desk import Desk
 from massconvert.model import BatchStatus, Pause
-from massconvert.zoho.governor import Snapshot
+from massconvert.zoho.standing import Standing
 
 _REFRESH = 2.0  # seconds
 _COUNTS = ("total", "waiting", "sent", "converted", "failed", "skipped", "cancelled")
@@ -30,7 +31,8 @@ class Overview:
     paused: Pause | None
     chunks_waiting: int
     jobs_running: int
-    calls: Snapshot
+    leads_waiting: int
+    calls: Standing
 
     @classmethod
     def read(cls, desk: Desk) -> Overview:
@@ -42,7 +44,8 @@ class Overview:
             paused=organisation.paused(),
             chunks_waiting=counts["chunks_waiting"],
             jobs_running=counts["jobs_running"],
-            calls=desk.governor.snapshot(),
+            leads_waiting=counts["leads_waiting"],
+            calls=desk.standing(),
         )
 
     @property
@@ -52,36 +55,27 @@ class Overview:
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
-        calls = self.calls
         return {
             "batches": [as_json(batch) for batch in self.batches],
             "paused": pause_as_json(self.paused),
             "chunks_waiting": self.chunks_waiting,
             "jobs_running": self.jobs_running,
-            "calls": {
-                "running": calls.held,
-                "posts": calls.posts,
-                "limit": calls.limit,
-                "limit_from": calls.source or None,
-                "gate_closed_for": round(calls.gate_for, 1),
-                "gate_why": calls.gate_why or None,
-            },
+            "leads_waiting": self.leads_waiting,
+            "workers_useful": workers_useful(self.calls),
+            "calls": calls_as_json(self.calls),
         }
 
     def view(self) -> RenderableType:
         """For people."""
         parts: list[RenderableType] = [pause_view(self.paused)] if self.paused else []
         parts.append(Text(self._under_way()))
-        if self.calls.gate_for:
-            gate = f"No calls for another {span(self.calls.gate_for)}: {readable(self.calls.gate_why)}"
-            parts.append(Text(gate, "yellow"))
+        parts += [Text(line, "yellow") for line in held_back(self.calls)]
         parts.append(self._table() if self.batches else Text("No batches yet. To make one: massconvert enqueue --help"))
         return Group(*parts)
 
     def _under_way(self) -> str:
-        calls = self.calls
-        limit = f"{calls.held} of {calls.limit} calls ({calls.source})" if calls.source else f"{calls.held} calls"
-        return f"{self.chunks_waiting:,} payloads wait to be sent, {self.jobs_running:,} jobs run at Zoho, {limit}"
+        waiting = f"{self.leads_waiting:,} leads wait to be sent ({self.chunks_waiting:,} payloads made)"
+        return f"{waiting}, {self.jobs_running:,} jobs run at Zoho, {calls_in_words(self.calls)}"
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")

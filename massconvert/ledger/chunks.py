@@ -7,9 +7,9 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from massconvert.ledger.codec import dump_chunk, dump_outcome, dump_refusal, load_chunk, pairs
+from massconvert.ledger.codec import dump_chunk, dump_look, dump_outcome, dump_refusal, load_chunk, pairs
 from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Submitted
-from massconvert.policy import Decision, Row, Tuning
+from massconvert.policy import Decision, Row, Tuning, size_of
 from massconvert.store import Keys, Redis, Scripts
 
 #: The longest countdown of a message, in seconds: far below the broker's visibility timeout, beyond which a delayed
@@ -154,6 +154,10 @@ class Chunks:
             changes["max_leads"] = str(decision.max_leads)
         if decision.job_took is not None:
             changes["job_took"] = f"{decision.job_took:.3f}"
+        if decision.look:
+            before, learnt = decision.look
+            size = size_of(len(decision.chunk.leads))
+            changes["look"] = [str(size), dump_look(before) if before else "", dump_look(learnt)]
         return changes
 
     def _run(self, script: str, *args: str | float) -> Any:

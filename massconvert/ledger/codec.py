@@ -11,6 +11,7 @@ from typing import Any
 
 from massconvert.errors import MassConvertError
 from massconvert.model import Chunk, Kind, Outcome, Refusal, State, Why
+from massconvert.policy import Look
 
 _OUTCOME_FIELDS = ("code", "message", "job_id", "attempts", "contact_id", "account_id", "deal_id")
 
@@ -48,6 +49,20 @@ def load_refusal(text: str, where: str) -> Refusal:
         return Refusal(str(code), str(message), str(path))
     except (ValueError, TypeError) as error:
         raise _unreadable(where) from error
+
+
+def dump_look(look: Look) -> str:
+    """When to look at a job first, as a JSON list."""
+    return json.dumps([look.seconds, look.at, int(look.found)])
+
+
+def load_looks(fields: Mapping[str, str]) -> dict[int, Look]:
+    """When to look at jobs first, by the size of their payload."""
+    try:
+        found = {int(size): json.loads(text) for size, text in fields.items()}
+        return {size: Look(float(look[0]), float(look[1]), bool(look[2])) for size, look in found.items()}
+    except (ValueError, TypeError, LookupError) as error:
+        raise _unreadable("looks") from error
 
 
 def dump_chunk(chunk: Chunk) -> dict[str, str]:

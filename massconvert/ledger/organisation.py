@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from massconvert.ledger.codec import load_looks, open_leads
 from massconvert.model import Pause
+from massconvert.policy import Look
 from massconvert.store import Keys, Redis, Scripts, reaching
 
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
+#: What was learnt of jobs is read again after so many seconds: each decision needs it, and it changes slowly.
+_FRESH = 1.0
+
+
+@dataclass(frozen=True)
+class JobLengths:
+    """What was learnt of jobs: the latest ``times`` in seconds, sorted, empty while too few are known; and by the size
+    of the payload when to look first."""
+
+    times: tuple[float, ...] = ()
+    looks: Mapping[int, Look] = field(default_factory=dict)
 
 
 class Organisation:
@@ -16,6 +32,7 @@ class Organisation:
         self._redis = redis
         self._keys = keys
         self._scripts = scripts
+        self._lengths: tuple[float, JobLengths] | None = None  # when they were read; replaced as a whole
 
     def paused(self) -> Pause | None:
         """Why the organisation is paused; ``None`` when it is not."""
@@ -49,20 +66,41 @@ class Organisation:
         with reaching(self._redis):
             return bool(self._redis.delete(self._keys.pause))
 
-    def job_times(self) -> list[float]:
-        """The latest job times in seconds, sorted; empty while too few are known."""
-        with reaching(self._redis):
-            times = sorted(float(time) for time in self._redis.lrange(self._keys.jobtimes, 0, -1))
-        return times if len(times) >= ENOUGH_JOB_TIMES else []
+    def job_lengths(self, *, now: float) -> JobLengths:
+        """What was learnt of jobs, as of a second ago at most."""
+        known = self._lengths
+        if known is None or not 0.0 <= now - known[0] < _FRESH:
+            with reaching(self._redis):
+                times = sorted(float(time) for time in self._redis.lrange(self._keys.jobtimes, 0, -1))
+                looks = load_looks(self._redis.hgetall(self._keys.looks))
+            enough = tuple(times) if len(times) >= ENOUGH_JOB_TIMES else ()
+            known = self._lengths = (now, JobLengths(enough, looks))
+        return known[1]
 
     def take_sweep(self, seconds: float, *, now: float) -> bool:
         """Take the right to sweep for so many seconds: one worker at a time does it."""
         return bool(int(self._scripts.run("take_sweep", keys=[self._keys.prefix], args=[now, seconds])))
 
     def counts(self) -> dict[str, int]:
-        """How many chunks wait to be sent and how many jobs are followed."""
+        """How many leads and chunks wait to be sent, and how many jobs are followed.
+
+        ``leads_waiting`` are those in the inboxes and in chunks that have not been sent: what there is to scale by.
+        """
+        keys = self._keys
         with reaching(self._redis):
-            return {
-                "chunks_waiting": int(self._redis.scard(self._keys.unsent)),
-                "jobs_running": int(self._redis.scard(self._keys.jobs)),
-            }
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.smembers(keys.unsent)
+            pipe.smembers(keys.jobs)
+            pipe.zrange(keys.inboxes, 0, -1)
+            unsent, jobs, inboxes = pipe.execute()
+            for chunk_id in (*unsent, *jobs):
+                pipe.hmget(keys.chunk(chunk_id), "fp", "open", "members")
+            chunks = pipe.execute()
+            # Options that are tried out are no ready inbox; the chunk that tries them names them.
+            for fingerprint in {*inboxes, *(fp for fp, _, _ in chunks if fp)}:
+                pipe.hget(keys.options(fingerprint), "waiting")
+            waiting = sum(int(count or 0) for count in pipe.execute())
+        leads = sum(
+            len(held.split(",") if held else open_leads(members or "")) for _, held, members in chunks[: len(unsent)]
+        )
+        return {"chunks_waiting": len(unsent), "jobs_running": len(jobs), "leads_waiting": waiting + leads}

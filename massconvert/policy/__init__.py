@@ -20,10 +20,18 @@ The theory, in five sentences:
 
 `table.MOVES` lists every row of the decision table with the states it leads from and to; the state diagram in
 docs/concepts.md is drawn from it, and a row without a test fails the suite.
+
+What an answer means for *everybody who calls* is decided apart from what it means for its chunk: see `calls`, with
+`congestion` (the limit that 429s teach) and `holds` (outages and used-up credits).
 """
 
 from __future__ import annotations
 
+from massconvert.policy.calls import CallAnswer, CallRules, Gate, Heard, Report, after_call
+from massconvert.policy.congestion import Congestion
+from massconvert.policy.holds import Holding
+from massconvert.policy.leave import Hold, HoldKind, Learnt, Permit
+from massconvert.policy.looks import Look, relearnt, size_of
 from massconvert.policy.moment import Moment, Tuning
 from massconvert.policy.post import after_post, named_leads, no_permit, options_refused_before, sender_lost
 from massconvert.policy.read import after_read
@@ -34,7 +42,6 @@ from massconvert.policy.table import (
     MOVES,
     STATUS_MEANINGS,
     Decision,
-    Gate,
     Meaning,
     PauseOrder,
     Row,
@@ -46,13 +53,25 @@ __all__ = [
     "MEANINGS",
     "MOVES",
     "STATUS_MEANINGS",
+    "CallAnswer",
+    "CallRules",
+    "Congestion",
     "Decision",
     "Gate",
+    "Heard",
+    "Hold",
+    "HoldKind",
+    "Holding",
+    "Learnt",
+    "Look",
     "Meaning",
     "Moment",
     "PauseOrder",
+    "Permit",
+    "Report",
     "Row",
     "Tuning",
+    "after_call",
     "after_post",
     "after_read",
     "after_status",
@@ -60,5 +79,7 @@ __all__ = [
     "named_leads",
     "no_permit",
     "options_refused_before",
+    "relearnt",
     "sender_lost",
+    "size_of",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from massconvert.contract import MAX_LEADS_A_CALL
+from massconvert.policy.looks import Look
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,7 @@ class Tuning:
     lease: float = 75.0  # longer than the wait for a permit, a token refresh and a call's total deadline together
     backoff_base: float = 1.0
     backoff_cap: float = 300.0
+    probe_backoff_cap: float = 20.0  # of a chunk whose call was a probe: the hold sets the pace, not the chunk
     first_look: float = 2.0  # at a job, while nothing is learnt
     poll_cap: float = 60.0
     job_wait: float = 60.0  # before a look at a lost answer, while nothing is learnt
@@ -39,15 +41,16 @@ class Tuning:
 class Moment:
     """What a decision may depend on besides the chunk and the answer.
 
-    ``chance`` is uniform in [0, 1). ``job_median`` and ``job_p99`` are learnt job times in seconds, ``None`` while
-    too few jobs were seen.
+    ``chance`` is uniform in [0, 1). ``look`` is the learnt time of the first look at jobs of this size, ``job_p99`` a
+    learnt job time in seconds, ``None`` while too few jobs were seen. ``probe``: the call was the one probe of a hold.
     """
 
     now: float
     chance: float
     tuning: Tuning
-    job_median: float | None = None
+    look: Look | None = None
     job_p99: float | None = None
+    probe: bool = False
 
     def backoff(self, failures: int) -> float:
         """Exponential backoff with full jitter, capped; never less than a tenth of its ceiling.
@@ -55,7 +58,8 @@ class Moment:
         Full jitter after Brooker, "Exponential Backoff And Jitter" (AWS Architecture Blog, 2015); the floor keeps
         a lucky draw from hammering.
         """
-        ceiling = min(self.tuning.backoff_cap, self.tuning.backoff_base * 2.0 ** min(max(failures - 1, 0), 30))
+        cap = self.tuning.probe_backoff_cap if self.probe else self.tuning.backoff_cap
+        ceiling = min(cap, self.tuning.backoff_base * 2.0 ** min(max(failures - 1, 0), 30))
         return ceiling * (0.1 + 0.9 * self.chance)
 
     @property
@@ -64,7 +68,7 @@ class Moment:
         return self.tuning.job_wait if self.job_p99 is None else 1.5 * self.job_p99 + 1.0 + self.tuning.read_lag
 
     def next_look(self, polls: int) -> float:
-        """When to look at a job for the ``polls + 1``-th time, counted from now."""
-        first = self.tuning.first_look if self.job_median is None else max(0.2, self.job_median)
+        """When to look at a job for the ``polls + 1``-th time, counted from now; spread out, so that none coincide."""
+        first = self.tuning.first_look if self.look is None else self.look.seconds
         growth = 1.0 if polls == 0 else 0.5 * 1.5 ** min(polls, 20)
         return min(self.tuning.poll_cap, first * growth * (1.0 + 0.1 * self.chance))

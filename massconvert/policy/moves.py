@@ -16,7 +16,7 @@ from massconvert.model import (
     State,
 )
 from massconvert.policy.moment import Moment
-from massconvert.policy.table import HINTS, Decision, Gate, PauseOrder, Row
+from massconvert.policy.table import HINTS, Decision, PauseOrder, Row
 
 
 def answered(chunk: Chunk) -> Chunk:
@@ -45,13 +45,12 @@ def same_again(row: Row, chunk: Chunk, moment: Moment, retry_after: float | None
 
 
 def throttled(row: Row, state: State, chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
-    """429: the gate closes for all; it does not count as an attempt."""
+    """429: the governor closes the gate for all (see `calls`); it does not count as an attempt."""
     outages = chunk.outages + 1
     wait = answer.retry_after if answer.retry_after is not None else moment.backoff(outages + 1)
-    gate = Gate(wait, f"Zoho answered 429 {answer.code}")
     due = moment.now + wait * (1.0 + 0.5 * moment.chance)
     moved = replace(chunk, state=state, outages=outages, due_at=due)
-    return Decision(row, moved, Again(due - moment.now), gate=gate)
+    return Decision(row, moved, Again(due - moment.now))
 
 
 def paused(row: Row, chunk: Chunk, order: PauseOrder, moment: Moment) -> Decision:

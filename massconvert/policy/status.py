@@ -21,6 +21,7 @@ from massconvert.model import (
     Unsent,
     Why,
 )
+from massconvert.policy.looks import Look, relearnt
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     pause_order,
@@ -45,8 +46,19 @@ def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision
 
 
 def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
+    decision = _by_progress(replace(chunk, outages=0, polls=chunk.polls + 1), answer, moment)
+    known = moment.look or Look(moment.tuning.first_look)
+    if chunk.outages or (chunk.polls == 0 and moment.now - chunk.sent_at > 2.0 * known.seconds + 5.0):
+        return replace(decision, job_took=None)  # a look so late shows how long we were away, not how long the job took
+    if chunk.polls:
+        return decision
+    ended = answer.progress in (Progress.COMPLETED, Progress.FAILED)
+    learnt = relearnt(known, sent_at=chunk.sent_at, now=moment.now, ended=ended)
+    return replace(decision, look=(moment.look, learnt)) if learnt else decision
+
+
+def _by_progress(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
     age = moment.now - chunk.sent_at
-    chunk = replace(chunk, outages=0, polls=chunk.polls + 1)
     if answer.progress is Progress.COMPLETED:
         if answer.converted == answer.total == len(chunk.leads):
             rest = Outcome(Kind.CONVERTED, job_id=chunk.job_id, attempts=chunk.attempts)

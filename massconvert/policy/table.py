@@ -13,6 +13,7 @@ from massconvert.model import (
     Refused,
     State,
 )
+from massconvert.policy.looks import Look
 
 
 class Row(str, Enum):
@@ -170,14 +171,6 @@ class PauseOrder:
 
 
 @dataclass(frozen=True)
-class Gate:
-    """Let nobody call for so many seconds."""
-
-    seconds: float
-    why: str
-
-
-@dataclass(frozen=True)
 class Decision:
     """One row of the table, applied: the chunk as it shall be, and everything that is written with it.
 
@@ -190,13 +183,13 @@ class Decision:
     next: Next
     outcomes: dict[str, Outcome] = field(default_factory=dict)
     rest: Outcome | None = None
-    gate: Gate | None = None
     pause: PauseOrder | None = None
     refuse_options: Refusal | None = None
     accepts_options: bool = False
     split: bool = False
     max_leads: int | None = None  # a lower limit that Zoho has shown
     job_took: float | None = None  # seconds, to learn from
+    look: tuple[Look | None, Look] | None = None  # when to look at jobs first, as it was known and as it is learnt
 
 
 def meaning(answer: Refused) -> Meaning:

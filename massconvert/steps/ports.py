@@ -8,8 +8,8 @@ from random import Random
 from typing import Any, Protocol
 
 from massconvert.ledger import Ledger
-from massconvert.model import Busy, Call, Permit, PostAnswer, ReadAnswer, StatusAnswer
-from massconvert.policy import Decision, Tuning
+from massconvert.model import Busy, Call, PostAnswer, ReadAnswer, StatusAnswer
+from massconvert.policy import CallAnswer, Decision, Permit, Tuning
 
 
 class Clock(Protocol):
@@ -43,12 +43,8 @@ class Governor(Protocol):
         """Wait a bounded time for a permit."""
         ...
 
-    def release(self, permit: Permit) -> None:
-        """Give a permit back."""
-        ...
-
-    def close_gate(self, seconds: float, why: str) -> None:
-        """Let nobody call for so many seconds."""
+    def release(self, permit: Permit, answer: CallAnswer = None) -> None:
+        """Give a permit back, with the answer to its call; ``None`` where no call was made."""
         ...
 
 

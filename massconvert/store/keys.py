@@ -113,6 +113,11 @@ class Keys:
         return f"{self.prefix}jobtimes"
 
     @property
+    def looks(self) -> str:
+        """HASH size of a payload → when to look at its job first: seconds, when learnt, 1 if found (a JSON list)."""
+        return f"{self.prefix}looks"
+
+    @property
     def max_leads(self) -> str:
         """STRING: a lower limit of leads a payload that Zoho has shown; expires after a day."""
         return f"{self.prefix}max_leads"
@@ -145,7 +150,7 @@ class Keys:
         """LIST of when tokens were granted, newest first, as many as may be asked for in 10 minutes; expires."""
         return f"{self.token(credentials)}:grants"
 
-    # --- leave to call Zoho (zoho/governor.py) ---
+    # --- leave to call Zoho (zoho/governor.py); the rules are in policy/calls.py ---
 
     @property
     def permits(self) -> str:
@@ -158,7 +163,10 @@ class Keys:
         return f"{self.prefix}permits:post"
 
     def permit_wake(self, what: str) -> str:
-        """LIST: a permit of this kind (``any``, ``post``) may be free, for whom BLPOP waits; expires."""
+        """LIST: a permit of this kind (``any``, ``post``, ``poll``) may be free, for whom BLPOP waits; expires.
+
+        Nothing is ever pushed to ``pause``: who waits on it lets time pass.
+        """
         return f"{self.prefix}permits:wake:{what}"
 
     @property
@@ -168,10 +176,35 @@ class Keys:
 
     @property
     def limit(self) -> str:
-        """HASH: calls, source; how many calls may run at once, learnt from Zoho; expires after a day at most."""
+        """HASH: calls, source; how many calls may run at once by the edition; expires after a day at most."""
         return f"{self.prefix}limit"
 
     @property
     def limit_lock(self) -> str:
         """STRING: somebody asks Zoho for the organisation's edition; expires by itself."""
         return f"{self.prefix}limit:lock"
+
+    @property
+    def learnt(self) -> str:
+        """HASH: calls, event, ceiling, at, row; the limit as 429s have taught it; expires an hour after it changed."""
+        return f"{self.prefix}limit:learnt"
+
+    @property
+    def hold(self) -> str:
+        """HASH: kind, why, since, wait, tries, probe (when one may go), by (its permit); there while calls are held."""
+        return f"{self.prefix}hold"
+
+    @property
+    def unusable(self) -> str:
+        """STRING: unusable answers in a row, before they make a hold; expires."""
+        return f"{self.prefix}unusable"
+
+    @property
+    def credits(self) -> str:
+        """HASH: left, at; the day's credits as Zoho said last; expires an hour later."""
+        return f"{self.prefix}credits"
+
+    @property
+    def rate(self) -> str:
+        """STRING: until when the calls of the last minute use up MASSCONVERT_CALLS_PER_MINUTE; expires."""
+        return f"{self.prefix}rate"

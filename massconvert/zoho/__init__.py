@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from massconvert.policy import CallRules, Holding
 from massconvert.store import Keys, Redis
 from massconvert.zoho.client import ZohoClient
 from massconvert.zoho.datacenters import resolve
@@ -47,6 +48,7 @@ def connect_zoho(settings: Settings, redis: Redis, clock: Clock) -> tuple[ZohoCl
         clock,
         limit=settings.zoho_concurrency,
         ask_org=lambda: client.get("org"),
+        rules=CallRules(holding=Holding(reserve=settings.credits_reserve), calls_a_minute=settings.calls_per_minute),
         wait=settings.permit_wait,
         # A permit outlives the wait for a token and the call itself.
         lease=2 * deadline + 10.0,

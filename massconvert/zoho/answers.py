@@ -15,13 +15,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 from massconvert.model import (
     Accepted,
+    FromZoho,
     JobStatus,
     LeadsRead,
     LeadState,
@@ -31,7 +32,7 @@ from massconvert.model import (
 )
 
 Failure = Refused | PerhapsAccepted
-_T = TypeVar("_T")
+_T = TypeVar("_T", bound=FromZoho)
 
 #: Longest text of somebody else's that goes into the ledger or a log.
 MAX_TEXT = 500
@@ -57,7 +58,7 @@ _PROGRESS = {
 
 
 @dataclass(frozen=True)
-class Body:
+class Body(FromZoho):
     """The JSON object of a plain GET that Zoho answered; empty for 204."""
 
     data: Mapping[str, Any]
@@ -80,14 +81,14 @@ def parse_status(status: int, headers: Mapping[str, str], body: bytes) -> JobSta
 def parse_read(status: int, headers: Mapping[str, str], body: bytes) -> LeadsRead | Failure:
     """The answer to Get Records; 204 says that none of the leads is there."""
     if status == 204:
-        return LeadsRead({})
+        return LeadsRead({}, credits_left=_credits_left(headers))
     return _parse(status, headers, body, _leads_read)
 
 
 def parse_body(status: int, headers: Mapping[str, str], body: bytes) -> Body | Failure:
     """The answer to any other GET."""
     if status == 204:
-        return Body({})
+        return Body({}, credits_left=_credits_left(headers))
     return _parse(status, headers, body, Body)
 
 
@@ -97,12 +98,16 @@ def parse_body(status: int, headers: Mapping[str, str], body: bytes) -> Body | F
 def _parse(
     status: int, headers: Mapping[str, str], body: bytes, wanted: Callable[[dict[str, Any]], _T]
 ) -> _T | Failure:
+    answer: _T | Failure
     try:
-        return _judge(status, headers, _object(body), wanted)
+        answer = _judge(status, headers, _object(body), wanted)
     except (ValueError, RecursionError) as error:  # not JSON, or JSON that nobody would send
         if status == 429:
-            return _refused(status, headers, {})
-        return PerhapsAccepted(f"HTTP {status} with {error if isinstance(error, _UnusableError) else _BAD}", status)
+            answer = _refused(status, headers, {})
+        else:
+            bad = error if isinstance(error, _UnusableError) else _BAD
+            answer = PerhapsAccepted(f"HTTP {status} with {bad}", status)
+    return replace(answer, credits_left=_credits_left(headers))
 
 
 def _judge(
@@ -150,7 +155,6 @@ def _error_items(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
 def _refused(status: int, headers: Mapping[str, str], item: Mapping[str, Any]) -> Refused:
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
     details = item.get("details")
-    credits_left = lower.get("x-api-credits-remaining", "").strip()
     code = _text(item.get("code"))
     return Refused(
         status=status,
@@ -159,8 +163,13 @@ def _refused(status: int, headers: Mapping[str, str], item: Mapping[str, Any]) -
         paths=tuple(dict.fromkeys(_paths(details))),
         details=details if isinstance(details, dict) else {},
         retry_after=_retry_after(lower),
-        credits_left=int(credits_left) if _DIGITS.fullmatch(credits_left) else None,
     )
+
+
+def _credits_left(headers: Mapping[str, str]) -> int | None:
+    """What is left of the day's credits; Zoho says so once half of them are used."""
+    text = next((value for name, value in headers.items() if name.lower() == "x-api-credits-remaining"), "").strip()
+    return int(text) if _DIGITS.fullmatch(text) else None
 
 
 def _paths(details: Any) -> Iterator[str]:

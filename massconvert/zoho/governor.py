@@ -4,62 +4,42 @@ A permit is a member of a sorted set in Redis, with the end of its lease as the 
 returns by itself. Who finds none waits on a list (BLPOP) that every returned permit pushes to; that is nearly as fast
 as a queue of permits, and loses none. Mass convert POSTs have a limit of their own beneath the common one.
 
-The one number that is not in Zoho's answers, the limit, comes from the setting ZOHO_CONCURRENCY, else from the
-organisation's edition. What adapts it while it runs (429s, credits, rates) has its place in `Governor.close_gate` and
-the ``limit`` key, which the script that takes a permit reads each time.
+A permit is given back with the answer to its call, and that is the one place where Zoho's answers change what everybody
+may do: close the gate, lower and raise the limit, hold all calls but a probe (policy/calls.py decides, the script
+writes). Taking a permit is one round trip, giving it back with its answer is another, and there are no more.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Callable
+from random import Random, SystemRandom
+from typing import Any, NamedTuple
 from uuid import uuid4
 
 from massconvert.errors import StoreError
-from massconvert.model import Busy, Call, NotSent, PerhapsAccepted, Permit, Refused
+from massconvert.model import Busy, Call
+from massconvert.policy import CallAnswer, CallRules, Hold, HoldKind, Learnt, Permit, Report, after_call
 from massconvert.store import Keys, Redis, Scripts, reaching
-from massconvert.zoho.answers import Body
+from massconvert.zoho.edition import LEAST, MAX_POSTS, OrgAnswer, limit_of
 from massconvert.zoho.oauth import Clock
 
 log = logging.getLogger("massconvert.zoho")
 
-#: Simultaneous calls by edition (Zoho's limits page). Bundles are named like ``zohooneenterprise`` and
-#: ``crmplusprofessional``, so the first of these names found inside ``paid_type`` counts.
-EDITIONS: tuple[tuple[str, int], ...] = (
-    ("free", 5),
-    ("standard", 10),
-    ("professional", 15),
-    ("enterprise", 20),
-    ("ultimate", 25),
-    ("crmplus", 25),
-    ("one", 20),
-)
-#: Zoho's sub-limit for heavy calls in every edition.
-MAX_POSTS = 10
-#: What every edition allows.
-LEAST = 5
-REMEDY = "set ZOHO_CONCURRENCY, or give the refresh token the scope ZohoCRM.org.READ"
-
-_DAY = 86_400
-_HOUR = 3600
-_MINUTE = 60
 _SLICE = 1.0  # seconds of one wait on the wake list, less than Redis' socket time-out
 _FULL_AGAIN = 1.0  # seconds until somebody who waited in vain asks again
+#: A gate that opens within so many seconds is waited for; beyond it the worker's slot does something else meanwhile.
+_SHORT = 1.0
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """How the governor stands: for ``status``. ``gate_for`` is seconds until the gate opens, 0.0 when it is open."""
+class _Wait(NamedTuple):
+    """No permit: ``shut`` for so many seconds, and why; or ``full``, until a lease ends, and which list to wait on."""
 
-    limit: int
-    source: str
-    held: int
-    posts: int
-    gate_for: float
-    gate_why: str
+    kind: str
+    seconds: float
+    why: str
 
 
 class Governor:
@@ -76,9 +56,11 @@ class Governor:
         clock: Clock,
         *,
         limit: int | None,
-        ask_org: Callable[[], Body | Refused | PerhapsAccepted | NotSent],
+        ask_org: Callable[[], OrgAnswer],
+        rules: CallRules | None = None,
         wait: float = 5.0,
         lease: float = 75.0,
+        random: Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._redis = redis
@@ -87,61 +69,76 @@ class Governor:
         self._clock = clock
         self._limit = limit or 0
         self._ask_org = ask_org
+        self._rules = rules or CallRules()
         self._wait = wait
         self._lease = lease
+        self._random = random or SystemRandom()
         self._monotonic = monotonic
 
     def acquire(self, call: Call) -> Permit | Busy:
         """Take a permit; wait a bounded time for one. Raises StoreError when Redis cannot be reached."""
-        permit = Permit(uuid4().hex, call)
         give_up = self._monotonic() + self._wait
         while True:
-            said, *rest = self._take(permit, self._limit)
-            if said == "unknown":
-                self._learn()
-                if self._monotonic() >= give_up:  # the caller's own lease was not made for that call besides
-                    return Busy(0.0, "the organisation's limit has just been learnt")
-                said, *rest = self._take(permit, self._known_limit())
-            if said == "taken":
-                return permit
-            if said == "shut":
-                return Busy(float(rest[0]), f"no calls for now: {rest[1]}")
+            taken = self._take(call, self._limit) or self._first(call, give_up)
+            if isinstance(taken, Permit | Busy):
+                return taken
+            kind, seconds, why = taken
             left = give_up - self._monotonic()
+            if kind == "shut" and seconds > min(left, _SHORT):
+                return Busy(seconds, f"no calls for now: {why}")
             if left <= 0:
-                return Busy(_FULL_AGAIN, "as many calls run as Zoho allows")
-            self._await_permit(rest[0], min(left, _SLICE, max(0.01, float(rest[1]))))
+                return Busy(_FULL_AGAIN, "as many calls run as may at once")
+            self._await_permit("pause" if kind == "shut" else why, min(left, _SLICE, max(0.01, seconds)))
 
-    def release(self, permit: Permit) -> None:
-        """Give a permit back. Raises nothing: what cannot be given back returns when its lease ends."""
+    def release(self, permit: Permit, answer: CallAnswer = None) -> None:
+        """Give a permit back, with the answer to its call; ``None`` where no call was made.
+
+        Raises nothing: what cannot be given back returns when its lease ends.
+        """
         try:
-            self._scripts.run("return_permit", keys=[self._keys.prefix], args=[permit.id])
+            now = self._clock.now()
+            report = after_call(permit, answer, now=now, chance=self._random.random(), rules=self._rules)
+            args: list[str | float] = [
+                permit.id,
+                now,
+                json.dumps(_dump(report, permit)),
+                self._rules.holding.unusable_in_a_row,
+            ]
+            _, *news = self._scripts.run("return_permit", keys=[self._keys.prefix], args=args)
         except StoreError as error:
             log.warning("A permit returns only when its lease ends: %s", error.message)
+            return
+        for what in news:
+            _tell(what, report)
 
-    def close_gate(self, seconds: float, why: str) -> None:
-        """Let nobody call for so many seconds; a gate that is closed for longer already stays so."""
-        args: list[str | float] = [self._clock.now(), float(seconds), why]
-        self._scripts.run("close_gate", keys=[self._keys.prefix], args=args)
+    def _first(self, call: Call, give_up: float) -> Permit | Busy | _Wait:
+        """Ask for the edition, which nobody has done yet, and then for a permit."""
+        self._learn()
+        if self._monotonic() >= give_up:  # the caller's own lease was not made for that call besides
+            return Busy(0.0, "the organisation's limit has just been learnt")
+        return self._take(call, self._known_limit()) or Busy(_FULL_AGAIN, "the organisation's limit is not known")
 
-    def snapshot(self) -> Snapshot:
-        """How things stand now. Raises StoreError when Redis cannot be reached."""
-        now = self._clock.now()
-        with reaching(self._redis):
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.zcount(self._keys.permits, repr(now), "+inf")
-            pipe.zcount(self._keys.permits_post, repr(now), "+inf")
-            pipe.hmget(self._keys.gate, "until", "why")
-            pipe.hmget(self._keys.limit, "calls", "source")
-            held, posts, (until, why), (calls, source) = pipe.execute()
-        shut = max(0.0, float(until or 0) - now)
-        if self._limit:
-            calls, source = self._limit, "ZOHO_CONCURRENCY"
-        return Snapshot(int(calls or LEAST), source or "", held, posts, shut, (why or "") if shut else "")
-
-    def _take(self, permit: Permit, limit: int) -> list[Any]:
-        kind = "post" if permit.call is Call.POST else "any"
-        args: list[str | float] = [permit.id, kind, self._clock.now(), self._lease, limit, MAX_POSTS]
-        return list(self._scripts.run("take_permit", keys=[self._keys.prefix], args=args))
+    def _take(self, call: Call, limit: int) -> Permit | _Wait | None:
+        """A permit, or what to wait for; ``None`` when the limit is not known."""
+        name = uuid4().hex
+        rules = self._rules
+        args: list[str | float] = [
+            name,
+            "post" if call is Call.POST else "poll",
+            self._clock.now(),
+            self._lease,
+            limit,
+            MAX_POSTS,
+            rules.poll_share,
+            rules.calls_a_minute or 0,
+            rules.holding.cheap_first,
+        ]
+        said, *rest = self._scripts.run("take_permit", keys=[self._keys.prefix], args=args)
+        if said == "taken":
+            return _permit(name, call, rest)
+        if said == "unknown":
+            return None
+        return _Wait("shut", float(rest[0]), rest[1]) if said == "shut" else _Wait("full", float(rest[1]), rest[0])
 
     def _await_permit(self, which: str, seconds: float) -> None:
         with reaching(self._redis):
@@ -160,13 +157,14 @@ class Governor:
             if not self._redis.set(self._keys.limit_lock, name, nx=True, px=int(self._lease * 1000)):
                 return
         try:
-            permit = Permit(uuid4().hex, Call.READ)
-            if self._take(permit, LEAST)[0] != "taken":
+            permit = self._take(Call.READ, LEAST)
+            if not isinstance(permit, Permit):
                 return
+            answer = None
             try:
                 answer = self._ask_org()
             finally:
-                self.release(permit)
+                self.release(permit, answer)
             calls, source, seconds = limit_of(answer)
             with reaching(self._redis):
                 pipe = self._redis.pipeline()
@@ -177,29 +175,37 @@ class Governor:
             self._scripts.run("free_lock", keys=[self._keys.limit_lock], args=[name])
 
 
-def limit_of(answer: Body | Refused | PerhapsAccepted | NotSent) -> tuple[int, str, int]:
-    """The limit that an answer to GET ``org`` shows, where it comes from, and for how many seconds it holds.
-
-    Where the edition cannot be read it is the least of all editions, with a warning that names the remedy.
-    """
-    if isinstance(answer, Body):
-        edition = _edition(answer.data)
-        calls = next((calls for name, calls in EDITIONS if name in edition.lower()), None)
-        if calls is not None:
-            return calls, f"edition {edition}", _DAY
-        why, seconds = f"the edition {edition!r} is not known" if edition else "Zoho does not tell the edition", _DAY
-    elif isinstance(answer, Refused) and answer.status != 429:
-        why, seconds = f"Zoho refuses to tell the edition ({answer.status} {answer.code})", _HOUR
-    else:
-        why, seconds = "Zoho did not tell the edition", _MINUTE  # soon again: it may be an outage
-    log.warning("At most %d calls run at once, since %s: %s.", LEAST, why, REMEDY)
-    return LEAST, f"{why}: {REMEDY}", seconds
+def _permit(name: str, call: Call, fields: list[Any]) -> Permit:
+    """The permit that store/lua/take_permit.lua gave, with what stood then."""
+    running, limit, calls, event, ceiling, at, row, kind, tries = fields
+    learnt = Learnt(int(calls), int(event), int(ceiling), float(at), int(row))
+    hold = Hold(HoldKind(kind), "", 0.0, int(tries)) if kind else None
+    return Permit(name, call, int(running), int(limit), learnt, hold)
 
 
-def _edition(data: Mapping[str, Any]) -> str:
-    """``license_details.paid_type`` of the first organisation in ``data``; empty where there is none."""
-    orgs = data.get("org")
-    org = orgs[0] if isinstance(orgs, list) and orgs else orgs
-    details = org.get("license_details") if isinstance(org, dict) else None
-    edition = details.get("paid_type") if isinstance(details, dict) else None
-    return edition.strip()[:100] if isinstance(edition, str) else ""
+def _dump(report: Report, permit: Permit) -> dict[str, Any]:
+    """``report`` as store/lua/return_permit.lua takes it."""
+    found: dict[str, Any] = {"heard": report.heard.value}
+    if report.gate:
+        found["gate"] = [report.gate.seconds, report.gate.why]
+    if report.learnt and permit.learnt:
+        now, then = report.learnt, permit.learnt
+        only_if_calls = then.calls if now.event == then.event else ""
+        found["learnt"] = [now.calls, now.event, now.ceiling, now.at, now.row, only_if_calls, then.event]
+    if report.hold:
+        hold = report.hold
+        found["hold"] = [hold.kind.value, hold.why, hold.wait, hold.tries]
+    if report.credits_left is not None:
+        found["credits"] = report.credits_left
+    return found
+
+
+def _tell(what: str, report: Report) -> None:
+    """Say in the log what has begun or ended for all workers."""
+    if what == "lowered" and report.learnt:
+        lower = report.learnt
+        log.warning("Zoho answered 429 while %d calls ran: at most %d run at once for now.", lower.ceiling, lower.calls)
+    elif what == "free":
+        log.warning("Zoho answers again: all workers call as before.")
+    elif report.hold:
+        log.error("%s. One call finds out from time to time; nothing is lost meanwhile.", report.hold.why)

@@ -91,6 +91,7 @@ class History:
             ask_org=_no_question,
             wait=0.0,  # it waits on a list in Redis, which would hold up the one thread of this world
             lease=PERMIT_LEASE,
+            random=world.chance("governor"),
             monotonic=lambda: 0.0,
         )
         ports = Ports(self.ledger, self.crm, governor, world, world.chance("steps"), plan.tuning, self._log)

@@ -83,19 +83,19 @@ def _posts_first(ports: Ports, chunk: Chunk) -> Next:
     """As steps.send, but it writes after the POST that it is being sent."""
     permit = ports.governor.acquire(Call.POST)
     if isinstance(permit, Busy):
-        return write(ports, chunk, no_permit(chunk, permit, moment(ports)))
+        return write(ports, chunk, no_permit(chunk, permit, moment(ports, chunk)))
     try:
         answer = ports.zoho.mass_convert(chunk.leads, chunk.options)
         sending = ports.ledger.chunks.begin_send(chunk, now=ports.clock.now())
     finally:
         ports.governor.release(permit)
-    return write(ports, sending, after_post(sending, answer, moment(ports))) if sending else Done()
+    return write(ports, sending, after_post(sending, answer, moment(ports, chunk))) if sending else Done()
 
 
 def _sends_a_lost_one_again(ports: Ports, chunk: Chunk) -> Next:
     """A sender that died is taken for one that never sent."""
-    lost = sender_lost(chunk, moment(ports))
-    waiting = replace(lost.chunk, state=State.WAITING, due_at=moment(ports).now)
+    lost = sender_lost(chunk, moment(ports, chunk))
+    waiting = replace(lost.chunk, state=State.WAITING, due_at=moment(ports, chunk).now)
     return write(ports, chunk, replace(lost, chunk=waiting, next=Again(0.0)))
 
 

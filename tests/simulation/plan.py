@@ -297,16 +297,11 @@ def _invalid(plan: Plan, _random: Random) -> Plan:
     return replace(plan, orders=(replace(first, invalid=("abc",), abandoned=0), *others))
 
 
-def _throttle(plan: Plan, _random: Random) -> Plan:
-    return _share(plan, ("throttled", 0.3))
-
-
 #: Ports that few histories come to, and what brings one there.
 _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     **dict.fromkeys(("HSET", "HDEL", "DEL"), _pause),
     **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
     "refuse_ids": _invalid,
-    "close_gate": _throttle,
 }
 
 #: Every theme: what it makes of a plan.

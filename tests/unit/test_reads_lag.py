@@ -17,7 +17,7 @@ from massconvert.model import (
     State,
     Why,
 )
-from massconvert.policy import Moment, Row, Tuning, after_read, after_status
+from massconvert.policy import Look, Moment, Row, Tuning, after_read, after_status
 
 TUNING = Tuning()
 NOW = 1_800_000_000.0
@@ -66,7 +66,7 @@ def test_a_job_with_other_counts_is_settled_only_when_reads_show_what_it_did() -
 def test_a_job_that_zoho_does_not_know_is_not_looked_at_before_it_can_have_ended() -> None:
     """It may run on; leads of a job that runs look unconverted."""
     unknown = Refused(400, "INVALID_DATA", "the job id is invalid")
-    slow = replace(MOMENT, job_median=60.0, job_p99=100.0)
+    slow = replace(MOMENT, look=Look(60.0), job_p99=100.0)
     running = chunk(state=State.RUNNING, sent_at=NOW - TUNING.status_lag - 1)
     decision = after_status(running, unknown, slow)
     assert decision.row is Row.JOB_UNKNOWN

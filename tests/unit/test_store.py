@@ -142,8 +142,8 @@ def test_a_script_runs_also_when_redis_has_forgotten_it(client: Any) -> None:
 
 def test_floats_reach_a_script_exactly(client: Any) -> None:
     now = 1795514400.1234567
-    wait = Scripts(client).run("close_gate", keys=["p:"], args=[now, 0.5, "why"])
-    assert float(wait) == pytest.approx(0.5, abs=1e-5)
+    Scripts(client).run("take_sweep", keys=["p:"], args=[now, 0.5])
+    assert float(client.get("p:sweep")) == pytest.approx(now + 0.5, abs=1e-5)
 
 
 def test_a_script_on_a_redis_that_is_away_is_a_store_error() -> None:

@@ -5,7 +5,7 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [lead, kind, outcome JSON], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {pause, proves, refuse, accept, max_leads, job_took}, [10] retention seconds, [11] sweep grace seconds,
+--     {pause, proves, refuse, accept, max_leads, job_took, look}, [10] retention seconds, [11] sweep grace seconds,
 -- [12] seconds within which its next message comes
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[10], tonumber(ARGV[11])
@@ -147,6 +147,10 @@ if changes.max_leads then redis.call('SET', p .. 'max_leads', changes.max_leads,
 if changes.job_took then
   redis.call('LPUSH', p .. 'jobtimes', changes.job_took)
   redis.call('LTRIM', p .. 'jobtimes', 0, 127)
+end
+if changes.look then -- {size, as it was known, as it is learnt}: one observation for each change
+  local size, before, learnt = unpack(changes.look)
+  if (redis.call('HGET', p .. 'looks', size) or '') == before then redis.call('HSET', p .. 'looks', size, learnt) end
 end
 
 -- Options: accepted for the first time, or refused, or the chunk that tried them is over.

@@ -1,18 +1,71 @@
--- Gives a permit back, and wakes one who waits for it.
+-- include: _wake
+-- Gives a permit back, writes what its answer changes for all who call, and wakes one who waits.
 -- KEYS[1] prefix
--- ARGV[1] permit id
--- Returns 1 when it was still ours, 0 when its lease had ended.
-local p = KEYS[1]
+-- ARGV[1] permit id, [2] now, [3] the report as JSON (policy/calls.py): heard, and where there is one gate {seconds, why},
+-- learnt {calls, event, ceiling, at, row, calls and event as they were when the permit was taken, "" for any calls},
+-- hold {kind, why, wait, tries}, credits; [4] unusable answers in a row that make a hold
+-- Returns {1 when the permit was still ours, 0 when its lease had ended, and words for the log: what has begun or ended}
+local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local report = cjson.decode(ARGV[3])
+local answered = report.heard == 'usable' or report.heard == 'throttled'
+local news = {}
 
-local function wake(list)
-  local key = p .. 'permits:wake:' .. list
-  redis.call('RPUSH', key, '1')
-  redis.call('LTRIM', key, 0, 99) -- more than any limit
-  redis.call('PEXPIRE', key, 60000)
+local ours = redis.call('ZREM', p .. 'permits', id)
+local post = redis.call('ZREM', p .. 'permits:post', id)
+
+if report.credits then
+  redis.call('HSET', p .. 'credits', 'left', report.credits, 'at', ARGV[2])
+  redis.call('EXPIRE', p .. 'credits', 3600)
 end
 
-local ours = redis.call('ZREM', p .. 'permits', ARGV[1])
-local post = redis.call('ZREM', p .. 'permits:post', ARGV[1])
-if ours == 1 then wake('any') end
-if post == 1 then wake('post') end
-return ours
+-- The gate: one that is closed for longer already stays so.
+if report.gate then
+  local key, till = p .. 'gate', now + report.gate[1]
+  if till > tonumber(redis.call('HGET', key, 'until') or '0') then
+    redis.call('HSET', key, 'until', string.format('%.6f', till), 'why', report.gate[2])
+    redis.call('PEXPIRE', key, math.ceil(report.gate[1] * 1000) + 60000) -- `until` decides; this only tidies up
+  end
+end
+
+-- The learnt limit: compare and set, so that one event lowers it once, and one number is raised once.
+if report.learnt then
+  local key, calls, event, ceiling, at, row, calls_before, event_before = p .. 'limit:learnt', unpack(report.learnt)
+  local known = redis.call('HMGET', key, 'calls', 'event')
+  if tonumber(known[2] or 0) == event_before and (calls_before == '' or tonumber(known[1] or -1) == calls_before) then
+    redis.call('HSET', key, 'calls', calls, 'event', event, 'ceiling', ceiling, 'at', at, 'row', row)
+    redis.call('EXPIRE', key, 3600)
+    if event > event_before then news[1] = 'lowered' end
+    if calls > tonumber(known[1] or calls) then wake(p, 'any') end
+  end
+end
+
+-- The hold: it begins, goes on, or ends.
+local key = p .. 'hold'
+local hold = redis.call('HMGET', key, 'kind', 'by', 'since')
+local probe = hold[2] == id
+local function begin(h)
+  if hold[1] ~= h[1] then news[#news + 1] = h[1] end
+  local since = hold[1] == h[1] and hold[3] or ARGV[2]
+  redis.call('HDEL', key, 'by')
+  redis.call('HSET', key, 'kind', h[1], 'why', h[2], 'wait', h[3], 'tries', h[4], 'since', since,
+    'probe', string.format('%.6f', now + h[3]))
+  redis.call('DEL', p .. 'unusable')
+end
+if answered then redis.call('DEL', p .. 'unusable') end
+if report.hold and (report.hold[1] == 'credits' or probe) then
+  begin(report.hold)
+elseif report.hold and not hold[1] then
+  local row = redis.call('INCR', p .. 'unusable')
+  redis.call('EXPIRE', p .. 'unusable', 3600)
+  if row >= tonumber(ARGV[4]) then begin(report.hold) end
+elseif answered and (probe or hold[1] == 'outage') then
+  redis.call('DEL', key)
+  news[#news + 1] = 'free'
+elseif probe and report.heard == '' then -- the probe was not used
+  redis.call('HDEL', key, 'by')
+  redis.call('HSET', key, 'probe', ARGV[2])
+end
+
+if ours == 1 then wake(p, 'any') end
+if post == 1 then wake(p, 'post') else wake(p, 'poll') end
+return { ours, unpack(news) }

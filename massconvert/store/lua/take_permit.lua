@@ -1,29 +1,68 @@
--- Takes a permit to call Zoho, if the gate is open and there is room.
+-- include: _wake
+-- Takes a permit to call Zoho, if nothing holds all calls back and there is room.
 -- KEYS[1] prefix
--- ARGV[1] permit id, [2] "post" for a mass convert POST, else "any", [3] now, [4] lease seconds, [5] how many calls may
--- run at once, 0: as learnt from Zoho, [6] how many of them may be POSTs
--- Returns {"taken"}, {"shut", seconds until the gate opens, why}, {"full", which list to wait on, seconds until the first
--- lease ends}, or {"unknown"} (the limit has not been learnt).
-local p, now = KEYS[1], tonumber(ARGV[3])
+-- ARGV[1] permit id, [2] "post" for a mass convert POST, else "poll", [3] now, [4] lease seconds, [5] how many calls may
+-- run at once, 0: as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while
+-- payloads wait, [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
+-- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
+-- this is or "", its tries}, {"shut", seconds until somebody may call, why}, {"full", which list to wait on, seconds
+-- until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
+local p, post, now = KEYS[1], ARGV[2] == 'post', tonumber(ARGV[3])
+
 local gate = redis.call('HMGET', p .. 'gate', 'until', 'why')
 if gate[1] and tonumber(gate[1]) > now then return { 'shut', tostring(tonumber(gate[1]) - now), gate[2] } end
+
+local hold = redis.call('HMGET', p .. 'hold', 'kind', 'why', 'probe', 'wait', 'tries')
+if hold[1] then
+  local left = tonumber(hold[3]) - now
+  -- While a probe is out, the end of its lease is far; but its answer may come at any time.
+  if left > 0 then return { 'shut', tostring(math.min(left, tonumber(hold[4]))), hold[2] } end
+  local turn = left + tonumber(ARGV[9])
+  if post and turn > 0 and redis.call('EXISTS', p .. 'jobs') == 1 then return { 'shut', tostring(turn), hold[2] } end
+end
+
 local limit = tonumber(ARGV[5])
 if limit == 0 then limit = tonumber(redis.call('HGET', p .. 'limit', 'calls') or '0') end
 if limit == 0 then return { 'unknown' } end
+local learnt = redis.call('HMGET', p .. 'limit:learnt', 'calls', 'event', 'ceiling', 'at', 'row')
+local most = math.min(limit, tonumber(learnt[1] or limit))
 local all, posts = p .. 'permits', p .. 'permits:post'
 redis.call('ZREMRANGEBYSCORE', all, '-inf', ARGV[3]) -- dead holders' permits return by themselves
 redis.call('ZREMRANGEBYSCORE', posts, '-inf', ARGV[3])
 
-local function full(set, list)
+local function full(set, kind)
   -- Nobody can go on now, so who waits here needs no earlier wake-up: only a permit given back from now on counts.
-  redis.call('DEL', p .. 'permits:wake:' .. list)
+  redis.call('DEL', p .. 'permits:wake:' .. kind)
+  -- But one who waits for any permit may go on, if this call was woken in its stead.
+  if kind ~= 'any' then wake(p, 'any') end
   local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-  return { 'full', list, tostring(first[2] and tonumber(first[2]) - now or 1) }
+  return { 'full', kind, tostring(first[2] and tonumber(first[2]) - now or 1) }
 end
 
-if redis.call('ZCARD', all) >= limit then return full(all, 'any') end
-if ARGV[2] == 'post' and redis.call('ZCARD', posts) >= math.min(limit, tonumber(ARGV[6])) then return full(posts, 'post') end
+local running, posting = redis.call('ZCARD', all), redis.call('ZCARD', posts)
+if running >= most then return full(all, 'any') end
+if post then
+  if posting >= math.min(most, tonumber(ARGV[6])) then return full(posts, 'post') end
+elseif running - posting >= math.max(1, math.floor(most * tonumber(ARGV[7])))
+  and redis.call('SCARD', p .. 'unsent') > posting then
+  return full(all, 'poll')
+end
+
+local rate = tonumber(ARGV[8])
+if rate > 0 then
+  -- The generic cell rate algorithm: calls a second apart on average, of which as many may come at once as a second
+  -- has; no minute has more than `rate`.
+  local burst = math.max(1, math.floor(rate / 60))
+  local apart = 60 / (burst > 1 and rate - burst or rate)
+  local busy_till = math.max(now, tonumber(redis.call('GET', p .. 'rate') or '0'))
+  local wait = busy_till - now - (burst - 1) * apart
+  if wait > 0.000001 then return { 'shut', tostring(wait), 'MASSCONVERT_CALLS_PER_MINUTE allows ' .. ARGV[8] } end
+  redis.call('SET', p .. 'rate', string.format('%.6f', busy_till + apart), 'PX', math.ceil((busy_till + apart - now) * 1000) + 1000)
+end
+
 local till = now + tonumber(ARGV[4])
 redis.call('ZADD', all, till, ARGV[1])
-if ARGV[2] == 'post' then redis.call('ZADD', posts, till, ARGV[1]) end
-return { 'taken' }
+if post then redis.call('ZADD', posts, till, ARGV[1]) end
+if hold[1] then redis.call('HSET', p .. 'hold', 'probe', string.format('%.6f', till), 'by', ARGV[1]) end
+return { 'taken', running + 1, limit, most, learnt[2] or 0, learnt[3] or 0, learnt[4] or '0', learnt[5] or 0,
+  hold[1] or '', hold[5] or 0 }

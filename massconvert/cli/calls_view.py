@@ -1,0 +1,63 @@
+"""How leave to call Zoho is shown: to people, and to scripts."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from massconvert.cli.console import local_time, readable, span, utc_time
+from massconvert.contract import WORKER_SLOTS
+from massconvert.zoho.standing import Standing
+
+
+def workers_useful(calls: Standing) -> int:
+    """How many workers, with as many slots as they have by default, can use every permit; another does not help."""
+    return max(1, -(-calls.learnt // WORKER_SLOTS))
+
+
+def calls_as_json(calls: Standing) -> dict[str, Any]:
+    """For scripts. Times are ISO 8601 in UTC, durations seconds."""
+    hold = calls.hold
+    return {
+        "running": calls.held,
+        "posts": calls.posts,
+        "limit": calls.limit,
+        "limit_from": calls.source or None,
+        "limit_learnt": calls.learnt,
+        "gate_closed_for": round(calls.gate_for, 1),
+        "gate_why": calls.gate_why or None,
+        "held": {
+            "kind": hold.kind.value,
+            "why": hold.why,
+            "since": utc_time(hold.since),
+            "next_probe_in": round(hold.next_probe, 1),
+        }
+        if hold
+        else None,
+        "credits_left": calls.credits_left,
+    }
+
+
+def calls_in_words(calls: Standing) -> str:
+    """How many calls run, of how many that may."""
+    if not calls.source:
+        return f"{calls.held} calls"
+    learnt = f", {calls.learnt} for now" if calls.learnt < calls.limit else ""
+    return f"{calls.held} of {calls.limit} calls ({calls.source}{learnt})"
+
+
+def held_back(calls: Standing) -> list[str]:
+    """What holds calls back, a line each; nothing where nothing does."""
+    lines = []
+    if calls.hold:
+        next_probe = f"the next call finds out in {span(calls.hold.next_probe)}"
+        lines.append(f"No calls since {local_time(calls.hold.since)}: {readable(calls.hold.why)}; {next_probe}")
+    if calls.gate_for:
+        lines.append(f"No calls for another {span(calls.gate_for)}: {readable(calls.gate_why)}")
+    if calls.learnt < calls.limit:
+        lines.append(
+            f"Zoho answered 429 to more than {calls.learnt} calls at once: another client of the organisation takes a "
+            "share. The limit is tried again every few seconds"
+        )
+    if calls.credits_left is not None:
+        lines.append(f"{calls.credits_left:,} of the day's API credits are left")
+    return lines

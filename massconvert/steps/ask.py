@@ -1,0 +1,37 @@
+"""Ask Zoho once, under a permit that goes back with the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from massconvert.model import Busy, Call
+from massconvert.policy import CallAnswer
+from massconvert.steps.ports import Ports
+
+A = TypeVar("A", bound=CallAnswer)
+
+
+@dataclass(frozen=True)
+class Asked(Generic[A]):
+    """What one call ended in; ``probe`` says that it was the one call that may find out whether a hold is over."""
+
+    answer: A
+    probe: bool
+
+
+def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
+    """Ask ``question`` when there is a permit for it; ``Busy`` when there is none within the bounded wait.
+
+    A question that ends in ``None`` was not asked after all.
+    """
+    permit = ports.governor.acquire(call)
+    if isinstance(permit, Busy):
+        return permit
+    answer: A | None = None
+    try:
+        answer = question()
+        return Asked(answer, permit.hold is not None)
+    finally:
+        ports.governor.release(permit, answer)

@@ -30,6 +30,7 @@ def run(
     job_jitter: float = 0.0,
     edition: str = "enterprise",
     concurrency: int | None = None,
+    day_credits: int | None = None,
     faults: Path | None = None,
     credentials: Credentials | None = None,
     out: TextIO | None = None,
@@ -40,7 +41,9 @@ def run(
     The environment goes to ``out`` (stdout) as ``KEY=value`` lines. Raises SimulatorError, whose text is one line for
     a person, if the port is taken or the fault script is wrong.
     """
-    rules = Rules(job_seconds=job_seconds, job_jitter=job_jitter, edition=edition, concurrency=concurrency)
+    rules = Rules(
+        job_seconds=job_seconds, job_jitter=job_jitter, edition=edition, concurrency=concurrency, credits=day_credits
+    )
     simulator = Simulator(
         leads,
         unknown=unknown,
@@ -99,6 +102,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--job-jitter", type=_bounded(float), default=0.0, help="up to so many more (%(default)s)")
     parser.add_argument("--edition", choices=sorted(CONCURRENCY), default="enterprise", help="(%(default)s)")
     parser.add_argument("--concurrency", type=_bounded(int), help="simultaneous calls (the edition's)")
+    parser.add_argument("--day-credits", type=_bounded(int), help="credits of a rolling day (unbounded)")
     parser.add_argument("--faults", type=Path, metavar="F.json", help="a fault script")
     parser.add_argument(
         "--credentials", nargs=3, metavar=("ID", "SECRET", "REFRESH_TOKEN"), help="the only ones to accept (any)"

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
-from massconvert.simulator.messages import RefusedError
+from massconvert.simulator.messages import RefusedError, SimulatorError
 from massconvert.simulator.rules import Rules
 
 DAY = 86_400.0
 #: Credits that a call costs; what a mass convert call costs is not documented, a lead conversion costs 5.
 HEAVY_COST, PLAIN_COST = 5, 1
+#: What a test may change while calls are made.
+CHANGEABLE = ("neighbour", "concurrency", "heavy_concurrency", "credits")
 
 
 @dataclass
 class Limits:
-    """Counts calls while they last. Every ``enter`` that does not raise wants its ``leave``."""
+    """Counts calls while they last. Every ``enter`` that does not raise wants its ``leave``.
+
+    ``neighbour`` calls are made all the time by another client of the same organisation, which comes first.
+    """
 
     rules: Rules
+    neighbour: int = 0
     highest: int = 0
     highest_heavy: int = 0
     throttled: int = 0
@@ -32,7 +40,8 @@ class Limits:
         cost = HEAVY_COST if heavy else PLAIN_COST
         while self._spent and self._spent[0][0] <= now - DAY:
             self.credits_used -= self._spent.popleft()[1]
-        over = self._inside >= rules.calls_at_once or (heavy and self._heavy >= rules.heavy_concurrency)
+        over = self._inside + self.neighbour >= rules.calls_at_once
+        over = over or (heavy and self._heavy >= rules.heavy_concurrency)
         if over or (rules.credits is not None and self.credits_used + cost > rules.credits):
             self.throttled += 1
             message = "You have crossed the limit of calls. Please try again after some time."
@@ -49,12 +58,24 @@ class Limits:
         self._inside -= 1
         self._heavy -= heavy
 
+    def change(self, wanted: Any) -> None:
+        """Set what ``wanted`` names of `CHANGEABLE`. Raises SimulatorError, and changes nothing, if it is wrong."""
+        if not isinstance(wanted, Mapping) or not wanted.keys() <= set(CHANGEABLE):
+            raise SimulatorError(f"limits are an object with any of {', '.join(CHANGEABLE)}")
+        for name, value in wanted.items():
+            whole = isinstance(value, int) and not isinstance(value, bool) and value >= 0
+            if not whole and not (value is None and name in ("concurrency", "credits")):
+                raise SimulatorError(f"{name} is {value!r}, which is no number of calls or credits")
+        rules = dict(wanted)
+        self.neighbour = rules.pop("neighbour", self.neighbour)
+        self.rules = replace(self.rules, **rules)
+
     def headers(self) -> dict[str, str]:
         """What an answer says of the credits: nothing, until half of them are used."""
         most = self.rules.credits
         if most is None or self.credits_used * 2 < most:
             return {}
-        return {"X-API-CREDITS-REMAINING": str(most - self.credits_used)}
+        return {"X-API-CREDITS-REMAINING": str(max(0, most - self.credits_used))}
 
     def report(self) -> dict[str, int]:
         """The counts, for a test."""
@@ -64,4 +85,5 @@ class Limits:
             "throttled": self.throttled,
             "credits_used": self.credits_used,
             "now": self._inside,
+            "neighbour": self.neighbour,
         }

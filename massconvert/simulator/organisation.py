@@ -144,6 +144,11 @@ class Organisation:
         with self._lock:
             return self._limits.report()
 
+    def set_limits(self, wanted: Any) -> None:
+        """Change limits while calls are made, see `limits.CHANGEABLE`. Raises SimulatorError if ``wanted`` is wrong."""
+        with self._lock:
+            self._limits.change(wanted)
+
     def fired(self) -> Counter[str]:
         """How often each fault rule has fired, by its name; those that have not are not in it."""
         with self._lock:

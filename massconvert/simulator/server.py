@@ -123,6 +123,11 @@ class Simulator:
         """The most calls at once (``highest``, ``highest_heavy``), how many were refused (``throttled``), credits."""
         return self.organisation.load()
 
+    def set_limits(self, **wanted: int | None) -> None:
+        """Change limits while calls are made: ``neighbour`` (calls at once of another client), ``concurrency``,
+        ``heavy_concurrency``, ``credits``. Raises SimulatorError for anything else."""
+        self.organisation.set_limits(wanted)
+
     def fired(self) -> Counter[str]:
         """How often each fault rule has fired, by its name."""
         return self.organisation.fired()

@@ -187,14 +187,16 @@ def answer_page(organisation: Organisation, request: Request) -> Response:
         "truth": organisation.truth,
         "calls": organisation.calls,
         "load": organisation.load,
+        "limits": organisation.load,
         "fired": organisation.fired,
         "faults": organisation.faults,
     }
     if name not in pages:
         return Response(404, {"error": f"there is no page {name!r}; there are {', '.join(pages)}"})
-    if request.method == "PUT" and name == "faults":
+    changes = {"faults": organisation.set_faults, "limits": organisation.set_limits}
+    if request.method == "PUT" and name in changes:
         try:
-            organisation.set_faults(json.loads(request.body))
+            changes[name](json.loads(request.body))
         except (SimulatorError, ValueError, RecursionError) as error:
             return Response(400, {"error": str(error)})
     elif request.method != "GET":

@@ -7,13 +7,14 @@ submitted a lead for which batch, when a read last showed it unconverted, and wh
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from massconvert.model import (
     Accepted,
+    FromZoho,
     JobStatus,
     LeadsRead,
     LeadState,
@@ -28,6 +29,10 @@ from massconvert.model import (
 )
 from tests.simulation.plan import Faults
 from tests.simulation.world import Task, World
+
+#: Zoho's rolling day for credits, which is ten minutes here; what calls cost.
+DAY = 600.0
+COSTS = {"mass_convert": 5}
 
 #: A job of normal speed ends within so many seconds of its submission; the product's wait before a look must cover it.
 NORMAL_JOB = 3.0
@@ -78,7 +83,21 @@ class Lead:
 #: What may be the matter with a job.
 _BAD_JOBS = ("fails", "fails in part", "fails in part", "spares", "spares", "forgotten", "lags", "slow", "very slow")
 
-Judge = Callable[[Lead, Submission], None]
+
+class Judge(Protocol):
+    """Who looks at what happens here; see judge.py."""
+
+    def arrives(self, lead: Lead, submission: Submission) -> None:
+        """A payload with ``lead`` is on its way."""
+        ...
+
+    def call_begins(self, inside: Mapping[Task, float]) -> None:
+        """These tasks are in a call, each since it got its permit."""
+        ...
+
+    def credits_left(self, left: int) -> None:
+        """A call has been made, and so many credits are left."""
+        ...
 
 
 @dataclass
@@ -92,13 +111,15 @@ class Crm:
     whose: Callable[
         [], Mapping[str, tuple[str, float]]
     ]  # of the chunk that the current task sends: lead -> batch, created
-    on_submission: Judge
+    judge: Judge
     leads: dict[str, Lead] = field(default_factory=dict)
     jobs: dict[str, Job] = field(default_factory=dict)
     jobs_of: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (batch, lead) -> the jobs that took it
     wrong_stages: set[str] = field(default_factory=set)
     calls: Counter[str] = field(default_factory=Counter)
+    answered_at: float = 0.0  # when the last usable answer was given
     _inside: dict[Task, float] = field(default_factory=dict)
+    _spent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
         self._chance = self.world.chance("zoho")
@@ -122,19 +143,49 @@ class Crm:
         assert task is not None
         self.calls[name] += 1
         self._inside[task] = task.permitted
-        self._count_calls()
+        refusal = self._over_a_limit(name)
         world.stop(f"before {name}", may_freeze=name != "mass_convert")
-        answer = effect()
+        answer = refusal or effect()
+        if not isinstance(answer, NotSent | PerhapsAccepted):
+            self.answered_at = world.time
+            if self.faults.credits and not refusal:
+                self._spent.append((world.time, COSTS.get(name, 1)))
+                self.judge.credits_left(self._credits_left())
         world.stop(f"after {name}")
         self._inside.pop(task, None)
-        return answer
+        return replace(answer, credits_left=self._credits_told()) if isinstance(answer, FromZoho) else answer
 
-    def _count_calls(self) -> None:
-        """Never more calls at once than the organisation allows; a permit whose lease has lapsed counts no more."""
+    def _over_a_limit(self, name: str) -> Refused | None:
+        """429 when a neighbour leaves too few calls, or too few credits are left.
+
+        Without a neighbour there are never more calls at once than the organisation allows; a permit whose lease has
+        lapsed counts no more.
+        """
         since = self.world.time - self.permit_lease + 1.0
         self._inside = {task: began for task, began in self._inside.items() if task.process.alive and began > since}
-        if len(self._inside) > self.limit:
-            self.world.wrong(f"{len(self._inside)} calls run at once; Zoho allows {self.limit}")
+        inside = len(self._inside)
+        self.judge.call_begins(self._inside)
+        if inside > self.limit:
+            self.world.wrong(f"{inside} calls run at once; Zoho allows {self.limit}")
+        taken = sum(n.calls for n in self.faults.neighbours if n.start <= self.world.elapsed < n.start + n.length)
+        cost, left = COSTS.get(name, 1), self._credits_left()
+        if (taken and inside > self.limit - taken) or (self.faults.credits and cost > left):
+            self.world.note(f"   Zoho refuses a {name}: {inside} calls, {taken} of a neighbour, {left} credits")
+            task = self.world.current()
+            assert task is not None
+            self._inside.pop(task, None)
+            return Refused(429, "TOO_MANY_REQUESTS", "over a limit")
+        return None
+
+    def _credits_left(self) -> int:
+        while self._spent and self._spent[0][0] <= self.world.time - DAY:
+            self._spent.popleft()
+        return self.faults.credits - sum(cost for _, cost in self._spent)
+
+    def _credits_told(self) -> int | None:
+        """What the header says: nothing, until half of them are used."""
+        left = self._credits_left()
+        return left if self.faults.credits and left <= self.faults.credits / 2 else None
 
     # --- POST ---
 
@@ -145,7 +196,7 @@ class Crm:
         whose = self.whose()
         sent = [Submission(*whose.get(lead_id, ("nobody", 0.0)), at=self.world.time) for lead_id in leads]
         for lead_id, submission in zip(leads, sent, strict=True):
-            self.on_submission(self.leads[lead_id], submission)
+            self.judge.arrives(self.leads[lead_id], submission)
         if fault == "late":
             self.world.at(self._chance.uniform(0.5, 10.0), lambda: void(self._take(leads, options, sent, late=True)))
         if fault in ("before", "late"):

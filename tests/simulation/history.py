@@ -67,7 +67,7 @@ class History:
         self.reach = Reach(histories=1)
         self.world = world = World(plan.seed, plan.mishaps)
         self.judge = Judge(plan, world, wire, self.prefix)
-        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, self._whose, self.judge.arrives)
+        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, self._whose, self.judge)
         self.judge.crm = self.crm
         self.store = StorePort(wire, world, plan.store, self.judge)
         self.ledger = Ledger(self.store, self.account, plan.tuning)
@@ -91,6 +91,7 @@ class History:
             ask_org=_no_question,
             wait=0.0,  # it waits on a list in Redis, which would hold up the one thread of this world
             lease=PERMIT_LEASE,
+            rules=plan.rules,
             random=world.chance("governor"),
             monotonic=lambda: 0.0,
         )
@@ -272,6 +273,8 @@ class History:
                 self._plan(at, f"cancel {order.batch} ({number + 1})", cancel)
         if plan.stage_removed_at >= 0.0:
             world.at(plan.stage_removed_at, lambda: self.crm.wrong_stages.add(GOOD_STAGES[0]))
+        for window in plan.faults.windows:
+            world.at(window.start + window.length, partial(self.judge.outage_ends, window))
         for start, length in plan.pauses:
             self._plan(start, "pause", partial(self._command, self._pause))
             self._plan(start + length, "resume", self._resume)
@@ -335,6 +338,7 @@ class History:
         finally:
             self.wire.forget(f"mc:{{{self.account}}}:*")
         self.reach.killed, self.reach.visited, self.reach.calls = world.killed, world.visited, self.crm.calls
+        self.reach.governed = self.store.governed
         self.reach.leads = len(self.judge.outcomes)
         self.reach.outcomes = Counter(f"{o.kind.value} {o.code}".strip() for o in self.judge.outcomes.values())
         return Verdict(self.plan, world.problems, world.trace, self.reach, self.judge.unknowable, world.elapsed)

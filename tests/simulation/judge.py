@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +28,11 @@ from massconvert.ledger import Ledger
 from massconvert.ledger.codec import load_outcome
 from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row
-from tests.simulation.crm import NORMAL_JOB, Crm, Job, Lead, Submission
-from tests.simulation.plan import WRONG_STAGE, Plan
+from massconvert.policy.holds import DEAREST_CALL
+from tests.simulation.crm import DAY, NORMAL_JOB, Crm, Job, Lead, Submission
+from tests.simulation.plan import WRONG_STAGE, MessageFaults, Plan, Window
 from tests.simulation.store_port import StoreFaults, Wire
-from tests.simulation.world import EPOCH, World
+from tests.simulation.world import EPOCH, Task, World
 
 AUDIT = (Path(__file__).parent / "audit.lua").read_text(encoding="utf-8")
 
@@ -38,6 +40,10 @@ AUDIT = (Path(__file__).parent / "audit.lua").read_text(encoding="utf-8")
 _NEVER_IN_FLIGHT = frozenset({Code.ALREADY_QUEUED, Code.INVALID_ID})
 #: How far a read may lag (see Crm._read), in seconds.
 _LAG = 5.0
+#: How far the clocks of two processes may be apart, in seconds.
+_CLOCKS = 0.15
+#: Seconds from Zoho's recovery to ours.
+_RECOVERY = 60.0
 
 
 class Judge:
@@ -105,6 +111,39 @@ class Judge:
         lost = decision.row is Row.SENDER_LOST
         if lost and self.world.time < decision.chunk.sent_at + self.plan.tuning.lease - 1.0:
             self.world.wrong(f"the sender of chunk {decision.chunk.id} was taken for lost while it held its lease")
+
+    # --- at a call ---
+
+    def call_begins(self, inside: Mapping[Task, float]) -> None:
+        """While calls are held, at most one runs that got its permit since: the probe."""
+        kind, since = self._wire.call("HMGET", f"{self._prefix}hold", "kind", "since")
+        if kind is None:
+            return
+        since_then = [began for began in inside.values() if began > float(since) + _CLOCKS]
+        if len(since_then) > 1:
+            self.world.wrong(f"{len(since_then)} calls probe at once whether the {kind} is over")
+
+    def credits_left(self, left: int) -> None:
+        """The reserve is left alone, but for calls that were under way when it was reached, and probes."""
+        under_way = DEAREST_CALL * (self.plan.permits + DAY // self.plan.rules.holding.credits_probe + 2)
+        if left < self.plan.rules.holding.reserve - under_way:
+            self.world.wrong(f"{left} credits are left, and {self.plan.rules.holding.reserve} are reserved")
+
+    def outage_ends(self, window: Window) -> None:
+        """Within a minute of Zoho's recovery somebody must have found out, where nothing else was the matter."""
+        plan, world, end = self.plan, self.world, self.world.time
+        alone = plan.faults.windows == (window,) and window.kind in ("before", "not sent", "mixed")
+        undisturbed = not (plan.mishaps.freeze or plan.faults.shares or plan.pauses or world.killed)
+        sound = plan.store == StoreFaults() and plan.messages == MessageFaults() and not plan.faults.credits
+        held = self._wire.call("HGET", f"{self._prefix}hold", "kind") == "outage"
+        if not (alone and undisturbed and sound and held):
+            return
+
+        def look() -> None:
+            if self.crm.answered_at < end and not world.killed and self._wire.call("EXISTS", f"{self._prefix}due"):
+                world.wrong(f"{_RECOVERY:.0f} s after the end of an outage nobody has called")
+
+        world.at(_RECOVERY, look)
 
     # --- an outcome and the truth ---
 

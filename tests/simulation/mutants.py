@@ -26,7 +26,21 @@ from massconvert.model import (
     Settle,
     State,
 )
-from massconvert.policy import Decision, Moment, Row, after_post, no_permit, post, read, sender_lost, status
+from massconvert.policy import (
+    Decision,
+    Hold,
+    Holding,
+    Moment,
+    Row,
+    after_post,
+    calls,
+    holds,
+    no_permit,
+    post,
+    read,
+    sender_lost,
+    status,
+)
 from massconvert.policy.moves import failed
 from massconvert.policy.table import PauseOrder
 from massconvert.steps import advance
@@ -143,6 +157,13 @@ def _missing_is_unconverted(chunk: Chunk, state: Any, moment: Moment) -> Outcome
     return None if state is None else _settled_by(chunk, state, moment)
 
 
+def _seldom_probes(detail: str, tries: int, chance: float, numbers: Holding) -> Hold:
+    return replace(_outage_hold(detail, tries, chance, numbers), wait=60.0 * 2.0 ** min(tries, 6))
+
+
+_outage_hold = holds.outage_hold
+
+
 MUTANTS = (
     Mutant("the write-ahead comes after the POST", in_step(State.WAITING, _posts_first), "crashes", "without a look"),
     Mutant("a dead sender never sent", in_step(State.SENDING, _sends_a_lost_one_again), "crashes", "without a look"),
@@ -199,7 +220,25 @@ MUTANTS = (
         "has finished with leads",
         within=200,
     ),
-    Mutant("permits are kept", in_python(Governor, "release", lambda self, permit: None), "calm", "not given back"),
+    Mutant(
+        "one permit too many", in_lua("take_permit", "running >= most", "running > most"), "limits", "; Zoho allows"
+    ),
+    Mutant(
+        "everybody probes",
+        in_lua("take_permit", "if hold[1] then redis.call('HSET'", "if false then redis.call('HSET'"),
+        "outage",
+        "calls probe at once",
+    ),
+    Mutant("probes are seldom", in_python(calls, "outage_hold", _seldom_probes), "outage", "nobody has called", 200),
+    Mutant(
+        "the reserve is used",
+        in_python(calls, "credits_are_used", lambda left, rules: False),
+        "credits",
+        "are reserved",
+    ),
+    Mutant(
+        "permits are kept", in_python(Governor, "release", lambda self, permit, answer: None), "calm", "not given back"
+    ),
     Mutant(
         "a refusal leaves the others waiting",
         in_lua("move_chunk", "redis.call('SADD', p .. 'drain', batch)", ""),

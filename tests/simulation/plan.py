@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
-from massconvert.policy import Tuning
+from massconvert.policy import CallRules, Holding, Tuning
 from tests.simulation.reach import CRASH_POINTS
 from tests.simulation.store_port import StoreFaults
 from tests.simulation.world import Mishaps
@@ -40,6 +40,15 @@ class Window:
 
 
 @dataclass(frozen=True)
+class Neighbour:
+    """Another client of the organisation, which makes so many calls at once for a time."""
+
+    start: float
+    length: float
+    calls: int
+
+
+@dataclass(frozen=True)
 class Faults:
     """What goes wrong at Zoho: ``shares`` are probabilities at each call, by kind (see `Crm`)."""
 
@@ -51,6 +60,8 @@ class Faults:
     names: str = "all"  # which bad ids a refusal names: all, first, none
     options_first: bool = False  # whether Zoho looks at the options before it looks at the ids
     clock_ahead: float = 0.0  # Zoho's clock against ours
+    neighbours: tuple[Neighbour, ...] = ()
+    credits: int = 0  # of a rolling day (`crm.DAY`); 0: without end
 
 
 @dataclass(frozen=True)
@@ -100,6 +111,7 @@ class Plan:
     workers: int
     permits: int
     tuning: Tuning
+    rules: CallRules
     slice: int  # leads a slice of an enqueue
     leads: tuple[LeadPlan, ...]
     orders: tuple[Order, ...]
@@ -159,6 +171,7 @@ def _cast(seed: int, themes: tuple[str, ...], random: Random) -> Plan:
         workers=random.randint(1, 3),
         permits=random.choice([1, 2, 5, 10]),
         tuning=tuning,
+        rules=CallRules(),
         slice=50 if large else random.randint(1, 6),
         leads=tuple(pool),
         orders=tuple(orders),
@@ -262,6 +275,24 @@ def _limits(plan: Plan, random: Random) -> Plan:
     return _faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2) if random.random() < 0.5 else 0)
 
 
+def _neighbour(plan: Plan, random: Random) -> Plan:
+    """Work enough for all permits, and others who take most of them."""
+    plan = replace(
+        plan, permits=random.choice([3, 5, 10]), tuning=replace(plan.tuning, window=20, max_jobs=20, max_leads=1)
+    )
+    first = plan.orders[0].at + plan.tuning.linger
+    taken = tuple(
+        Neighbour(first + random.uniform(0.0, 20.0), random.choice([5.0, 60.0]), random.randint(1, plan.permits))
+        for _ in range(random.choice([1, 2]))
+    )
+    return _faults(plan, neighbours=taken)
+
+
+def _credits(plan: Plan, random: Random) -> Plan:
+    rules = CallRules(holding=Holding(reserve=random.choice([0, 80])))
+    return _faults(replace(plan, rules=rules, tuning=replace(plan.tuning, max_leads=1)), credits=200)
+
+
 def _producers(plan: Plan, random: Random) -> Plan:
     return replace(plan, orders=tuple(_troubled(order, random) for order in plan.orders))
 
@@ -316,6 +347,8 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "access": _access,
     "options": _options,
     "limits": _limits,
+    "neighbour": _neighbour,
+    "credits": _credits,
     "store": _store,
     "frozen": _frozen,
     "producers": _producers,

@@ -28,6 +28,8 @@ CRASH_POINTS: tuple[str, ...] = tuple(
     for port in (*(name for name in SCRIPTS if name not in NO_PART), *COMMANDS, *ZOHO, *NUDGES)
     for when in ("before", "after")
 )
+#: What the governor must have come to.
+GOVERNED = ("lowered", "outage", "credits", "free", "probe: outage", "probe: credits")
 #: Moves that no Zoho makes: to refuse a payload of one lead for being too many.
 NEVER = frozenset({"TOO_MANY_LEADS done"})
 
@@ -44,12 +46,13 @@ class Reach:
     visited: Counter[str] = field(default_factory=Counter)
     calls: Counter[str] = field(default_factory=Counter)
     outcomes: Counter[str] = field(default_factory=Counter)
+    governed: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: Reach) -> None:
         """Add what another run visited."""
         self.histories += other.histories
         self.leads += other.leads
-        for name in ("rows", "moves", "killed", "visited", "calls", "outcomes"):
+        for name in ("rows", "moves", "killed", "visited", "calls", "outcomes", "governed"):
             getattr(self, name).update(getattr(other, name))
 
     def missing(self) -> list[str]:
@@ -58,6 +61,7 @@ class Reach:
         found = [f"row {row.name}: {row.value}" for row in Row if not self.rows[row.name]]
         found += [f"move {move}" for move in moves if not self.moves[move] and move not in NEVER]
         found += [f"crash {point}" for point in CRASH_POINTS if not self.killed[point]]
+        found += [f"governor: {what}" for what in GOVERNED if not self.governed[what]]
         found += [
             f"crash point {point} is not in reach.CRASH_POINTS"
             for point in sorted(set(self.visited) - set(CRASH_POINTS))
@@ -72,6 +76,8 @@ class Reach:
                 *_columns((row.name, self.rows[row.name]) for row in Row),
                 f"crash points, kills ({_share(self.killed[point] for point in CRASH_POINTS)}):",
                 *_columns((point, self.killed[point]) for point in CRASH_POINTS),
+                "the governor:",
+                *_columns((what, self.governed[what]) for what in GOVERNED),
                 "outcomes:",
                 *_columns(self.outcomes.items()),
             ]

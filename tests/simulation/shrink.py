@@ -74,7 +74,7 @@ def _less_trouble(plan: Plan) -> Iterator[Plan]:
         for field in fields(none):
             if getattr(given, field.name) != getattr(none, field.name):
                 yield replace(plan, **{part: replace(given, **{field.name: getattr(none, field.name)})})
-    for name in ("shares", "windows"):
+    for name in ("shares", "windows", "neighbours"):
         entries = getattr(plan.faults, name)
         if len(entries) > 1:
             for number in range(len(entries)):

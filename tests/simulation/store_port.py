@@ -12,6 +12,7 @@ came back. The product sees the same `redis.ConnectionError` in both cases, and 
 from __future__ import annotations
 
 import socket
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -143,6 +144,7 @@ class StorePort:
         self._audit = audit
         self._names = {scripts.source(name): name for name in SCRIPTS}
         self.commands = 0
+        self.governed: Counter[str] = Counter()  # what the governor has learnt, held, let go
 
     def register_script(self, text: str) -> Callable[..., Any]:
         """As redis-py's: what it returns runs the script."""
@@ -174,7 +176,10 @@ class StorePort:
         answer = self._wire.call(*words)
         if name in _MAKERS and answer[0]:
             self._audit.read(name, self._wire.call(*self._audit.words))
+        if name == "return_permit":
+            self.governed.update(answer[1:])
         if name == "take_permit":
+            self.governed.update(f"probe: {kind}" for kind in answer[8:9] if kind)
             task = self._world.current()
             assert task is not None
             task.permitted = float(words[6])  # the time that the script was given: from then on its lease counts

@@ -381,3 +381,22 @@ def test_half_a_character_does_not_reach_the_ledger() -> None:
     )
     assert isinstance(refused, Refused)
     json.dumps([refused.code, refused.message, dict(refused.details)], ensure_ascii=False).encode()
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        lambda headers: parse_post(200, headers, body({"status": "success", "details": {"job_id": "7"}})),
+        lambda headers: parse_post(500, headers, b"<html>"),
+        lambda headers: parse_post(429, headers, b""),
+        lambda headers: parse_status(200, headers, body({"data": [{"Status": "scheduled"}]})),
+        lambda headers: parse_read(204, headers, b""),
+        lambda headers: parse_read(200, headers, body({"data": []})),
+        lambda headers: parse_body(204, headers, b""),
+    ],
+)
+def test_every_answer_carries_the_credits_that_its_header_tells(answer: Any) -> None:
+    """The governor hears them from whatever call comes next."""
+    assert answer({"X-API-CREDITS-REMAINING": " 41 "}).credits_left == 41
+    for headers in ({}, {"x-api-credits-remaining": "many"}):
+        assert answer(headers).credits_left is None

@@ -12,6 +12,7 @@ from typing import Any
 from massconvert.errors import MassConvertError
 from massconvert.model import Chunk, Kind, Outcome, Refusal, State, Why
 from massconvert.policy import Look
+from massconvert.policy.looks import LONGEST, SHORTEST
 
 _OUTCOME_FIELDS = ("code", "message", "job_id", "attempts", "contact_id", "account_id", "deal_id")
 
@@ -57,12 +58,15 @@ def dump_look(look: Look) -> str:
 
 
 def load_looks(fields: Mapping[str, str]) -> dict[int, Look]:
-    """When to look at jobs first, by the size of their payload."""
+    """When to look at jobs first, by the size of their payload. Raises LedgerError."""
     try:
         found = {int(size): json.loads(text) for size, text in fields.items()}
-        return {size: Look(float(look[0]), float(look[1]), bool(look[2])) for size, look in found.items()}
+        looks = {size: Look(float(look[0]), float(look[1]), bool(look[2])) for size, look in found.items()}
     except (ValueError, TypeError, LookupError) as error:
         raise _unreadable("looks") from error
+    if not all(SHORTEST <= look.seconds <= LONGEST for look in looks.values()):
+        raise _unreadable("looks")
+    return looks
 
 
 def dump_chunk(chunk: Chunk) -> dict[str, str]:

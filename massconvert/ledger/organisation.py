@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from massconvert.ledger.codec import load_looks, open_leads
+from massconvert.ledger.codec import LedgerError, load_looks, open_leads
 from massconvert.model import Pause
 from massconvert.policy import Look
 from massconvert.store import Keys, Redis, Scripts, reaching
+
+log = logging.getLogger("massconvert")
 
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
@@ -72,10 +75,23 @@ class Organisation:
         if known is None or not 0.0 <= now - known[0] < _FRESH:
             with reaching(self._redis):
                 times = sorted(float(time) for time in self._redis.lrange(self._keys.jobtimes, 0, -1))
-                looks = load_looks(self._redis.hgetall(self._keys.looks))
+            looks = self._looks()
             enough = tuple(times) if len(times) >= ENOUGH_JOB_TIMES else ()
             known = self._lengths = (now, JobLengths(enough, looks))
         return known[1]
+
+    def _looks(self) -> dict[int, Look]:
+        """When to look at jobs first; what something else has written there is told, and learnt anew."""
+        key = self._keys.looks
+        with reaching(self._redis):
+            fields = self._redis.hgetall(key)
+        try:
+            return load_looks(fields)
+        except LedgerError:
+            log.warning("The ledger's %s holds what is no time; the times of first looks are learnt anew.", key)
+        with reaching(self._redis):
+            self._redis.delete(key)
+        return {}
 
     def take_sweep(self, seconds: float, *, now: float) -> bool:
         """Take the right to sweep for so many seconds: one worker at a time does it."""

@@ -148,7 +148,8 @@ class Governor:
 
     def _known_limit(self) -> int:
         with reaching(self._redis):
-            return int(self._redis.hget(self._keys.limit, "calls") or LEAST)
+            calls = self._redis.hget(self._keys.limit, "calls") or ""
+        return int(calls) if calls.isdecimal() and int(calls) else LEAST
 
     def _learn(self) -> None:
         """Ask Zoho for the edition, if nobody else does, with a permit for that call too."""

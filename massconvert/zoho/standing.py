@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isfinite
 
 from massconvert.policy import HoldKind
 from massconvert.store import Keys, Redis, reaching
@@ -53,23 +54,36 @@ def read_standing(redis: Redis, keys: Keys, clock: Clock, limit: int | None) -> 
         pipe.hmget(keys.hold, "kind", "why", "since", "probe", "wait")
         pipe.hget(keys.credits, "left")
         held, posts, (until, why), (calls, source), learnt, hold, left = pipe.execute()
-    shut = max(0.0, float(until or 0) - now)
+    shut = max(0.0, _number(until, 0.0) - now)
     if limit:
         calls, source = limit, "ZOHO_CONCURRENCY"
-    most = int(calls or LEAST)
+    most = int(_number(calls, LEAST))
     return Standing(
         limit=most,
         source=source or "",
-        learnt=min(most, int(learnt or most)),
+        learnt=max(1, min(most, int(_number(learnt, most)))),
         held=held,
         posts=posts,
         gate_for=shut,
         gate_why=(why or "") if shut else "",
-        hold=_held(now, *hold) if hold[0] else None,
-        credits_left=None if left is None else int(left),
+        hold=_held(now, *hold) if hold[0] in _KINDS else None,
+        credits_left=None if left is None else int(_number(left, 0.0)),
     )
 
 
-def _held(now: float, kind: str, why: str, since: str, probe: str, wait: str) -> Held:
+_KINDS = {kind.value for kind in HoldKind}
+
+
+def _held(now: float, kind: str, why: str | None, since: str | None, probe: str | None, wait: str | None) -> Held:
     # While a probe is out, `probe` is the end of its lease; the next one goes at most `wait` after its answer.
-    return Held(HoldKind(kind), why, float(since), max(0.0, min(float(probe) - now, float(wait))))
+    next_probe = max(0.0, min(_number(probe, now) - now, _number(wait, 0.0)))
+    return Held(HoldKind(kind), why or "", _number(since, 0.0), next_probe)
+
+
+def _number(text: str | int | None, otherwise: float) -> float:
+    """The number in Redis, or ``otherwise`` where there is none, or something else has written there."""
+    try:
+        found = float(otherwise if text is None else text)
+    except ValueError:
+        return otherwise
+    return found if isfinite(found) else otherwise

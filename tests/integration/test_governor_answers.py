@@ -438,3 +438,32 @@ def test_one_who_was_woken_in_vain_wakes_the_next(workers: Workers, monkeypatch:
     holder.release(poll, USABLE)
     second_poll.join(15)
     assert got == [Call.POST, Call.STATUS]
+
+
+# --- what somebody else has written -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("junk", ["", "many", "-7", "nan", "1e400"])
+def test_what_is_no_number_in_redis_stops_nobody(workers: Workers, junk: str) -> None:
+    keys, redis = workers.keys, workers.redis
+    for key, names in {
+        keys.gate: ("until",),
+        keys.hold: ("kind", "probe", "wait", "tries", "since"),
+        keys.learnt: ("calls", "event", "ceiling", "at", "row"),
+        keys.limit: ("calls", "source"),
+        keys.credits: ("left", "at"),
+    }.items():
+        redis.hset(key, mapping=dict.fromkeys(names, junk))
+    redis.set(keys.unusable, junk)
+    redis.set(keys.rate, junk)
+    if junk == "1e400":  # infinity is a number, and so is what it says
+        redis.delete(keys.gate, keys.rate)
+    governor = workers.governor(rules=CallRules(calls_a_minute=100_000))
+    workers.standing()
+    for answer in (USABLE, LOST, THROTTLED, replace(USABLE, credits_left=3)):
+        governor.release(take(governor), answer)
+        workers.clock.time += 61.0
+    assert workers.standing().hold is not None
+    redis.hset(keys.hold, mapping={"kind": "outage", "probe": junk, "wait": junk, "tries": junk, "since": junk})
+    if junk != "1e400":
+        assert take(governor).hold is not None

@@ -225,7 +225,7 @@ MUTANTS = (
     ),
     Mutant(
         "everybody probes",
-        in_lua("take_permit", "if hold[1] then redis.call('HSET'", "if false then redis.call('HSET'"),
+        in_lua("take_permit", "if kind ~= '' then redis.call('HSET'", "if false then redis.call('HSET'"),
         "outage",
         "calls probe at once",
     ),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
+import fakeredis
 import pytest
 
+from massconvert.ledger import Ledger
+from massconvert.ledger.codec import dump_look
 from massconvert.model import Chunk, JobStatus, Progress, Refused, State
 from massconvert.policy import Look, Moment, Tuning, after_status, relearnt, size_of
 from massconvert.policy.looks import LONGER, LONGEST, SHORTER, SHORTEST
@@ -97,3 +101,30 @@ def test_a_chunk_whose_call_was_the_probe_comes_back_at_the_pace_of_probes() -> 
     lost = replace(MOMENT, chance=1.0, probe=True)
     assert lost.backoff(9) == Tuning().probe_backoff_cap
     assert replace(lost, probe=False).backoff(9) == 256.0
+
+
+# --- in the ledger ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def redis() -> Any:
+    return fakeredis.FakeRedis(decode_responses=True)
+
+
+def test_what_was_learnt_is_read_again_after_a_second_and_not_at_each_decision(redis: Any) -> None:
+    organisation = Ledger(redis, "acme", Tuning()).organisation
+    assert organisation.job_lengths(now=NOW).looks == {}
+    redis.hset("mc:{acme}:looks", "5", dump_look(KNOWN))
+    redis.rpush("mc:{acme}:jobtimes", *range(10))
+    assert organisation.job_lengths(now=NOW + 0.9).looks == {}
+    found = organisation.job_lengths(now=NOW + 1.0)
+    assert found.looks == {5: KNOWN}
+    assert found.times == tuple(float(time) for time in range(10))
+
+
+@pytest.mark.parametrize("junk", ["", "soon", "[]", "[1]", "[-1, 0, 0]", "[1e999, 0, 0]", '["x", 0, 1]', "{}"])
+def test_a_look_that_was_tampered_with_is_learnt_anew(redis: Any, junk: str) -> None:
+    redis.hset("mc:{acme}:looks", mapping={"5": junk, "50": dump_look(KNOWN)})
+    organisation = Ledger(redis, "acme", Tuning()).organisation
+    assert organisation.job_lengths(now=NOW).looks == {}
+    assert redis.exists("mc:{acme}:looks") == 0

@@ -21,7 +21,7 @@ end
 -- The gate: one that is closed for longer already stays so.
 if report.gate then
   local key, till = p .. 'gate', now + report.gate[1]
-  if till > tonumber(redis.call('HGET', key, 'until') or '0') then
+  if till > (tonumber(redis.call('HGET', key, 'until') or 0) or 0) then
     redis.call('HSET', key, 'until', string.format('%.6f', till), 'why', report.gate[2])
     redis.call('PEXPIRE', key, math.ceil(report.gate[1] * 1000) + 60000) -- `until` decides; this only tidies up
   end
@@ -31,17 +31,19 @@ end
 if report.learnt then
   local key, calls, event, ceiling, at, row, calls_before, event_before = p .. 'limit:learnt', unpack(report.learnt)
   local known = redis.call('HMGET', key, 'calls', 'event')
-  if tonumber(known[2] or 0) == event_before and (calls_before == '' or tonumber(known[1] or -1) == calls_before) then
+  local same_event = (tonumber(known[2] or 0) or 0) == event_before -- what is no number was not written by us
+  if same_event and (calls_before == '' or tonumber(known[1] or '') == calls_before) then
     redis.call('HSET', key, 'calls', calls, 'event', event, 'ceiling', ceiling, 'at', at, 'row', row)
     redis.call('EXPIRE', key, 3600)
     if event > event_before then news[1] = 'lowered' end
-    if calls > tonumber(known[1] or calls) then wake(p, 'any') end
+    if calls > (tonumber(known[1] or '') or calls) then wake(p, 'any') end
   end
 end
 
 -- The hold: it begins, goes on, or ends.
 local key = p .. 'hold'
 local hold = redis.call('HMGET', key, 'kind', 'by', 'since')
+if hold[1] ~= 'outage' and hold[1] ~= 'credits' then hold = {} end
 local probe = hold[2] == id
 local function begin(h)
   if hold[1] ~= h[1] then news[#news + 1] = h[1] end
@@ -55,8 +57,8 @@ if answered then redis.call('DEL', p .. 'unusable') end
 if report.hold and (report.hold[1] == 'credits' or probe) then
   begin(report.hold)
 elseif report.hold and not hold[1] then
-  local row = redis.call('INCR', p .. 'unusable')
-  redis.call('EXPIRE', p .. 'unusable', 3600)
+  local row = (tonumber(redis.call('GET', p .. 'unusable') or 0) or 0) + 1
+  redis.call('SET', p .. 'unusable', row, 'EX', 3600)
   if row >= tonumber(ARGV[4]) then begin(report.hold) end
 elseif answered and (probe or hold[1] == 'outage') then
   redis.call('DEL', key)

@@ -9,34 +9,39 @@
 -- until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
 local p, post, now = KEYS[1], ARGV[2] == 'post', tonumber(ARGV[3])
 
+-- What is no number was not written by us: nothing is held back by it.
+local function number(text, otherwise) return tonumber(text or otherwise) or otherwise end
+
 local gate = redis.call('HMGET', p .. 'gate', 'until', 'why')
-if gate[1] and tonumber(gate[1]) > now then return { 'shut', tostring(tonumber(gate[1]) - now), gate[2] } end
+local shut = number(gate[1], 0) - now
+if shut > 0 then return { 'shut', tostring(shut), gate[2] or '' } end
 
 local hold = redis.call('HMGET', p .. 'hold', 'kind', 'why', 'probe', 'wait', 'tries')
-if hold[1] then
-  local left = tonumber(hold[3]) - now
+local kind = (hold[1] == 'outage' or hold[1] == 'credits') and hold[1] or ''
+if kind ~= '' then
+  local left, why = number(hold[3], 0) - now, hold[2] or ''
   -- While a probe is out, the end of its lease is far; but its answer may come at any time.
-  if left > 0 then return { 'shut', tostring(math.min(left, tonumber(hold[4]))), hold[2] } end
+  if left > 0 then return { 'shut', tostring(math.min(left, number(hold[4], left))), why } end
   local turn = left + tonumber(ARGV[9])
-  if post and turn > 0 and redis.call('EXISTS', p .. 'jobs') == 1 then return { 'shut', tostring(turn), hold[2] } end
+  if post and turn > 0 and redis.call('EXISTS', p .. 'jobs') == 1 then return { 'shut', tostring(turn), why } end
 end
 
 local limit = tonumber(ARGV[5])
-if limit == 0 then limit = tonumber(redis.call('HGET', p .. 'limit', 'calls') or '0') end
-if limit == 0 then return { 'unknown' } end
+if limit == 0 then limit = number(redis.call('HGET', p .. 'limit', 'calls'), 0) end
+if limit < 1 then return { 'unknown' } end
 local learnt = redis.call('HMGET', p .. 'limit:learnt', 'calls', 'event', 'ceiling', 'at', 'row')
-local most = math.min(limit, tonumber(learnt[1] or limit))
+local most = math.max(1, math.min(limit, number(learnt[1], limit)))
 local all, posts = p .. 'permits', p .. 'permits:post'
 redis.call('ZREMRANGEBYSCORE', all, '-inf', ARGV[3]) -- dead holders' permits return by themselves
 redis.call('ZREMRANGEBYSCORE', posts, '-inf', ARGV[3])
 
-local function full(set, kind)
+local function full(set, list)
   -- Nobody can go on now, so who waits here needs no earlier wake-up: only a permit given back from now on counts.
-  redis.call('DEL', p .. 'permits:wake:' .. kind)
+  redis.call('DEL', p .. 'permits:wake:' .. list)
   -- But one who waits for any permit may go on, if this call was woken in its stead.
-  if kind ~= 'any' then wake(p, 'any') end
+  if list ~= 'any' then wake(p, 'any') end
   local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-  return { 'full', kind, tostring(first[2] and tonumber(first[2]) - now or 1) }
+  return { 'full', list, tostring(first[2] and tonumber(first[2]) - now or 1) }
 end
 
 local running, posting = redis.call('ZCARD', all), redis.call('ZCARD', posts)
@@ -54,7 +59,7 @@ if rate > 0 then
   -- has; no minute has more than `rate`.
   local burst = math.max(1, math.floor(rate / 60))
   local apart = 60 / (burst > 1 and rate - burst or rate)
-  local busy_till = math.max(now, tonumber(redis.call('GET', p .. 'rate') or '0'))
+  local busy_till = math.max(now, number(redis.call('GET', p .. 'rate'), 0))
   local wait = busy_till - now - (burst - 1) * apart
   if wait > 0.000001 then return { 'shut', tostring(wait), 'MASSCONVERT_CALLS_PER_MINUTE allows ' .. ARGV[8] } end
   redis.call('SET', p .. 'rate', string.format('%.6f', busy_till + apart), 'PX', math.ceil((busy_till + apart - now) * 1000) + 1000)
@@ -63,6 +68,6 @@ end
 local till = now + tonumber(ARGV[4])
 redis.call('ZADD', all, till, ARGV[1])
 if post then redis.call('ZADD', posts, till, ARGV[1]) end
-if hold[1] then redis.call('HSET', p .. 'hold', 'probe', string.format('%.6f', till), 'by', ARGV[1]) end
-return { 'taken', running + 1, limit, most, learnt[2] or 0, learnt[3] or 0, learnt[4] or '0', learnt[5] or 0,
-  hold[1] or '', hold[5] or 0 }
+if kind ~= '' then redis.call('HSET', p .. 'hold', 'probe', string.format('%.6f', till), 'by', ARGV[1]) end
+return { 'taken', running + 1, limit, most, number(learnt[2], 0), number(learnt[3], 0),
+  string.format('%.6f', number(learnt[4], 0)), number(learnt[5], 0), kind, number(hold[5], 0) }

@@ -84,7 +84,7 @@ def test_credits_are_shown_once_zoho_tells_them(shell: Shell) -> None:
 @pytest.mark.parametrize(("permits", "workers"), [(1, 1), (5, 1), (20, 1), (21, 2), (25, 2)])
 def test_more_workers_are_useful_as_long_as_permits_are_left_for_them(permits: int, workers: int) -> None:
     assert WORKER_SLOTS == 20
-    assert workers_useful(Standing(25, "", permits, 0, 0, 0.0, "")) == workers
+    assert workers_useful(Standing(permits, "", 1, 0, 0, 0.0, "")) == workers
 
 
 def test_leads_that_wait_are_counted_in_inboxes_and_in_payloads_that_were_not_sent(shell: Shell) -> None:

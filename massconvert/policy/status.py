@@ -48,7 +48,7 @@ def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision
 def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
     decision = _by_progress(replace(chunk, outages=0, polls=chunk.polls + 1), answer, moment)
     known = moment.look or Look(moment.tuning.first_look)
-    if chunk.outages or (chunk.polls == 0 and moment.now - chunk.sent_at > 2.0 * known.seconds + 5.0):
+    if chunk.outages or (chunk.polls == 0 and moment.now - chunk.sent_at > 2.0 * known.seconds + 10.0):
         return replace(decision, job_took=None)  # a look so late shows how long we were away, not how long the job took
     if chunk.polls:
         return decision

@@ -9,10 +9,13 @@ from typing import Any
 
 import pytest
 
-from massconvert.model import Busy, Call, Permit
+from massconvert.model import Busy, Call, Refused
+from massconvert.policy import Permit
 from massconvert.store import Keys, connect
 from massconvert.zoho.answers import Body
-from massconvert.zoho.governor import MAX_POSTS, Governor
+from massconvert.zoho.edition import MAX_POSTS
+from massconvert.zoho.governor import Governor
+from massconvert.zoho.standing import Standing, read_standing
 
 pytestmark = pytest.mark.integration
 
@@ -52,6 +55,12 @@ def make(redis_url: str, account: str, clock: Clock) -> Callable[..., Governor]:
         )
 
     return made
+
+
+@pytest.fixture
+def standing(redis_url: str, account: str, clock: Clock) -> Callable[[], Standing]:
+    """How the account's permits stand."""
+    return lambda: read_standing(connect(redis_url), Keys(account), clock, None)
 
 
 class Zoho:
@@ -105,18 +114,21 @@ def hammer(make: Callable[..., Governor], limit: int, kinds: list[Call], rounds:
     return zoho
 
 
-def test_forty_threads_never_hold_more_than_the_limit_and_reach_it(make: Callable[..., Governor]) -> None:
+def test_forty_threads_never_hold_more_than_the_limit_and_reach_it(
+    make: Callable[..., Governor], standing: Callable[[], Standing]
+) -> None:
     assert hammer(make, 5, [Call.POST, Call.STATUS, Call.READ]).most == 5
-    assert make(limit=5).snapshot().held == 0
+    assert standing().held == 0
 
 
-def test_posts_never_exceed_their_own_limit_and_leave_room_for_other_calls(make: Callable[..., Governor]) -> None:
+def test_posts_never_exceed_their_own_limit_and_leave_room_for_other_calls(
+    make: Callable[..., Governor], standing: Callable[[], Standing]
+) -> None:
     """Thirty threads post, ten ask: of twenty permits, ten are for posts."""
     limit = MAX_POSTS + THREADS // 4
     zoho = hammer(make, limit, [Call.POST, Call.POST, Call.POST, Call.STATUS])
     assert (zoho.most_posts, zoho.most) == (MAX_POSTS, limit)
-    snapshot = make(limit=limit).snapshot()
-    assert (snapshot.held, snapshot.posts) == (0, 0)
+    assert (standing().held, standing().posts) == (0, 0)
 
 
 def test_a_permit_that_is_given_back_wakes_one_who_waits(make: Callable[..., Governor]) -> None:
@@ -131,7 +143,9 @@ def test_a_permit_that_is_given_back_wakes_one_who_waits(make: Callable[..., Gov
     assert isinstance(got[0], Permit)
 
 
-def test_the_permit_of_a_dead_holder_returns_when_its_lease_ends(make: Callable[..., Governor], clock: Clock) -> None:
+def test_the_permit_of_a_dead_holder_returns_when_its_lease_ends(
+    make: Callable[..., Governor], clock: Clock, standing: Callable[[], Standing]
+) -> None:
     governor = make(limit=5)
     held = [governor.acquire(Call.POST) for _ in range(5)]
     assert all(isinstance(permit, Permit) for permit in held)
@@ -140,8 +154,7 @@ def test_the_permit_of_a_dead_holder_returns_when_its_lease_ends(make: Callable[
     assert isinstance(governor.acquire(Call.READ), Busy)
     clock.time += 0.2
     assert isinstance(governor.acquire(Call.READ), Permit)
-    snapshot = governor.snapshot()
-    assert (snapshot.held, snapshot.posts) == (1, 0)
+    assert (standing().held, standing().posts) == (1, 0)
 
 
 def test_a_holder_that_comes_back_after_its_lease_takes_no_permit_from_others(
@@ -158,12 +171,14 @@ def test_a_holder_that_comes_back_after_its_lease_takes_no_permit_from_others(
 
 def test_a_closed_gate_lets_nobody_through_and_opens_by_itself(make: Callable[..., Governor], clock: Clock) -> None:
     governor, other = make(limit=5), make(limit=5)
-    governor.close_gate(30.0, "Zoho answered 429")
+    permits = [governor.acquire(Call.READ), governor.acquire(Call.READ)]
+    for permit, wait in zip(permits, (30.0, 5.0), strict=True):  # the shorter one does not open it sooner
+        assert isinstance(permit, Permit)
+        governor.release(permit, Refused(429, "TOO_MANY_REQUESTS", "slow down", retry_after=wait))
     busy = other.acquire(Call.READ)
     assert isinstance(busy, Busy)
     assert 29.0 < busy.in_seconds <= 30.0
     assert "Zoho answered 429" in busy.why
-    other.close_gate(5.0, "shorter")  # does not open it sooner
     clock.time += 29.9
     assert isinstance(governor.acquire(Call.READ), Busy)
     clock.time += 0.2

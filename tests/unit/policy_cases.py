@@ -9,14 +9,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from massconvert.model import Chunk, PostAnswer, ReadAnswer, Refusal, State, StatusAnswer, Why
-from massconvert.policy import Decision, Moment, Tuning
+from massconvert.policy import Decision, Look, Moment, Tuning
 from tests.unit.zoho_says import JOB
 
 TUNING = Tuning()
 NOW = 1_800_000_000.0  # 2027-01-15T08:00:00Z
 MOMENT = Moment(now=NOW, chance=0.5, tuning=TUNING)
-#: Jobs have tended to take 8 s, and 20 s at most.
-LEARNT = replace(MOMENT, job_median=8.0, job_p99=20.0)
+#: Jobs have tended to be done after 8 s, and after 20 s at most.
+LEARNT = replace(MOMENT, look=Look(8.0), job_p99=20.0)
 DAY = TUNING.give_up
 
 A, B, C, D = LEADS = ("3652397000009850001", "3652397000009851001", "3652397000009852001", "3652397000009853001")

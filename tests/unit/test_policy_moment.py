@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from massconvert.policy import Moment, Tuning
+from massconvert.policy import Look, Moment, Tuning
+from massconvert.policy.looks import LONGEST, SHORTEST
 from tests.unit.policy_cases import LEARNT, MOMENT, TUNING
 
 CHANCE = st.floats(0.0, 1.0, exclude_max=True)
@@ -41,19 +42,19 @@ def test_two_workers_that_failed_together_do_not_come_back_together() -> None:
     [
         # Nothing is learnt: after 2 s, then at a growing distance.
         (MOMENT, [2.1, 1.575, 2.3625, 3.54375]),
-        # Jobs take 8 s in the median: the first look comes then.
+        # Jobs have tended to be done after 8 s: the first look comes then.
         (LEARNT, [8.4, 6.3, 9.45, 14.175]),
         # Jobs that take no time are not asked for in a tight loop.
-        (replace(MOMENT, job_median=0.001), [0.21, 0.1575]),
+        (replace(MOMENT, look=Look(SHORTEST)), [0.21, 0.1575]),
     ],
 )
 def test_the_first_look_is_when_such_jobs_have_tended_to_be_done(moment: Moment, looks: list[float]) -> None:
     assert [moment.next_look(polls) for polls in range(len(looks))] == pytest.approx(looks)
 
 
-@given(polls=FAILURES, chance=CHANCE, median=st.none() | st.floats(0.0, 1e6))
-def test_the_distance_between_looks_is_bounded(polls: int, chance: float, median: float | None) -> None:
-    wait = replace(MOMENT, chance=chance, job_median=median).next_look(polls)
+@given(polls=FAILURES, chance=CHANCE, learnt=st.none() | st.builds(Look, seconds=st.floats(SHORTEST, LONGEST)))
+def test_the_distance_between_looks_is_bounded(polls: int, chance: float, learnt: Look | None) -> None:
+    wait = replace(MOMENT, chance=chance, look=learnt).next_look(polls)
     assert 0.1 <= wait <= TUNING.poll_cap
 
 

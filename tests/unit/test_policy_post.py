@@ -31,7 +31,6 @@ from massconvert.policy import (
     HINTS,
     MOVES,
     Decision,
-    Gate,
     Moment,
     PauseOrder,
     Row,
@@ -112,10 +111,10 @@ def again(row: Row, wait: float, chunk: Chunk = SENDING, **changes: Any) -> Deci
     return Decision(row, moved, Again(wait))
 
 
-def throttled(wait: float, code: str = "TOO_MANY_REQUESTS") -> Decision:
-    """The gate closes for all; this chunk comes a little after it opens."""
+def throttled(wait: float) -> Decision:
+    """The governor closes the gate for all; this chunk comes a little after it opens."""
     moved = replace(SENDING, state=State.WAITING, outages=1, due_at=NOW + wait * 1.25)
-    return Decision(Row.THROTTLED, moved, Again(wait * 1.25), gate=Gate(wait, f"Zoho answered 429 {code}"))
+    return Decision(Row.THROTTLED, moved, Again(wait * 1.25))
 
 
 def perhaps(said: Refusal, wait: float, chunk: Chunk = SENDING) -> Decision:

@@ -29,7 +29,6 @@ from massconvert.policy import (
     HINTS,
     MOVES,
     Decision,
-    Gate,
     Moment,
     PauseOrder,
     Row,
@@ -322,13 +321,12 @@ CASES = [
     read("the connection dropped", PerhapsAccepted("the connection broke"), retry(MOMENT.backoff(1))),
     # Over a limit.
     read(
-        "the gate closes for all",
+        "comes after the gate, which the governor closes for all",
         zoho.THROTTLED,
         Decision(
             Row.READ_THROTTLED,
             replace(COUNTED, outages=1, due_at=NOW + MOMENT.backoff(2) * 1.25),
             Again(MOMENT.backoff(2) * 1.25),
-            gate=Gate(MOMENT.backoff(2), "Zoho answered 429 TOO_MANY_REQUESTS"),
         ),
     ),
     # As many calls run as may.

@@ -150,7 +150,11 @@ def test_the_end_of_a_bulk_is_told_so_that_its_tail_goes_at_once(
     """The workers have formed what was full; the rest waits for company that will not come."""
     redis_client.hset(Keys("default").options(fingerprint(OPTIONS)), "accepted", 1)
     monkeypatch.setattr(producer, "SLICE", 60)
-    mc.enqueue(many(69), OPTIONS, on_progress=lambda taken: ledger.chunks.form(now=NOW))
+
+    def work(taken: int) -> None:
+        ledger.chunks.form(now=NOW)
+
+    mc.enqueue(many(69), OPTIONS, on_progress=work)
     assert told.countdowns == [0.0, 0.0]
 
 

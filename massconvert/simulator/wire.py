@@ -191,14 +191,29 @@ def answer_page(organisation: Organisation, request: Request) -> Response:
         "fired": organisation.fired,
         "faults": organisation.faults,
     }
-    if name not in pages:
-        return Response(404, {"error": f"there is no page {name!r}; there are {', '.join(pages)}"})
-    changes = {"faults": organisation.set_faults, "limits": organisation.set_limits}
-    if request.method == "PUT" and name in changes:
+    # What is PUT to a page, as JSON: a fault script, limits, or a list of lead ids to which somebody does something.
+    deeds: dict[str, Callable[[Any], None]] = {
+        "faults": organisation.set_faults,
+        "limits": organisation.set_limits,
+        "converted_by_hand": lambda ids: _for_each(organisation.convert_by_hand, ids),
+        "deleted": lambda ids: _for_each(organisation.delete_lead, ids),
+    }
+    if name not in pages and name not in deeds:
+        return Response(404, {"error": f"there is no page {name!r}; there are {', '.join({**pages, **deeds})}"})
+    if request.method == "PUT" and name in deeds:
         try:
-            changes[name](json.loads(request.body))
+            deeds[name](json.loads(request.body))
+        except KeyError as error:
+            return Response(400, {"error": f"there is no lead {error}"})
         except (SimulatorError, ValueError, RecursionError) as error:
             return Response(400, {"error": str(error)})
-    elif request.method != "GET":
+    elif request.method != "GET" or name not in pages:
         return Response(405, {"error": f"{request.method} {name} is not possible"})
-    return Response(200, pages[name]())
+    return Response(200, pages[name]() if name in pages else {})
+
+
+def _for_each(deed: Callable[[str], None], ids: Any) -> None:
+    if not isinstance(ids, list):
+        raise SimulatorError("a list of lead ids is wanted")
+    for lead_id in ids:
+        deed(str(lead_id))

@@ -270,6 +270,20 @@ def test_another_process_can_ask_and_set_what_a_test_wants(make_client: MakeClie
         assert page("truth", "PUT", {})[0] == 405
 
 
+def test_another_process_can_do_what_people_do_in_zoho_s_pages(make_client: MakeClient) -> None:
+    with Simulator(3) as sim:
+        client, (first, second, third) = make_client(sim.url), sim.lead_ids()
+
+        def put(name: str, body: Any) -> int:
+            return client.call("PUT", f"/__simulator__/{name}", json.dumps(body).encode())[0]
+
+        assert put("converted_by_hand", [first]) == put("deleted", [second]) == 200
+        truth = sim.truth()
+        assert {lead: truth[lead]["converted"] for lead in truth} == {first: True, third: False}
+        assert put("converted_by_hand", [second]) == put("deleted", third) == 400
+        assert client.call("GET", "/__simulator__/deleted")[0] == 405
+
+
 def test_the_environment_points_a_worker_at_it() -> None:
     with Simulator(1) as sim:
         environment = sim.environment()

@@ -329,9 +329,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Again:
-    """The same work again, in so many seconds."""
+    """The same work again, in so many seconds; ``sibling`` is a chunk that was split off, to be sent besides."""
 
     in_seconds: float
+    sibling: str = ""
 
 
 @dataclass(frozen=True)
@@ -350,9 +351,10 @@ class Settle:
 
 @dataclass(frozen=True)
 class Resend:
-    """The chunk must be sent (again), in so many seconds."""
+    """The chunk must be sent (again), in so many seconds; ``sibling`` is a chunk that was split off, likewise."""
 
     in_seconds: float
+    sibling: str = ""
 
 
 Next: TypeAlias = Done | Again | Submitted | Settle | Resend

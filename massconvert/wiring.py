@@ -11,7 +11,7 @@ from typing import Any
 
 from massconvert.errors import BrokerError
 from massconvert.ledger import Ledger
-from massconvert.model import Again, Done, Job, Next, State, Submitted
+from massconvert.model import Again, Done, Job, Next, Resend, State, Submitted
 from massconvert.nudge import Nudge
 from massconvert.policy import Decision, Tuning
 from massconvert.producer import Intake, take_message
@@ -75,15 +75,14 @@ class Workshop:
 
     def _advance(self, chunk_id: str, states: frozenset[State]) -> Next:
         what_next = advance(self.ports, chunk_id, states)
-        if isinstance(what_next, Done | Submitted):
-            self._fill_window()
-        return what_next
-
-    def _fill_window(self) -> None:
         try:
-            self.chunk()
+            if isinstance(what_next, Done | Submitted):
+                self.chunk()  # what has left the window makes room
+            elif isinstance(what_next, Again | Resend) and what_next.sibling:
+                self.nudge.convert(what_next.sibling)
         except BrokerError as error:  # the sweep will send what could not be sent now
             log.warning("%s", error.message)
+        return what_next
 
     def sweep(self) -> int:
         """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from massconvert.model import Chunk, Done, Next
+from dataclasses import replace
+
+from massconvert.model import Again, Chunk, Done, Next, Resend
 from massconvert.policy import Decision, Moment, size_of
 from massconvert.steps.ports import Ports
 
@@ -30,6 +32,8 @@ def write(ports: Ports, chunk: Chunk, decision: Decision) -> Next:
     if moved is None:
         return Done()
     ports.log(decision)
+    if moved.sibling and isinstance(decision.next, Again | Resend):
+        return replace(decision.next, sibling=moved.sibling)
     return decision.next
 
 

@@ -1,0 +1,48 @@
+"""What the workshop does besides a step: tell the broker of what the step has left to others."""
+
+from __future__ import annotations
+
+from typing import Any, cast
+
+import pytest
+
+from massconvert import wiring
+from massconvert.errors import BrokerError
+from massconvert.model import Again, Next, Resend
+from massconvert.nudge import Nudge
+from massconvert.steps.ports import Ports
+from massconvert.wiring import Workshop
+
+
+class Broker:
+    """Remembers which chunks it was told of; ``away`` takes none."""
+
+    def __init__(self, *, away: bool = False) -> None:
+        self.away = away
+        self.told: list[str] = []
+
+    def convert(self, chunk_id: str) -> None:
+        """A chunk to be sent."""
+        if self.away:
+            raise BrokerError("The broker is away.")
+        self.told.append(chunk_id)
+
+
+def step(monkeypatch: pytest.MonkeyPatch, what_next: Next, broker: Broker) -> Next:
+    """Convert chunk 1 where its step says ``what_next``."""
+    monkeypatch.setattr(wiring, "advance", lambda *_: what_next)
+    return Workshop(cast("Ports", None), cast("Nudge", broker), 15.0).convert("1")
+
+
+@pytest.mark.parametrize("kind", [Again, Resend])
+def test_a_chunk_that_was_split_off_is_told_of_at_once(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
+    broker = Broker()
+    assert step(monkeypatch, kind(0.0, sibling="2"), broker) == kind(0.0, sibling="2")
+    assert broker.told == ["2"]
+
+
+def test_without_a_broker_it_is_left_to_the_sweep(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert step(monkeypatch, Again(0.0, sibling="2"), Broker(away=True)) == Again(0.0, sibling="2")
+    assert caplog.messages == ["The broker is away."]

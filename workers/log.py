@@ -8,9 +8,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from traceback import walk_tb
 from types import TracebackType
 from typing import Any
 
+import billiard.exceptions
 import celery.exceptions
 import kombu.exceptions
 import redis.exceptions
@@ -20,11 +22,14 @@ _chunk: ContextVar[str] = ContextVar("chunk", default="")
 #: Errors that say all in one line: the other side went away.
 _OUTAGES = (
     OSError,
+    billiard.exceptions.RestartFreqExceeded,
     celery.exceptions.Reject,
     kombu.exceptions.OperationalError,
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
 )
+#: A connection that is closed under kombu's hands is an AttributeError, or whatever else, in its transport.
+_TRANSPORT = "kombu.transport."
 #: Celery's own lines about every message; they would drown ours. They are there at level DEBUG.
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 
@@ -71,8 +76,18 @@ class OneLine(logging.Formatter):
 def _outage(
     exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | None,
 ) -> str | None:
-    error = exc_info[1] if exc_info else None
-    return f"{type(error).__name__}: {' '.join(str(error).split())}" if isinstance(error, _OUTAGES) else None
+    if not exc_info or exc_info[1] is None:
+        return None
+    error = exc_info[1]
+    if isinstance(error, _OUTAGES) or _raised_in(error).startswith(_TRANSPORT):
+        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+    return None
+
+
+def _raised_in(error: BaseException) -> str:
+    """The module whose code raised it."""
+    frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+    return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
 def set_up(level: int, logfile: str | None = None) -> None:

@@ -19,6 +19,10 @@ from urllib.request import Request, urlopen
 
 import redis
 
+from massconvert import MassConvert
+from massconvert.settings import load_settings
+from tests.acceptance.door import Door
+
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
     "Deals": {"Deal_Name": "Renewal", "Stage": "Needs Analysis", "Closing_Date": "+30d"},
@@ -60,6 +64,8 @@ class House:
         self.redis_url = f"redis://127.0.0.1:{self.port}/0"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.sim_url = ""
+        self.door: Door | None = None
+        self._read_up_to: dict[Path, int] = {}
         self.environment = {
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "HOME": str(folder),
@@ -128,13 +134,20 @@ class House:
         self.environment.setdefault("ZOHO_CONCURRENCY", "10")
         return process
 
-    def worker(self, name: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a worker and wait until it is ready."""
+    def put_door(self) -> Door:
+        """Put a door between Zoho's API (not its accounts server) and what is started afterwards."""
+        assert self.door is None
+        self.door = Door(self.sim_url)
+        self.environment["ZOHO_API_DOMAIN"] = self.door.url
+        return self.door
+
+    def worker(
+        self, name: str = "worker", *arguments: str, app: str = "workers", python: tuple[str, ...] = ("-m", "celery")
+    ) -> subprocess.Popen[bytes]:
+        """Start a worker and wait until it is ready; ``python`` are the words that make Python run Celery."""
         log = self.folder / f"{name}.log"
         seen = log.stat().st_size if log.exists() else 0
-        process = self.run(
-            sys.executable, "-m", "celery", "-A", "workers", "worker", "-n", f"{name}@%h", *arguments, name=name
-        )
+        process = self.run(sys.executable, *python, "-A", app, "worker", "-n", f"{name}@%h", *arguments, name=name)
 
         def ready() -> bool:
             assert process.poll() is None, f"the worker ended: {log.read_text()[-2000:]}"
@@ -158,11 +171,37 @@ class House:
 
     def close(self) -> None:
         """End everything."""
+        if self.door:
+            self.door.close()
         for process in reversed(self.processes):
             if process.poll() is None:
                 self.kill(process)
             if process.stdout:
                 process.stdout.close()
+
+    # --- what is done and seen from here ---
+
+    @property
+    def ledger(self) -> Any:
+        """A client of Redis, whose answers are text."""
+        return redis.Redis(port=self.port, decode_responses=True)
+
+    def producer(self) -> MassConvert:
+        """The library as an app in another process uses it."""
+        return MassConvert(load_settings(self.environment, dotenv=None))
+
+    def log(self, name: str = "worker") -> str:
+        """What a process has written since `begin_reading`, or all of it."""
+        path = self.folder / f"{name}.log"
+        return path.read_bytes()[self._read_up_to.get(path, 0) :].decode()
+
+    def logs(self) -> str:
+        """The same of all processes."""
+        return "\n".join(self.log(path.stem) for path in sorted(self.folder.glob("*.log")))
+
+    def begin_reading(self) -> None:
+        """Let `log` and `logs` begin here."""
+        self._read_up_to = {path: path.stat().st_size for path in self.folder.glob("*.log")}
 
     # --- the simulator's truth ---
 
@@ -179,3 +218,11 @@ class House:
     def leads(self) -> list[str]:
         """All ids that the simulator was started with, the unknown ones too."""
         return list(self.ask("leads"))
+
+    def set_faults(self, *rules: dict[str, Any]) -> None:
+        """Replace the simulator's fault script; see massconvert/simulator/faults.py."""
+        self.ask("faults", "PUT", list(rules))
+
+    def unfired(self) -> list[dict[str, Any]]:
+        """The rules of the fault script that have not struck."""
+        return [rule for rule in self.ask("faults") if not rule["fired"]]

@@ -11,6 +11,7 @@ import pytest
 from celery import Celery
 
 from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.truth import assert_true, reported
 
 pytestmark = pytest.mark.acceptance
 
@@ -19,32 +20,6 @@ def write_inputs(house: House, leads: list[str], options: dict[str, Any] = OPTIO
     """leads.csv and options.json in the house's folder, as a user has them."""
     (house.folder / "leads.csv").write_text("id,Company\n" + "".join(f"{lead},ACME\n" for lead in leads))
     (house.folder / "options.json").write_text(json.dumps(options))
-
-
-def outcomes(house: House, batch: str) -> dict[str, dict[str, Any]]:
-    """The report of a batch, by lead."""
-    done = house.command("report", batch, "--format", "jsonl")
-    assert done.returncode == 0, done.stderr
-    rows = [json.loads(line) for line in done.stdout.splitlines()]
-    assert len({row["lead_id"] for row in rows}) == len(rows)
-    return {row["lead_id"]: row for row in rows}
-
-
-def assert_true(house: House, rows: dict[str, dict[str, Any]]) -> None:
-    """Every outcome equals the simulator's truth, and no lead was converted twice."""
-    truth = house.truth()
-    for lead, row in rows.items():
-        known = truth.get(lead)
-        if known is None:
-            assert (row["outcome"], row["code"]) == ("failed", "NOT_FOUND"), row
-        elif row["outcome"] == "converted":
-            assert known["converted"], row
-            assert known["conversions"] == 1, known
-        elif row["code"] == "ALREADY_CONVERTED":
-            assert known["converted"], row
-            assert known["conversions"] == 0, known
-        else:
-            assert not known["converted"], row
 
 
 def start(house: House, *simulator: str) -> list[str]:
@@ -63,7 +38,7 @@ def test_a_thousand_leads_end_with_the_outcome_that_zoho_knows(house: House) -> 
     done = house.command("enqueue", "leads.csv", "--options", "options.json", "--key", "k", "--wait", "100", "--json")
     assert done.returncode == 1, done.stderr
     assert json.loads(done.stdout) == {"batch": "k", "accepted": len(leads), "duplicates": 0, "invalid": 0}
-    rows = outcomes(house, "k")
+    rows = reported(house, "k")
     assert set(rows) == set(leads)
     assert_true(house, rows)
     counts = Counter(row["outcome"] for row in rows.values())
@@ -112,7 +87,7 @@ def test_a_producer_needs_nothing_but_celery(house: House) -> None:
 
     until(finished, 40, "the batch")
     app.close()
-    rows = outcomes(house, "shop-1")
+    rows = reported(house, "shop-1")
     assert rows.pop("3.6524E+18")["code"] == "INVALID_ID"
     assert set(rows) == set(leads)
     assert_true(house, rows)
@@ -128,7 +103,7 @@ def test_a_500_before_or_after_the_effect_changes_no_outcome(house: House, tmp_p
     write_inputs(house, leads)
     done = house.command("enqueue", "leads.csv", "--options", "options.json", "--key", "k", "--wait", "100")
     assert done.returncode == 0, done.stderr
-    rows = outcomes(house, "k")
+    rows = reported(house, "k")
     assert_true(house, rows)
     truth = house.truth()
     assert all(truth[lead]["conversions"] == 1 for lead in leads)

@@ -1,0 +1,27 @@
+"""`celery -A tests.acceptance.hurried_worker`: the real app, hurried where no setting reaches.
+
+HURRIED_TUNING is a JSON object of fields of `massconvert.policy.Tuning` that take the place of the product's own, so
+that what happens after an hour happens after seconds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+
+from massconvert import wiring
+from massconvert.policy import Tuning
+from massconvert.settings import Settings
+from workers.celery import app
+
+__all__ = ["app"]
+
+_patient = wiring.tuning
+
+
+def _hurried(settings: Settings) -> Tuning:
+    return replace(_patient(settings), **json.loads(os.environ["HURRIED_TUNING"]))
+
+
+wiring.tuning = _hurried

@@ -1,0 +1,63 @@
+"""Zoho out of reach, for a while and for longer than we wait: what was surely not sent, and what nobody can know."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from massconvert.policy import Row
+from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.rows import steps, takes
+from tests.acceptance.truth import assert_true, outcomes_of
+
+pytestmark = pytest.mark.acceptance
+
+
+@takes(Row.NOT_SENT, Row.NOT_SENT_GIVE_UP, Row.READ_GIVE_UP, Row.STATUS_RETRY)
+def test_an_outage_is_borne_and_only_a_day_without_an_answer_ends_a_lead(house: House) -> None:
+    """The day has three seconds here. What has a job when Zoho goes away is never given up."""
+    tuning = {"give_up": 3.0, "backoff_base": 0.2, "first_look": 0.5, "read_lag": 0.2, "backoff_cap": 1.0}
+    house.environment |= {
+        "HURRIED_TUNING": json.dumps(tuning),
+        "MASSCONVERT_JOB_WAIT": "1",
+        "MASSCONVERT_CALL_DEADLINE": "1",
+        "MASSCONVERT_SWEEP_INTERVAL": "1",
+    }
+    house.redis()
+    house.simulator("--leads", "250", "--job-seconds", "0.2")
+    door = house.put_door()
+    house.worker(app="tests.acceptance.hurried_worker")
+    parts = [house.leads()[start : start + 50] for start in range(0, 250, 50)]
+    accepted, unanswered, refused, waiting, given_up = parts
+    mc = house.producer()
+    house.set_faults(
+        {"method": "POST mass_convert", "do": "status", "status": 500, "ids": unanswered},
+        {"method": "POST mass_convert", "do": "job_slow", "ids": waiting, "seconds": 1},
+    )
+    assert mc.enqueue(accepted, options=OPTIONS).wait(20).converted == 50
+
+    def code_of(leads: list[str], seconds: float = 20) -> set[tuple[str, str | None]]:
+        batch = mc.enqueue(leads, options=OPTIONS)
+        batch.wait(seconds)
+        rows = outcomes_of(batch)
+        assert_true(house, rows)
+        return {(row["outcome"], row["code"]) for row in rows.values()}
+
+    assert code_of(unanswered) == {("failed", "GAVE_UP")}
+
+    door.shut()  # for less than a day
+    short = mc.enqueue(refused, options=OPTIONS)
+    until(lambda: Row.NOT_SENT in {step.row for step in steps(house)}, 10, "a refused connection")
+    door.open()
+    assert short.wait(20).converted == 50
+
+    followed = mc.enqueue(waiting, options=OPTIONS)
+    until(lambda: followed.progress().sent == 50, 10, "the job")
+    door.shut()  # for longer
+    assert code_of(given_up) == {("failed", "GAVE_UP")}
+    assert followed.progress().sent == 50
+    door.open()
+    assert followed.wait(20).converted == 50
+    assert {house.truth()[lead]["submissions"] for lead in (*unanswered, *given_up)} == {0}
+    assert house.unfired() == []

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from massconvert.errors import BrokerError, InputError, WaitTimeoutError
 from massconvert.leads import check_batch_key, parse_lead_id
+from massconvert.leads.ids import shown
 from massconvert.ledger import Ledger
 from massconvert.ledger.batches import SMALL_BATCH
 from massconvert.model import BatchStatus, Code, Kind, LeadRow
@@ -273,7 +274,13 @@ def _valid(lead_ids: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:
         try:
             yield parse_lead_id(value)
         except InputError as error:
-            wrong[str(value)[:200]] = error.message
+            wrong[_as_given(value)] = error.message
+
+
+def _as_given(value: Any) -> str:
+    """What is not an id, for a report: short, and in characters that UTF-8 has bytes for."""
+    text = value if isinstance(value, str) else shown(value)
+    return text[:200].encode("utf-8", "backslashreplace").decode()
 
 
 def _demand_valid(lead_ids: Iterable[Any]) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from random import SystemRandom
 from typing import Any
 
-from massconvert.errors import BrokerError
+from massconvert.errors import BrokerError, InputError
+from massconvert.leads.ids import shown
 from massconvert.ledger import Ledger
 from massconvert.model import Again, Done, Job, Next, Resend, State, Submitted
 from massconvert.nudge import Nudge
@@ -66,12 +68,16 @@ class Workshop:
         return Done() if formed.full or formed.next_in is None else Again(formed.next_in)
 
     def convert(self, chunk_id: str) -> Next:
-        """Take one step of a chunk on its way to Zoho; a chunk that was sent makes room for the next."""
-        return self._advance(chunk_id, CONVERTING)
+        """Take one step of a chunk on its way to Zoho; a chunk that was sent makes room for the next.
+
+        Raises InputError where the message names no chunk.
+        """
+        return self._advance(_chunk_of(chunk_id), CONVERTING)
 
     def status(self, job: Mapping[str, Any]) -> Next:
-        """Take one step of a chunk whose job runs."""
-        return self._advance(str(job["chunk_id"]), FOLLOWING)
+        """Take one step of a chunk whose job runs. Raises InputError where the message names no chunk."""
+        chunk_id = job.get("chunk_id", job) if isinstance(job, Mapping) else job
+        return self._advance(_chunk_of(chunk_id), FOLLOWING)
 
     def _advance(self, chunk_id: str, states: frozenset[State]) -> Next:
         what_next = advance(self.ports, chunk_id, states)
@@ -101,6 +107,13 @@ class Workshop:
         """Accept the leads of a task message; return the batch id."""
         intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
         return take_message(intake, lead_ids, options, key).id
+
+
+def _chunk_of(named: object) -> str:
+    """The chunk that a message names. Whoever can write to the broker may have sent it."""
+    if isinstance(named, str) and re.fullmatch("[0-9]{1,19}", named):
+        return named
+    raise InputError(f"The message names no chunk, but {shown(named)}; massconvert has not sent it. It is dropped.")
 
 
 def worker_ports() -> Workshop:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from celery import Celery
@@ -11,7 +12,7 @@ from celery import Task as CeleryTask
 from celery.exceptions import Reject
 
 from massconvert.contract import Exit
-from massconvert.errors import BrokerError, MassConvertError, SettingsError, StoreError
+from massconvert.errors import BrokerError, InputError, MassConvertError, SettingsError, StoreError
 from workers import log, startup
 
 logger = logging.getLogger("massconvert")
@@ -33,6 +34,7 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
         """
         with log.about(args, kwargs):
             try:
+                self._demand_arguments(args, kwargs)
                 return self.run(*args, **kwargs)
             except StoreError as error:
                 logger.warning("%s: %s Again in %g s.", self.name, error.message, STORE_AWAY_COUNTDOWN)
@@ -42,6 +44,13 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
             except MassConvertError as error:
                 logger.error("%s: %s", self.name, error)  # noqa: TRY400 - expected: a line, no traceback
         return None
+
+    def _demand_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Raise InputError where a stranger's message has not the arguments that this task takes."""
+        try:
+            self.__header__(*args, **kwargs)  # Celery's own, with which it checks what is sent from here
+        except TypeError as error:
+            raise InputError(f"The message has other arguments than the task ({error}). It is dropped.") from None
 
     def retry(self, *args: Any, **kwargs: Any) -> BaseException:
         """Send this message again; where the broker takes none, hand the received one back instead of dropping it.

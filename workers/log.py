@@ -8,8 +8,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from copy import copy
 from traceback import walk_tb
-from types import TracebackType
 from typing import Any
 
 import billiard.exceptions
@@ -17,6 +17,7 @@ import celery.exceptions
 import kombu.exceptions
 import redis.exceptions
 
+_LONGEST_ID = 40
 _chunk: ContextVar[str] = ContextVar("chunk", default="")
 
 #: Errors that say all in one line: the other side went away.
@@ -30,6 +31,10 @@ _OUTAGES = (
 )
 #: A connection that is closed under kombu's hands is an AttributeError, or whatever else, in its transport.
 _TRANSPORT = "kombu.transport."
+#: What Celery's consumer logs with an error is a connection that was lost, or a stranger's message that is no task.
+_CONSUMER = "celery.worker.consumer.consumer"
+#: What follows is source code; or advice for developers, and the stranger's message.
+_FIRST_LINE_SAYS_ALL = frozenset({"py.warnings", _CONSUMER})
 #: Celery's own lines about every message; they would drown ours. They are there at level DEBUG.
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 
@@ -40,7 +45,7 @@ def about(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[None]:
     subject = args[0] if args else kwargs.get("chunk_id") or kwargs.get("job")
     if isinstance(subject, Mapping):
         subject = subject.get("chunk_id")
-    token = _chunk.set(subject if isinstance(subject, str) else "")
+    token = _chunk.set(subject if isinstance(subject, str) and len(subject) <= _LONGEST_ID else "")
     try:
         yield
     finally:
@@ -56,30 +61,27 @@ class OneLine(logging.Formatter):
 
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
-        chunk = _chunk.get()
+        record = copy(record)
+        chunk, outage = _chunk.get(), _outage(record)
         record.about = f" [{chunk}]" if chunk and chunk not in record.getMessage() else ""
+        record.outage = f" ({outage})" if outage else ""
+        if outage:
+            record.exc_info = record.exc_text = None  # the line names the error
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line without a traceback; a message of several lines becomes one."""
         lines = super().formatMessage(record).split("\n")
-        # What follows a warning's first line is source code, or the traceback of an outage in Celery's own publishing.
-        text = lines[0] if record.name == "py.warnings" else " ".join(lines)
-        outage = _outage(record.exc_info)
-        return f"{text} ({outage})" if outage else text
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 - logging's name
-        """The traceback of a bug; nothing for an outage, which the line has named."""
-        return "" if _outage(ei) else super().formatException(ei)
+        text = lines[0] if record.name in _FIRST_LINE_SAYS_ALL else " ".join(lines)
+        return f"{text}{getattr(record, 'outage', '')}"
 
 
-def _outage(
-    exc_info: tuple[type[BaseException], BaseException, TracebackType | None] | tuple[None, None, None] | None,
-) -> str | None:
-    if not exc_info or exc_info[1] is None:
+def _outage(record: logging.LogRecord) -> str | None:
+    """What went away, or which message of a stranger was refused; ``None`` for a bug."""
+    error = record.exc_info[1] if record.exc_info else None
+    if error is None:
         return None
-    error = exc_info[1]
-    if isinstance(error, _OUTAGES) or _raised_in(error).startswith(_TRANSPORT):
+    if isinstance(error, _OUTAGES) or record.name == _CONSUMER or _raised_in(error).startswith(_TRANSPORT):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return None
 

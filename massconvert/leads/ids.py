@@ -75,4 +75,6 @@ def shown(value: object) -> str:
         text = repr(value)
     except ValueError:  # a number of more digits than Python writes
         text = "a number of thousands of digits"
+    except RecursionError:
+        text = f"a {type(value).__name__} of too many levels"
     return text if len(text) <= 60 else f"{text[:56]}…"

@@ -59,6 +59,10 @@ class StoreError(MassConvertError):
     """Redis cannot be reached, or did not answer in time."""
 
 
+class LedgerError(MassConvertError):
+    """A value in the ledger is not what this version writes; its key is named."""
+
+
 class BrokerError(MassConvertError):
     """The message broker cannot be reached."""
 

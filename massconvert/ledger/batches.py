@@ -9,7 +9,7 @@ from itertools import islice
 from typing import Any
 
 from massconvert.errors import KeyConflictError, UnknownBatchError
-from massconvert.ledger.codec import dump_outcome, load_outcome, segments
+from massconvert.ledger.codec import dump_outcome, load_outcome, segments, unreadable
 from massconvert.model import BatchState, BatchStatus, Code, Kind, LeadRow, Outcome, State
 from massconvert.policy import Tuning
 from massconvert.store import Keys, Redis, Scripts, reaching
@@ -127,7 +127,7 @@ class Batches:
         return dict(json.loads(body))
 
     def status(self, batch_id: str) -> BatchStatus:
-        """The counts of a batch. Raises UnknownBatchError."""
+        """The counts of a batch. Raises UnknownBatchError, LedgerError."""
         with reaching(self._redis):
             fields = self._redis.hgetall(self._keys.batch(batch_id))
             paused = self._redis.exists(self._keys.pause)
@@ -136,7 +136,10 @@ class Batches:
                 f"There is no batch {batch_id!r}.",
                 hint="massconvert status lists the batches; finished ones are kept for the retention time.",
             )
-        return _status(batch_id, fields, paused=bool(paused))
+        try:
+            return _status(batch_id, fields, paused=bool(paused))
+        except (KeyError, ValueError) as error:
+            raise unreadable(f"batch:{batch_id}") from error
 
     def recent(self, limit: int = 20) -> list[BatchStatus]:
         """The latest batches, newest first; forgets the ids of those that have expired."""

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass, replace
 from typing import Any
 
-from massconvert.ledger.codec import dump_chunk, dump_look, dump_outcome, dump_refusal, load_chunk, pairs
+from massconvert.ledger.codec import dump_chunk, dump_look, dump_outcome, dump_refusal, load_chunk, pairs, unreadable
 from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Submitted
 from massconvert.policy import Decision, Row, Tuning, size_of
 from massconvert.store import Keys, Redis, Scripts
@@ -33,6 +33,9 @@ _PROVE_ACCESS = frozenset(
         Row.OVERDUE_WATCHED,
     }
 )
+
+
+_STATES = {state.value: state for state in State}
 
 
 @dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Chunks:
         return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)))
 
     def claim(self, chunk_id: str, states: Collection[State], *, token: str, now: float) -> Chunk | Again | Done:
-        """Hand a chunk out to this caller, if it is due, in one of ``states``, and nobody holds it.
+        """Hand a chunk out to this caller, if it is due, in one of ``states``, and nobody holds it. Raises LedgerError.
 
         ``Again``: too early, and this message shall come back then. ``Done``: nothing to do here: the chunk has
         ended, is somebody else's, is expected to be looked at by another message, or the organisation is paused.
@@ -98,6 +101,8 @@ class Chunks:
         )
         if kind == "early":
             return Again(float(rest[0]))
+        if kind == "unknown":
+            raise unreadable(f"chunk:{chunk_id}")
         return load_chunk(chunk_id, pairs(rest)) if kind == "claimed" else Done()
 
     def begin_send(self, chunk: Chunk, *, now: float) -> Chunk | None:
@@ -131,7 +136,8 @@ class Chunks:
         """The chunks for which no message came in time; each is expected to be dispatched now."""
         flat = self._run("take_overdue", now, most, 2 * self._tuning.sweep_grace)
         rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
-        return [Overdue(chunk_id, State(state), job_id) for chunk_id, state, job_id in rows]
+        # One in no state that we know is handed out too: who claims it says so.
+        return [Overdue(chunk_id, _STATES.get(state, State.WAITING), job_id) for chunk_id, state, job_id in rows]
 
     def drain(self, *, now: float, most: int = 1000) -> bool:
         """End one slice of the leads that wait in refused or cancelled batches; return whether more are left."""

@@ -9,16 +9,12 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from massconvert.errors import MassConvertError
+from massconvert.errors import LedgerError
 from massconvert.model import Chunk, Kind, Outcome, Refusal, State, Why
 from massconvert.policy import Look
 from massconvert.policy.looks import LONGEST, SHORTEST
 
 _OUTCOME_FIELDS = ("code", "message", "job_id", "attempts", "contact_id", "account_id", "deal_id")
-
-
-class LedgerError(MassConvertError):
-    """A value in the ledger is not what this version writes."""
 
 
 def dump_outcome(outcome: Outcome) -> str:
@@ -35,7 +31,7 @@ def load_outcome(text: str, where: str) -> Outcome:
         kind, *values = json.loads(text)
         return Outcome(Kind(kind), **dict(zip(_OUTCOME_FIELDS, values, strict=False)))
     except (ValueError, TypeError) as error:
-        raise _unreadable(where) from error
+        raise unreadable(where) from error
 
 
 def dump_refusal(refusal: Refusal) -> str:
@@ -49,7 +45,7 @@ def load_refusal(text: str, where: str) -> Refusal:
         code, message, path = json.loads(text)
         return Refusal(str(code), str(message), str(path))
     except (ValueError, TypeError) as error:
-        raise _unreadable(where) from error
+        raise unreadable(where) from error
 
 
 def dump_look(look: Look) -> str:
@@ -91,8 +87,12 @@ def dump_chunk(chunk: Chunk) -> dict[str, str]:
 def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
     """The chunk that a claim handed out, from its hash and what the claim added about its options."""
     where = f"chunk:{chunk_id}"
+    options = _load_options(fields, where)
     try:
-        leads = fields["open"].split(",") if fields.get("open") else open_leads(fields["members"])
+        members = open_leads(fields["members"])
+        leads = fields["open"].split(",") if fields.get("open") else members
+        if not leads or not set(leads) <= set(members) or not all(map(str.isdecimal, leads)):
+            raise ValueError("no leads")  # noqa: TRY301 - told in one place, below
         created = float(fields["created"])
         refused_at = float(fields.get("refused_at", "0"))
         refused = "refusal" in fields and created <= refused_at
@@ -101,7 +101,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             fingerprint=fields["fp"],
             state=State(fields["state"]),
             leads=tuple(leads),
-            options=json.loads(fields["options_json"]),
+            options=options,
             options_accepted=fields.get("accepted") == "1",
             refusal=load_refusal(fields["refusal"], where) if refused else None,
             token=fields["token"],
@@ -121,7 +121,19 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             due_at=float(fields["due"]),
         )
     except (KeyError, ValueError, TypeError) as error:
-        raise _unreadable(where) from error
+        raise unreadable(where) from error
+
+
+def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:
+    """The options of a chunk. It names the key that holds them, which may be the chunk's for want of a fingerprint."""
+    where = f"options:{fields['fp']}" if "fp" in fields else chunk
+    try:
+        options = json.loads(fields["options_json"])
+    except (KeyError, ValueError) as error:
+        raise unreadable(where) from error
+    if not isinstance(options, dict):
+        raise unreadable(where)
+    return options
 
 
 def segments(members: str) -> list[tuple[str, list[str]]]:
@@ -144,7 +156,16 @@ def _count(number: int) -> str:
     return str(number) if number else ""
 
 
-def _unreadable(where: str) -> LedgerError:
+def number(text: str) -> float | None:
+    """The number that ``text`` is; ``None`` where it is none."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def unreadable(where: str) -> LedgerError:
+    """What to raise where the key ``where`` holds what this version does not write."""
     return LedgerError(
         f"The ledger's {where} cannot be read: something else has written to it, or another version of massconvert.",
         hint="Give massconvert a Redis database of its own, and run one version of it.",

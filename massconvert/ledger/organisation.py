@@ -5,8 +5,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from math import isfinite
+from typing import TypeVar
 
-from massconvert.ledger.codec import LedgerError, load_looks, open_leads
+from massconvert.errors import LedgerError
+from massconvert.ledger.codec import load_looks, number, open_leads
 from massconvert.model import Pause
 from massconvert.policy import Look
 from massconvert.store import Keys, Redis, Scripts, reaching
@@ -17,6 +20,7 @@ log = logging.getLogger("massconvert")
 ENOUGH_JOB_TIMES = 10
 #: What was learnt of jobs is read again after so many seconds: each decision needs it, and it changes slowly.
 _FRESH = 1.0
+_Nothing = TypeVar("_Nothing")
 
 
 @dataclass(frozen=True)
@@ -43,11 +47,13 @@ class Organisation:
             fields = self._redis.hgetall(self._keys.pause)
         if not fields:
             return None
+        since = number(fields.get("since", "0"))
         return Pause(
-            reason=fields.get("reason", ""),
+            # Whoever has written to it meant that nothing be sent; only a person can tell why.
+            reason=fields.get("reason") or f"The ledger's {self._keys.pause} does not say why.",
             code=fields.get("code", ""),
-            hint=fields.get("hint", ""),
-            since=float(fields.get("since", "0")),
+            hint=fields.get("hint") or "To go on: massconvert resume",
+            since=since if since is not None else 0.0,
         )
 
     def pause(self, *, now: float, reason: str) -> None:
@@ -70,28 +76,42 @@ class Organisation:
             return bool(self._redis.delete(self._keys.pause))
 
     def job_lengths(self, *, now: float) -> JobLengths:
-        """What was learnt of jobs, as of a second ago at most."""
+        """What was learnt of jobs, as of a second ago at most.
+
+        What something else has written there is told, and deleted: it is learnt anew.
+        """
         known = self._lengths
         if known is None or not 0.0 <= now - known[0] < _FRESH:
-            with reaching(self._redis):
-                times = sorted(float(time) for time in self._redis.lrange(self._keys.jobtimes, 0, -1))
-            looks = self._looks()
+            times = self._times()
             enough = tuple(times) if len(times) >= ENOUGH_JOB_TIMES else ()
-            known = self._lengths = (now, JobLengths(enough, looks))
+            known = self._lengths = (now, JobLengths(enough, self._looks()))
         return known[1]
 
-    def _looks(self) -> dict[int, Look]:
-        """When to look at jobs first; what something else has written there is told, and learnt anew."""
-        key = self._keys.looks
-        with reaching(self._redis):
-            fields = self._redis.hgetall(key)
+    def _times(self) -> list[float]:
+        """The latest job times in seconds, sorted."""
+        key = self._keys.jobtimes
         try:
-            return load_looks(fields)
+            with reaching(self._redis):
+                found = [number(text) for text in self._redis.lrange(key, 0, -1)]
         except LedgerError:
-            log.warning("The ledger's %s holds what is no time; the times of first looks are learnt anew.", key)
+            found = [None]
+        times = sorted(time for time in found if time is not None and isfinite(time) and time >= 0)
+        return times if len(times) == len(found) else self._learn_anew(key, [])
+
+    def _looks(self) -> dict[int, Look]:
+        """When to look at jobs first."""
+        key = self._keys.looks
+        try:
+            with reaching(self._redis):
+                return load_looks(self._redis.hgetall(key))
+        except LedgerError:
+            return self._learn_anew(key, {})
+
+    def _learn_anew(self, key: str, nothing: _Nothing) -> _Nothing:
+        log.error("The ledger's %s holds what is no time; it is learnt anew.", key)
         with reaching(self._redis):
             self._redis.delete(key)
-        return {}
+        return nothing
 
     def take_sweep(self, seconds: float, *, now: float) -> bool:
         """Take the right to sweep for so many seconds: one worker at a time does it."""

@@ -10,7 +10,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from massconvert.errors import StoreError
+from massconvert.errors import LedgerError, StoreError
 
 #: A synchronous client that decodes its answers. redis-py types each command as "a value or an awaitable of it", which
 #: no checker can use, hence Any.
@@ -46,8 +46,8 @@ def connect(url: str, *, socket_timeout: float = 5.0) -> Redis:
 
 
 @contextmanager
-def reaching(client: Redis) -> Iterator[None]:
-    """Turn Redis' connection trouble into StoreError."""
+def reaching(client: Redis, what: str = "") -> Iterator[None]:
+    """Turn Redis' connection trouble into StoreError, and its refusal of ``what`` was asked into LedgerError."""
     try:
         yield
     except redis.AuthenticationError as error:
@@ -64,7 +64,11 @@ def reaching(client: Redis) -> Iterator[None]:
     except redis.ResponseError as error:
         trouble = next((words for sign, words in _REFUSALS if sign in str(error)), None)
         if trouble is None:
-            raise
+            asked = f" ({what})" if what else ""
+            raise LedgerError(
+                f"Redis at {_place(client)} refused what the ledger asked of it{asked}: {error}.",
+                hint="Something else has written to its keys: give massconvert a Redis database of its own.",
+            ) from error
         raise StoreError(f"Redis at {_place(client)} {trouble[0]}", hint=trouble[1]) from error
 
 

@@ -22,12 +22,14 @@ class Scripts:
     def run(self, name: str, *, keys: Sequence[str], args: Sequence[str | float]) -> Any:
         """Run ``store/lua/<name>.lua`` and return what it returns. Floats are passed on exactly.
 
-        Raises StoreError when Redis cannot be reached; it may then have run or not.
+        Raises StoreError when Redis cannot be reached, it may then have run or not; LedgerError when it fails, which it
+        does over values that we have not written.
         """
         script = self._registered.get(name)
         if script is None:
             script = self._registered[name] = self._client.register_script(source(name))
-        with reaching(self._client):
+        subject = f"{name} {args[0]}" if args and isinstance(args[0], str) else name
+        with reaching(self._client, subject):
             return script(keys=list(keys), args=[repr(arg) if isinstance(arg, float) else arg for arg in args])
 
 

@@ -154,14 +154,19 @@ class TokenSource:
             pipe.get(self._trouble)
             pipe.pttl(self._trouble)
             (value, api_domain, refresh_at, expires_at), trouble, ends_in = pipe.execute()
-        token, fresh = None, False
-        if value and float(expires_at) > now:
-            token, fresh = Token(SecretStr(value), self._api_domain(api_domain)), float(refresh_at) > now
-        if not trouble:
-            return token, fresh, None
-        kept = json.loads(trouble)
-        wait = max(0, ends_in) / 1000
-        return token, fresh, NotSent(Unsent(kept["why"]), kept["detail"], kept["code"], retry_after=wait)
+        token, fresh, kept = None, False, None
+        try:
+            if value and float(expires_at) > now:
+                # Whoever can write to Redis must not learn the token by naming a domain.
+                api_domain = documented_api_domain(api_domain or "") or ""
+                token, fresh = Token(SecretStr(value), self._api_domain(api_domain)), float(refresh_at) > now
+            if trouble:
+                said = json.loads(trouble)
+                kept = NotSent(Unsent(said["why"]), said["detail"], said["code"], retry_after=max(0, ends_in) / 1000)
+        except (ValueError, TypeError, KeyError):
+            log.error("The ledger's %s is not what we have written; the token is refreshed.", self._token)  # noqa: TRY400 - expected: a line, no traceback
+            return None, False, None
+        return token, fresh, kept
 
     def _take_lock(self) -> str:
         """Our name on the lock, or nothing if somebody else holds it."""

@@ -176,7 +176,10 @@ MUTANTS = (
         "while it held its lease",
     ),
     Mutant(
-        "a claim ignores leases", in_lua("claim_chunk", "tonumber(c[4]) > now", "false"), "messages", "held its lease"
+        "a claim ignores leases",
+        in_lua("claim_chunk", "(tonumber(c[4] or 0) or 0) > now", "false"),
+        "messages",
+        "held its lease",
     ),
     Mutant(
         "set without compare",

@@ -11,7 +11,7 @@ import fakeredis
 import pytest
 import redis
 
-from massconvert.errors import StoreError
+from massconvert.errors import LedgerError, StoreError
 from massconvert.store import Keys, RedisClock, Scripts, connect, reaching
 from massconvert.store.scripts import source
 
@@ -81,9 +81,9 @@ def test_trouble_with_redis_is_told_plainly_and_without_the_password(error: Exce
     assert "hunter2" not in str(caught.value)
 
 
-def test_a_bug_in_a_script_is_not_taken_for_trouble_with_redis() -> None:
+def test_what_a_script_cannot_make_sense_of_is_not_taken_for_trouble_with_redis() -> None:
     away = Away(redis.ResponseError("wrong number of args"))
-    with pytest.raises(redis.ResponseError), reaching(away):
+    with pytest.raises(LedgerError, match="wrong number of args"), reaching(away):
         away.time()
 
 

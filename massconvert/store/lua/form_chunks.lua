@@ -4,7 +4,9 @@
 -- [6] most chunks to form now, [7] seconds after which the sweep shall look for the messages of these chunks
 -- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full}
 local p, now, window, most_jobs = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local size = math.min(tonumber(ARGV[4]), tonumber(redis.call('GET', p .. 'max_leads') or ARGV[4]))
+local size = tonumber(ARGV[4])
+local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
+if lower >= 1 then size = math.min(size, math.floor(lower)) end
 local formed, full = {}, 0
 for turn = 1, tonumber(ARGV[6]) do
   if redis.call('SCARD', p .. 'unsent') >= window or redis.call('SCARD', p .. 'jobs') >= most_jobs then

@@ -6,7 +6,7 @@
 local p, now, most = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 if redis.call('EXISTS', p .. 'pause') == 1 then
   local probe = redis.call('HGET', p .. 'pause', 'probe')
-  if not probe or tonumber(probe) > now then return {} end
+  if (tonumber(probe or '') or math.huge) > now then return {} end
   most = 1
 end
 local found = {}

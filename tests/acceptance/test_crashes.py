@@ -304,7 +304,9 @@ def test_a_message_that_two_workers_get_at_the_same_moment_is_one_submission(hou
             for _ in range(4):
                 app.send_task(TASK_CONVERT, [chunk_id], task_id=f"twice-{chunk_id}", queue=QUEUE_CONVERT)
     all_converted(house, batch, leads)
-    received = [sum(f"[twice-{chunk}] received" in house.log(name) for chunk in chunk_ids) for name in ("first", "second")]
+    received = [
+        sum(f"[twice-{chunk}] received" in house.log(name) for chunk in chunk_ids) for name in ("first", "second")
+    ]
     assert min(received) > 0, received
 
 

@@ -246,9 +246,7 @@ def test_a_payload_that_is_too_long_is_halved_and_later_ones_are_shorter(
 
 
 @takes(Row.OPTIONS_REFUSED)
-def test_wrong_options_for_a_thousand_leads_in_several_batches_cost_one_post(
-    house: House, pool: Iterator[str]
-) -> None:
+def test_wrong_options_for_a_thousand_leads_in_several_batches_cost_one_post(house: House, pool: Iterator[str]) -> None:
     """And all fail with Zoho's code and path."""
     wrong = fresh_options()
     wrong["Deals"]["Stage"] = "No Such Stage"
@@ -330,9 +328,7 @@ def test_a_token_that_ends_at_any_call_is_refreshed_once_for_everybody(house: Ho
     assert house.ask("calls")[TOKEN] - before == 3
 
 
-@takes(
-    Row.THROTTLED, Row.NO_PERMIT, Row.STATUS_THROTTLED, Row.STATUS_NO_PERMIT, Row.READ_THROTTLED, Row.READ_NO_PERMIT
-)
+@takes(Row.THROTTLED, Row.NO_PERMIT, Row.STATUS_THROTTLED, Row.STATUS_NO_PERMIT, Row.READ_THROTTLED, Row.READ_NO_PERMIT)
 def test_a_429_closes_the_gate_for_all_and_counts_against_no_lead(house: House, pool: Iterator[str]) -> None:
     """Whichever call is throttled, the others wait without asking."""
     leads = list(islice(pool, 800))

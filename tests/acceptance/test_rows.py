@@ -151,9 +151,12 @@ def test_no_lost_answer_costs_a_lead_or_a_second_submission(house: House, pool: 
         {"method": POST, "times": 1, "ids": [chunk[0]], **loss}
         for loss, chunk in zip(kinds_of_loss, chunks(leads)[1:], strict=True)
     ]
-    house.set_faults(*rules)
+    house.set_faults(*rules, {"method": POST, "do": "job_slow", "seconds": 0.5})  # a look at once would come too early
+    before = house.ask("calls").get(POST, 0)
     assert kinds(ended(house, enqueue(house, leads))) == {CONVERTED: len(leads)}
     assert submissions(house, leads) == {1: len(leads)}
+    # And only what had not been carried out was sent again.
+    assert house.ask("calls")[POST] - before == len(chunks(leads)) + len(LOST)
 
 
 @takes(Row.STILL_CONVERTING, Row.PERHAPS_ACCEPTED, Row.UNCONVERTED_AGAIN)

@@ -59,9 +59,9 @@ def load_looks(fields: Mapping[str, str]) -> dict[int, Look]:
         found = {int(size): json.loads(text) for size, text in fields.items()}
         looks = {size: Look(float(look[0]), float(look[1]), bool(look[2])) for size, look in found.items()}
     except (ValueError, TypeError, LookupError) as error:
-        raise _unreadable("looks") from error
+        raise unreadable("looks") from error
     if not all(SHORTEST <= look.seconds <= LONGEST for look in looks.values()):
-        raise _unreadable("looks")
+        raise unreadable("looks")
     return looks
 
 

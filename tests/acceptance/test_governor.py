@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from tests.acceptance.house import House, until
-from tests.acceptance.test_pipeline import assert_true, outcomes, write_inputs
+from tests.acceptance.test_pipeline import write_inputs
+from tests.acceptance.truth import assert_true, reported
 
 pytestmark = pytest.mark.acceptance
 LIMIT = 5
@@ -76,7 +77,7 @@ def test_an_outage_is_probed_and_not_hammered_and_work_goes_on_within_a_minute_o
     until(lambda: finished(house), 150, "the batch")
     assert time.monotonic() - ended < 150
     assert "Zoho answers again" in "".join((house.folder / f"worker-{n}.log").read_text() for n in range(2))
-    rows = outcomes(house, "k")
+    rows = reported(house, "k")
     assert set(rows) == set(leads)
     assert {row["outcome"] for row in rows.values()} == {"converted"}
     assert_true(house, rows)
@@ -110,6 +111,6 @@ def test_beside_another_client_fewer_calls_are_made_and_all_again_when_it_has_go
     load = house.ask("load")
     assert 1 <= load["throttled"] <= 8
     assert load["highest"] <= LIMIT
-    rows = outcomes(house, "k")
+    rows = reported(house, "k")
     assert set(rows) == set(leads)
     assert_true(house, rows)

@@ -9,9 +9,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
 
-from massconvert.errors import KeyConflictError, UnknownBatchError
+from massconvert.errors import KeyConflictError, LedgerError, UnknownBatchError
 from massconvert.model import (
     Accepted,
     BatchState,
@@ -161,7 +160,7 @@ def test_add_leads_again_with_the_same_call_changes_nothing_and_answers_the_same
 
 
 def test_add_leads_to_no_batch_is_refused_and_changes_nothing(books: Books) -> None:
-    with books.watching() as changed, pytest.raises(redis.ResponseError, match="UNKNOWN_BATCH"):
+    with books.watching() as changed, pytest.raises(LedgerError, match="UNKNOWN_BATCH"):
         books.batches.add("nobody", "call", [A], now=NOW)
     assert changed == {}
 
@@ -187,7 +186,7 @@ def test_refuse_ids_again_changes_nothing(books: Books) -> None:
 
 
 def test_refuse_ids_of_no_batch_is_refused_and_changes_nothing(books: Books) -> None:
-    with books.watching() as changed, pytest.raises(redis.ResponseError, match="UNKNOWN_BATCH"):
+    with books.watching() as changed, pytest.raises(LedgerError, match="UNKNOWN_BATCH"):
         books.batches.refuse_ids("nobody", {"abc": "no"})
     assert changed == {}
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-import redis
 
+from massconvert.errors import LedgerError
 from massconvert.model import (
     Accepted,
     Again,
@@ -503,14 +503,14 @@ def test_move_chunk_twice_writes_once(books: Books, four: Chunk, answer: Any) ->
 def test_move_chunk_refuses_to_end_a_chunk_with_open_leads(books: Books, four: Chunk) -> None:
     """No decision does; if one did, no lead would be lost."""
     wrong = Decision(Row.SETTLED, replace(four, state=State.DONE), Done(), outcomes={A: CONVERTED})
-    with pytest.raises(redis.ResponseError, match="leads are open in chunk"):
+    with pytest.raises(LedgerError, match="leads are open in chunk"):
         books.chunks.move(four, wrong, now=THEN + 1)
     assert books.claim(four.id, now=THEN + TUNING.lease).state is State.SENDING
 
 
 def test_move_chunk_refuses_to_keep_a_chunk_without_open_leads(books: Books, four: Chunk) -> None:
     wrong = Decision(Row.SETTLED, replace(four, state=State.WAITING), Done(), outcomes=dict.fromkeys(LEADS, CONVERTED))
-    with pytest.raises(redis.ResponseError, match="nothing is open in chunk"):
+    with pytest.raises(LedgerError, match="nothing is open in chunk"):
         books.chunks.move(four, wrong, now=THEN + 1)
 
 

@@ -87,8 +87,7 @@ def test_nothing_sleeps_but_the_embedded_runner_and_the_command_line() -> None:
     sleeping = [
         f"{place(path)}:{node.lineno}"
         for path in modules()
-        # The rivals do as people do who write this by hand.
-        if not place(path).startswith(("massconvert/embedded/", "massconvert/cli/", "benchmarks/rivals/"))
+        if not place(path).startswith(("massconvert/embedded/", "massconvert/cli/", "benchmarks/"))
         for node in ast.walk(tree(path))
         if (isinstance(node, ast.Attribute) and node.attr == "sleep")
         or (isinstance(node, ast.ImportFrom) and any(name.name == "sleep" for name in node.names))

@@ -31,6 +31,8 @@ SLICE = 2000
 BULK = 50
 #: How many wrong ids an error names.
 NAMED = 20
+# Characters of a batch's name in that of its retry: a name has at most 200, and a retry may be retried.
+_ROOM_FOR_A_BATCH = 180
 
 Progress = Callable[[int], None]
 
@@ -129,7 +131,7 @@ class Intake:
 
         What is not an id is counted, and with ``record_invalid`` ends as ``failed: INVALID_ID`` in the batch.
         """
-        batch_id = _batch_id(key)
+        batch_id = new_batch_id() if key is None else check_batch_key(key)
         batches = self._ledger.batches
         large = len(lead_ids) > SMALL_BATCH
         batches.open(batch_id, fingerprint(body), body, now=self._clock.now(), large=large, priority=priority)
@@ -198,26 +200,14 @@ class MassConvert:
         """Enqueue the failed leads of a batch again, as a batch of its own: all, or those with ``codes``, ``lead_ids``.
 
         ``options`` are mended options; by default those of the batch. The new batch is named after the old one and
-        what is retried, so that the same call twice is the same batch. Raises InputError when nothing has failed so.
+        what is retried, so that the same call twice is the same batch; what fails in that one is retried under its
+        name. Raises InputError when nothing has failed so, or one of ``lead_ids`` has not.
         """
         batch = self.batch(batch_id)
-        failed = [
-            row.lead_id
-            for row in batch.outcomes()
-            if row.outcome is not None
-            and row.outcome.kind is Kind.FAILED
-            and row.outcome.code != Code.INVALID_ID
-            and (not codes or row.outcome.code in codes)
-            and (not lead_ids or row.lead_id in lead_ids)
-        ]
-        if not failed:
-            raise InputError(
-                f"Batch {batch_id} has no failed leads to retry.",
-                hint=f"To see its outcomes: massconvert report {batch_id}",
-            )
+        failed = _failed(batch, frozenset(codes), frozenset(map(parse_lead_id, lead_ids)))
         body = Options.parse(options if options is not None else batch.options()).body()
-        key = f"{batch_id}.{fingerprint({'options': body, 'leads': failed})[:8]}"
-        return self._intake.take(failed, body, key=key)
+        digest = fingerprint({"batch": batch_id, "options": body, "leads": sorted(failed)})[:8]
+        return self._intake.take(failed, body, key=f"{batch_id[:_ROOM_FOR_A_BATCH]}.{digest}")
 
     def enqueue(
         self,
@@ -259,6 +249,30 @@ def take_message(intake: Intake, lead_ids: Any, options: Any, key: str) -> Batch
     return intake.take(lead_ids, body, key=key, record_invalid=True)
 
 
+def _failed(batch: Batch, codes: frozenset[str], lead_ids: frozenset[str]) -> list[str]:
+    """The leads of ``batch`` that failed and can be tried again, in its order."""
+    found: list[str] = []
+    seen: set[str] = set()
+    for row in batch.outcomes():
+        # What is not a lead id cannot be sent, however often.
+        if row.outcome is None or row.outcome.kind is not Kind.FAILED or row.outcome.code == Code.INVALID_ID:
+            continue
+        seen.add(row.outcome.code)
+        if (not codes or row.outcome.code in codes) and (not lead_ids or row.lead_id in lead_ids):
+            found.append(row.lead_id)
+    look = f"To see its outcomes: massconvert report {batch.id}"
+    if not found:
+        told = f" with {', '.join(sorted(codes))}" if codes and seen else ""
+        also = f" Its codes: {', '.join(sorted(seen))}." if seen else ""
+        raise InputError(f"Batch {batch.id} has no failed leads to retry{told}.{also}", hint=look)
+    if missing := lead_ids.difference(found):
+        named = ", ".join(sorted(missing)[:NAMED]) + (
+            f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        )
+        raise InputError(f"Not among the leads to retry of batch {batch.id}: {named}. Nothing was enqueued.", hint=look)
+    return found
+
+
 def _valid(lead_ids: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:
     for value in lead_ids:
         # The common case at full speed; everything else takes the long way.
@@ -296,7 +310,6 @@ def _demand_valid(lead_ids: Iterable[Any]) -> None:
         )
 
 
-def _batch_id(key: str | None) -> str:
-    if key is not None:
-        return check_batch_key(key)
+def new_batch_id() -> str:
+    """A name for a batch that nobody has named: when it was made (UTC), and chance."""
     return f"{datetime.now(timezone.utc):%Y%m%d-%H%M%S}-{uuid4().hex[:8]}"

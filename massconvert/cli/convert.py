@@ -73,7 +73,7 @@ def _convert(
             say("starting Redis and the workers on this machine.")
             with running(Stack()) as machine:
                 _tell_earlier(machine.existing(batch_id))
-                batch = take(machine.producer, checked, body, batch_id)
+                batch = take(machine.desk.settings, checked, body, batch_id)
                 status = machine.finish(batch)
                 _report(batch, status, checked.invalid, as_json=as_json)
                 write_output(report, csv_lines(batch.outcomes()), force=replace)

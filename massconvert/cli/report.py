@@ -15,12 +15,14 @@ from massconvert.cli.console import print_lines, say
 from massconvert.cli.desk import open_desk
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.summary import print_summary
+from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.model import Kind, LeadRow
 from massconvert.report import csv_lines, json_lines, only, summarise
 
 _EXAMPLES = """\b
 Examples:
   massconvert report import-2026-11-24
+  massconvert report --last --outcome failed
   massconvert report import-2026-11-24 --format csv --output leads-report.csv
   massconvert report import-2026-11-24 --format jsonl --outcome failed | jq .lead_id"""
 
@@ -45,7 +47,8 @@ def register(app: typer.Typer) -> None:
 
 
 def _report(
-    batch: Annotated[str, typer.Argument(metavar="BATCH", help="The batch (or key) that enqueue named.")],
+    batch: BatchArgument = None,
+    last: LastOption = False,
     form: Annotated[
         Format, typer.Option("--format", help="table: a summary; csv, jsonl: a line a lead.")
     ] = Format.TABLE,
@@ -56,7 +59,8 @@ def _report(
     """Tell what became of each lead of a batch."""
     if output:
         check_output(output, force=force)
-    batches = open_desk().ledger.batches
+    desk = open_desk()
+    batch, batches = which(desk, batch, last, "report"), desk.ledger.batches
     status = batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: {status.ended:,} of {status.total:,} leads have ended so far.")

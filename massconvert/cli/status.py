@@ -12,6 +12,7 @@ from massconvert.cli.console import out, print_json
 from massconvert.cli.desk import Desk, exit_of, open_desk
 from massconvert.cli.overview import show_overview
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
+from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.model import BatchStatus
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ _EXAMPLES = """\b
 Examples:
   massconvert status                            the organisation and its latest batches
   massconvert status import-2026-11-24 --watch  until every lead has its outcome
+  massconvert status --last --watch             the batch that was enqueued last from here
   massconvert status import-2026-11-24 --json | jq .state
 \b
 Exit status: 0; with --watch, of a batch that has ended: 0 all converted or skipped, 1 some failed."""
@@ -32,15 +34,17 @@ def register(app: typer.Typer) -> None:
 
 
 def _status(
-    batch: Annotated[str | None, typer.Argument(metavar="BATCH", help="The batch (or key) that enqueue named.")] = None,
+    batch: BatchArgument = None,
+    last: LastOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until it has finished.")] = False,
     in_json: Annotated[bool, typer.Option("--json", help="As JSON; with --watch a line for each change.")] = False,
 ) -> None:
     """Show how far a batch is, or all of the latest."""
     desk = open_desk()
-    if batch is None:
+    if batch is None and not last:
         show_overview(desk, watch=watch, in_json=in_json)
         return
+    batch = which(desk, batch, last, "status")
     status = desk.ledger.batches.status(batch)  # an unknown one is told before a bar begins
     if watch:
         status = _watch(desk, batch, in_json=in_json)

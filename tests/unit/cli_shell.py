@@ -66,6 +66,7 @@ class Shell:
             if name.startswith(("ZOHO_", "MASSCONVERT_", "REDIS_", "CELERY_")):
                 patch.delenv(name)
         patch.setenv("NO_COLOR", "1")
+        patch.setenv("MASSCONVERT_STATE_DIR", str(folder.with_name(f"{folder.name}-state")))
         patch.chdir(folder)
         for room in (store, wiring, producer):
             patch.setattr(room, "connect", self.connect)
@@ -103,23 +104,33 @@ class Shell:
 
     def batch(self, name: str, ended: dict[str, Outcome], waiting: Sequence[str] = ()) -> None:
         """A batch in which these leads have ended, and those wait."""
-        redis, prefix = self.connect(""), "mc:{default}:"
-        leads = [*ended, *waiting]
+        self.ledger.batches.open(name, "0" * 16, {}, now=1_800_000_000.0, large=False)
+        self.end(name, ended, waiting)
+
+    def end(self, name: str, ended: dict[str, Outcome], waiting: Sequence[str] = ()) -> None:
+        """From now on these leads of a batch have ended, and only those wait."""
+        redis, batch = self.connect(""), f"mc:{{default}}:batch:{name}"
         counts: dict[str, int] = {kind.value: 0 for kind in Kind}
         for outcome in ended.values():
             counts[outcome.kind.value] += 1
-        self.ledger.batches.open(name, "0" * 16, {}, now=1_800_000_000.0, large=False)
-        redis.hset(f"{prefix}batch:{name}", mapping={"total": len(leads), "sealed": 1, **counts})
+        redis.hset(batch, mapping={"total": len(ended) + len(waiting), "sealed": 1, **counts})
         if not waiting:
-            redis.hset(f"{prefix}batch:{name}", "finished", 1_800_000_060.0)
+            redis.hset(batch, "finished", 1_800_000_060.0)
+        redis.delete(f"{batch}:inbox", f"{batch}:chunks")
         for lead, outcome in ended.items():
             chunk = f"{name}-{lead}"
             end = [outcome.kind.value, outcome.code, outcome.message, outcome.job_id, outcome.attempts]
             fields = {"members": f"{name}={lead}", "state": "done", "end": json.dumps(end)}
-            redis.hset(f"{prefix}chunk:{chunk}", mapping=fields)
-            redis.rpush(f"{prefix}batch:{name}:chunks", chunk)
+            redis.hset(f"mc:{{default}}:chunk:{chunk}", mapping=fields)
+            redis.rpush(f"{batch}:chunks", chunk)
+            redis.srem(self.live(lead), lead)
         if waiting:
-            redis.rpush(f"{prefix}batch:{name}:inbox", *waiting)
+            redis.rpush(f"{batch}:inbox", *waiting)
+
+    @staticmethod
+    def live(lead: str) -> str:
+        """The key of the set in which a lead is while it is in flight."""
+        return f"mc:{{default}}:live:{int(lead[-12:]) % 16381}" if lead.isdigit() else "none"
 
 
 def finished(total: int = 2) -> dict[str, Outcome]:

@@ -11,7 +11,7 @@ from massconvert.cli.app import exit_for
 from massconvert.contract import Exit
 from tests.unit.cli_shell import Shell, finished
 
-COMMANDS = ["demo", "convert", "enqueue", "status", "report", "pause", "resume", "simulator"]
+COMMANDS = ["demo", "convert", "enqueue", "status", "report", "retry", "cancel", "pause", "resume", "simulator"]
 
 
 @pytest.fixture

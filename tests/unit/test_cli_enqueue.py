@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from massconvert.cli.enqueue import bind_wait
+from massconvert.cli.waiting import bind_wait
 from massconvert.contract import Exit
 from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
 
@@ -176,7 +176,7 @@ def test_ctrl_c_while_waiting_says_how_to_go_on(shell: Shell, monkeypatch: pytes
     assert "massconvert status k --watch" in said.err
 
 
-@pytest.mark.parametrize(("key", "told"), [("k", "goes on where it stopped"), (None, "massconvert status")])
+@pytest.mark.parametrize(("key", "told"), [("k", "The same command goes on"), (None, "The same command with --key 20")])
 def test_ctrl_c_while_enqueueing_says_what_became_of_the_leads(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, key: str | None, told: str
 ) -> None:

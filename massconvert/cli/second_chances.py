@@ -1,0 +1,117 @@
+"""``massconvert retry`` and ``cancel``: what failed once more, and what has not been sent not at all."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from massconvert.cli.console import hint, print_json, print_lines, say
+from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.enqueue import print_batch
+from massconvert.cli.inputs import read_options
+from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
+from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
+from massconvert.model import BatchState
+from massconvert.producer import Batch, MassConvert
+
+_RETRY = """\b
+Examples:
+  massconvert retry import-2026-11-24                         all that failed, with the same options
+  massconvert retry --last --code NOT_CONVERTED --code GAVE_UP
+  massconvert retry import-2026-11-24 --code INVALID_DATA --options mended.json --wait
+\b
+The failed leads become a batch of their own, named after the old one; the same command again is the
+same batch, so it is safe to repeat. What fails there is retried under that name.
+Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 nothing to retry or
+wrong input, 3 settings or Redis, 4 the wait is over and the batch goes on."""
+
+_CANCEL = """\b
+Examples:
+  massconvert cancel import-2026-11-24
+  massconvert cancel --last --json
+\b
+What has been sent cannot be called back: it is followed to its outcome. Safe to repeat.
+Exit status: 0, whatever was left to cancel; 2 no such batch; 3 settings or Redis."""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("retry", cls=WaitCommand, epilog=_RETRY)(_retry)
+    app.command("cancel", epilog=_CANCEL)(_cancel)
+
+
+def _retry(
+    batch: BatchArgument = None,
+    last: LastOption = False,
+    codes: Annotated[
+        list[str] | None,
+        typer.Option("--code", metavar="CODE", help="Only what failed with this code; may be repeated."),
+    ] = None,
+    ids: Annotated[
+        list[str] | None, typer.Option("--id", metavar="ID", help="Only this lead, if it failed; may be repeated.")
+    ] = None,
+    options: Annotated[
+        str | None,
+        typer.Option("--options", metavar="O.json", help="Mended options; without it those of the batch are used."),
+    ] = None,
+    wait: WaitOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the new batch and its counts as JSON.")] = False,
+) -> None:
+    """Enqueue the failed leads of a batch again, as a batch of its own."""
+    timeout = wait_seconds(wait)
+    desk = open_desk()
+    mended = read_options(options) if options is not None else None
+    batch = which(desk, batch, last, "retry", changes=True)
+    status = desk.ledger.batches.status(batch)
+    if not status.finished:
+        say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")
+    try:
+        made = MassConvert(desk.settings).retry(
+            batch, options=mended, codes=[code.upper() for code in codes or ()], lead_ids=ids or ()
+        )
+    except KeyboardInterrupt:
+        say("interrupted while enqueueing; the leads that were taken will be converted. The same command goes on.")
+        raise typer.Exit(130) from None
+    remember(desk.settings, made.id)
+    _tell_retried(desk, batch, made, as_json=as_json)
+    if wait is not None:
+        wait_for(desk, made, timeout)
+    elif not as_json:
+        say(f"to watch it: massconvert status {made.id} --watch")
+
+
+def _tell_retried(desk: Desk, batch: str, made: Batch, *, as_json: bool) -> None:
+    if as_json:
+        print_batch(made, 0, as_json=True, retries=batch)
+        return
+    if made.accepted:
+        print_batch(made, 0, as_json=False)
+        return
+    status = desk.ledger.batches.status(made.id)
+    print_lines([f"Batch {made.id} has retried these leads before; it is {status.state.value}.\n"])
+    if status.failed:
+        hint(f"To retry what failed there: massconvert retry {made.id}")
+
+
+def _cancel(
+    batch: BatchArgument = None,
+    last: LastOption = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what was cancelled as JSON.")] = False,
+) -> None:
+    """Cancel what of a batch has not been sent; what has been is followed to its outcome."""
+    desk = open_desk()
+    batch = which(desk, batch, last, "cancel", changes=True)
+    before = desk.ledger.batches.status(batch)
+    ended, followed = MassConvert(desk.settings).cancel(batch)
+    if as_json:
+        print_json({"batch": batch, "cancelled": ended, "followed": followed})
+        return
+    if before.finished:
+        done = "was cancelled before" if before.state is BatchState.CANCELLED else "has finished already"
+        print_lines([f"Batch {batch} {done}: nothing was left to cancel.\n"])
+        return
+    sent = f"; {followed:,} were sent and are followed to their outcome" if followed else ""
+    print_lines([f"Batch {batch}: {ended:,} leads are cancelled{sent}.\n"])
+    look = f"massconvert status {batch} --watch" if followed else f"massconvert report {batch}"
+    hint(f"To see what became of them: {look}")

@@ -1,0 +1,75 @@
+"""``--wait [SECONDS]``: how it is read, and what a command does that has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+from massconvert.cli.batch_view import counts
+from massconvert.cli.console import say
+from massconvert.cli.desk import Desk, exit_of
+from massconvert.cli.watching import Watch, make_display, watch_to_the_end
+from massconvert.errors import InputError
+from massconvert.producer import Batch
+
+FOR_EVER = "for-ever"
+
+WaitOption = Annotated[
+    str | None,
+    typer.Option(
+        "--wait",
+        metavar="[SECONDS]",
+        help="Wait until every lead has its outcome, or so many seconds.",
+        show_default=False,
+    ),
+]
+
+
+class WaitCommand(TyperCommand):
+    """``--wait`` takes a number or nothing, which the parser alone cannot tell from a lead id after it."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Bind the number to ``--wait``, then parse as usual."""
+        return super().parse_args(ctx, bind_wait(args))
+
+
+def bind_wait(arguments: Sequence[str]) -> list[str]:
+    """``--wait 60`` as ``--wait=60``, and a bare ``--wait`` as one for ever. What is an id or a file is left alone."""
+    bound: list[str] = []
+    rest = list(arguments)
+    while rest:
+        word = rest.pop(0)
+        if word == "--":
+            return [*bound, word, *rest]
+        if word == "--wait":
+            follows = rest[0] if rest else ""
+            span = re.match(r"-?[.0-9]", follows) and len(follows) < 10 and not Path(follows).exists()
+            word = f"--wait={rest.pop(0) if span else FOR_EVER}"
+        bound.append(word)
+    return bound
+
+
+def wait_seconds(wait: str | None) -> float | None:
+    """The span that ``--wait`` names; ``None`` for ever, or when it is not given. Raises InputError."""
+    if wait is None or wait == FOR_EVER:
+        return None
+    if not re.fullmatch(r"[0-9]*\.?[0-9]+|[0-9]+\.", wait):
+        raise InputError(
+            f"--wait takes a number of seconds, not {wait!r}.", hint="Without a number it waits until the end."
+        )
+    return float(wait)
+
+
+def wait_for(desk: Desk, batch: Batch, timeout: float | None) -> None:
+    """Watch ``batch`` to its end, say how it ended and what to do next, and end the command with its exit status."""
+    with make_display() as display:
+        watch = Watch(batch.progress, paused=desk.ledger.organisation.paused, display=display)
+        status = watch_to_the_end(watch, batch.id, timeout)
+    again = f" To try the failed ones again: massconvert retry {batch.id}" if status.failed else ""
+    say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: massconvert report {batch.id}{again}")
+    raise typer.Exit(exit_of(status))

@@ -1,0 +1,77 @@
+"""Which batch a command is about: the one it names, or with ``--last`` the one that was enqueued last from here."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import parse_qs, urlsplit
+
+import typer
+
+from massconvert.cli.console import local_time, say
+from massconvert.cli.desk import Desk
+from massconvert.errors import InputError
+from massconvert.settings import Settings
+
+BatchArgument = Annotated[
+    str | None, typer.Argument(metavar="BATCH", help="The batch (or key) that enqueue named.", show_default=False)
+]
+LastOption = Annotated[
+    bool, typer.Option("--last", help="The batch that this command line made last, instead of a name.")
+]
+
+
+def remember(settings: Settings, batch_id: str) -> None:
+    """Note that this user has made a batch, for ``--last``. What cannot be noted is not worth an error."""
+    path = _place(settings)
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        part = path.with_name(f"{path.name}.{os.getpid()}")
+        part.write_text(batch_id, encoding="utf-8")
+        part.replace(path)
+
+
+def which(desk: Desk, batch: str | None, last: bool, command: str, *, changes: bool = False) -> str:
+    """The batch that is meant. ``changes`` says that the command changes it.
+
+    ``--last`` never means a batch that somebody else has made where that would be changed: a web shop makes one a
+    second. A command that only looks takes the account's newest, and says so. Raises InputError.
+    """
+    if batch and last:
+        raise InputError(f"Both {batch} and --last are given.", hint="Give one of them.")
+    if batch:
+        return batch
+    if not last:
+        raise InputError(
+            "No BATCH is named.",
+            hint=f"massconvert {command} BATCH, as enqueue printed it, or --last. massconvert status lists them.",
+        )
+    mine = _remembered(desk.settings)
+    if mine:
+        say(f"the last batch is {mine}.")
+        return mine
+    newest = None if changes else next(iter(desk.ledger.batches.recent(1)), None)
+    if newest is None:
+        raise InputError(
+            "No batch has been made from this command line yet, so there is no last one.",
+            hint=f"massconvert status lists the batches; then: massconvert {command} BATCH",
+        )
+    say(f"none was made from this command line; the newest is {newest.batch}, of {local_time(newest.created_at)}.")
+    return newest.batch
+
+
+def _remembered(settings: Settings) -> str:
+    with suppress(OSError, UnicodeDecodeError):
+        return _place(settings).read_text(encoding="utf-8").strip()
+    return ""
+
+
+def _place(settings: Settings) -> Path:
+    """A file for each ledger, named after where it is; without its user and password."""
+    url = urlsplit(settings.redis_url)
+    database = parse_qs(url.query).get("db", [""])[0]
+    ledger = f"{url.hostname or ''}:{url.port or 6379}{url.path} {database} {settings.account}"
+    return settings.state_dir / "last" / sha256(ledger.encode()).hexdigest()[:16]

@@ -1,0 +1,76 @@
+"""Retry, cancel and --last, as people use them: real commands, a real Redis, real workers, real HTTP."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+
+import pytest
+
+from tests.acceptance.house import OPTIONS, House
+
+pytestmark = pytest.mark.acceptance
+
+
+@pytest.fixture
+def at_work(house: House) -> House:
+    """A house with a Redis, a Zoho of 60 leads and a worker; its options are wrong in one place, and mended beside."""
+    house.redis()
+    house.simulator("--leads", "60", "--job-seconds", "0.2")
+    house.worker()
+    wrong = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Stage": "No such stage"}}
+    (house.folder / "wrong.json").write_text(json.dumps(wrong))
+    (house.folder / "mended.json").write_text(json.dumps(OPTIONS))
+    (house.folder / "leads.txt").write_text("\n".join(house.leads()))
+    return house
+
+
+def outcomes(house: House, batch: str) -> Counter[str]:
+    done = house.command("report", batch, "--format", "jsonl")
+    return Counter(json.loads(line)["outcome"] for line in done.stdout.splitlines())
+
+
+def test_what_failed_for_wrong_options_is_converted_by_a_retry_with_mended_ones(at_work: House) -> None:
+    """Every lead once, although the retry is given twice."""
+    failed = at_work.command("enqueue", "leads.txt", "--options", "wrong.json", "--key", "k", "--wait")
+    assert failed.returncode == 1, failed.stderr
+    assert "massconvert retry k" in failed.stderr
+    done = at_work.command("retry", "--last", "--options", "mended.json", "--wait", "--json")
+    assert done.returncode == 0, done.stderr
+    made = json.loads(done.stdout)
+    assert (made["accepted"], made["retries"]) == (60, "k")
+    again = at_work.command("retry", "k", "--options", "mended.json")
+    assert again.returncode == 0
+    assert f"Batch {made['batch']} has retried these leads before; it is finished." in again.stdout
+    assert outcomes(at_work, "k") == {"failed": 60}
+    assert outcomes(at_work, made["batch"]) == {"converted": 60}
+    assert all(lead["conversions"] == 1 for lead in at_work.truth().values())
+
+
+def test_a_cancelled_batch_converts_nothing_that_was_not_sent(at_work: House) -> None:
+    """Paused, so that nothing has been sent; the workers end the leads although they may not call."""
+    at_work.command("pause")
+    at_work.command("enqueue", "leads.txt", "--options", "mended.json", "--key", "k")
+    done = at_work.command("cancel", "--last", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"batch": "k", "cancelled": 60, "followed": 0}
+    watched = at_work.command("status", "--last", "--watch", "--json", timeout=60)
+    assert watched.returncode == 1
+    assert json.loads(watched.stdout.splitlines()[-1])["state"] == "cancelled"
+    at_work.command("resume")
+    assert "was cancelled before" in at_work.command("cancel", "k").stdout
+    assert outcomes(at_work, "k") == {"cancelled": 60}
+    assert at_work.ask("calls").get("POST mass_convert", 0) == 0
+    # Not the last word about these leads: enqueued anew, they are converted.
+    assert at_work.command("enqueue", "leads.txt", "--options", "mended.json", "--wait").returncode == 0
+
+
+def test_what_has_been_sent_is_followed_although_it_is_cancelled(at_work: House) -> None:
+    """A job at Zoho cannot be called back: its leads end as what Zoho made of them."""
+    at_work.command("enqueue", "leads.txt", "--options", "mended.json", "--key", "k", "--wait", "0.5")
+    done = at_work.command("cancel", "k", "--json")
+    assert done.returncode == 0, done.stderr
+    at_work.command("status", "k", "--watch")
+    found, truth = outcomes(at_work, "k"), at_work.truth()
+    assert found["converted"] == sum(lead["converted"] for lead in truth.values())
+    assert sum(found.values()) == 60

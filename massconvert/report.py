@@ -12,6 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from massconvert.leads.spreadsheets import guarded
 from massconvert.model import Kind, LeadRow
 
 #: The names of a report's columns, in their order; scripts rely on them.
@@ -32,9 +33,6 @@ Record: TypeAlias = dict[str, str | int | None]
 
 #: How many leads that failed a summary names.
 FAILED_NAMED = 20
-
-# A spreadsheet takes a cell that begins so for a formula.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n")
 
 
 def record(row: LeadRow) -> Record:
@@ -139,7 +137,7 @@ def _message(row: LeadRow) -> str:
 def _harmless(value: str | int | None) -> str | int:
     if value is None:
         return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
+    return guarded(value) if isinstance(value, str) else value
 
 
 def _taken(cell: io.StringIO) -> str:

@@ -63,3 +63,9 @@ def counts(status: BatchStatus) -> str:
     """The counts that are not nought, in words."""
     parts = [f"{getattr(status, name):,} {name}" for name in _COUNTS if getattr(status, name)]
     return ", ".join(parts) or "nothing yet"
+
+
+def so_far(status: BatchStatus) -> str:
+    """How far a batch is that has not finished: for beside its report."""
+    done = f"{status.ended:,} of {status.total:,} leads have ended so far"
+    return f"batch {status.batch} is {status.state.value}: {done}."

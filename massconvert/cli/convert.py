@@ -18,11 +18,20 @@ from massconvert.cli.inputs import (
     LeadsArgument,
     OptionsOption,
     SkipInvalidOption,
+    input_file,
     read_leads,
     read_options,
 )
 from massconvert.cli.one_machine import running
 from massconvert.cli.output_file import check_output, write_output
+from massconvert.cli.result_files import (
+    FilesOption,
+    FolderOption,
+    check_folder,
+    files_as_json,
+    print_files,
+    write_files,
+)
 from massconvert.cli.summary import print_summary
 from massconvert.embedded import Stack
 from massconvert.leads import Leads, check_batch_key
@@ -30,12 +39,14 @@ from massconvert.model import BatchStatus
 from massconvert.options import Options, fingerprint
 from massconvert.producer import Batch
 from massconvert.report import csv_lines, summarise
+from massconvert.results import Results
 from massconvert.settings import load_settings
 
 _EXAMPLES = """\b
 Examples:
   massconvert convert leads.csv --options options.json
   massconvert convert 3652397000009850001 --options options.json --output report.csv
+  massconvert convert leads.csv --options options.json --files --dir results
 \b
 An interrupted run goes on where it stopped when the same command is given again.
 Exit status: 0 all converted or skipped, 1 some failed, 2 wrong input, 3 settings, Redis or Zoho."""
@@ -59,10 +70,13 @@ def _convert(
         typer.Option(metavar="FILE", help="Where the report goes, CSV with a line a lead (default: BATCH-report.csv)."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    files: FilesOption = False,
+    folder: FolderOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
     """Convert leads with workers of this machine alone."""
     load_settings().require_zoho()
+    check_folder(files, folder)
     body = read_options(options)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
@@ -75,8 +89,10 @@ def _convert(
                 _tell_earlier(machine.existing(batch_id))
                 batch = take(machine.desk.settings, checked, body, batch_id)
                 status = machine.finish(batch)
-                _report(batch, status, checked.invalid, as_json=as_json)
                 write_output(report, csv_lines(batch.outcomes()), force=replace)
+                source = input_file(leads or (), file)
+                results = write_files(machine.desk, status, folder, source) if files else None
+                _report(batch, status, checked.invalid, results, as_json=as_json)
         except KeyboardInterrupt:
             say("stopped; nothing is left running. The same command goes on where it stopped.")
             raise typer.Exit(130) from None
@@ -110,13 +126,15 @@ def _tell_earlier(earlier: BatchStatus | None) -> None:
         say(f"going on with batch {earlier.batch}: {earlier.ended:,} of {earlier.total:,} leads have ended.")
 
 
-def _report(batch: Batch, status: BatchStatus, invalid: int, *, as_json: bool) -> None:
+def _report(batch: Batch, status: BatchStatus, invalid: int, results: Results | None, *, as_json: bool) -> None:
     if as_json:
         found = batch_view.as_json(status) | {
             "accepted": batch.accepted,
             "duplicates": batch.duplicates,
             "invalid": invalid + batch.invalid,
         }
-        print_json(found)
-    else:
-        print_summary(summarise(batch.outcomes()))
+        print_json(found | ({"files": files_as_json(results)} if results else {}))
+        return
+    print_summary(summarise(batch.outcomes()))
+    if results:
+        print_files(results)

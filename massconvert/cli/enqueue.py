@@ -17,6 +17,7 @@ from massconvert.cli.inputs import (
     LeadsArgument,
     OptionsOption,
     SkipInvalidOption,
+    input_file,
     read_leads,
     read_options,
 )
@@ -66,7 +67,7 @@ def _enqueue(
         if not as_json:
             say(f"to watch it: massconvert status {batch.id} --watch")
         return
-    wait_for(desk, batch, timeout)
+    wait_for(desk, batch, timeout, input_file(leads or (), file))
 
 
 def take(settings: Settings, leads: Leads, options: Options, key: str | None) -> Batch:

@@ -14,6 +14,7 @@ import typer
 from massconvert.cli.console import hint, say
 from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
+from massconvert.leads.spreadsheets import ROW
 from massconvert.options import Options
 
 STDIN = "-"
@@ -55,7 +56,15 @@ def read_leads(arguments: Sequence[str], file: str | None, *, skip_invalid: bool
     if leads.invalid:
         say(f"{leads.invalid:,} values are not lead ids and are left out:")
         hint(leads.complaint())
+    if leads.restored:
+        say(f"ids that a spreadsheet had rounded, restored from the column {ROW}: {leads.restored:,}")
     return leads
+
+
+def input_file(arguments: Sequence[str], file: str | None) -> str | None:
+    """The file that the arguments name, if it can be read a second time: neither stdin nor ids."""
+    source = _source(arguments, file)
+    return None if source == STDIN else source
 
 
 def read_options(path: str | None) -> Options:

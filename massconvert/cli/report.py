@@ -11,11 +11,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from massconvert.cli.console import print_lines, say
+from massconvert.cli.batch_view import so_far
+from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.desk import open_desk
 from massconvert.cli.output_file import check_output, write_output
+from massconvert.cli.result_files import (
+    FilesOption,
+    FolderOption,
+    check_folder,
+    files_as_json,
+    print_files,
+    write_files,
+)
 from massconvert.cli.summary import print_summary
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
+from massconvert.errors import InputError
 from massconvert.model import Kind, LeadRow
 from massconvert.report import csv_lines, json_lines, only, summarise
 
@@ -24,7 +34,11 @@ Examples:
   massconvert report import-2026-11-24
   massconvert report --last --outcome failed
   massconvert report import-2026-11-24 --format csv --output leads-report.csv
-  massconvert report import-2026-11-24 --format jsonl --outcome failed | jq .lead_id"""
+  massconvert report import-2026-11-24 --format jsonl --outcome failed | jq .lead_id
+  massconvert report import-2026-11-24 --files --input leads.csv
+\b
+--files writes BATCH-success.csv, BATCH-error.csv and BATCH-unprocessed.csv. With --input they have the
+input's own columns, ours (mc_outcome, mc_code, …) behind them. The error file, mended, is input again."""
 
 
 class Format(str, Enum):
@@ -55,15 +69,35 @@ def _report(
     outcome: Annotated[Kind | None, typer.Option(help="Only the leads that ended so.")] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write into this file instead of stdout.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+    files: FilesOption = False,
+    folder: FolderOption = None,
+    source: Annotated[
+        str | None,
+        typer.Option("--input", metavar="LEADS.csv", help="With --files: the batch's input, whose columns they keep."),
+    ] = None,
+    in_json: Annotated[bool, typer.Option("--json", help="With --files: print their names and rows as JSON.")] = False,
 ) -> None:
     """Tell what became of each lead of a batch."""
+    if files:
+        _refuse("--files", {"--format": form is not Format.TABLE, "--outcome": outcome, "--output": output})
+        check_folder(files, folder)
+        desk = open_desk()
+        status = desk.ledger.batches.status(which(desk, batch, last, "report"))
+        results = write_files(desk, status, folder, source)
+        if in_json:
+            print_json({"batch": status.batch, **files_as_json(results), "not_in_input": results.not_in_input})
+        else:
+            print_files(results)
+        return
+    if folder or source or in_json:
+        raise InputError("--dir, --input and --json go with --files.", hint="Add --files, or leave them out.")
     if output:
         check_output(output, force=force)
     desk = open_desk()
     batch, batches = which(desk, batch, last, "report"), desk.ledger.batches
     status = batches.status(batch)
     if not status.finished:
-        say(f"batch {batch} is {status.state.value}: {status.ended:,} of {status.total:,} leads have ended so far.")
+        say(so_far(status))
     rows = only(batches.rows(batch), outcome)
     if form is not Format.TABLE:
         lines = LINES[form](rows)
@@ -77,6 +111,12 @@ def _report(
         say(f"the report is in {output}")
     else:
         print_lines(lines)
+
+
+def _refuse(with_what: str, given: Mapping[str, object]) -> None:
+    for name, value in given.items():
+        if value:
+            raise InputError(f"{with_what} and {name} do not go together.", hint="Give the command once for each.")
 
 
 def _table_lines(rows: Iterable[LeadRow]) -> Iterator[str]:

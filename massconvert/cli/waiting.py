@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperCommand
 
 from massconvert.cli.batch_view import counts
-from massconvert.cli.console import say
+from massconvert.cli.console import hint, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.errors import InputError
@@ -65,11 +66,16 @@ def wait_seconds(wait: str | None) -> float | None:
     return float(wait)
 
 
-def wait_for(desk: Desk, batch: Batch, timeout: float | None) -> None:
-    """Watch ``batch`` to its end, say how it ended and what to do next, and end the command with its exit status."""
+def wait_for(desk: Desk, batch: Batch, timeout: float | None, source: str | None = None) -> None:
+    """Watch ``batch`` to its end, say how it ended and what to do next, and end the command with its exit status.
+
+    ``source`` is the file that its leads came from, if they came from one.
+    """
     with make_display() as display:
         watch = Watch(batch.progress, paused=desk.ledger.organisation.paused, display=display)
         status = watch_to_the_end(watch, batch.id, timeout)
-    again = f" To try the failed ones again: massconvert retry {batch.id}" if status.failed else ""
-    say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: massconvert report {batch.id}{again}")
+    say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: massconvert report {batch.id}")
+    hint(f"As files: massconvert report {batch.id} --files{f' --input {quote(source)}' if source else ''}")
+    if status.failed:
+        hint(f"To try the failed ones again: massconvert retry {batch.id}")
     raise typer.Exit(exit_of(status))

@@ -3,7 +3,17 @@
 from __future__ import annotations
 
 from massconvert.leads.ids import check_batch_key, parse_lead_id
-from massconvert.leads.reading import LeadLine, read_lead_ids
+from massconvert.leads.lines import LeadLine
+from massconvert.leads.reading import Table, open_table, read_lead_ids
 from massconvert.leads.spool import Leads, open_leads
 
-__all__ = ["LeadLine", "Leads", "check_batch_key", "open_leads", "parse_lead_id", "read_lead_ids"]
+__all__ = [
+    "LeadLine",
+    "Leads",
+    "Table",
+    "check_batch_key",
+    "open_leads",
+    "open_table",
+    "parse_lead_id",
+    "read_lead_ids",
+]

@@ -2,53 +2,50 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from functools import lru_cache
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from massconvert.errors import InputError
-from massconvert.leads.ids import is_plain_id, is_rounded, parse_lead_id, shown
-from massconvert.leads.text import lines_of, texts_of
+from massconvert.leads.csv_rows import LONGEST_HEADING, delimiter_of, is_id_column, read_csv, sep_line
+from massconvert.leads.ids import is_plain_id, is_rounded, shown
+from massconvert.leads.lines import LeadLine, lead_line, tokens
+from massconvert.leads.text import Form, lines_of, texts_of
 
-_NAMED = 20  # columns that an error lists
 _LONGEST_VALUE = 1 << 20  # of one JSON value in an array
-_LONGEST_HEADING = 1 << 16
-_COLUMNS = frozenset({"id", "recordid", "leadid"})
 _BETWEEN = ",; \t"
 
 _first_line = re.compile(r"^[^\S\n]*[^\s#].*", re.MULTILINE).search  # which is neither blank nor a comment
-_token = re.compile(r"[^,;\s]+").finditer
-_is_like_an_id = re.compile(r"[\"']?(zcrm_)?[0-9][0-9.eE+]*[\"']?", re.IGNORECASE).fullmatch
 _after_value = re.compile(r"\s*([,\]])").match
 _space = re.compile(r"\s*").match
 _decode = json.JSONDecoder().raw_decode
 _NOTHING = object()  # null is a value
 
 
-class LeadLine(NamedTuple):
-    """One value of a file: its line (from 1), the lead id or else what speaks against it, and the value as found."""
+class Table(NamedTuple):
+    """A file as a table: its form, its columns, and its rows as they are read: what each says of a lead, its cells.
 
-    line: int
-    lead_id: str | None
-    problem: str | None
-    raw: str
+    ``sep`` says that a line like ``sep=;`` stands above the heading; ``ids`` is the number of the column with the ids.
+    """
+
+    form: Form
+    delimiter: str
+    sep: bool
+    columns: list[str]
+    ids: int
+    rows: Iterator[tuple[LeadLine, list[str]]]
 
 
-def lead_line(number: int, value: object) -> LeadLine:
-    """The slow way: a value that is not plainly an id."""
-    try:
-        raw = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, TypeError):  # Python's own values may be more than JSON can write
-        raw = shown(value)
-    try:
-        return LeadLine(number, parse_lead_id(value), None, raw)
-    except InputError as error:
-        return LeadLine(number, None, error.message, raw)
+class _Start(NamedTuple):
+    """A text up to its first line that says something: that line, how many are above it, and the text from there on."""
+
+    line: str
+    before: int
+    texts: Iterator[str]
 
 
 def read_lead_ids(source: IO[bytes] | IO[str] | Path | str, name: str = "") -> Iterator[LeadLine]:
@@ -57,8 +54,44 @@ def read_lead_ids(source: IO[bytes] | IO[str] | Path | str, name: str = "") -> I
     ``source`` is a path or an open stream (best a binary one), ``name`` is what errors call it. Raises InputError where
     the file itself is at fault: it cannot be read, is not text, is a CSV without a column for the ids.
     """
+    with _opened(source, name) as (stream, known):
+        start = _start(texts_of(stream, known))
+        if start is None:
+            return
+        delimiter = _delimiter(start, known)
+        if not delimiter:
+            yield from _values(start, known)
+            return
+        for line, _ in read_csv(lines_of(start.texts, known), delimiter, start.before, known)[1]:
+            yield line
+
+
+@contextmanager
+def open_table(source: IO[bytes] | IO[str] | Path | str, name: str = "") -> Iterator[Table]:
+    """A file of lead ids as a table, to be read once. What is no CSV has one column, ``id``.
+
+    ``source`` and what is raised are those of `read_lead_ids`.
+    """
+    with _opened(source, name) as (stream, known):
+        form = Form()
+        start = _start(texts_of(stream, known, form))
+        if start is None:
+            raise InputError(f"{known} has no lead ids.", hint="Write one a line, or a CSV with a column id.")
+        delimiter = _delimiter(start, known)
+        if delimiter:
+            lines = (f"{line}\n" for line in lines_of(start.texts, known))  # a cell that has a line end keeps it
+            heading, rows = read_csv(lines, delimiter, start.before, known)
+            yield Table(form, delimiter, bool(sep_line(start.line)), heading.cells, heading.ids, rows)
+        else:
+            values = ((line, [line.lead_id or line.raw]) for line in _values(start, known))
+            yield Table(form, ",", False, ["id"], 0, values)
+
+
+@contextmanager
+def _opened(source: IO[bytes] | IO[str] | Path | str, name: str) -> Iterator[tuple[IO[bytes] | IO[str], str]]:
+    """The stream of ``source``, closed afterwards if it was opened here, and what errors call it."""
     if not isinstance(source, str | Path):
-        yield from _read(source, name or str(getattr(source, "name", "the input")))
+        yield source, name or str(getattr(source, "name", "the input"))
         return
     name = name or str(source)
     try:
@@ -66,125 +99,31 @@ def read_lead_ids(source: IO[bytes] | IO[str] | Path | str, name: str = "") -> I
     except (OSError, ValueError) as error:
         raise InputError(f"{name} cannot be read: {getattr(error, 'strerror', None) or error}.") from error
     with stream:
-        yield from _read(stream, name)
+        yield stream, name
 
 
-def _read(stream: IO[bytes] | IO[str], name: str) -> Iterator[LeadLine]:
-    texts = texts_of(stream, name)
+def _start(texts: Iterator[str]) -> _Start | None:
     head, first = "", None
     for text in texts:
         head += text
         first = _first_line(head)
         # A line counts when it is there as a whole, or is longer than a heading could be.
-        if first and (first.end() < len(head) or len(first[0]) > _LONGEST_HEADING):
+        if first and (first.end() < len(head) or len(first[0]) > LONGEST_HEADING):
             break
     if not first:
-        return iter(())
-    before, line = head.count("\n", 0, first.start()), first[0]
-    texts = chain([head[first.start() :]], texts)
-    if line.lstrip().startswith("["):
-        return _read_array(texts, before, name)
-    delimiter = _delimiter(line, name)
-    lines = lines_of(texts, name)
-    return _read_csv(lines, delimiter, before, name) if delimiter else _read_list(lines, before)
+        return None
+    return _Start(first[0], head.count("\n", 0, first.start()), chain([head[first.start() :]], texts))
 
 
-# --- CSV ----------------------------------------------------------------------------------------------------
+def _delimiter(start: _Start, name: str) -> str:
+    """What separates a CSV's columns; blank for everything else."""
+    return "" if start.line.lstrip().startswith("[") else delimiter_of(start.line, name)
 
 
-def _delimiter(first: str, name: str) -> str:
-    """What separates the columns of a CSV that begins so; blank for a plain list or JSON lines."""
-    if given := _sep_line(first):
-        return given
-    if len(first) > _LONGEST_HEADING or first.lstrip().startswith("{"):
-        return ""
-    rows = {delimiter: _cells(first, delimiter) for delimiter in ",;\t|"}
-    for delimiter, cells in rows.items():
-        if any(_plain_name(cell) in _COLUMNS for cell in cells):
-            return delimiter
-    tokens = [match[0] for match in _token(first.partition("#")[0])]
-    ids = sum(bool(_is_like_an_id(token)) for token in tokens)
-    most = max(rows.values(), key=len)
-    # Ids beside other things are a table; so is anything with cells. A single odd word is a wrong line of a list.
-    if ids < len(tokens) and (ids or len(most) > 1):
-        raise _no_column(most, name)
-    return ""
-
-
-def _sep_line(line: str) -> str:
-    """The delimiter that a line like ``sep=;``, which is for Excel, names above the heading."""
-    found = re.fullmatch(r"\s*\"?sep=(.)\"?\s*", line, re.IGNORECASE)
-    return found[1] if found else ""
-
-
-def _cells(line: str, delimiter: str) -> list[str]:
-    try:
-        return next(csv.reader([line], delimiter=delimiter), [])
-    except csv.Error:
-        return []
-
-
-@lru_cache(maxsize=256)  # the keys of a million JSON objects are the same few
-def _plain_name(column: str) -> str:
-    return re.sub(r"[\s_-]+", "", column).lower()
-
-
-def _no_column(cells: list[str], name: str) -> InputError:
-    # mc_* are columns of our own, in a report that comes back.
-    seen = [cell.strip() for cell in cells if not cell.strip().lower().startswith("mc_")]
-    listed = ", ".join(map(shown, seen[:_NAMED])) + (", …" if len(seen) > _NAMED else "")
-    return InputError(
-        f"{name} has no column for the lead ids; its first row has {listed or 'nothing'}.",
-        hint="Name the column id, Record Id or Lead Id in the first row.",
-    )
-
-
-def _id_column(header: list[str], name: str) -> int:
-    found = [number for number, cell in enumerate(header) if _plain_name(cell) in _COLUMNS]
-    if not found:
-        raise _no_column(header, name)
-    if len(found) > 1:
-        raise InputError(
-            f"{name} has more than one column that may hold the lead ids: "
-            f"{', '.join(shown(header[number].strip()) for number in found)}.",
-            hint="Rename or remove all but the one with Zoho's ids.",
-        )
-    return found[0]
-
-
-def _read_csv(lines: Iterator[str], delimiter: str, before: int, name: str) -> Iterator[LeadLine]:
-    first = next(lines)
-    if _sep_line(first):
-        before += 1
-    else:
-        lines = chain([first], lines)
-    # Strict: otherwise a quote that is never closed would swallow the rest of the file in silence.
-    reader = csv.reader(lines, delimiter=delimiter, strict=True)
-    ended = before
-    try:
-        header = next(reader, [])
-        column, width = _id_column(header, name), len(header)
-        ended = before + reader.line_num
-        for row in reader:
-            # A row begins below the end of the one before it; a quoted cell may span lines.
-            number, ended = ended + 1, before + reader.line_num
-            value = row[column].strip() if len(row) == width else ""
-            if is_plain_id(value):
-                yield LeadLine(number, value, None, value)
-            elif any(cell.strip() for cell in row):
-                yield _odd_row(number, row, column, width)
-    except csv.Error as error:
-        raise InputError(
-            f"{name} is not proper CSV from line {ended + 1} on ({error}).",
-            hint="Often a quote that is not closed; a quote inside a quoted cell is written twice.",
-        ) from None
-
-
-def _odd_row(number: int, row: list[str], column: int, width: int) -> LeadLine:
-    if any(cell.strip() for cell in row[width:]):
-        why = f"has {len(row)} cells where the first row has {width}; quote a cell that has the delimiter in it"
-        return LeadLine(number, None, why, row[column])  # not the whole row: it may hold names and addresses
-    return lead_line(number, row[column] if column < len(row) else "")
+def _values(start: _Start, name: str) -> Iterator[LeadLine]:
+    if start.line.lstrip().startswith("["):
+        return _read_array(start.texts, start.before, name)
+    return _read_list(lines_of(start.texts, name), start.before)
 
 
 # --- a plain list and JSON lines ----------------------------------------------------------------------------
@@ -208,7 +147,7 @@ def _odd_line(number: int, line: str) -> Iterator[LeadLine]:
     elif is_rounded(line.strip(_BETWEEN)):  # before the line is split: 3,6524E+18 is one number, not two
         yield lead_line(number, line.strip(_BETWEEN))
     else:
-        for match in _token(line):
+        for match in tokens(line):
             token = match[0]
             if token.startswith("#"):
                 return
@@ -222,7 +161,7 @@ def _json_line(number: int, value: object) -> LeadLine:
         return LeadLine(number, value, None, value)
     if not isinstance(value, Mapping):
         return lead_line(number, value)
-    found = [key for key in value if _plain_name(key) in _COLUMNS]
+    found = [key for key in value if is_id_column(key)]
     if len(found) == 1:
         return lead_line(number, value[found[0]])
     raw = json.dumps(value, ensure_ascii=False)

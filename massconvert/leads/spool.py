@@ -15,7 +15,8 @@ from typing import IO, TYPE_CHECKING
 
 from massconvert.errors import InputError
 from massconvert.leads.ids import shown
-from massconvert.leads.reading import LeadLine, lead_line, read_lead_ids
+from massconvert.leads.lines import LeadLine, lead_line
+from massconvert.leads.reading import read_lead_ids
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -30,7 +31,8 @@ _BLOCK = 1 << 17
 class Leads(Collection[str]):
     """The lead ids of a file or a list, in their order, duplicates and all; iterate as often as you like.
 
-    ``len()`` counts the ids; ``invalid`` counts the values that are not ids, and ``problems`` are the first of those.
+    ``len()`` counts the ids; ``invalid`` counts the values that are not ids, and ``problems`` are the first of those;
+    ``restored`` counts the ids that a spreadsheet had rounded and that a column of ours had kept.
     Close it, or use it as a context manager: a temporary file may stand behind it.
     """
 
@@ -39,7 +41,7 @@ class Leads(Collection[str]):
 
     def __init__(self, lines: Iterable[LeadLine], name: str, *, counts: str = "line") -> None:
         self.name = name
-        self.invalid = 0
+        self.invalid = self.restored = 0
         self.problems: tuple[LeadLine, ...] = ()
         self._counts = counts
         self._count = 0
@@ -105,6 +107,7 @@ class Leads(Collection[str]):
         for line in lines:
             if line.lead_id is not None:
                 ids.append(line.lead_id)
+                self.restored += line.restored
                 if len(ids) == _AT_ONCE:
                     self._keep(ids)
                     ids.clear()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import codecs
 import io
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
 from massconvert.errors import InputError
@@ -21,8 +22,16 @@ _NOT_TEXT = {
 }
 
 
-def texts_of(stream: IO[bytes] | IO[str], name: str) -> Iterator[str]:
-    """The stream's text block by block, every line end as ``\\n``.
+@dataclass
+class Form:
+    """How a text is written: whether a mark stands at its start (or its encoding needs one), and how its lines end."""
+
+    mark: bool = False
+    line_end: str = "\n"
+
+
+def texts_of(stream: IO[bytes] | IO[str], name: str, form: Form | None = None) -> Iterator[str]:
+    """The stream's text block by block, every line end as ``\\n``; what that hides is noted in ``form``.
 
     UTF-8 and UTF-16, with or without a mark at the start. Raises InputError, with the line where there is one, when the
     stream cannot be read or is not text.
@@ -37,6 +46,8 @@ def texts_of(stream: IO[bytes] | IO[str], name: str) -> Iterator[str]:
     encoding = _encoding(block, name) if isinstance(block, bytes) else ""
     inner = codecs.getincrementaldecoder(encoding)() if encoding else None
     decoder: Any = io.IncrementalNewlineDecoder(inner, translate=True)
+    form = form or Form()
+    form.mark = isinstance(block, bytes) and (block.startswith(codecs.BOM_UTF8) or encoding != "utf-8-sig")
     lines = 1
     while True:
         try:
@@ -48,6 +59,7 @@ def texts_of(stream: IO[bytes] | IO[str], name: str) -> Iterator[str]:
                 f"{name} is not {encoding.removesuffix('-sig').upper()} text: line {line} cannot be read.", hint=_SAVE
             ) from None
         lines += text.count("\n")
+        form.line_end = "\r\n" if "\r\n" in (decoder.newlines or ()) else "\n"
         if text:
             yield text
         if not block:

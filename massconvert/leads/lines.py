@@ -1,0 +1,40 @@
+"""One value of a file of lead ids, and what counts as one."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import NamedTuple
+
+from massconvert.errors import InputError
+from massconvert.leads.ids import parse_lead_id, shown
+
+#: The words of a line of a plain list.
+tokens = re.compile(r"[^,;\s]+").finditer
+#: Matches what is meant as an id, right or wrong.
+is_like_an_id = re.compile(r"[\"']?(zcrm_)?[0-9][0-9.eE+]*[\"']?", re.IGNORECASE).fullmatch
+
+
+class LeadLine(NamedTuple):
+    """One value of a file: its line (from 1), the lead id or else what speaks against it, and the value as found.
+
+    ``restored`` says that a spreadsheet had rounded the id, and that our own column beside it had kept it.
+    """
+
+    line: int
+    lead_id: str | None
+    problem: str | None
+    raw: str
+    restored: bool = False
+
+
+def lead_line(number: int, value: object) -> LeadLine:
+    """The slow way: a value that is not plainly an id."""
+    try:
+        raw = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    except (ValueError, TypeError):  # Python's own values may be more than JSON can write
+        raw = shown(value)
+    try:
+        return LeadLine(number, parse_lead_id(value), None, raw)
+    except InputError as error:
+        return LeadLine(number, None, error.message, raw)

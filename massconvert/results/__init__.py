@@ -1,0 +1,8 @@
+"""Result files as bulk loaders write them: what succeeded, what to mend, what was not processed."""
+
+from __future__ import annotations
+
+from massconvert.results.join import Results, write_results
+from massconvert.results.rows import COLUMNS, Part
+
+__all__ = ["COLUMNS", "Part", "Results", "write_results"]

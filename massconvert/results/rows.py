@@ -1,0 +1,67 @@
+"""What a result file says of a lead, and in which of the three files it stands."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+from massconvert.leads.spreadsheets import OURS, ROW, row_name
+from massconvert.model import Code, Kind, LeadRow, Outcome
+
+#: Our columns, behind those of the input, in their order; scripts rely on them.
+COLUMNS = (
+    f"{OURS}outcome",
+    f"{OURS}code",
+    f"{OURS}message",
+    f"{OURS}job_id",
+    f"{OURS}contact_id",
+    f"{OURS}account_id",
+    f"{OURS}deal_id",
+    ROW,
+)
+
+
+class Part(str, Enum):
+    """The three files; every row stands in one of them."""
+
+    SUCCESS = "success"  # the lead is converted, by us or before
+    ERROR = "error"  # to be mended: it failed, or its row names no lead
+    UNPROCESSED = "unprocessed"  # as good as new: cancelled, waiting, left to another batch, or not in the batch
+
+
+def part_of(outcome: Outcome | None) -> Part:
+    """The file for a lead that ended so; ``None``: it has no outcome yet."""
+    if outcome is None:
+        return Part.UNPROCESSED
+    if outcome.kind is Kind.FAILED:
+        return Part.ERROR
+    if outcome.kind is Kind.CONVERTED or outcome.code == Code.ALREADY_CONVERTED:
+        return Part.SUCCESS
+    # Cancelled; or another batch has it, and how it ends there nobody can say here.
+    return Part.UNPROCESSED
+
+
+def cells_of(outcome: Outcome | None) -> list[str]:
+    """All of our cells but the last, which names the row."""
+    if outcome is None:
+        return [""] * (len(COLUMNS) - 1)
+    return [
+        outcome.kind.value,
+        outcome.code,
+        outcome.message,
+        outcome.job_id,
+        outcome.contact_id,
+        outcome.account_id,
+        outcome.deal_id,
+    ]
+
+
+def told(code: str, message: str) -> list[str]:
+    """Our cells for a row of the input that is no lead of the batch: no outcome, but why."""
+    return ["", code, message, "", "", "", "", ""]
+
+
+def lead_cells(batch_id: str, row: LeadRow) -> list[str]:
+    """Our cells for a lead of the batch."""
+    # What was never an id cannot be restored from anything.
+    is_id = row.outcome is None or row.outcome.code != Code.INVALID_ID
+    return [*cells_of(row.outcome), row_name(batch_id, row.lead_id) if is_id else ""]

@@ -1,0 +1,128 @@
+"""massconvert report --files: what is written, what is said of it, what goes together."""
+
+from __future__ import annotations
+
+import csv
+import os
+from pathlib import Path
+
+import pytest
+
+from massconvert.contract import Exit
+from massconvert.model import Kind, Outcome
+from tests.unit.cli_shell import A, B, C, Shell
+
+CONVERTED, FAILED = Outcome(Kind.CONVERTED, job_id="77", attempts=1), Outcome(Kind.FAILED, "NOT_FOUND", "gone")
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    made = Shell(monkeypatch, capsys, tmp_path)
+    made.batch("k", {A: CONVERTED, B: FAILED, C: Outcome(Kind.CANCELLED)})
+    return made
+
+
+def column(path: Path, name: str) -> list[str]:
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        return [row[name] for row in csv.DictReader(stream)]
+
+
+def test_three_files_are_written_and_named_on_stdout(shell: Shell) -> None:
+    said = shell.run("report", "k", "--files")
+    assert (said.code, said.err) == (Exit.OK, "")
+    assert [line.split() for line in said.out.splitlines()] == [
+        ["1", "k-success.csv"],
+        ["1", "k-error.csv"],
+        ["1", "k-unprocessed.csv"],
+    ]
+    assert column(shell.folder / "k-error.csv", "id") == [B]
+
+
+def test_scripts_get_the_names_and_the_rows_as_json(shell: Shell) -> None:
+    (shell.folder / "out").mkdir()
+    said = shell.run("report", "k", "--files", "--dir", "out", "--json")
+    assert said.json == {
+        "batch": "k",
+        "success": {"file": "out/k-success.csv", "rows": 1},
+        "error": {"file": "out/k-error.csv", "rows": 1},
+        "unprocessed": {"file": "out/k-unprocessed.csv", "rows": 1},
+        "not_in_input": 0,
+    }
+
+
+def test_a_second_time_nothing_is_replaced(shell: Shell) -> None:
+    shell.run("report", "k", "--files")
+    before = (shell.folder / "k-error.csv").read_bytes()
+    said = shell.run("report", "k", "--files")
+    assert said.code == Exit.OK
+    assert "k-error-2.csv" in said.out
+    assert (shell.folder / "k-error.csv").read_bytes() == before == (shell.folder / "k-error-2.csv").read_bytes()
+
+
+def test_the_inputs_columns_are_kept_from_a_file_and_from_stdin(shell: Shell) -> None:
+    text = f"Company,id\nACME,{A}\nBeta,{B}\nGamma,{C}\n"
+    shell.write("leads.csv", text)
+    shell.run("report", "k", "--files", "--input", "leads.csv")
+    assert column(shell.folder / "k-error.csv", "Company") == ["Beta"]
+    shell.run("report", "k", "--files", "--input", "-", stdin=text.encode())
+    assert (shell.folder / "k-error-2.csv").read_bytes() == (shell.folder / "k-error.csv").read_bytes()
+
+
+def test_leads_that_the_input_does_not_have_are_told(shell: Shell) -> None:
+    shell.write("leads.csv", f"id\n{A}\n")
+    said = shell.run("report", "k", "--files", "--input", "leads.csv", "--json")
+    assert said.json["not_in_input"] == 2
+    assert f"2 leads of batch k are not in leads.csv and so in none of the files: {B}, {C}." in said.err
+
+
+def test_a_batch_that_goes_on_says_so_and_what_waits_is_unprocessed(shell: Shell) -> None:
+    shell.batch("half", {A: CONVERTED}, waiting=[B])
+    said = shell.run("report", "half", "--files")
+    assert "1 of 2 leads have ended so far" in said.err
+    assert column(shell.folder / "half-unprocessed.csv", "id") == [B]
+
+
+def test_the_mended_error_file_is_input_again_even_from_a_spreadsheet(shell: Shell) -> None:
+    shell.run("report", "k", "--files")
+    text = (shell.folder / "k-error.csv").read_text()
+    assert text.count(B) == 2
+    shell.write("mended.csv", "\ufeff" + text.replace(f"{B},", "3.6524E+18,").replace("\n", "\r\n"))
+    said = shell.run("enqueue", "mended.csv", "--key", "again", "--json")
+    assert said.json == {"batch": "again", "accepted": 1, "duplicates": 0, "invalid": 0}
+    assert "ids that a spreadsheet had rounded, restored from the column mc_row: 1" in said.err
+    assert [row.lead_id for row in shell.ledger.batches.rows("again")] == [B]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("k", "--files", "--output", "x.csv"), "--files and --output do not go together"),
+        (("k", "--files", "--format", "csv"), "--files and --format do not go together"),
+        (("k", "--files", "--outcome", "failed"), "--files and --outcome do not go together"),
+        (("k", "--files", "--dir", "none"), "There is no directory none"),
+        (("k", "--files", "--input", "none.csv"), "none.csv cannot be read"),
+        (("k", "--files", "--input", "empty.csv"), "empty.csv has no lead ids"),
+        (("k", "--files", "--input", "names.csv"), "has no column for the lead ids"),
+        (("k", "--dir", "."), "go with --files"),
+        (("k", "--input", "empty.csv"), "go with --files"),
+        (("k", "--json"), "go with --files"),
+        (("nope", "--files"), "There is no batch 'nope'"),
+    ],
+)
+def test_what_is_typed_wrong_is_told_in_words_and_nothing_is_written(
+    shell: Shell, arguments: tuple[str, ...], told: str
+) -> None:
+    shell.write("empty.csv", "")
+    shell.write("names.csv", "Name,Company\nAnn,ACME\n")
+    said = shell.run("report", *arguments)
+    assert said.code == Exit.USAGE
+    assert said.out == ""
+    assert told in said.err
+    assert sorted(os.listdir(shell.folder)) == ["empty.csv", "names.csv"]
+
+
+def test_convert_checks_where_the_files_go_before_it_converts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"):
+        monkeypatch.setenv(name, "invented")
+    assert "There is no directory none" in shell.run("convert", A, "--files", "--dir", "none").err
+    assert "--dir goes with --files" in shell.run("convert", A, "--dir", ".").err

@@ -69,3 +69,9 @@ def so_far(status: BatchStatus) -> str:
     """How far a batch is that has not finished: for beside its report."""
     done = f"{status.ended:,} of {status.total:,} leads have ended so far"
     return f"batch {status.batch} is {status.state.value}: {done}."
+
+
+def left_out_of(duplicates: int, invalid: int) -> list[str]:
+    """What of the ids that were given does not count, in words."""
+    found = [f"{duplicates:,} duplicates dropped"] if duplicates else []
+    return found + ([f"{invalid:,} invalid left out"] if invalid else [])

@@ -11,6 +11,7 @@ import typer
 from massconvert.cli import batch_view
 from massconvert.cli.console import local_time, print_json, say
 from massconvert.cli.desk import exit_of
+from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
 from massconvert.cli.enqueue import take
 from massconvert.cli.inputs import (
     FileOption,
@@ -72,13 +73,19 @@ def _convert(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     files: FilesOption = False,
     folder: FolderOption = None,
+    dry_run: DryRunOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
     """Convert leads with workers of this machine alone."""
-    load_settings().require_zoho()
+    settings = load_settings()
+    if not dry_run:
+        settings.require_zoho()
     check_folder(files, folder)
     body = read_options(options)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
+        if dry_run:
+            tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json)
+            return
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
         # A report of the same batch is a report that this command has written before.
         report, replace = (output, force) if output else (Path(f"{batch_id}-report.csv"), True)

@@ -9,8 +9,10 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import err, print_json, print_lines, say
 from massconvert.cli.desk import open_desk
+from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run, tell_key
 from massconvert.cli.inputs import (
     FileOption,
     KeyOption,
@@ -36,6 +38,7 @@ _EXAMPLES = """\b
 Examples:
   massconvert enqueue leads.csv --options options.json --key import-2026-11-24
   massconvert enqueue 3652397000009850001 3652397000009851001 --options options.json
+  massconvert enqueue leads.csv --options options.json --dry-run
   cut -d, -f1 leads.csv | massconvert enqueue - --skip-invalid --wait 600
 \b
 Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 wrong input,
@@ -54,6 +57,7 @@ def _enqueue(
     key: KeyOption = None,
     wait: WaitOption = None,
     skip_invalid: SkipInvalidOption = False,
+    dry_run: DryRunOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
 ) -> None:
     """Enqueue leads for the workers, as one batch."""
@@ -61,6 +65,10 @@ def _enqueue(
     desk = open_desk()
     body = read_options(options)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
+        if dry_run:
+            tell_key(desk, key, body)
+            tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)
+            return
         batch = take(desk.settings, checked, body, key)
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:
@@ -97,8 +105,7 @@ def print_batch(batch: Batch, invalid: int, *, as_json: bool, **besides: str) ->
         print_json({**found, "invalid": invalid + batch.invalid, **besides})
         return
     parts = [f"{batch.accepted:,} lead{'' if batch.accepted == 1 else 's'} accepted"]
-    parts += [f"{batch.duplicates:,} duplicates dropped"] if batch.duplicates else []
-    parts += [f"{invalid + batch.invalid:,} invalid left out"] if invalid + batch.invalid else []
+    parts += left_out_of(batch.duplicates, invalid + batch.invalid)
     print_lines([f"Batch {batch.id}: {', '.join(parts)}.\n"])
 
 

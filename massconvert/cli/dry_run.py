@@ -1,0 +1,159 @@
+"""``--dry-run``: what enqueueing would do, and what it would cost; nothing is enqueued, and Zoho is not called."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from massconvert.cli.batch_view import left_out_of
+from massconvert.cli.console import out, print_json, print_lines, readable, say, span
+from massconvert.cli.desk import Desk
+from massconvert.contract import MAX_LEADS_A_CALL
+from massconvert.errors import StoreError, UnknownBatchError
+from massconvert.leads import Leads
+from massconvert.options import Options, fingerprint
+from massconvert.options.body import resolve_body
+from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Forecast, Pace, forecast
+from massconvert.settings import Settings
+from massconvert.zoho.governor import LEAST, MAX_POSTS
+
+DryRunOption = Annotated[
+    bool,
+    typer.Option("--dry-run", help="Show the payload, the counts, calls, credits and time; enqueue nothing."),
+]
+
+_SHOWN = 2  # ids of a payload
+_DEFAULT = "assumed"
+_RECENT = 100  # batches that may have leads waiting
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a forecast builds on, each number with where it comes from, and how many leads wait before."""
+
+    pace: Pace
+    calls_from: str = _DEFAULT
+    job_from: str = _DEFAULT
+    ahead: int = 0
+
+    @classmethod
+    def assumed(cls, settings: Settings) -> Facts:
+        """Without a ledger: what the settings say, and what is usual."""
+        calls, source = (
+            settings.zoho_concurrency or LEAST,
+            "ZOHO_CONCURRENCY" if settings.zoho_concurrency else _DEFAULT,
+        )
+        return cls(Pace(calls, min(calls, MAX_POSTS), settings.max_jobs), source)
+
+    @classmethod
+    def known(cls, desk: Desk) -> Facts:
+        """What the ledger knows; told on stderr where it cannot be reached."""
+        assumed = cls.assumed(desk.settings)
+        try:
+            snapshot, times = desk.governor.snapshot(), desk.ledger.organisation.job_times()
+            ahead = sum(batch.waiting for batch in desk.ledger.batches.recent(_RECENT))
+        except StoreError as error:
+            say(f"{error.message} The time is estimated without it.", "yellow")
+            return assumed
+        calls = snapshot.limit if snapshot.source else assumed.pace.calls
+        job = times[len(times) // 2] if times else JOB_SECONDS
+        pace = Pace(calls, min(calls, MAX_POSTS), desk.settings.max_jobs, job_seconds=job)
+        return cls(pace, snapshot.source or assumed.calls_from, "the latest jobs" if times else _DEFAULT, ahead)
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What would be done."""
+
+    leads: int
+    duplicates: int
+    invalid: int
+    payload: dict[str, Any]
+    cost: Forecast
+    facts: Facts
+
+    @classmethod
+    def of(cls, leads: Leads, options: Options, facts: Facts) -> DryRun:
+        """Count the leads, and forecast. Holds their ids as numbers: some 70 bytes a lead."""
+        distinct = len(set(map(int, leads)))
+        body = resolve_body(options.body(), datetime.now(timezone.utc).date())
+        first = list(dict.fromkeys(islice(leads, MAX_LEADS_A_CALL)))
+        cost = forecast(distinct, facts.pace, ahead=facts.ahead)
+        return cls(distinct, len(leads) - distinct, leads.invalid, {"ids": first, **body}, cost, facts)
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts; times in seconds."""
+        cost, facts, pace = self.cost, self.facts, self.facts.pace
+        return {
+            "dry_run": True,
+            "leads": self.leads,
+            "duplicates": self.duplicates,
+            "invalid": self.invalid,
+            "payloads": cost.payloads,
+            "payload": self.payload,
+            "calls": {"post": cost.posts, "status": cost.status_calls},
+            "credits": cost.credits,
+            "seconds": round(cost.seconds, 1),
+            "waiting_before": facts.ahead,
+            "built_on": {
+                "calls_at_once": {"value": pace.calls, "from": facts.calls_from},
+                "call_seconds": {"value": pace.call_seconds, "from": _DEFAULT},
+                "job_seconds": {"value": round(pace.job_seconds, 1), "from": facts.job_from},
+            },
+        }
+
+    def show(self) -> None:
+        """For people, on stdout."""
+        cost, facts, pace = self.cost, self.facts, self.facts.pace
+        left_out = ", ".join(left_out_of(self.duplicates, self.invalid))
+        waiting = f", behind {facts.ahead:,} leads that wait" if facts.ahead else ""
+        grid = Table.grid(padding=(0, 2))
+        for name, value in (
+            ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
+            ("payloads", f"{cost.payloads:,} of up to {MAX_LEADS_A_CALL} leads"),
+            ("calls", f"{cost.posts + cost.status_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"),
+            ("credits", f"about {cost.credits:,} (5 a payload, which Zoho does not document, 1 a status call)"),
+            ("time", f"about {span(cost.seconds)}{waiting}"),
+            ("  calls at once", f"{pace.calls} ({readable(facts.calls_from)})"),
+            ("  a call takes", f"{span(CALL_SECONDS)} ({_DEFAULT})"),
+            ("  a job takes", f"{span(pace.job_seconds)} ({facts.job_from})"),
+        ):
+            grid.add_row(name, value)
+        out().print(grid)
+        ids = self.payload["ids"]
+        some = [*ids[:_SHOWN], f"… {len(ids) - _SHOWN} more"] if len(ids) > _SHOWN + 1 else ids
+        print_lines(
+            ["the first payload:\n", json.dumps({**self.payload, "ids": some}, indent=2, ensure_ascii=False), "\n"]
+        )
+
+
+def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool) -> None:
+    """Print what would be done."""
+    found = DryRun.of(leads, options, facts)
+    if as_json:
+        print_json(found.as_json())
+    else:
+        found.show()
+    say("a dry run: nothing was enqueued.")
+
+
+def tell_key(desk: Desk, key: str | None, options: Options) -> None:
+    """Say what enqueueing with ``key`` would mean, where there is such a batch already."""
+    if key is None:
+        return
+    try:
+        batches = desk.ledger.batches
+        status, same = batches.status(key), fingerprint(batches.options(key)) == fingerprint(options.body())
+    except (UnknownBatchError, StoreError):
+        return
+    there = f"batch {key} is there already ({status.state.value}, {status.total:,} leads)"
+    if same:
+        say(f"{there}: the leads that it has would be dropped as duplicates.", "yellow")
+    else:
+        say(f"{there}, with other options: enqueueing with this key would be refused.", "yellow")

@@ -1,0 +1,100 @@
+"""--dry-run: what it shows, what it builds on, and that it enqueues nothing."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from massconvert.contract import Exit
+from tests.unit.cli_shell import OPTIONS, A, B, FakeNudge, Shell
+
+DRY = ("--dry-run", "--json")
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    return Shell(monkeypatch, capsys, tmp_path)
+
+
+@pytest.mark.parametrize("command", ["enqueue", "convert"])
+def test_the_json_has_the_payload_the_counts_and_the_cost_and_nothing_is_enqueued(shell: Shell, command: str) -> None:
+    """Also for convert, which starts nothing and needs no credentials."""
+    ids = [str(int(A) + number * 1000) for number in range(120)]
+    shell.write("leads.txt", "\n".join([*ids, A, "nonsense"]))
+    said = shell.run(command, "leads.txt", "--options", shell.options(), "--skip-invalid", *DRY)
+    assert said.code == Exit.OK, said.err
+    found = said.json
+    assert {name: found[name] for name in ("dry_run", "leads", "duplicates", "invalid", "payloads", "credits")} == {
+        "dry_run": True,
+        "leads": 120,
+        "duplicates": 1,
+        "invalid": 1,
+        "payloads": 3,
+        "credits": 18,
+    }
+    assert found["calls"] == {"post": 3, "status": 3}
+    assert found["seconds"] > 30
+    closing = (datetime.now(timezone.utc).date() + timedelta(days=30)).isoformat()
+    deal = {**OPTIONS["Deals"], "Closing_Date": closing}
+    assert found["payload"] == {"ids": ids[:50], **OPTIONS, "Deals": deal}
+    assert "nothing was enqueued" in said.err
+    assert not shell.connect("").keys("*")
+    assert not FakeNudge.told
+    assert [path.name for path in shell.folder.iterdir() if path.suffix == ".csv"] == []
+
+
+def test_people_see_the_same(shell: Shell) -> None:
+    ids = [str(int(A) + number * 1000) for number in range(60)]
+    said = shell.run("enqueue", *ids, "--options", shell.options(), "--dry-run")
+    lines = [line.split(maxsplit=1) for line in said.out.splitlines()]
+    assert ["leads", "60"] in [[cell.strip() for cell in line] for line in lines]
+    assert "2 of up to 50 leads" in said.out
+    assert "5 (assumed)" in said.out
+    payload = json.loads(said.out.split("the first payload:\n")[1])
+    assert payload["ids"] == [ids[0], ids[1], "… 48 more"]
+
+
+def test_what_the_ledger_knows_is_used_and_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZOHO_CONCURRENCY", "20")
+    shell.batch("k", {}, waiting=[str(n) for n in range(1, 101)])
+    shell.connect("").rpush("mc:{default}:jobtimes", *["8.0"] * 10)
+    found = shell.run("enqueue", A, *DRY).json
+    assert found["waiting_before"] == 100
+    assert found["built_on"] == {
+        "calls_at_once": {"value": 20, "from": "ZOHO_CONCURRENCY"},
+        "call_seconds": {"value": 1.0, "from": "assumed"},
+        "job_seconds": {"value": 8.0, "from": "the latest jobs"},
+    }
+
+
+def test_without_redis_the_time_is_built_on_what_is_assumed_and_it_says_so(shell: Shell) -> None:
+    shell.redis_away()
+    said = shell.run("enqueue", A, *DRY)
+    assert said.code == Exit.OK
+    assert "The time is estimated without it" in said.err
+    assert {fact["from"] for fact in said.json["built_on"].values()} == {"assumed"}
+
+
+def test_a_key_that_is_there_is_told(shell: Shell) -> None:
+    shell.run("enqueue", A, "--key", "k", "--options", shell.options())
+    same = shell.run("enqueue", B, "--key", "k", "--options", shell.options(), *DRY)
+    assert "would be dropped as duplicates" in same.err
+    other = shell.run("enqueue", B, "--key", "k", *DRY)
+    assert "would be refused" in other.err
+    assert "is there already" not in shell.run("enqueue", B, "--key", "new", *DRY).err
+    assert shell.ledger.batches.status("k").total == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [(("leads.txt",), "line 2"), ((A, "--options", "wrong.json"), "$.Deals.Stage"), ((), "No leads are given")],
+)
+def test_what_would_be_refused_is_refused(shell: Shell, arguments: tuple[str, ...], told: str) -> None:
+    shell.write("leads.txt", f"{A}\nnonsense\n")
+    shell.write("wrong.json", json.dumps({"Deals": {"Deal_Name": "x", "Closing_Date": "+30d"}}))
+    said = shell.run("enqueue", *arguments, "--dry-run")
+    assert (said.code, said.out) == (Exit.USAGE, "")
+    assert told in said.err

@@ -67,7 +67,6 @@ app = typer.Typer(
     "massconvert convert leads.csv --options o.json    one machine, one command",
     no_args_is_help=True,
     rich_markup_mode=None,
-    add_completion=False,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, and so might show secrets
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
 )

@@ -58,7 +58,7 @@ def _retry(
     wait: WaitOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new batch and its counts as JSON.")] = False,
 ) -> None:
-    """Enqueue the failed leads of a batch again, as a batch of its own."""
+    """Try the failed leads of a batch again."""
     timeout = wait_seconds(wait)
     desk = open_desk()
     mended = read_options(options) if options is not None else None
@@ -99,7 +99,7 @@ def _cancel(
     last: LastOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print what was cancelled as JSON.")] = False,
 ) -> None:
-    """Cancel what of a batch has not been sent; what has been is followed to its outcome."""
+    """Call off what of a batch has not been sent."""
     desk = open_desk()
     batch = which(desk, batch, last, "cancel", changes=True)
     before = desk.ledger.batches.status(batch)

@@ -11,13 +11,32 @@ from urllib.parse import parse_qs, urlsplit
 
 import typer
 
+from massconvert import store
 from massconvert.cli.console import local_time, say
 from massconvert.cli.desk import Desk
-from massconvert.errors import InputError
-from massconvert.settings import Settings
+from massconvert.errors import InputError, MassConvertError
+from massconvert.ledger import Ledger
+from massconvert.policy import Tuning
+from massconvert.settings import Settings, load_settings
+
+_QUICK = 1.0  # seconds that a shell's Tab may take in Redis
+
+
+def _known(incomplete: str) -> list[str]:
+    """The latest batches whose names begin so, for a shell's completion: quick, and silent when it fails."""
+    try:
+        settings = load_settings()
+        ledger = Ledger(store.connect(settings.redis_url, socket_timeout=_QUICK), settings.account, Tuning())
+        return [status.batch for status in ledger.batches.recent() if status.batch.startswith(incomplete)]
+    except MassConvertError:
+        return []
+
 
 BatchArgument = Annotated[
-    str | None, typer.Argument(metavar="BATCH", help="The batch (or key) that enqueue named.", show_default=False)
+    str | None,
+    typer.Argument(
+        metavar="BATCH", help="The batch (or key) that enqueue named.", show_default=False, autocompletion=_known
+    ),
 ]
 LastOption = Annotated[
     bool, typer.Option("--last", help="The batch that this command line made last, instead of a name.")

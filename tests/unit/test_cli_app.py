@@ -34,6 +34,36 @@ def test_each_command_explains_itself_with_an_example(shell: Shell, command: str
     assert f"massconvert {command}" in said.out.split("Example")[1]
 
 
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("massconvert rep", ["report"]),
+        ("massconvert re", ["report", "retry", "resume"]),
+        ("massconvert retry --o", ["--options"]),
+        ("massconvert report --format j", ["jsonl"]),
+        ("massconvert status k", ["k-1", "k-2"]),
+    ],
+)
+def test_a_shell_completes_commands_options_choices_and_batches(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, words: str, completed: list[str]
+) -> None:
+    for name in ("k-1", "k-2", "other"):
+        shell.batch(name, finished())
+    monkeypatch.setenv("_MASSCONVERT_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", words)
+    monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
+    assert sorted(shell.run().out.split()) == sorted(completed)
+
+
+def test_a_completion_without_redis_is_empty_and_silent(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    shell.redis_away()
+    for name, value in (("_MASSCONVERT_COMPLETE", "complete_bash"), ("COMP_WORDS", "massconvert status k")):
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("COMP_CWORD", "2")
+    said = shell.run()
+    assert (said.out.strip(), said.err) == ("", "")
+
+
 def test_the_version_is_on_stdout(shell: Shell) -> None:
     said = shell.run("--version")
     assert said.code == Exit.OK

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 STALLED = 15.0
 #: Seconds for which a watch bears that Redis is away: a restart, not an outage.
 PATIENCE = 60.0
+#: Seconds over which the rate is measured: jobs end in bursts, and may take a minute or more.
+SPEED_OVER = 300.0
 #: Seconds between two plain lines.
 LINE_EVERY = 5.0
 
@@ -62,6 +64,7 @@ class Bar:
             RateColumn(),
             TimeRemainingColumn(),
             console=console,
+            speed_estimate_period=SPEED_OVER,
         )
         self._task = self._progress.add_task("leads", total=None, counts="")
 
@@ -124,7 +127,8 @@ class RateColumn(ProgressColumn):
 
     def render(self, task: Task) -> Text:
         """The rate, or nothing while none is known."""
-        return Text(f"{task.speed:,.0f}/s" if task.speed else "", style="progress.data.speed")
+        speed = task.finished_speed or task.speed
+        return Text(f"{speed:,.0f}/s" if speed else "", style="progress.data.speed")
 
 
 def make_display() -> Display:

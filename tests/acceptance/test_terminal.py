@@ -1,0 +1,113 @@
+"""On a terminal and off it: bars, colours, Ctrl-C; real commands on a real pseudo-terminal."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tests.acceptance.house import OPTIONS, House, until
+
+pytestmark = pytest.mark.acceptance
+
+COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|9[0-7])[;m]")
+
+
+class Terminal:
+    """A command on a pseudo-terminal; ``seen`` is all that it has shown."""
+
+    def __init__(self, house: House, *arguments: str, **environment: str) -> None:
+        ours, theirs = pty.openpty()
+        inherited = {name: value for name, value in house.environment.items() if name != "NO_COLOR"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "massconvert.cli", *arguments],
+            cwd=house.folder,
+            env={**inherited, "TERM": "xterm-256color", "COLUMNS": "160", **environment},
+            stdin=theirs,
+            stdout=theirs,
+            stderr=theirs,
+            start_new_session=True,
+        )
+        house.processes.append(self.process)
+        os.close(theirs)
+        self.seen = ""
+        self._reader = threading.Thread(target=self._read, args=(ours,))
+        self._reader.start()
+
+    def _read(self, ours: int) -> None:
+        try:
+            while block := os.read(ours, 4096):
+                self.seen += block.decode(errors="replace")
+        except OSError:  # the other end is closed
+            pass
+        finally:
+            os.close(ours)
+
+    @property
+    def words(self) -> str:
+        """What it has shown, without the colours and the movements."""
+        return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self.seen)
+
+    def end(self) -> int:
+        """Wait for the command's end; its exit status."""
+        code = self.process.wait(60)
+        self._reader.join(10)
+        return code
+
+
+@pytest.fixture
+def at_work(house: House) -> House:
+    """A house with a Redis, a slow Zoho of 300 leads that takes one call at a time, and a worker."""
+    house.environment["ZOHO_CONCURRENCY"] = "1"
+    house.redis()
+    house.simulator("--leads", "300", "--job-seconds", "0.1", "--latency", "0.4")
+    house.worker()
+    (house.folder / "options.json").write_text(json.dumps(OPTIONS))
+    (house.folder / "leads.txt").write_text("\n".join(house.leads()))
+    return house
+
+
+ENQUEUE = ("enqueue", "leads.txt", "--options", "options.json", "--key", "k", "--wait")
+
+
+def test_a_terminal_shows_a_bar_with_the_rate_and_the_time_left_in_colour(at_work: House) -> None:
+    terminal = Terminal(at_work, *ENQUEUE)
+    assert terminal.end() == 0
+    assert "Traceback" not in terminal.seen
+    assert re.search(r"300/300 +300 converted", terminal.words), terminal.words
+    assert re.search(r"\d/s", terminal.words), terminal.words[-1500:]
+    assert re.search(r"\d:\d\d:\d\d", terminal.words)
+    assert COLOUR.search(terminal.seen)
+    plain = Terminal(at_work, "status", "k", NO_COLOR="1")
+    assert plain.end() == 0
+    assert "finished" in plain.seen
+    assert not COLOUR.search(plain.seen)
+    coloured = Terminal(at_work, "status", "k")
+    assert coloured.end() == 0
+    assert COLOUR.search(coloured.seen)
+
+
+@pytest.mark.parametrize("watch", [False, True])
+def test_ctrl_c_ends_the_watching_and_not_the_work_and_says_how_to_go_on(at_work: House, watch: bool) -> None:
+    if watch:
+        at_work.command(*ENQUEUE[:-1])
+        terminal = Terminal(at_work, "status", "--last", "--watch")
+    else:
+        terminal = Terminal(at_work, *ENQUEUE)
+    until(lambda: re.search(r"\d+/300", terminal.words), 30, "the bar")
+    terminal.process.send_signal(signal.SIGINT)
+    assert terminal.end() == 130
+    assert "Traceback" not in terminal.seen
+    assert "batch k goes on" in terminal.seen
+    go_on = re.search(r"massconvert (status k --watch)", terminal.seen)
+    assert go_on
+    done = at_work.command(*go_on[1].split())
+    assert done.returncode == 0, done.stderr
+    assert "\x1b" not in done.stdout + done.stderr

@@ -98,7 +98,7 @@ def _convert(
                 status = machine.finish(batch)
                 write_output(report, csv_lines(batch.outcomes()), force=replace)
                 source = input_file(leads or (), file)
-                results = write_files(machine.desk, status, folder, source) if files else None
+                results = write_files(status, batch.outcomes(), folder, source) if files else None
                 _report(batch, status, checked.invalid, results, as_json=as_json)
         except KeyboardInterrupt:
             say("stopped; nothing is left running. The same command goes on where it stopped.")

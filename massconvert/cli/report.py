@@ -25,9 +25,11 @@ from massconvert.cli.result_files import (
 )
 from massconvert.cli.summary import print_summary
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
+from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.errors import InputError
 from massconvert.model import Kind, LeadRow
 from massconvert.report import csv_lines, json_lines, only, summarise
+from massconvert.results import Results
 
 _EXAMPLES = """\b
 Examples:
@@ -35,7 +37,7 @@ Examples:
   massconvert report --last --outcome failed
   massconvert report import-2026-11-24 --format csv --output leads-report.csv
   massconvert report import-2026-11-24 --format jsonl --outcome failed | jq .lead_id
-  massconvert report import-2026-11-24 --files --input leads.csv
+  massconvert report import-2026-11-24 --files --input leads.csv --with-ids
 \b
 --files writes BATCH-success.csv, BATCH-error.csv and BATCH-unprocessed.csv. With --input they have the
 input's own columns, ours (mc_outcome, mc_code, …) behind them. The error file, mended, is input again."""
@@ -75,30 +77,33 @@ def _report(
         str | None,
         typer.Option("--input", metavar="LEADS.csv", help="With --files: the batch's input, whose columns they keep."),
     ] = None,
+    with_ids: WithIdsOption = False,
     in_json: Annotated[bool, typer.Option("--json", help="With --files: print their names and rows as JSON.")] = False,
 ) -> None:
     """Tell what became of each lead of a batch."""
     if files:
         _refuse("--files", {"--format": form is not Format.TABLE, "--outcome": outcome, "--output": output})
-        check_folder(files, folder)
-        desk = open_desk()
-        status = desk.ledger.batches.status(which(desk, batch, last, "report"))
-        results = write_files(desk, status, folder, source)
-        if in_json:
-            print_json({"batch": status.batch, **files_as_json(results), "not_in_input": results.not_in_input})
-        else:
-            print_files(results)
-        return
-    if folder or source or in_json:
+    elif folder or source or in_json:
         raise InputError("--dir, --input and --json go with --files.", hint="Add --files, or leave them out.")
+    elif with_ids and form is Format.TABLE:
+        raise InputError("The table has no ids.", hint="Add --format csv, --format jsonl or --files.")
+    check_folder(files, folder)
     if output:
         check_output(output, force=force)
     desk = open_desk()
-    batch, batches = which(desk, batch, last, "report"), desk.ledger.batches
-    status = batches.status(batch)
+    status = desk.ledger.batches.status(which(desk, batch, last, "report"))
     if not status.finished:
         say(so_far(status))
-    rows = only(batches.rows(batch), outcome)
+    rows: Iterable[LeadRow] = desk.ledger.batches.rows(status.batch)
+    if with_ids:
+        rows = rows_with_ids(desk, rows)
+    if files:
+        _tell_files(write_files(status, rows, folder, source), status.batch, in_json=in_json)
+    else:
+        _tell(only(rows, outcome), form, output, force=force)
+
+
+def _tell(rows: Iterable[LeadRow], form: Format, output: Path | None, *, force: bool) -> None:
     if form is not Format.TABLE:
         lines = LINES[form](rows)
     elif output:
@@ -111,6 +116,13 @@ def _report(
         say(f"the report is in {output}")
     else:
         print_lines(lines)
+
+
+def _tell_files(results: Results, batch: str, *, in_json: bool) -> None:
+    if in_json:
+        print_json({"batch": batch, **files_as_json(results), "not_in_input": results.not_in_input})
+    else:
+        print_files(results)
 
 
 def _refuse(with_what: str, given: Mapping[str, object]) -> None:

@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from massconvert.cli.batch_view import so_far
 from massconvert.cli.console import print_lines, say
-from massconvert.cli.desk import Desk
 from massconvert.cli.inputs import STDIN
 from massconvert.cli.output_file import check_output
 from massconvert.errors import InputError
 from massconvert.leads import open_table
-from massconvert.model import BatchStatus
+from massconvert.model import BatchStatus, LeadRow
 from massconvert.results import Part, Results, write_results
 
 FilesOption = Annotated[
@@ -31,14 +30,11 @@ FolderOption = Annotated[
 ]
 
 
-def write_files(desk: Desk, status: BatchStatus, folder: Path | None, source: str | None) -> Results:
+def write_files(status: BatchStatus, rows: Iterable[LeadRow], folder: Path | None, source: str | None) -> Results:
     """Write a batch's result files, with the columns of its input ``source`` where there is one (``-``: stdin).
 
     What does not fit is told on stderr. Raises InputError.
     """
-    if not status.finished:
-        say(so_far(status))
-    rows = desk.ledger.batches.rows(status.batch)
     with ExitStack() as stack:
         table = None
         if source is not None:

@@ -106,6 +106,7 @@ def test_the_mended_error_file_is_input_again_even_from_a_spreadsheet(shell: She
         (("k", "--dir", "."), "go with --files"),
         (("k", "--input", "empty.csv"), "go with --files"),
         (("k", "--json"), "go with --files"),
+        (("k", "--with-ids"), "The table has no ids"),
         (("nope", "--files"), "There is no batch 'nope'"),
     ],
 )
@@ -126,3 +127,18 @@ def test_convert_checks_where_the_files_go_before_it_converts(shell: Shell, monk
         monkeypatch.setenv(name, "invented")
     assert "There is no directory none" in shell.run("convert", A, "--files", "--dir", "none").err
     assert "--dir goes with --files" in shell.run("convert", A, "--dir", ".").err
+
+
+def test_ids_are_not_asked_for_without_credentials_or_while_all_calls_are_stopped(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = shell.run("report", "k", "--files", "--with-ids")
+    assert (said.code, said.out) == (Exit.UNREACHABLE, "")
+    assert "ZOHO_CLIENT_ID" in said.err
+    for name in ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"):
+        monkeypatch.setenv(name, "invented")
+    shell.run("pause")
+    said = shell.run("report", "k", "--format", "jsonl", "--with-ids")
+    assert (said.code, said.out) == (Exit.UNREACHABLE, "")
+    assert "massconvert resume" in said.err
+    assert os.listdir(shell.folder) == []

@@ -1,0 +1,129 @@
+"""``--with-ids``: the contacts, accounts and deals that converted leads have become, read from Zoho on request."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from typing import Annotated
+
+import typer
+
+from massconvert.cli.desk import Desk
+from massconvert.contract import MAX_IDS_A_READ
+from massconvert.errors import ZohoError
+from massconvert.model import Busy, Code, Kind, LeadRow, LeadsRead, LeadState, NotSent, ReadAnswer, Refused, Unsent
+from massconvert.steps.identify import identify
+from massconvert.wiring import open_workshop
+from massconvert.zoho.client import TOKEN_CODES
+
+WithIdsOption = Annotated[
+    bool,
+    typer.Option("--with-ids", help="Read the ids of contacts, accounts and deals from Zoho: a call for 100 leads."),
+]
+
+#: Seconds for which Zoho may give no usable answer.
+PATIENCE = 300.0
+# Rows that are held back until a call is full: a batch of which few were converted must not pile up.
+_HELD = 5000
+_LONGEST_PAUSE = 30.0
+
+Look = Callable[[Sequence[str]], ReadAnswer | Busy]
+
+
+def rows_with_ids(desk: Desk, rows: Iterable[LeadRow]) -> Iterator[LeadRow]:
+    """``rows`` with the ids of what each converted lead has become. Raises SettingsError, ZohoError."""
+    desk.settings.require_zoho()
+    if paused := desk.ledger.organisation.paused():
+        raise ZohoError(
+            f"The organisation is paused, so Zoho is not asked for the ids. {paused.reason}", hint=paused.hint
+        )
+    ports = open_workshop(desk.settings).ports
+    return fill_in(rows, lambda leads: identify(ports, leads))
+
+
+def fill_in(
+    rows: Iterable[LeadRow],
+    look: Look,
+    *,
+    monotonic: Callable[[], float] = time.monotonic,
+    pause: Callable[[float], object] | None = None,
+) -> Iterator[LeadRow]:
+    """``rows`` in their order, with the ids that ``look`` finds; a look for each hundred of leads.
+
+    ``monotonic`` and ``pause`` are its time, in seconds. Raises ZohoError when Zoho refuses, or stays away.
+    """
+    patient = _Patience(look, monotonic, pause or threading.Event().wait)
+    held: list[LeadRow] = []
+    wanted: list[str] = []
+    for row in rows:
+        held.append(row)
+        if _is_unknown(row):
+            wanted.append(row.lead_id)
+        if len(wanted) == MAX_IDS_A_READ or len(held) == _HELD:
+            yield from _filled(held, patient, wanted)
+            held, wanted = [], []
+    yield from _filled(held, patient, wanted)
+
+
+def _filled(held: list[LeadRow], patient: _Patience, wanted: list[str]) -> Iterator[LeadRow]:
+    states = patient.read(wanted) if wanted else {}
+    return (_with(row, states.get(row.lead_id)) for row in held)
+
+
+def _is_unknown(row: LeadRow) -> bool:
+    outcome = row.outcome
+    if outcome is None or outcome.contact_id or outcome.account_id or outcome.deal_id:
+        return False
+    return outcome.kind is Kind.CONVERTED or outcome.code == Code.ALREADY_CONVERTED
+
+
+def _with(row: LeadRow, state: LeadState | None) -> LeadRow:
+    if state is None or row.outcome is None or not _is_unknown(row):
+        return row
+    contact, account, deal = state.contact_id, state.account_id, state.deal_id
+    return replace(row, outcome=replace(row.outcome, contact_id=contact, account_id=account, deal_id=deal))
+
+
+class _Patience:
+    """Looks again until there is an answer, for a while."""
+
+    def __init__(self, look: Look, monotonic: Callable[[], float], pause: Callable[[float], object]) -> None:
+        self._look = look
+        self._monotonic = monotonic
+        self._pause = pause
+
+    def read(self, leads: Sequence[str]) -> dict[str, LeadState]:
+        until, tries = self._monotonic() + PATIENCE, 0
+        while True:
+            answer = self._look(leads)
+            if isinstance(answer, LeadsRead):
+                return dict(answer.states)
+            why = _why(answer)
+            if self._monotonic() >= until:
+                raise ZohoError(f"Zoho does not tell the ids: {why}.", hint="Try again later, or without --with-ids.")
+            self._pause(_seconds(answer, tries))
+            tries += 1
+
+
+def _why(answer: ReadAnswer | Busy) -> str:
+    """Why there is no answer yet. Raises ZohoError where there will be none."""
+    if isinstance(answer, Busy):
+        return answer.why
+    if isinstance(answer, Refused):
+        if answer.status != 429 and answer.code not in TOKEN_CODES:
+            raise ZohoError(
+                f"Zoho refuses to tell the ids: {answer.status} {answer.code}: {answer.message}",
+                hint="Reading leads needs the scope ZohoCRM.modules.leads.READ.",
+                code=answer.code,
+            )
+        return f"{answer.status} {answer.code}"
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        raise ZohoError(f"Zoho refuses the credentials: {answer.detail}", hint="See docs/errors.md.", code=answer.code)
+    return answer.detail if not isinstance(answer, LeadsRead) else ""
+
+
+def _seconds(answer: ReadAnswer | Busy, tries: int) -> float:
+    asked = answer.in_seconds if isinstance(answer, Busy) else getattr(answer, "retry_after", None)
+    return min(_LONGEST_PAUSE, asked if asked is not None else 0.5 * 2.0**tries)

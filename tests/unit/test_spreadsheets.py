@@ -90,10 +90,11 @@ def test_a_file_that_went_through_a_spreadsheet_is_read_as_if_it_had_not() -> No
     text = (
         "\ufeffCompany;Record Id;mc_outcome;mc_row\r\n"
         f"ACME;3,6524E+18;failed;{ROW}\r\n"
+        f"Acme;3652397000009850000;failed;{ROW}\r\n"  # looks like an id, and would be another lead's
         f"Beta;{ID};failed;{ROW}\r\n"
         f"Gamma;3652397000009859999;failed;{ROW}\r\n"  # somebody has put in another lead
     )
-    assert read(text) == [(ID, True), (ID, False), ("3652397000009859999", False)]
+    assert read(text) == [(ID, True), (ID, True), (ID, False), ("3652397000009859999", False)]
 
 
 def test_a_rounded_id_whose_row_says_another_is_refused_as_ever() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from massconvert.cli import batch_view
-from massconvert.cli.console import local_time, print_json, say
+from massconvert.cli.console import hint, local_time, print_json, say
 from massconvert.cli.desk import exit_of
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
 from massconvert.cli.enqueue import take
@@ -40,7 +40,7 @@ from massconvert.model import BatchStatus
 from massconvert.options import Options, fingerprint
 from massconvert.producer import Batch
 from massconvert.report import csv_lines, summarise
-from massconvert.results import Results
+from massconvert.results import Part, Results
 from massconvert.settings import load_settings
 
 _EXAMPLES = """\b
@@ -104,6 +104,8 @@ def _convert(
             say("stopped; nothing is left running. The same command goes on where it stopped.")
             raise typer.Exit(130) from None
     say(f"batch {batch.id} is {status.state.value}: {batch_view.counts(status)}. The report, a line a lead: {report}")
+    if status.failed:
+        _tell_mending(results)
     raise typer.Exit(exit_of(status))
 
 
@@ -131,6 +133,13 @@ def _tell_earlier(earlier: BatchStatus | None) -> None:
         )
     else:
         say(f"going on with batch {earlier.batch}: {earlier.ended:,} of {earlier.total:,} leads have ended.")
+
+
+def _tell_mending(results: Results | None) -> None:
+    if results:
+        hint(f"Mended, the failed ones are input again: massconvert convert {results.files[Part.ERROR]} --options …")
+    else:
+        hint("The same command with --files writes the failed ones as a file that, mended, is input again.")
 
 
 def _report(batch: Batch, status: BatchStatus, invalid: int, results: Results | None, *, as_json: bool) -> None:

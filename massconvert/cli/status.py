@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from massconvert.cli.batch_view import as_json, batch_view, pause_as_json
-from massconvert.cli.console import out, print_json
+from massconvert.cli.console import out, print_json, say
 from massconvert.cli.desk import Desk, exit_of, open_desk
 from massconvert.cli.overview import show_overview
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
@@ -42,7 +42,11 @@ def _status(
     """Show how far a batch is, or all of the latest."""
     desk = open_desk()
     if batch is None and not last:
-        show_overview(desk, watch=watch, in_json=in_json)
+        try:
+            show_overview(desk, watch=watch, in_json=in_json)
+        except KeyboardInterrupt:
+            say("stopped watching; the work goes on.\nTo go on watching: massconvert status --watch")
+            raise typer.Exit(130) from None
         return
     batch = which(desk, batch, last, "status")
     status = desk.ledger.batches.status(batch)  # an unknown one is told before a bar begins

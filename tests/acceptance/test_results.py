@@ -77,6 +77,7 @@ def test_convert_writes_them_with_the_columns_of_its_input(house: House) -> None
     (house.folder / "options.json").write_text(json.dumps(OPTIONS))
     done = house.command("convert", "leads.csv", "--options", "options.json", "--key", "k", "--files", "--json")
     assert done.returncode == 1, done.stderr
+    assert "massconvert convert k-error.csv" in done.stderr
     found = json.loads(done.stdout)["files"]
     assert {part: found[part]["rows"] for part in found} == {"success": 59, "error": 1, "unprocessed": 0}
     (error,) = rows(house.folder / "k-error.csv")

@@ -93,6 +93,19 @@ def test_watching_the_organisation_ends_when_every_batch_has(shell: Shell, argum
     assert "finished" in said.out
 
 
+def test_ctrl_c_while_watching_the_organisation_says_how_to_go_on(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    shell.batch("k", {}, waiting=[A])
+    monkeypatch.setattr("threading.Event.wait", interrupted)
+    said = shell.run("status", "--watch")
+    assert said.code == 130
+    assert "massconvert status --watch" in said.err
+
+
 def test_a_closed_gate_is_shown_with_its_reason(shell: Shell) -> None:
     redis = shell.connect("")
     redis.hset("mc:{default}:gate", mapping={"until": "99999999999", "why": "Zoho says 429"})

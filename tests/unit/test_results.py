@@ -242,7 +242,7 @@ def test_rows_stream_into_the_files(tmp_path: Path) -> None:
         most = max(most, read - self.counts[part])
         original(self, part, row)
 
-    with pytest.MonkeyPatch.context() as patch, open_table(Source(), "source") as table:  # type: ignore[arg-type]
+    with pytest.MonkeyPatch.context() as patch, open_table(Source(), "source") as table:  # type: ignore[arg-type]  # a stream has no more to it
         patch.setattr(files.ResultFiles, "add", add)
         write_results("k", ROWS, tmp_path, table)
     assert read == 5000

@@ -21,7 +21,7 @@ from massconvert.options import Options, fingerprint
 from massconvert.options.body import resolve_body
 from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Forecast, Pace, forecast
 from massconvert.settings import Settings
-from massconvert.zoho.governor import LEAST, MAX_POSTS
+from massconvert.zoho.edition import LEAST, MAX_POSTS
 
 DryRunOption = Annotated[
     bool,
@@ -30,17 +30,20 @@ DryRunOption = Annotated[
 
 _SHOWN = 2  # ids of a payload
 _DEFAULT = "assumed"
-_RECENT = 100  # batches that may have leads waiting
 
 
 @dataclass(frozen=True)
 class Facts:
-    """What a forecast builds on, each number with where it comes from, and how many leads wait before."""
+    """What a forecast builds on, each number with where it comes from, and how many leads wait before.
+
+    ``credits_left`` is what Zoho said last; it says so only when less than half of the day's are left.
+    """
 
     pace: Pace
     calls_from: str = _DEFAULT
     job_from: str = _DEFAULT
     ahead: int = 0
+    credits_left: int | None = None
 
     @classmethod
     def assumed(cls, settings: Settings) -> Facts:
@@ -56,15 +59,16 @@ class Facts:
         """What the ledger knows; told on stderr where it cannot be reached."""
         assumed = cls.assumed(desk.settings)
         try:
-            snapshot, times = desk.governor.snapshot(), desk.ledger.organisation.job_times()
-            ahead = sum(batch.waiting for batch in desk.ledger.batches.recent(_RECENT))
+            standing, times = desk.standing(), desk.ledger.organisation.job_lengths(now=desk.clock.now()).times
+            ahead = desk.ledger.organisation.counts()["leads_waiting"]
         except StoreError as error:
             say(f"{error.message} The time is estimated without it.", "yellow")
             return assumed
-        calls = snapshot.limit if snapshot.source else assumed.pace.calls
+        calls = standing.learnt if standing.source else assumed.pace.calls
         job = times[len(times) // 2] if times else JOB_SECONDS
         pace = Pace(calls, min(calls, MAX_POSTS), desk.settings.max_jobs, job_seconds=job)
-        return cls(pace, snapshot.source or assumed.calls_from, "the latest jobs" if times else _DEFAULT, ahead)
+        job_from = "the latest jobs" if times else _DEFAULT
+        return cls(pace, standing.source or assumed.calls_from, job_from, ahead, standing.credits_left)
 
 
 @dataclass(frozen=True)
@@ -99,6 +103,7 @@ class DryRun:
             "payload": self.payload,
             "calls": {"post": cost.posts, "status": cost.status_calls},
             "credits": cost.credits,
+            "credits_left": facts.credits_left,
             "seconds": round(cost.seconds, 1),
             "waiting_before": facts.ahead,
             "built_on": {
@@ -113,12 +118,13 @@ class DryRun:
         cost, facts, pace = self.cost, self.facts, self.facts.pace
         left_out = ", ".join(left_out_of(self.duplicates, self.invalid))
         waiting = f", behind {facts.ahead:,} leads that wait" if facts.ahead else ""
+        left = "" if facts.credits_left is None else f"; Zoho said last that {facts.credits_left:,} are left today"
         grid = Table.grid(padding=(0, 2))
         for name, value in (
             ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
             ("payloads", f"{cost.payloads:,} of up to {MAX_LEADS_A_CALL} leads"),
             ("calls", f"{cost.posts + cost.status_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"),
-            ("credits", f"about {cost.credits:,} (5 a payload, which Zoho does not document, 1 a status call)"),
+            ("credits", f"about {cost.credits:,} (5 a payload, which Zoho does not document, 1 a status call){left}"),
             ("time", f"about {span(cost.seconds)}{waiting}"),
             ("  calls at once", f"{pace.calls} ({readable(facts.calls_from)})"),
             ("  a call takes", f"{span(CALL_SECONDS)} ({_DEFAULT})"),

@@ -59,10 +59,12 @@ def test_people_see_the_same(shell: Shell) -> None:
 
 def test_what_the_ledger_knows_is_used_and_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOHO_CONCURRENCY", "20")
-    shell.batch("k", {}, waiting=[str(n) for n in range(1, 101)])
+    shell.run("enqueue", *map(str, range(1, 101)), "--options", shell.options())
     shell.connect("").rpush("mc:{default}:jobtimes", *["8.0"] * 10)
+    shell.connect("").hset("mc:{default}:credits", "left", "1234")
     found = shell.run("enqueue", A, *DRY).json
     assert found["waiting_before"] == 100
+    assert found["credits_left"] == 1234
     assert found["built_on"] == {
         "calls_at_once": {"value": 20, "from": "ZOHO_CONCURRENCY"},
         "call_seconds": {"value": 1.0, "from": "assumed"},

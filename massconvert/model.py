@@ -32,6 +32,7 @@ class Code:
     NOT_CONVERTED = "NOT_CONVERTED"
     NOT_FOUND = "NOT_FOUND"
     GAVE_UP = "GAVE_UP"
+    UNKNOWN_NAME = "UNKNOWN_NAME"
 
 
 @dataclass(frozen=True)
@@ -241,9 +242,31 @@ class LeadsRead(FromZoho):
     states: Mapping[str, LeadState]
 
 
+class Listing(str, Enum):
+    """What an organisation lists about itself: names and their ids, and the shape of its deals."""
+
+    USERS = "users"
+    MODULES = "modules"
+    PORTALS = "portals"  # the user types of the portals
+    FIELDS = "fields"  # of Deals
+    LAYOUTS = "layouts"  # of Deals
+    PIPELINES = "pipelines"  # of Deals, of each layout
+    MAPPING = "mapping"  # the fields of Leads that fill one of Deals
+
+
+@dataclass(frozen=True)
+class Page(FromZoho):
+    """The answer of one call for a listing: rows of plain JSON, and the places where there is more to read."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    more: tuple[str, ...] = ()
+
+
 PostAnswer: TypeAlias = Accepted | Refused | PerhapsAccepted | NotSent
 StatusAnswer: TypeAlias = JobStatus | Refused | PerhapsAccepted | NotSent
 ReadAnswer: TypeAlias = LeadsRead | Refused | PerhapsAccepted | NotSent
+PageAnswer: TypeAlias = Page | Refused | PerhapsAccepted | NotSent
+Trouble: TypeAlias = Refused | PerhapsAccepted | NotSent
 
 
 # --- permission to call -----------------------------------------------------------------------------------

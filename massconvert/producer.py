@@ -20,7 +20,7 @@ from massconvert.ledger import Ledger
 from massconvert.ledger.batches import SMALL_BATCH
 from massconvert.model import BatchStatus, Code, Kind, LeadRow
 from massconvert.nudge import Nudge
-from massconvert.options import Options, fingerprint
+from massconvert.options import Options, demand, examine, fingerprint, listings_for, resolve_names
 from massconvert.policy import Tuning
 from massconvert.settings import Settings, load_settings
 from massconvert.store import RedisClock, connect
@@ -29,6 +29,8 @@ from massconvert.store import RedisClock, connect
 SLICE = 2000
 #: Above so many leads an enqueue is a bulk: its tail does not wait for company.
 BULK = 50
+#: For so many seconds a listing of the organisation is believed when it speaks against options.
+TRUSTED = 900.0
 #: How many wrong ids an error names.
 NAMED = 20
 # Characters of a batch's name in that of its retry: a name has at most 200, and a retry may be retried.
@@ -117,10 +119,25 @@ class Intake:
         self._tell(0.0)
         return answer
 
+    def look_up(self, given: Mapping[str, Any], *, refuse: bool) -> Mapping[str, Any]:
+        """``given`` with ids for the names that are in what workers or commands have read of the organisation.
+
+        Names that are not travel with the leads, and a worker looks them up before it sends anything. With ``refuse``,
+        raises OptionsError for what a listing of the last `TRUSTED` seconds says against the options.
+        """
+        kept = self._ledger.shelf.look(listings_for(given))
+        if not kept:
+            return given
+        if refuse:
+            now = self._clock.now()
+            trusted = {listing: each.rows for listing, each in kept.items() if each.age(now) <= TRUSTED}
+            demand(examine(given, trusted).problems)
+        return resolve_names(given, {listing: each.rows for listing, each in kept.items()}).body
+
     def take(
         self,
         lead_ids: Collection[Any],
-        body: Mapping[str, Any],
+        given: Mapping[str, Any],
         *,
         key: str | None = None,
         priority: str = "",
@@ -129,12 +146,15 @@ class Intake:
     ) -> Batch:
         """Open the batch (or go on with it), add its leads slice by slice, seal it.
 
-        What is not an id is counted, and with ``record_invalid`` ends as ``failed: INVALID_ID`` in the batch.
+        ``given`` are the options, names and all. What is not an id is counted, and with ``record_invalid`` ends as
+        ``failed: INVALID_ID`` in the batch. Where that is not set, raises OptionsError as `look_up` does.
         """
+        body = self.look_up(given, refuse=not record_invalid)
         batch_id = new_batch_id() if key is None else check_batch_key(key)
         batches = self._ledger.batches
         large = len(lead_ids) > SMALL_BATCH
-        batches.open(batch_id, fingerprint(body), body, now=self._clock.now(), large=large, priority=priority)
+        now, as_given = self._clock.now(), fingerprint(given)
+        batches.open(batch_id, fingerprint(body), body, now=now, large=large, priority=priority, given=as_given)
         batch, taken = Batch(self._ledger, batch_id), 0
         wrong: dict[str, str] = {}
         ids, run = _valid(lead_ids, wrong), uuid4().hex[:12]

@@ -15,7 +15,7 @@ from massconvert.leads.ids import shown
 from massconvert.ledger import Ledger
 from massconvert.model import Again, Done, Job, Next, Resend, State, Submitted
 from massconvert.nudge import Nudge
-from massconvert.policy import Decision, Tuning
+from massconvert.policy import Decision, Row, Tuning
 from massconvert.producer import Intake, take_message
 from massconvert.settings import Settings, load_settings
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
@@ -130,11 +130,16 @@ def _workshop(pid: int) -> Workshop:  # noqa: ARG001 - a forked child makes conn
 
 def open_workshop(settings: Settings) -> Workshop:
     """A workshop with connections of its own."""
+    return Workshop(open_ports(settings), Nudge(settings.broker_url), settings.sweep_interval)
+
+
+def open_ports(settings: Settings) -> Ports:
+    """What the steps need, with connections of its own. Raises SettingsError when a credential is missing."""
     redis = connect(settings.redis_url)
     clock = RedisClock(redis)
     numbers = tuning(settings)
     zoho, governor = connect_zoho(settings, redis, clock)
-    ports = Ports(
+    return Ports(
         ledger=Ledger(redis, settings.account, numbers),
         zoho=zoho,
         governor=governor,
@@ -143,7 +148,6 @@ def open_workshop(settings: Settings) -> Workshop:
         tuning=numbers,
         log=_log,
     )
-    return Workshop(ports, Nudge(settings.broker_url), settings.sweep_interval)
 
 
 def _log(decision: Decision) -> None:
@@ -153,4 +157,8 @@ def _log(decision: Decision) -> None:
         log.error("The organisation is paused. %s %s", decision.pause.reason, decision.pause.hint)
     if decision.refuse_options:
         refused = decision.refuse_options
-        log.error("Zoho refused the options: %s %s %s", refused.code, refused.message, refused.path)
+        log.error("The options are refused: %s %s %s", refused.code, refused.message, refused.path)
+    if decision.row is Row.NAMES_NOT_READABLE and chunk.said:
+        log.error(
+            "Names in the options cannot be looked up, so their leads wait: %s %s", chunk.said.code, chunk.said.message
+        )

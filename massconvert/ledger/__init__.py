@@ -9,16 +9,17 @@ from massconvert.ledger.batches import Added, Batches, Sealed
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
 from massconvert.ledger.organisation import Organisation
 from massconvert.policy import Tuning
-from massconvert.store import Keys, Redis, Scripts
+from massconvert.store import Keys, Redis, Scripts, Shelf
 
 __all__ = ["Added", "Batches", "Chunks", "Formed", "Ledger", "Organisation", "Overdue", "Sealed"]
 
 
 class Ledger:
-    """The ledger of one account, in three parts: ``batches``, ``chunks`` and the ``organisation``."""
+    """The ledger of one account: ``batches``, ``chunks``, the ``organisation``; and the ``shelf`` of its listings."""
 
     def __init__(self, redis: Redis, account: str, tuning: Tuning) -> None:
         keys, scripts = Keys(account), Scripts(redis)
         self.batches = Batches(redis, keys, scripts, tuning)
         self.chunks = Chunks(redis, keys, scripts, tuning)
         self.organisation = Organisation(redis, keys, scripts)
+        self.shelf = Shelf(redis, keys)

@@ -61,14 +61,18 @@ class Batches:
         now: float,
         large: bool,
         priority: str = "",
+        given: str = "",
     ) -> bool:
         """Register a batch; return whether it is new. The same id again with the same options goes on with it.
+
+        ``given`` is the fingerprint of the options as the caller wrote them, where names in them have become ids since:
+        at the next call with the same names they may be unknown here, and it is the same batch all the same.
 
         Raises KeyConflictError when the id was used with other options.
         """
         shards = SHARDS_OF_A_LARGE_BATCH if large else 1
         body = json.dumps(options, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-        answer = self._run("open_batch", batch_id, fingerprint, body, now, shards, priority)
+        answer = self._run("open_batch", batch_id, fingerprint, body, now, shards, priority, given or fingerprint)
         if answer == "conflict":
             raise KeyConflictError(
                 f"The key {batch_id!r} was used before with other options.",

@@ -156,6 +156,8 @@ class Chunks:
             changes["refuse"] = [dump_refusal(decision.refuse_options), _rest(fate)]
         if decision.accepts_options:
             changes["accept"] = 1
+        if decision.resolved is not None:
+            changes["resolved"] = json.dumps(decision.resolved, separators=(",", ":"), ensure_ascii=False)
         if decision.max_leads is not None:
             changes["max_leads"] = str(decision.max_leads)
         if decision.job_took is not None:

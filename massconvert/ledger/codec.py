@@ -128,7 +128,7 @@ def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:
     """The options of a chunk. It names the key that holds them, which may be the chunk's for want of a fingerprint."""
     where = f"options:{fields['fp']}" if "fp" in fields else chunk
     try:
-        options = json.loads(fields["options_json"])
+        options = json.loads(fields.get("resolved") or fields["options_json"])
     except (KeyError, ValueError) as error:
         raise unreadable(where) from error
     if not isinstance(options, dict):

@@ -2,11 +2,30 @@
 
 Accepted verbatim as the API's JSON, and in Python's friendlier form; equal options have one fingerprint, whichever way
 they came. The source is the page of the Mass Convert Lead API. What is wrong is told all at once, each with its path.
+
+``check`` needs nothing but the options. ``names``, ``deals`` and ``examine`` hold them against what an organisation
+lists about itself (users, modules, fields, layouts, pipelines), as far as that could be read.
 """
 
 from __future__ import annotations
 
 from massconvert.options.body import fingerprint, resolve_body
+from massconvert.options.examine import Examined, examine, listings_for
 from massconvert.options.model import Deal, Options
+from massconvert.options.names import Resolution, resolve_names, unresolved
+from massconvert.options.problem import Problem, demand
 
-__all__ = ["Deal", "Options", "fingerprint", "resolve_body"]
+__all__ = [
+    "Deal",
+    "Examined",
+    "Options",
+    "Problem",
+    "Resolution",
+    "demand",
+    "examine",
+    "fingerprint",
+    "listings_for",
+    "resolve_body",
+    "resolve_names",
+    "unresolved",
+]

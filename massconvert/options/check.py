@@ -11,7 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from massconvert.errors import OptionsError
+from massconvert.options.problem import Problem, demand, kind_of, shown
 
 #: The modules that each key allows (API page).
 RELATED = ("Tasks", "Events", "Calls")
@@ -29,10 +29,15 @@ _LARGEST_ID = 2**63 - 1
 _USERS = "Zoho's Get Users API has it (GET /users)"
 _MODULES = "Zoho's Modules API has it (GET /settings/modules)"
 _PORTALS = "Zoho's User Types API of the portal has it (GET /settings/portals)"
+#: Under which key a mapping may have a name instead of its id.
+_NAME_KEYS = {_USERS: ("email", "name"), _PORTALS: ("name", "api_name")}
 SPAN = re.compile(r"\+([0-9]{1,5})d")
 _LONGEST_SPAN = 36_500  # days
+_LONGEST_NAME = 255
 _DEEPEST = 50
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: UTF-8 has no bytes for it
+#: A text of digits is an id, or was meant to be one.
+_RATHER_AN_ID = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]*)?(?:[eE][-+]?[0-9]+)?")
 _ROUNDED = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]*)?[eE][-+]?[0-9]+|[0-9]+[.][0-9]*")
 
 #: The keys of the body besides Deals.
@@ -54,18 +59,14 @@ class Check:
     """Takes options apart, notes every problem with its path, and returns the values as they are kept."""
 
     def __init__(self) -> None:
-        self.problems: list[tuple[str, str]] = []
+        self.problems: list[Problem] = []
 
     def demand(self) -> None:
         """Raise OptionsError with all problems, if there is one."""
-        if self.problems:
-            lines = "\n".join(f"  {path} {reason}" for path, reason in self.problems)
-            raise OptionsError(
-                f"The options are wrong:\n{lines}", hint="Nothing was enqueued.", path=self.problems[0][0]
-            )
+        demand(self.problems)
 
     def note(self, path: str, reason: str) -> None:
-        self.problems.append((path, reason))
+        self.problems.append(Problem(path, reason))
 
     def value(self, path: str, value: Any, rule: Callable[[Any], Any]) -> Any:
         """What ``rule`` makes of a value; ``None`` and a problem where it raises one."""
@@ -105,7 +106,7 @@ class Check:
 
     def deal(self, path: str, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
-            self.note(path, f"must be an object with Deal_Name, Stage and Closing_Date, not {_kind(value)}")
+            self.note(path, f"must be an object with Deal_Name, Stage and Closing_Date, not {kind_of(value)}")
             return {}
         rules = {"Deal_Name": _text, "Stage": _text, "Closing_Date": _closing}
         fields: dict[str, Any] = {}
@@ -147,23 +148,31 @@ class Check:
                 path, "is a number that a spreadsheet or JavaScript has rounded; write the id as a string of digits"
             )
         elif isinstance(value, str):
-            self.note(path, f"is {_shown(value)}, but an id is needed, a string of digits; {where}")
+            self.note(path, f"is {shown(value)}, but an id is needed, a string of digits; {where}")
         else:
-            self.note(path, f"must be an id, a string of digits, not {_kind(value)}; {where}")
+            self.note(path, f"must be an id, a string of digits, not {kind_of(value)}; {where}")
         return None
 
     def reference(self, path: str, value: Any, where: str) -> dict[str, Any]:
+        """A user or a portal user type: by its id, or by a name, which is kept as ``name`` without an id."""
+        if isinstance(value, str) and not _RATHER_AN_ID.fullmatch(value.strip()):
+            return {"name": self.value(path, value, _name)}
         if not isinstance(value, Mapping):
             return {"id": self.id(path, value, where)}
-        if value.get("id") is None:
-            self.note(f"{path}.id", f"is missing; {where}")
-            return {}
-        rest = {str(key): self.json(_at(path, key), item) for key, item in value.items() if key != "id"}
-        return {"id": self.id(f"{path}.id", value["id"], where), **rest}
+        if value.get("id") is not None:
+            rest = {str(key): self.json(_at(path, key), item) for key, item in value.items() if key != "id"}
+            return {"id": self.id(f"{path}.id", value["id"], where), **rest}
+        for key in _NAME_KEYS[where]:
+            if value.get(key) is not None:
+                keys = ("id", *_NAME_KEYS[where])
+                rest = {str(at): self.json(_at(path, at), item) for at, item in value.items() if at not in keys}
+                return {"name": self.value(_at(path, key), value[key], _name), **rest}
+        self.note(f"{path}.id", f"is missing; {where}, or give a name and it is looked up")
+        return {}
 
     def modules(self, path: str, value: Any, allowed: tuple[str, ...]) -> tuple[dict[str, Any], ...]:
         if not isinstance(value, list | tuple):
-            self.note(path, f"must be a list of modules, not {_kind(value)}")
+            self.note(path, f"must be a list of modules, not {kind_of(value)}")
             return ()
         made = tuple(self.module(f"{path}[{number}]", item, allowed) for number, item in enumerate(value))
         names = [module.get("api_name") for module in made]
@@ -173,12 +182,17 @@ class Check:
         return made
 
     def module(self, path: str, value: Any, allowed: tuple[str, ...]) -> dict[str, Any]:
+        if isinstance(value, str):
+            if value not in allowed:
+                self.note(path, _not_allowed(value, allowed))
+            return {"api_name": value}
         if not isinstance(value, Mapping):
-            self.note(path, _module_problem(value, allowed))
+            self.note(
+                path, f"must be the API name of a module, or an object with api_name and id, not {kind_of(value)}"
+            )
             return {}
-        for key in ("api_name", "id"):
-            if value.get(key) is None:
-                self.note(f"{path}.{key}", f"is missing; {_MODULES}")
+        if value.get("api_name") is None:
+            self.note(f"{path}.api_name", f"is missing; {_MODULES}")
         for key in sorted(map(str, value.keys() - {"api_name", "id", "name"})):
             self.note(_at(path, key), "is not known; a module has api_name and id")
         name = value.get("api_name")
@@ -195,7 +209,7 @@ class Check:
             (f"$.carry_over_tags[{n}]", item) for n, item in enumerate(tags if isinstance(tags, list | tuple) else ())
         ]
         for path, item in [*places, ("$.move_attachments_to", given.get("move_attachments_to"))]:
-            if isinstance(item, Mapping) and item.get("api_name") == "Deals":
+            if item == "Deals" or (isinstance(item, Mapping) and item.get("api_name") == "Deals"):
                 self.note(path, "goes to Deals, but no deal is made: give Deals as well, or leave this out")
 
 
@@ -204,15 +218,23 @@ class Check:
 
 def _text(value: Any) -> str:
     if not isinstance(value, str):
-        raise ProblemError(f"must be a text, not {_kind(value)}")
+        raise ProblemError(f"must be a text, not {kind_of(value)}")
     if not value.strip():
         raise ProblemError("is empty")
     return str(_plain(value))
 
 
+def _name(value: Any) -> str:
+    """A name, by which something will be looked up: blanks around it mean nothing."""
+    text = " ".join(_text(value).split())
+    if len(text) > _LONGEST_NAME:
+        raise ProblemError(f"is {shown(text)}, which is longer than any name")
+    return text
+
+
 def _flag(value: Any) -> bool:
     if not isinstance(value, bool):
-        raise ProblemError(f"must be true or false, not {_kind(value)}")
+        raise ProblemError(f"must be true or false, not {kind_of(value)}")
     return value
 
 
@@ -224,13 +246,13 @@ def _closing(value: Any) -> str:
     if span := SPAN.fullmatch(text):
         if int(span[1]) <= _LONGEST_SPAN:
             return f"+{int(span[1])}d"
-        raise ProblemError(f"is {_shown(text)}, but at most +{_LONGEST_SPAN}d is taken")
+        raise ProblemError(f"is {shown(text)}, but at most +{_LONGEST_SPAN}d is taken")
     try:
         # Python 3.11 and later take more forms than Zoho does.
         return date.fromisoformat(text if re.fullmatch(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", text) else "").isoformat()
     except ValueError:
         raise ProblemError(
-            f"is {_shown(value)}, but must be a real date like 2026-12-24, or +30d for 30 days from when it is sent"
+            f"is {shown(value)}, but must be a real date like 2026-12-24, or +30d for 30 days from when it is sent"
         ) from None
 
 
@@ -244,7 +266,7 @@ def _plain(value: Any) -> Any:
     else:
         carried = value is None or (isinstance(value, int | float) and abs(value) <= sys.float_info.max)  # nor nan
     if not carried:
-        raise ProblemError(f"is {_shown(value)}, which JSON cannot carry")
+        raise ProblemError(f"is {shown(value)}, which JSON cannot carry")
     return value
 
 
@@ -262,7 +284,7 @@ def zoho_names(check: Check, path: str, given: Mapping[str, Any]) -> dict[str, A
         check.note(_at(path, key), f"is not known; {near}Other fields of the Deals module go into extra={{…}}")
     extra = given.get("extra")
     if extra is not None and not isinstance(extra, Mapping):
-        check.note(f"{path}.extra", f"must be an object with fields of the Deals module, not {_kind(extra)}")
+        check.note(f"{path}.extra", f"must be an object with fields of the Deals module, not {kind_of(extra)}")
     deal = {api: given[name] for name, api in ours.items() if given.get(name) is not None}
     more = dict(extra) if isinstance(extra, Mapping) else {}
     for api in deal.keys() & more.keys():
@@ -280,16 +302,8 @@ def _unknown_key(key: str) -> str:
 
 def _not_allowed(name: Any, allowed: tuple[str, ...]) -> str:
     if name in ("Meetings", "Meeting") and "Events" in allowed:
-        return f"is {_shown(name)}; the API's name of meetings is Events"
-    return f"is {_shown(name)}, but must be one of {_listed(allowed)}"
-
-
-def _module_problem(value: Any, allowed: tuple[str, ...]) -> str:
-    if not isinstance(value, str):
-        return f"must be an object with api_name and id, not {_kind(value)}"
-    if value not in allowed:
-        return _not_allowed(value, allowed)
-    return f'is {_shown(value)} alone, but its id is needed as well: {{"api_name": "{value}", "id": "…"}}; {_MODULES}'
+        return f"is {shown(name)}; the API's name of meetings is Events"
+    return f"is {shown(name)}, but must be one of {_listed(allowed)}"
 
 
 def _at(path: str, key: object) -> str:
@@ -298,19 +312,3 @@ def _at(path: str, key: object) -> str:
 
 def _listed(names: Iterable[str]) -> str:
     return ", ".join(names)
-
-
-def _shown(value: Any) -> str:
-    try:
-        text = repr(value)
-    except ValueError:  # a number of more digits than Python writes
-        text = "a number of thousands of digits"
-    return text if len(text) <= 60 else f"{text[:56]}…"
-
-
-def _kind(value: Any) -> str:
-    """What a value is, in JSON's words."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    names = {str: "a text", int: "a number", float: "a number", list: "a list", tuple: "a list", dict: "an object"}
-    return "null" if value is None else names.get(type(value), type(value).__name__)

@@ -62,8 +62,9 @@ class Deal(BaseModel):
 class Options(BaseModel):
     """What to convert into; without ``deal``, leads are converted without a deal. Raises OptionsError.
 
-    ``assign_to`` takes a user's id, ``portal_user_type`` a portal's, either alone or as ``{"id": …}`` with what else is
-    to be sent; modules are ``{"api_name": …, "id": …}``.
+    ``assign_to`` takes a user's e-mail address, full name or id, ``portal_user_type`` a portal user type's name or id,
+    either alone or as ``{"id": …}`` with what else is to be sent; modules are API names, alone or as ``{"api_name": …,
+    "id": …}``. Names are looked up in the organisation before anything is sent (docs/options.md).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -83,9 +84,9 @@ class Options(BaseModel):
             deal: Deal | Mapping[str, Any] | None = None,
             assign_to: str | int | Reference | None = None,
             portal_user_type: str | int | Reference | None = None,
-            related_modules: Sequence[Reference] | None = None,
-            carry_over_tags: Sequence[Reference] | None = None,
-            move_attachments_to: Reference | None = None,
+            related_modules: Sequence[str | Reference] | None = None,
+            carry_over_tags: Sequence[str | Reference] | None = None,
+            move_attachments_to: str | Reference | None = None,
             apply_assignment_threshold: bool | None = None,
         ) -> None: ...
 
@@ -128,7 +129,9 @@ class Options(BaseModel):
         return ()
 
     def body(self) -> dict[str, Any]:
-        """Zoho's body without ``ids``; ``Closing_Date`` may still be relative (see `resolve_body`)."""
+        """Zoho's body without ``ids``; ``Closing_Date`` may still be relative (see `resolve_body`), and a reference
+        without ``id`` is a name that must still be looked up (see `resolve_names`).
+        """
         body: dict[str, Any] = {"Deals": self.deal.body()} if self.deal else {}
         for key in KEYS:
             value = getattr(self, key)

@@ -33,6 +33,7 @@ from massconvert.policy.holds import Holding
 from massconvert.policy.leave import Hold, HoldKind, Learnt, Permit
 from massconvert.policy.looks import Look, relearnt, size_of
 from massconvert.policy.moment import Moment, Tuning
+from massconvert.policy.names import name_unknown, names_found, names_not_read
 from massconvert.policy.post import after_post, named_leads, no_permit, options_refused_before, sender_lost
 from massconvert.policy.read import after_read
 from massconvert.policy.status import after_status
@@ -76,7 +77,10 @@ __all__ = [
     "after_read",
     "after_status",
     "meaning",
+    "name_unknown",
     "named_leads",
+    "names_found",
+    "names_not_read",
     "no_permit",
     "options_refused_before",
     "relearnt",

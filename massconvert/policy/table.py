@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from massconvert.model import (
     Chunk,
@@ -33,6 +35,14 @@ class Row(str, Enum):
     PERHAPS_ACCEPTED = "post: perhaps accepted"
     SENDER_LOST = "post: the sender died"
     NO_PERMIT = "post: no permit"
+    # the names in the options, looked up before the POST
+    NAMES_FOUND = "names: all found"
+    NAME_UNKNOWN = "names: Zoho knows no such name"
+    NAMES_NOT_READABLE = "names: not allowed to read them"
+    NAMES_NOT_ALLOWED = "names: the credentials are refused"
+    NAMES_THROTTLED = "names: throttled"
+    NAMES_RETRY = "names: no usable answer"
+    NAMES_GIVE_UP = "names: no usable answer, given up"
     # the answer to the status call
     JOB_RUNS = "status: scheduled or in progress"
     JOB_ALL_CONVERTED = "status: completed, all converted"
@@ -79,6 +89,13 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.PERHAPS_ACCEPTED: (_S, frozenset({_T})),
     Row.SENDER_LOST: (_S, frozenset({_T})),
     Row.NO_PERMIT: (_W, frozenset({_W})),
+    Row.NAMES_FOUND: (_W, frozenset({_W})),
+    Row.NAME_UNKNOWN: (_W, frozenset({_D})),
+    Row.NAMES_NOT_READABLE: (_W, frozenset({_W})),
+    Row.NAMES_NOT_ALLOWED: (_W, frozenset({_W})),
+    Row.NAMES_THROTTLED: (_W, frozenset({_W})),
+    Row.NAMES_RETRY: (_W, frozenset({_W})),
+    Row.NAMES_GIVE_UP: (_W, frozenset({_D})),
     Row.JOB_RUNS: (_R, frozenset({_R})),
     Row.JOB_ALL_CONVERTED: (_R, frozenset({_D})),
     Row.JOB_COUNTS_DIFFER: (_R, frozenset({_T})),
@@ -186,6 +203,7 @@ class Decision:
     pause: PauseOrder | None = None
     refuse_options: Refusal | None = None
     accepts_options: bool = False
+    resolved: Mapping[str, Any] | None = None  # the options with ids for their names
     split: bool = False
     max_leads: int | None = None  # a lower limit that Zoho has shown
     job_took: float | None = None  # seconds, to learn from

@@ -8,7 +8,7 @@ from random import Random
 from typing import Any, Protocol
 
 from massconvert.ledger import Ledger
-from massconvert.model import Busy, Call, PostAnswer, ReadAnswer, StatusAnswer
+from massconvert.model import Busy, Call, Listing, PageAnswer, PostAnswer, ReadAnswer, StatusAnswer
 from massconvert.policy import CallAnswer, Decision, Permit, Tuning
 
 
@@ -21,7 +21,7 @@ class Clock(Protocol):
 
 
 class Zoho(Protocol):
-    """The three calls of the pipeline. None of them raises, sleeps or retries."""
+    """The calls of the pipeline. None of them raises, sleeps or retries."""
 
     def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
         """POST one payload."""
@@ -33,6 +33,10 @@ class Zoho(Protocol):
 
     def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
         """GET up to 100 leads, converted or not."""
+        ...
+
+    def read_page(self, listing: Listing, place: str) -> PageAnswer:
+        """GET one page of what the organisation lists about itself; ``place`` is blank, or named by an earlier page."""
         ...
 
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, timezone
 
 from massconvert.model import Busy, Call, Chunk, Done, Next, PostAnswer, State
-from massconvert.options import resolve_body
+from massconvert.options import resolve_body, unresolved
 from massconvert.policy import after_post, no_permit, options_refused_before, sender_lost
 from massconvert.steps.ask import ask
 from massconvert.steps.ports import Ports
+from massconvert.steps.resolve import resolve
 from massconvert.steps.write import moment, write
 
 
@@ -18,6 +19,8 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         return write(ports, chunk, sender_lost(chunk, moment(ports, chunk)))
     if chunk.refusal:
         return write(ports, chunk, options_refused_before(chunk, chunk.refusal))
+    if unresolved(chunk.options):
+        return resolve(ports, chunk)
     sending: Chunk | None = None
 
     def post() -> PostAnswer | None:

@@ -6,5 +6,6 @@ from massconvert.store.clock import RedisClock
 from massconvert.store.connection import Redis, connect, reaching
 from massconvert.store.keys import Keys
 from massconvert.store.scripts import Scripts
+from massconvert.store.shelf import Kept, Shelf
 
-__all__ = ["Keys", "Redis", "RedisClock", "Scripts", "connect", "reaching"]
+__all__ = ["Kept", "Keys", "Redis", "RedisClock", "Scripts", "Shelf", "connect", "reaching"]

@@ -23,7 +23,10 @@ class Keys:
     # --- batches (ledger/batches.py); they expire together, a retention time after the batch has finished ---
 
     def batch(self, batch_id: str) -> str:
-        """HASH: fp, created, finished, sealed, shards, priority, counts by kind, drain, last_call, last_answer."""
+        """HASH: fp, given, created, finished, sealed, shards, priority, counts by kind, drain, last_call, last_answer.
+
+        ``given`` is there where the options were given with names, and ``fp`` is that of their ids.
+        """
         return f"{self.prefix}batch:{batch_id}"
 
     def batch_members(self, batch_id: str, shard: int) -> str:
@@ -60,7 +63,10 @@ class Keys:
     # --- inboxes and chunks (ledger/chunks.py) ---
 
     def options(self, fingerprint: str) -> str:
-        """HASH: json, accepted, probing, flush, waiting, batches, refusal, refused_at; expires after its last batch."""
+        """HASH: json, resolved, accepted, probing, flush, waiting, batches, refusal, refused_at.
+
+        ``resolved`` is ``json`` with ids for its names. It expires after its last batch.
+        """
         return f"{self.prefix}options:{fingerprint}"
 
     def queue(self, fingerprint: str) -> str:
@@ -149,6 +155,12 @@ class Keys:
     def token_grants(self, credentials: str) -> str:
         """LIST of when tokens were granted, newest first, as many as may be asked for in 10 minutes; expires."""
         return f"{self.token(credentials)}:grants"
+
+    # --- what the organisation lists about itself (store/shelf.py) ---
+
+    def listing(self, name: str) -> str:
+        """STRING: rows of JSON and when they were read; expires an hour later."""
+        return f"{self.prefix}listing:{name}"
 
     # --- leave to call Zoho (zoho/governor.py); the rules are in policy/calls.py ---
 

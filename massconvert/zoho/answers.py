@@ -117,7 +117,7 @@ def _judge(
     if status == 429:
         return _refused(status, headers, item or answer)
     if not (200 <= status < 300 or 400 <= status < 500):
-        return _perhaps(status, item or answer, _text((item or answer).get("message")) or "no definite answer")
+        return _perhaps(status, item or answer, text_of((item or answer).get("message")) or "no definite answer")
     if item is not None:
         return _refused(status, headers, item)
     if status >= 400:
@@ -141,25 +141,25 @@ def _object(body: bytes) -> dict[str, Any]:
 
 
 def _perhaps(status: int, answer: Mapping[str, Any], why: str) -> PerhapsAccepted:
-    return PerhapsAccepted(f"HTTP {status}: {why}"[:MAX_TEXT], status, _text(answer.get("code")))
+    return PerhapsAccepted(f"HTTP {status}: {why}"[:MAX_TEXT], status, text_of(answer.get("code")))
 
 
 def _error_items(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The error envelopes in an answer: itself, or items of its ``data``."""
     items = answer.get("data")
     for item in (answer, *(items if isinstance(items, list) else [items])):
-        if isinstance(item, dict) and _word(item.get("status")) == "error" and _text(item.get("code")):
+        if isinstance(item, dict) and _word(item.get("status")) == "error" and text_of(item.get("code")):
             yield item
 
 
 def _refused(status: int, headers: Mapping[str, str], item: Mapping[str, Any]) -> Refused:
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
     details = item.get("details")
-    code = _text(item.get("code"))
+    code = text_of(item.get("code"))
     return Refused(
         status=status,
         code="TOO_MANY_REQUESTS" if status == 429 else code,
-        message=_text(item.get("message")) or (f"HTTP {status}" if not code else ""),
+        message=text_of(item.get("message")) or (f"HTTP {status}" if not code else ""),
         paths=tuple(dict.fromkeys(_paths(details))),
         details=details if isinstance(details, dict) else {},
         retry_after=_retry_after(lower),
@@ -206,7 +206,7 @@ def _accepted(answer: dict[str, Any]) -> Accepted:
         if not isinstance(item, dict) or _word(item.get("status")) != "success":
             continue
         details = item.get("details")
-        job_id = _id((details if isinstance(details, dict) else item).get("job_id"))
+        job_id = id_of((details if isinstance(details, dict) else item).get("job_id"))
         if job_id:
             return Accepted(job_id)
     raise _UnusableError("neither an error nor a job_id")
@@ -222,7 +222,7 @@ def _job_status(answer: dict[str, Any]) -> JobStatus:
         raise _UnusableError("no Status of a job")
     progress = _PROGRESS.get(_word(fields["status"]))
     if progress is None:
-        raise _UnusableError(f"the unknown Status {_text(fields['status'])!r}")
+        raise _UnusableError(f"the unknown Status {text_of(fields['status'])!r}")
     total, converted = _count(fields, "totalcount"), _count(fields, "convertedcount")
     not_converted, failed = _count(fields, "notconvertedcount"), _count(fields, "failedcount")
     if progress is Progress.COMPLETED and (total is None or converted is None):
@@ -239,7 +239,7 @@ def _count(fields: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise _UnusableError(f"the count {_text(str(value)[:40])!r}")
+        raise _UnusableError(f"the count {text_of(str(value)[:40])!r}")
     return value
 
 
@@ -256,7 +256,7 @@ def _leads_read(answer: dict[str, Any]) -> LeadsRead:
 
 
 def _lead_state(record: Any) -> LeadState:
-    lead_id = _id(record.get("id")) if isinstance(record, dict) else ""
+    lead_id = id_of(record.get("id")) if isinstance(record, dict) else ""
     if not lead_id:
         raise _UnusableError("a record without id")
     detail = record.get("$converted_detail")
@@ -290,7 +290,7 @@ def _converted(lead_id: str, record: Mapping[str, Any], detail: Mapping[str, Any
 # --- values -----------------------------------------------------------------------------------------------
 
 
-def _id(value: Any) -> str:
+def id_of(value: Any) -> str:
     """An id given as a string or a number; empty when it is neither."""
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
@@ -298,7 +298,7 @@ def _id(value: Any) -> str:
 
 
 def _lookup(value: Any) -> str:
-    return _id(value.get("id") if isinstance(value, dict) else value)
+    return id_of(value.get("id") if isinstance(value, dict) else value)
 
 
 def _moment(value: Any) -> float | None:
@@ -317,7 +317,8 @@ def _word(value: Any) -> str:
     return re.sub(r"[\s_-]", "", value).lower() if isinstance(value, str) else ""
 
 
-def _text(value: Any) -> str:
+def text_of(value: Any) -> str:
+    """A text of somebody else's, cut to a length that a ledger and a log can bear; empty when it is none."""
     return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
 
 

@@ -10,8 +10,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
-from massconvert.model import NotSent, PerhapsAccepted, PostAnswer, ReadAnswer, Refused, StatusAnswer
+from massconvert.model import (
+    Listing,
+    NotSent,
+    PageAnswer,
+    PerhapsAccepted,
+    PostAnswer,
+    ReadAnswer,
+    Refused,
+    StatusAnswer,
+)
 from massconvert.zoho.answers import Body, parse_body, parse_post, parse_read, parse_status
+from massconvert.zoho.names import read_page
 from massconvert.zoho.oauth import Token
 from massconvert.zoho.transport import Transport
 
@@ -59,6 +69,10 @@ class ZohoClient:
         """GET up to 100 leads, converted or not."""
         query = {"ids": ",".join(leads), "fields": ",".join(STATE_FIELDS), "converted": "both"}
         return self._call(parse_read, "GET", "Leads", query)
+
+    def read_page(self, listing: Listing, place: str) -> PageAnswer:
+        """GET one page of what the organisation lists about itself; see `read_page` in names.py."""
+        return read_page(self.get, listing, place)
 
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Body | Refused | PerhapsAccepted | NotSent:
         """GET anything else, e.g. ``org`` or ``settings/modules``; an empty result is an empty `Body`."""

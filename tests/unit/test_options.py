@@ -137,6 +137,35 @@ def test_an_id_may_be_a_whole_number_and_is_sent_as_a_string(given_id: object) -
     assert Options.parse({"assign_to": given_id}).body() == {"assign_to": {"id": USER}}
 
 
+# --- names instead of ids ---
+
+
+def test_a_name_is_kept_as_a_reference_without_an_id_in_every_form() -> None:
+    """They are looked up later; two who wrote the same name in different forms share payloads all the same."""
+    forms: list[dict[str, Any]] = [
+        {"assign_to": "ann@example.com", "carry_over_tags": ["Contacts"], "move_attachments_to": "Contacts"},
+        {"assign_to": {"email": " ann@example.com "}, "carry_over_tags": [{"api_name": "Contacts"}]},
+        {"assign_to": {"name": "ann@example.com"}, "move_attachments_to": {"api_name": "Contacts"}},
+    ]
+    defaults = {"carry_over_tags": ["Contacts"], "move_attachments_to": "Contacts"}
+    bodies = [Options.parse({**defaults, **form}).body() for form in forms]
+    contacts = {"api_name": "Contacts"}
+    wanted = {"assign_to": {"name": "ann@example.com"}, "carry_over_tags": [contacts], "move_attachments_to": contacts}
+    assert bodies == [wanted] * 3
+    ours = Options(assign_to="ann@example.com", carry_over_tags=["Contacts"], move_attachments_to="Contacts")
+    assert ours.body() == wanted
+    assert Options.parse(json.loads(json.dumps(wanted))).body() == wanted
+
+
+def test_a_portal_user_type_and_related_modules_may_be_names() -> None:
+    body = Options(portal_user_type="Client", related_modules=["Tasks", {"api_name": "Events", "id": EVENTS}]).body()
+    assert body == {
+        "portal_user_type": {"name": "Client"},
+        "related_modules": [{"api_name": "Tasks"}, {"api_name": "Events", "id": EVENTS}],
+    }
+    assert Options(portal_user_type={"api_name": "Client"}).body() == {"portal_user_type": {"name": "Client"}}
+
+
 # --- closing dates ---
 
 
@@ -230,13 +259,12 @@ def test_a_body_without_a_deal_has_nothing_to_resolve() -> None:
         ({"assignto": USER}, "$.assignto", "is not known; did you mean assign_to?"),
         ({"carry_over_tag": []}, "$.carry_over_tag", "did you mean carry_over_tags?"),
         ({"xyz": 1}, "$.xyz", "is not known; known are Deals, assign_to,"),
-        (
-            {"assign_to": "ann@example.com"},
-            "$.assign_to",
-            "is 'ann@example.com', but an id is needed, a string of digits; Zoho's Get Users API",
-        ),
+        ({"assign_to": " "}, "$.assign_to", "an id is needed"),
+        ({"assign_to": "x" * 256}, "$.assign_to", "which is longer than any name"),
+        ({"assign_to": "Ann\ud800"}, "$.assign_to", "which JSON cannot carry"),
+        ({"assign_to": {"email": 7}}, "$.assign_to.email", "must be a text, not a number"),
         ({"assign_to": {"id": "Ann"}}, "$.assign_to.id", "Get Users API has it (GET /users)"),
-        ({"assign_to": {"name": "Ann"}}, "$.assign_to.id", "is missing; Zoho's Get Users API"),
+        ({"assign_to": {"role": "CEO"}}, "$.assign_to.id", "is missing; Zoho's Get Users API"),
         ({"assign_to": 3.6524e18}, "$.assign_to", "a spreadsheet or JavaScript has rounded; write the id as a string"),
         ({"assign_to": {"id": "3.6524E+18"}}, "$.assign_to.id", "has rounded"),
         ({"assign_to": True}, "$.assign_to", "must be an id, a string of digits, not true"),
@@ -244,7 +272,7 @@ def test_a_body_without_a_deal_has_nothing_to_resolve() -> None:
         ({"assign_to": "0"}, "$.assign_to", "an id is needed"),
         ({"assign_to": 2**63}, "$.assign_to", "must be an id"),
         ({"assign_to": str(2**63)}, "$.assign_to", "an id is needed"),
-        ({"portal_user_type": {"name": "x"}}, "$.portal_user_type.id", "is missing"),
+        ({"portal_user_type": {}}, "$.portal_user_type.id", "is missing"),
         (
             {"related_modules": {"api_name": "Tasks", "id": TASKS}},
             "$.related_modules",
@@ -266,28 +294,20 @@ def test_a_body_without_a_deal_has_nothing_to_resolve() -> None:
             "$.related_modules[1]",
             "names Tasks a second time",
         ),
-        (
-            {"carry_over_tags": ["Contacts"]},
-            "$.carry_over_tags[0]",
-            "is 'Contacts' alone, but its id is needed as well",
-        ),
-        (
-            {"carry_over_tags": ["Contacts"]},
-            "$.carry_over_tags[0]",
-            "Zoho's Modules API has it (GET /settings/modules)",
-        ),
+        ({"carry_over_tags": ["Contact"]}, "$.carry_over_tags[0]", "must be one of Contacts, Accounts, Deals"),
+        ({"carry_over_tags": ["Contacts", {"api_name": "Contacts"}]}, "$.carry_over_tags[1]", "a second time"),
         (
             {"carry_over_tags": [{"api_name": "Tasks", "id": "1"}]},
             "$.carry_over_tags[0].api_name",
             "must be one of Contacts, Accounts, Deals",
         ),
-        ({"carry_over_tags": [{"api_name": "Contacts"}]}, "$.carry_over_tags[0].id", "is missing; Zoho's Modules API"),
         ({"carry_over_tags": [{"id": "1"}]}, "$.carry_over_tags[0].api_name", "is missing"),
-        ({"carry_over_tags": [7]}, "$.carry_over_tags[0]", "must be an object with api_name and id, not a number"),
+        ({"carry_over_tags": [7]}, "$.carry_over_tags[0]", "must be the API name of a module, or an object"),
         ({"carry_over_tags": [{"api_name": "Contacts", "id": "1", "x": 1}]}, "$.carry_over_tags[0].x", "is not known"),
         ({"move_attachments_to": {"api_name": "Leads", "id": "1"}}, "$.move_attachments_to.api_name", "must be one of"),
         ({"move_attachments_to": {"api_name": "Contacts", "id": "x"}}, "$.move_attachments_to.id", "Modules API"),
-        ({"move_attachments_to": "Deals"}, "$.move_attachments_to", "is 'Deals' alone"),
+        ({"move_attachments_to": "Deals", "Deals": ...}, "$.move_attachments_to", "no deal is made"),
+        ({"carry_over_tags": ["Deals"], "Deals": ...}, "$.carry_over_tags[0]", "no deal is made"),
         (
             {"move_attachments_to": {"api_name": "Deals", "id": "1"}, "Deals": ...},
             "$.move_attachments_to",
@@ -316,7 +336,7 @@ def test_a_wrong_option_is_told_by_its_path_and_reason(change: dict[str, Any], p
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
     told = problems(
-        {"ids": [], "Deals": {}, "assign_to": "Ann", "carry_over_tags": ["Deal"], "move_attachments_to": {}}
+        {"ids": [], "Deals": {}, "assign_to": 0, "carry_over_tags": ["Deal"], "move_attachments_to": {}}
     )
     assert list(told) == [
         "$.ids",
@@ -326,7 +346,6 @@ def test_all_that_is_wrong_is_told_at_once() -> None:
         "$.assign_to",
         "$.carry_over_tags[0]",
         "$.move_attachments_to.api_name",
-        "$.move_attachments_to.id",
     ]
 
 

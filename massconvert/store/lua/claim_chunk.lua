@@ -29,10 +29,12 @@ end
 local till = now + tonumber(ARGV[4])
 redis.call('HSET', key, 'lease', till, 'token', ARGV[2])
 redis.call('ZADD', p .. 'due', till, id)
-local options = redis.call('HMGET', p .. 'options:' .. c[5], 'json', 'accepted', 'refusal', 'refused_at')
+local options = redis.call('HMGET', p .. 'options:' .. c[5], 'json', 'accepted', 'refusal', 'refused_at', 'resolved')
 local answer = redis.call('HGETALL', key)
 table.insert(answer, 1, 'claimed')
-for name, value in pairs({ options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4] }) do
+local about = { options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4],
+  resolved = options[5] }
+for name, value in pairs(about) do
   if value then
     answer[#answer + 1] = name
     answer[#answer + 1] = value

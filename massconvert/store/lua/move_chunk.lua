@@ -5,7 +5,8 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [lead, kind, outcome JSON], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {pause, proves, refuse, accept, max_leads, job_took, look}, [10] retention seconds, [11] sweep grace seconds,
+--     {pause, proves, refuse, accept, resolved, max_leads, job_took, look}, [10] retention seconds,
+-- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[10], tonumber(ARGV[11])
@@ -155,8 +156,9 @@ end
 
 -- Options: accepted for the first time, or refused, or the chunk that tried them is over.
 if changes.accept then redis.call('HSET', options, 'accepted', 1) end
+if changes.resolved then redis.call('HSET', options, 'resolved', changes.resolved) end
 if changes.refuse then
-  redis.call('HDEL', options, 'accepted')
+  redis.call('HDEL', options, 'accepted', 'resolved')
   redis.call('HSET', options, 'refusal', changes.refuse[1], 'refused_at', ARGV[4], 'waiting', 0)
   local batch = redis.call('LPOP', p .. 'queue:' .. fp)
   while batch do

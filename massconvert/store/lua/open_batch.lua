@@ -1,21 +1,25 @@
 -- include: _batches
 -- Registers a batch, or finds it again by its key.
 -- KEYS[1] prefix
--- ARGV[1] batch id, [2] fingerprint, [3] options JSON, [4] now, [5] shards of its member sets, [6] priority
+-- ARGV[1] batch id, [2] fingerprint, [3] options JSON, [4] now, [5] shards of its member sets, [6] priority,
+-- [7] fingerprint of the options as they were given, names and all
 -- Returns "created", "reopened" (the same options: what is missing may be added) or "conflict" (other options).
 local p, batch, fp = KEYS[1], ARGV[1], ARGV[2]
 local key, options = p .. 'batch:' .. batch, p .. 'options:' .. fp
-local known = redis.call('HGET', key, 'fp')
-if known and known ~= fp then return 'conflict' end
+local b = redis.call('HMGET', key, 'fp', 'given')
+local known = b[1]
+if known and known ~= fp and (b[2] or known) ~= ARGV[7] then return 'conflict' end
 if known then
-  redis.call('HSET', options, 'json', ARGV[3])
+  if known == fp then redis.call('HSET', options, 'json', ARGV[3]) end -- else its leads wait with the options it has
   reopen_batch(p, batch, ARGV[4])
   return 'reopened'
 end
 redis.call('HSET', key, 'fp', fp, 'created', ARGV[4], 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
   'total', 0, 'sent', 0, 'converted', 0, 'failed', 0, 'skipped', 0, 'cancelled', 0)
+if ARGV[7] ~= fp then redis.call('HSET', key, 'given', ARGV[7]) end
 redis.call('HSET', options, 'json', ARGV[3])
-redis.call('HINCRBY', options, 'batches', 1)
+-- Nobody waits with these options: their names are looked up anew.
+if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end
 redis.call('PERSIST', options)
 redis.call('ZADD', p .. 'batches', ARGV[4], batch)
 redis.call('ZADD', p .. 'unsealed', ARGV[4], batch)

@@ -1,0 +1,69 @@
+"""What it means that the names in a chunk's options were looked up, before its payload is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from massconvert.model import (
+    Again,
+    Chunk,
+    Code,
+    Done,
+    Kind,
+    NotSent,
+    Outcome,
+    PerhapsAccepted,
+    Refusal,
+    Refused,
+    State,
+    Trouble,
+    Unsent,
+)
+from massconvert.policy.moment import Moment
+from massconvert.policy.moves import another_outage, failed, given_up, hours, paused, throttled
+from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+
+
+def names_found(chunk: Chunk, body: Mapping[str, Any], moment: Moment) -> Decision:
+    """Every name has its id: the options go out as ``body`` from now on, this chunk's first."""
+    moved = replace(chunk, outages=0, outage_since=0.0, said=None, due_at=moment.now)
+    return Decision(Row.NAMES_FOUND, moved, Again(0.0), resolved=body)
+
+
+def name_unknown(chunk: Chunk, path: str, reason: str) -> Decision:
+    """Zoho surely knows no such name: wrong options, like those that it refuses, but at the cost of no POST."""
+    said = Refusal(Code.UNKNOWN_NAME, reason, path)
+    moved = replace(chunk, state=State.DONE, said=said)
+    return Decision(Row.NAME_UNKNOWN, moved, Done(), rest=failed(moved, said), refuse_options=said)
+
+
+def names_not_read(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
+    """The names could not be read: nothing is known about them, so nothing fails; the chunk waits.
+
+    A missing scope or permission concerns only options with names, so the organisation does not pause for it.
+    """
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        return paused(Row.NAMES_NOT_ALLOWED, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
+    if isinstance(answer, Refused):
+        means = meaning(answer)
+        if means is Meaning.THROTTLED:
+            return throttled(Row.NAMES_THROTTLED, State.WAITING, chunk, answer, moment)
+        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
+            wait = moment.tuning.pause_probe
+            said = Refusal(answer.code, answer.message)
+            moved = replace(chunk, said=said, outages=0, outage_since=0.0, due_at=moment.now + wait)
+            return Decision(Row.NAMES_NOT_READABLE, moved, Again(wait))
+    return _again(chunk, answer, moment)
+
+
+def _again(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
+    chunk = another_outage(chunk, moment)
+    if given_up(chunk, moment) and not chunk.submitted:
+        detail = answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else answer.message
+        words = f"not sent for {hours(moment.tuning.give_up)}, since names could not be looked up: {detail}"
+        rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
+        return Decision(Row.NAMES_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
+    wait = max(moment.backoff(chunk.outages), getattr(answer, "retry_after", None) or 0.0)
+    return Decision(Row.NAMES_RETRY, replace(chunk, due_at=moment.now + wait), Again(wait))

@@ -1,0 +1,76 @@
+"""Check: options against the live organisation, before anything is enqueued or sent."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from massconvert.model import Busy, Listing, NotSent, PerhapsAccepted, Trouble
+from massconvert.options import Problem, examine, listings_for
+from massconvert.steps.look_up import SURE, look_up
+from massconvert.steps.ports import Ports
+from massconvert.store import Kept
+
+#: For so many seconds a listing is good enough; one that speaks against the options is read again after `SURE`.
+FRESH = 900.0
+
+
+@dataclass(frozen=True)
+class Checked:
+    """``problems`` are sure; ``warnings`` are for people; ``unread`` are the listings that could not be read, and why.
+
+    What ``unread`` lists was not checked. It is no problem: what Zoho says of it later stays the truth.
+    """
+
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    unread: Mapping[Listing, Busy | Trouble]
+
+
+def check(ports: Ports, body: Mapping[str, Any]) -> Checked:
+    """Hold ``body`` against everything that the organisation lists about it. Raises StoreError."""
+    wanted = listings_for(body)
+    kept, unread = read(ports, wanted, FRESH)
+    found = examine(body, {listing: each.rows for listing, each in kept.items()})
+    if found.problems:  # perhaps it has been mended in the CRM since
+        kept, unread = read(ports, wanted, SURE)
+        found = examine(body, {listing: each.rows for listing, each in kept.items()})
+    return Checked(found.problems, found.warnings, unread)
+
+
+def read(
+    ports: Ports, wanted: Collection[Listing], fresh: float
+) -> tuple[dict[Listing, Kept], dict[Listing, Busy | Trouble]]:
+    """``wanted`` as they were at most ``fresh`` seconds ago, and what could not be read, each with the reason."""
+    now = ports.clock.now()
+    kept = {listing: each for listing, each in ports.ledger.shelf.look(wanted).items() if each.age(now) <= fresh}
+    unread: dict[Listing, Busy | Trouble] = {}
+    for listing in wanted:
+        if listing in kept:
+            continue
+        if any(is_away(trouble) for trouble in unread.values()):  # nobody waits for seven time-outs
+            unread[listing] = next(trouble for trouble in unread.values() if is_away(trouble))
+            continue
+        answer = look_up(ports, listing)
+        if isinstance(answer, Kept):
+            kept[listing] = answer
+        else:
+            unread[listing] = answer
+    return kept, unread
+
+
+def is_away(trouble: Busy | Trouble) -> bool:
+    """Whether it concerns every call to Zoho, and not this listing alone."""
+    if isinstance(trouble, Busy | NotSent):
+        return True
+    return trouble.status is None if isinstance(trouble, PerhapsAccepted) else trouble.status == 429
+
+
+def why(trouble: Busy | Trouble) -> str:
+    """Why a listing could not be read, for people."""
+    if isinstance(trouble, Busy):
+        return trouble.why
+    if isinstance(trouble, NotSent | PerhapsAccepted):
+        return trouble.detail
+    return f"{trouble.status} {trouble.code}: {trouble.message}"

@@ -1,0 +1,46 @@
+"""Look up: read a whole listing of the organisation, each call with a permit of its own, and keep it for everybody."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from massconvert.model import Busy, Call, Listing, Page, PerhapsAccepted, Refused, Trouble
+from massconvert.steps.ask import ask
+from massconvert.steps.ports import Ports
+from massconvert.store import Kept
+from massconvert.zoho.names import SCOPES
+
+#: What a listing younger than so many seconds says is sure; where an older one does not know a name, Zoho is asked again.
+SURE = 60.0
+#: The most calls for one listing (20,000 users): beyond that something is wrong with the pages.
+MOST_CALLS = 100
+
+
+def look_up(ports: Ports, listing: Listing) -> Kept | Busy | Trouble:
+    """Read ``listing`` anew. What stops it comes back as it is, and nothing is kept then.
+
+    A worker that is slow at it loses its claim, which does no harm: nothing is sent here.
+    """
+    rows: list[Mapping[str, Any]] = []
+    began = ports.clock.now()
+    places, calls = deque([""]), 0
+    while places:
+        if calls == MOST_CALLS:
+            return PerhapsAccepted(f"the {listing.value} have no end after {calls} calls")
+        place = places.popleft()
+        asked = ask(ports, Call.READ, lambda place=place: ports.zoho.read_page(listing, place))  # type: ignore[misc]
+        if isinstance(asked, Busy):
+            return asked
+        answer = asked.answer
+        if isinstance(answer, Refused):
+            needs = f"{answer.message} (the {listing.value} need the scope {SCOPES[listing]})"
+            return replace(answer, message=needs) if answer.code == "OAUTH_SCOPE_MISMATCH" else answer
+        if not isinstance(answer, Page):
+            return answer
+        calls += 1
+        rows += answer.rows
+        places.extend(answer.more)
+    return ports.ledger.shelf.keep(listing, rows, now=began)

@@ -1,0 +1,62 @@
+"""What an organisation lists about itself (users, modules, fields, …), kept in Redis for everybody for a while.
+
+Workers and the command line read it from Zoho and keep it here; producers, who have no credentials, look it up.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from massconvert.model import Listing
+from massconvert.store.connection import Redis, reaching
+from massconvert.store.keys import Keys
+
+#: Seconds for which a listing is kept.
+KEPT = 3600
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A listing as it was read at ``read_at`` (Unix seconds of the ledger's clock)."""
+
+    rows: tuple[Mapping[str, Any], ...]
+    read_at: float
+
+    def age(self, now: float) -> float:
+        """Seconds since it was read."""
+        return max(0.0, now - self.read_at)
+
+
+class Shelf:
+    """The kept listings of one account. Raises StoreError when Redis cannot be reached."""
+
+    def __init__(self, redis: Redis, keys: Keys) -> None:
+        self._redis = redis
+        self._keys = keys
+
+    def look(self, listings: Collection[Listing]) -> dict[Listing, Kept]:
+        """Those of ``listings`` that are kept. What this version cannot read counts as not kept: it is read again."""
+        if not listings:
+            return {}
+        with reaching(self._redis):
+            texts = self._redis.mget([self._keys.listing(listing.value) for listing in listings])
+        kept = {listing: _load(text) for listing, text in zip(listings, texts, strict=True)}
+        return {listing: found for listing, found in kept.items() if found}
+
+    def keep(self, listing: Listing, rows: Sequence[Mapping[str, Any]], *, now: float) -> Kept:
+        """Keep a listing that has just been read whole."""
+        text = json.dumps({"read_at": now, "rows": list(rows)}, separators=(",", ":"), ensure_ascii=False)
+        with reaching(self._redis):
+            self._redis.set(self._keys.listing(listing.value), text, ex=KEPT)
+        return Kept(tuple(rows), now)
+
+
+def _load(text: str | None) -> Kept | None:
+    try:
+        kept = json.loads(text or "")
+        return Kept(tuple(row for row in kept["rows"] if isinstance(row, dict)), float(kept["read_at"]))
+    except (ValueError, TypeError, KeyError):
+        return None

@@ -32,6 +32,7 @@ def _simulator(
     converted: Annotated[int, typer.Option(min=0, metavar="N", help="So many are converted already.")] = 0,
     job_seconds: Annotated[float, typer.Option(min=0, metavar="S", help="How long a job takes.")] = 1.0,
     latency: Annotated[float, typer.Option(min=0, metavar="S", help="How long a call takes.")] = 0.0,
+    pipelines: Annotated[bool, typer.Option("--pipelines", help="Deals have pipelines, and must name theirs.")] = False,
     faults: Annotated[Path | None, typer.Option(metavar="F.json", help="What shall go wrong, and when.")] = None,
     host: Annotated[str, typer.Option(metavar="H", help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
@@ -46,6 +47,7 @@ def _simulator(
             converted=converted,
             job_seconds=job_seconds,
             latency=latency,
+            pipelines=pipelines,
             faults=faults,
         )
     except simulator.SimulatorError as error:

@@ -54,6 +54,8 @@ class Api:
             "GET settings/fields": self._fields,
             "GET settings/layouts": self._layouts,
             "GET settings/pipeline": self._pipelines,
+            "GET settings/portals": lambda _visit: Response(200, {"portals": catalogue.portals()}),
+            "GET settings/user_type": self._user_types,
         }
 
     def answer(self, visit: Visit) -> Response:
@@ -130,20 +132,37 @@ class Api:
         return Response(200, {"data": [shown]})
 
     def _users(self, visit: Visit) -> Response:
-        kind = visit.request.query.get("type", "AllUsers")
+        query = visit.request.query
+        kind = query.get("type", "AllUsers")
+        page = routes.number(query, "page", 1, 10**6)
+        per_page = routes.number(query, "per_page", routes.MOST_PER_PAGE, routes.MOST_PER_PAGE)
         status = {"ActiveUsers": "active", "DeactiveUsers": "disabled"}.get(kind)
-        users = [user for user in catalogue.USERS if status in (None, user["status"])]
+        users = [user for user in catalogue.users(self.rules.more_users) if status in (None, user["status"])]
         if kind == "CurrentUser":
             users = users[:1]
-        info = {"per_page": routes.MOST_PER_PAGE, "count": len(users), "page": 1, "more_records": False}
-        return Response(200, {"users": users, "info": info})
+        shown = users[(page - 1) * per_page : page * per_page]
+        if not shown:
+            return Response(204)
+        more = len(users) > page * per_page
+        info = {"per_page": per_page, "count": len(shown), "page": page, "more_records": more}
+        return Response(200, {"users": shown, "info": info})
 
     def _fields(self, visit: Visit) -> Response:
         found = catalogue.fields(_module(visit), pipelines=self.rules.pipelines)
         return Response(200, {"fields": found}) if found else Response(204)
 
     def _layouts(self, visit: Visit) -> Response:
-        return Response(200, {"layouts": catalogue.layouts(_module(visit), pipelines=self.rules.pipelines)})
+        rules, module = self.rules, _module(visit)
+        required = rules.mandatory_deal_fields if module == "Deals" else ()
+        found = catalogue.layouts(module, pipelines=rules.pipelines, required=required)
+        return Response(200, {"layouts": found})
+
+    def _user_types(self, visit: Visit) -> Response:
+        portal = visit.found.rest.split("/")[2]
+        if portal not in catalogue.PORTALS:
+            details = {"resource_path_index": 2}
+            raise RefusedError(400, "INVALID_DATA", "the portal name given seems to be invalid", details)
+        return Response(200, {"user_type": catalogue.user_types(portal)})
 
     def _pipelines(self, visit: Visit) -> Response:
         if _param(visit, "layout_id") != catalogue.LAYOUTS["Deals"]:

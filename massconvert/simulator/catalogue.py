@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 ORG_ID = "3652397"
@@ -38,6 +39,8 @@ STAGES = (
 PIPELINES = {"Standard (Standard)": STAGES, "Renewals": ("Qualification", "Negotiation/Review", "Closed Won")}
 LAYOUTS = {module: f"36523970000000910{55 + place}" for place, module in enumerate(MODULES)}
 PORTAL_USER_TYPES = {"3652397000000432001": "Client", "3652397000000432005": "Partner"}
+#: Portals by name, with the ids of their user types.
+PORTALS = {"ExamplePortal": tuple(PORTAL_USER_TYPES)}
 
 USERS: tuple[dict[str, Any], ...] = tuple(
     {
@@ -57,12 +60,48 @@ USERS: tuple[dict[str, Any], ...] = tuple(
         ("3652397000000283001", "Carol", "Cooper", "disabled"),
     )
 )
-ACTIVE_USERS = frozenset(user["id"] for user in USERS if user["status"] == "active")
+_FIRST_MORE_USER = 3652397000000900001
+
+
+def users(more: int) -> list[dict[str, Any]]:
+    """All users: those of the catalogue, and so ``more`` invented ones."""
+    invented = (
+        {
+            **USERS[1],
+            "id": str(_FIRST_MORE_USER + 1000 * number),
+            "first_name": "User",
+            "last_name": f"Number {number}",
+            "full_name": f"User Number {number}",
+            "email": f"user{number}@example.com",
+        }
+        for number in range(more)
+    )
+    return [*USERS, *invented]
+
+
+def is_active(user_id: str, more: int) -> bool:
+    """Whether there is an active user of that id."""
+    return any(user["id"] == user_id and user["status"] == "active" for user in users(more))
+
+
+#: The values of picklists.
+_CHOICES = {
+    "Stage": STAGES,
+    "Pipeline": tuple(PIPELINES),
+    "Type": ("-None-", "Existing Business", "New Business"),
+    "Sales_Regions": ("North", "East", "South"),
+}
+#: Fields of Leads that fill a field of Deals when a lead is converted.
+_MAPPED = {"Budget_Code": "Budget_Code"}
+#: Fields of Deals that nobody writes, or that the conversion fills in.
+_COMPUTED = frozenset({"Expected_Revenue"})
+_LOOKUPS = {"Account_Name": "Accounts", "Contact_Name": "Contacts"}
 
 #: Fields by module: API name, data type, JSON type, and whether it is mandatory.
 _FIELDS: dict[str, tuple[tuple[str, str, str, bool], ...]] = {
     "Leads": (
         ("Last_Name", "text", "string", True),
+        ("Budget_Code", "text", "string", False),
         ("Company", "text", "string", True),
         ("Email", "email", "string", False),
         ("Converted__s", "boolean", "boolean", False),
@@ -77,6 +116,17 @@ _FIELDS: dict[str, tuple[tuple[str, str, str, bool], ...]] = {
         ("Closing_Date", "date", "string", True),
         ("Pipeline", "picklist", "string", False),
         ("Amount", "currency", "double", False),
+        ("Owner", "ownerlookup", "jsonobject", False),
+        ("Account_Name", "lookup", "jsonobject", False),
+        ("Contact_Name", "lookup", "jsonobject", False),
+        ("Type", "picklist", "string", False),
+        ("Sales_Regions", "multiselectpicklist", "jsonarray", False),
+        ("Next_Step", "text", "string", False),
+        ("Probability", "integer", "integer", False),
+        ("Renewal", "boolean", "boolean", False),
+        ("Demo_At", "datetime", "string", False),
+        ("Budget_Code", "text", "string", False),
+        ("Expected_Revenue", "formula", "double", False),
     ),
     "Contacts": (("Last_Name", "text", "string", True), ("Email", "email", "string", False)),
     "Accounts": (("Account_Name", "text", "string", True),),
@@ -108,7 +158,7 @@ def fields(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
     for number, (name, data_type, json_type, mandatory) in enumerate(_FIELDS.get(module, ())):
         if name == "Pipeline" and not pipelines:
             continue
-        values = {"Stage": STAGES, "Pipeline": tuple(PIPELINES)}.get(name, ())
+        values = _CHOICES.get(name, ())
         field: dict[str, Any] = {
             "id": f"36523970000000{list(MODULES).index(module) + 10}{number:03}",
             "api_name": name,
@@ -117,26 +167,49 @@ def fields(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
             "json_type": json_type,
             "length": 120,
             "system_mandatory": mandatory,
-            "custom_field": False,
+            "custom_field": name in ("Budget_Code", "Sales_Regions", "Renewal", "Demo_At"),
             "visible": True,
-            "read_only": name.startswith("Converted_"),
+            "read_only": name.startswith("Converted_") or name in _COMPUTED,
             "pick_list_values": [{"display_value": value, "actual_value": value} for value in values],
         }
+        if module == "Leads":
+            field["convert_mapping"] = {"Contacts": None, "Accounts": None, "Deals": _MAPPED.get(name)}
         if data_type == "lookup":
-            module_of = f"{name.removeprefix('Converted_')}s"
+            module_of = _LOOKUPS.get(name) or f"{name.removeprefix('Converted_')}s"
             field["lookup"] = {"module": {"api_name": module_of, "id": MODULES[module_of][0]}}
         found.append(field)
     return found
 
 
-def layouts(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
-    """The layouts of a module: one, Standard."""
+def layouts(module: str, *, pipelines: bool, required: Collection[str] = ()) -> list[dict[str, Any]]:
+    """The layouts of a module: one, Standard. ``required`` are fields besides those that always are."""
+    always = ("Pipeline", "Owner", "Account_Name") if module == "Deals" else ()
     mandatory = fields(module, pipelines=pipelines)
     for field in mandatory:
-        field["required"] = field["system_mandatory"] or field["api_name"] == "Pipeline"
+        field["required"] = field["system_mandatory"] or field["api_name"] in (*always, *required)
     section = {"api_name": f"{module}_Information", "display_label": f"{module} Information", "fields": mandatory}
     layout = {"id": LAYOUTS[module], "name": "Standard", "status": "active", "visible": True, "sections": [section]}
     return [layout]
+
+
+def portals() -> list[dict[str, Any]]:
+    """``GET settings/portals``."""
+    return [{"name": name, "active": True, "zaid": f"10{number}"} for number, name in enumerate(PORTALS, start=1)]
+
+
+def user_types(portal: str) -> list[dict[str, Any]]:
+    """The user types of a portal. Raises KeyError if there is no such portal."""
+    return [
+        {
+            "id": type_id,
+            "name": PORTAL_USER_TYPES[type_id],
+            "active": True,
+            "default": number == 0,
+            "no_of_users": 0,
+            "personality_module": {"api_name": "Contacts", "id": MODULES["Contacts"][0], "plural_label": "Contacts"},
+        }
+        for number, type_id in enumerate(PORTALS[portal])
+    ]
 
 
 def pipelines() -> list[dict[str, Any]]:

@@ -6,7 +6,7 @@ import argparse
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -29,6 +29,9 @@ def run(
     job_seconds: float = 1.0,
     job_jitter: float = 0.0,
     edition: str = "enterprise",
+    pipelines: bool = False,
+    more_users: int = 0,
+    mandatory: Collection[str] = (),
     concurrency: int | None = None,
     day_credits: int | None = None,
     faults: Path | None = None,
@@ -42,7 +45,14 @@ def run(
     a person, if the port is taken or the fault script is wrong.
     """
     rules = Rules(
-        job_seconds=job_seconds, job_jitter=job_jitter, edition=edition, concurrency=concurrency, credits=day_credits
+        job_seconds=job_seconds,
+        job_jitter=job_jitter,
+        edition=edition,
+        concurrency=concurrency,
+        credits=day_credits,
+        pipelines=pipelines,
+        more_users=more_users,
+        mandatory_deal_fields=frozenset(mandatory),
     )
     simulator = Simulator(
         leads,
@@ -103,6 +113,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--edition", choices=sorted(CONCURRENCY), default="enterprise", help="(%(default)s)")
     parser.add_argument("--concurrency", type=_bounded(int), help="simultaneous calls (the edition's)")
     parser.add_argument("--day-credits", type=_bounded(int), help="credits of a rolling day (unbounded)")
+    parser.add_argument("--pipelines", action="store_true", help="deals have pipelines, and must name theirs")
+    parser.add_argument("--more-users", type=_bounded(int), default=0, help="users besides three (%(default)s)")
+    parser.add_argument(
+        "--mandatory", action="append", default=[], metavar="FIELD", help="a field that a deal must have besides"
+    )
     parser.add_argument("--faults", type=Path, metavar="F.json", help="a fault script")
     parser.add_argument(
         "--credentials", nargs=3, metavar=("ID", "SECRET", "REFRESH_TOKEN"), help="the only ones to accept (any)"

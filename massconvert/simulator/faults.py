@@ -63,6 +63,8 @@ METHODS = (
     "GET settings/fields",
     "GET settings/layouts",
     "GET settings/pipeline",
+    "GET settings/portals",
+    "GET settings/user_type",
     "POST token",
 )
 POST, READ, TOKEN = "POST mass_convert", "GET Leads", "POST token"
@@ -195,6 +197,7 @@ _HTML = {"Content-Type": "text/html"}
 _WORDS = {
     400: ("INVALID_DATA", "invalid data"),
     401: ("INVALID_TOKEN", "invalid oauth token"),
+    402: ("FEATURE_NOT_SUPPORTED", "feature not available in your edition"),
     403: ("NO_PERMISSION", "permission denied"),
     404: ("INVALID_URL_PATTERN", "Please check if the URL trying to access is a correct one"),
     429: ("TOO_MANY_REQUESTS", "Please try again after some time."),

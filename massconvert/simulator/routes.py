@@ -36,6 +36,8 @@ ROUTES = (
     Route("GET", "GET settings/fields", "settings/fields", "ZohoCRM.settings.fields.READ"),
     Route("GET", "GET settings/layouts", "settings/layouts", "ZohoCRM.settings.layouts.READ"),
     Route("GET", "GET settings/pipeline", "settings/pipeline", "ZohoCRM.settings.pipeline.READ"),
+    Route("GET", "GET settings/portals", "settings/portals", "ZohoCRM.settings.clientportal.READ"),
+    Route("GET", "GET settings/user_type", r"settings/portals/[^/]+/user_type", "ZohoCRM.settings.clientportal.READ"),
     Route("GET", "GET Lead", r"Leads/[^/]+", "ZohoCRM.modules.leads.READ"),
 )
 TOKEN_ROUTE = Route("POST", TOKEN, "", "")

@@ -21,6 +21,7 @@ SCOPES = frozenset(
         "ZohoCRM.settings.fields.READ",
         "ZohoCRM.settings.layouts.READ",
         "ZohoCRM.settings.pipeline.READ",
+        "ZohoCRM.settings.clientportal.READ",
     }
 )
 
@@ -48,6 +49,10 @@ class Rules:
     pipelines: bool = False  # enabled for Deals: the key is mandatory then
     assign_to_mandatory: bool = False  # the page says so, its sample and the description do not
     may_convert: bool = True  # the user's permission
+
+    # The organisation.
+    more_users: int = 0  # besides the three of the catalogue, all active
+    mandatory_deal_fields: frozenset[str] = frozenset()  # of the layout Standard, besides those of the module
 
     # Limits.
     edition: str = "enterprise"

@@ -113,7 +113,8 @@ def _check_deal(deal: Any, rules: Rules) -> None:
     if not isinstance(deal, dict):
         raise _invalid("$.Deals", "jsonobject")
     mandatory = ["Deal_Name", "Stage", "Closing_Date", *(["Pipeline"] if rules.pipelines else [])]
-    missing = [f"$.Deals.{name}" for name in mandatory if deal.get(name) in (None, "")]
+    besides = sorted(rules.mandatory_deal_fields)
+    missing = [f"$.Deals.{name}" for name in (*mandatory, *besides) if deal.get(name) in (None, "")]
     if missing:
         raise _missing(*missing)
     for name in mandatory:
@@ -123,10 +124,32 @@ def _check_deal(deal: Any, rules: Rules) -> None:
         raise _invalid("$.Deals.Closing_Date", "date")
     if len(deal["Deal_Name"]) > 255:
         raise _invalid("$.Deals.Deal_Name", maximum_length=255)
-    amount = deal.get("Amount")
-    if amount is not None and (isinstance(amount, bool) or not isinstance(amount, int | float)):
-        raise _invalid("$.Deals.Amount", "double")
+    for field in catalogue.fields("Deals", pipelines=rules.pipelines):
+        if field["api_name"] not in mandatory and deal.get(field["api_name"]) is not None:
+            _check_field(deal[field["api_name"]], field)
     _check_stage(deal, rules)
+
+
+def _check_field(value: Any, field: Mapping[str, Any]) -> None:
+    """A field of a deal, by its metadata. A key that is no field at all is ignored."""
+    path, json_type = f"$.Deals.{field['api_name']}", str(field["json_type"])
+    if isinstance(value, bool) != (json_type == "boolean") or not isinstance(value, _JSON_TYPES[json_type]):
+        raise _invalid(path, json_type)
+    if isinstance(value, str) and len(value) > field["length"]:
+        raise _invalid(path, maximum_length=field["length"])
+    known = [choice["display_value"] for choice in field["pick_list_values"]]
+    if known and any(item not in known for item in (value if isinstance(value, list) else [value])):
+        raise _invalid(path)
+
+
+_JSON_TYPES: dict[str, tuple[type, ...]] = {
+    "string": (str,),
+    "double": (int, float),
+    "integer": (int,),
+    "boolean": (bool,),
+    "jsonobject": (dict,),
+    "jsonarray": (list,),
+}
 
 
 def _check_stage(deal: Mapping[str, Any], rules: Rules) -> None:
@@ -148,7 +171,7 @@ def _check_assign_to(payload: Mapping[str, Any], rules: Rules) -> None:
     user = _object(payload["assign_to"], "$.assign_to")
     if user.get("id") is None:
         raise _missing("$.assign_to.id")
-    if _id(user["id"], "$.assign_to.id") not in catalogue.ACTIVE_USERS:
+    if not catalogue.is_active(_id(user["id"], "$.assign_to.id"), rules.more_users):
         # The path is Zoho's own, though no such key is in the body.
         raise RefusedError(400, "INVALID_DATA", "Given assignee param does not match", place("$.assignee.id"))
 

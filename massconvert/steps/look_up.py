@@ -13,7 +13,7 @@ from massconvert.steps.ports import Ports
 from massconvert.store import Kept
 from massconvert.zoho.names import SCOPES
 
-#: What a listing younger than so many seconds says is sure; where an older one does not know a name, Zoho is asked again.
+#: What a listing younger than so many seconds says is sure; where an older one knows no such name, Zoho is asked again.
 SURE = 60.0
 #: The most calls for one listing (20,000 users): beyond that something is wrong with the pages.
 MOST_CALLS = 100

@@ -18,7 +18,10 @@ from massconvert.model import (
     JobStatus,
     LeadsRead,
     LeadState,
+    Listing,
     NotSent,
+    Page,
+    PageAnswer,
     PerhapsAccepted,
     PostAnswer,
     Progress,
@@ -27,7 +30,7 @@ from massconvert.model import (
     StatusAnswer,
     Unsent,
 )
-from tests.simulation.plan import Faults
+from tests.simulation.plan import USERS, Faults
 from tests.simulation.world import Task, World
 
 #: Zoho's rolling day for credits, which is ten minutes here; what calls cost.
@@ -124,7 +127,7 @@ class Crm:
     def __post_init__(self) -> None:
         self._chance = self.world.chance("zoho")
 
-    # --- the three calls (the Zoho port) ---
+    # --- the four calls (the Zoho port) ---
 
     def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
         """POST one payload."""
@@ -137,6 +140,11 @@ class Crm:
     def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
         """GET the leads themselves."""
         return self._call("read_leads", lambda: self._read(leads))  # type: ignore[no-any-return]  # as above
+
+    def read_page(self, listing: Listing, place: str) -> PageAnswer:
+        """GET a page of the users, the only listing of this world."""
+        assert listing is Listing.USERS
+        return self._call("read_page", lambda: self._users(int(place or "1")))  # type: ignore[no-any-return]  # as above
 
     def _call(self, name: str, effect: Callable[[], Any]) -> Any:
         world, task = self.world, self.world.current()
@@ -190,6 +198,9 @@ class Crm:
     # --- POST ---
 
     def _post(self, leads: list[str], options: Mapping[str, Any]) -> PostAnswer:
+        user = options.get("assign_to")
+        if user is not None and user not in [{"id": user_id} for page in USERS for user_id in page.values()]:
+            self.world.wrong(f"a payload was sent with assign_to {user}")
         fault = self._fault("mass_convert")
         if isinstance(fault, NotSent | Refused):
             return fault
@@ -315,6 +326,13 @@ class Crm:
         converted = sum(state.converted for state in states.values())
         self.world.note(f"   a read shows {converted} of {len(leads)} converted, {len(leads) - len(states)} missing")
         return LeadsRead(states)
+
+    def _users(self, page: int) -> PageAnswer:
+        fault = self._fault("read_page")
+        if fault is not None:
+            return self._lost("read of users") if isinstance(fault, str) else fault
+        rows = tuple({"id": user_id, "name": name, "email": name} for name, user_id in USERS[page - 1].items())
+        return Page(rows, (str(page + 1),) if page < len(USERS) else ())
 
     # --- what goes wrong ---
 

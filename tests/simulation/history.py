@@ -204,7 +204,9 @@ class History:
     def _produce(self, order: Order, name: str) -> None:
         """One call of ``enqueue``; a producer that dies, or whose Redis fails, calls again with the same key."""
         process = Process(name, ahead=self._people.uniform(-0.05, 0.05))
-        body = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
+        body: dict[str, Any] = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
+        if order.assignee:
+            body["assign_to"] = {"name": order.assignee}
         slices = 0
 
         def progress(_taken: int) -> None:

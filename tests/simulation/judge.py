@@ -30,7 +30,7 @@ from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row
 from massconvert.policy.holds import DEAREST_CALL
 from tests.simulation.crm import DAY, NORMAL_JOB, Crm, Job, Lead, Submission
-from tests.simulation.plan import WRONG_STAGE, MessageFaults, Plan, Window
+from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Plan, Window
 from tests.simulation.store_port import StoreFaults, Wire
 from tests.simulation.world import EPOCH, Task, World
 
@@ -209,6 +209,8 @@ class Judge:
         order, faults = self._orders[batch], self.plan.faults
         if outcome.code == Code.NOT_CONVERTED:
             return lead.stubborn or faults.bad_job > 0.0
+        if outcome.code == Code.UNKNOWN_NAME:
+            return order.assignee == NOBODY
         if outcome.code == Code.GAVE_UP:
             return bool(faults.shares) or any(window.length >= self.plan.tuning.give_up for window in faults.windows)
         if "$.Deals" in outcome.message:

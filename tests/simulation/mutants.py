@@ -19,8 +19,11 @@ from massconvert.model import (
     Done,
     JobStatus,
     Kind,
+    Listing,
     Next,
     Outcome,
+    Page,
+    PageAnswer,
     Progress,
     Refusal,
     Settle,
@@ -35,6 +38,7 @@ from massconvert.policy import (
     after_post,
     calls,
     holds,
+    name_unknown,
     no_permit,
     post,
     read,
@@ -43,11 +47,12 @@ from massconvert.policy import (
 )
 from massconvert.policy.moves import failed
 from massconvert.policy.table import PauseOrder
-from massconvert.steps import advance
+from massconvert.steps import advance, resolve, send
 from massconvert.steps.ports import Ports
 from massconvert.steps.write import moment, write
 from massconvert.store import scripts
 from massconvert.zoho.governor import Governor
+from tests.simulation.crm import Crm
 
 Seeded = Callable[[], AbstractContextManager[Any]]
 
@@ -164,6 +169,19 @@ def _seldom_probes(detail: str, tries: int, chance: float, numbers: Holding) -> 
 _outage_hold = holds.outage_hold
 
 
+def _unread_is_unknown(chunk: Chunk, answer: object, moment: Moment) -> Decision:
+    """A look-up that failed is taken for one that found nothing."""
+    return name_unknown(chunk, "$.assign_to", "cannot be looked up")
+
+
+def _first_page_is_all(crm: Crm, listing: Listing, place: str) -> PageAnswer:
+    answer = _read_page(crm, listing, place)
+    return replace(answer, more=()) if isinstance(answer, Page) else answer
+
+
+_read_page = Crm.read_page
+
+
 MUTANTS = (
     Mutant("the write-ahead comes after the POST", in_step(State.WAITING, _posts_first), "crashes", "without a look"),
     Mutant("a dead sender never sent", in_step(State.SENDING, _sends_a_lost_one_again), "crashes", "without a look"),
@@ -248,6 +266,14 @@ MUTANTS = (
         "options",
         "",
     ),
+    Mutant(
+        "a failed look-up is an unknown name",
+        in_python(resolve, "names_not_read", _unread_is_unknown),
+        "names",
+        "without a reason",
+    ),
+    Mutant("the first page of names is all", in_python(Crm, "read_page", _first_page_is_all), "names", "a reason"),
+    Mutant("names are sent", in_python(send, "unresolved", lambda options: ()), "names", "was sent with assign_to"),
     Mutant(
         "the chained message counts as too early",
         in_lua("move_chunk", "now + tonumber(ARGV[12])", "now + 60"),

@@ -26,7 +26,10 @@ TUNING = Tuning(
 )
 GOOD_STAGES = ("Qualification", "Needs Analysis")
 WRONG_STAGE = "Gone"
-CALLS = ("mass_convert", "job_status", "read_leads")
+CALLS = ("mass_convert", "job_status", "read_leads", "read_page")
+#: Users by their e-mail address, on two pages, and one that there is not.
+USERS = ({"ann@example.com": "501"}, {"bob@example.com": "502"})
+NOBODY = "nobody@example.com"
 
 
 @dataclass(frozen=True)
@@ -100,6 +103,7 @@ class Order:
     invalid: tuple[str, ...] = ()
     slow: float = 0.0  # seconds between two slices: its ids come from somewhere slow
     cancel_at: tuple[float, ...] = ()
+    assignee: str = ""  # to whom the leads go, by name
 
 
 @dataclass(frozen=True)
@@ -127,11 +131,14 @@ def draw(seed: int, theme: str = "") -> Plan:
     """The plan of ``seed``; ``theme`` asks for another theme than the seed's own."""
     random = Random(f"{seed}/plan")
     main = theme or list(THEMES)[seed % len(THEMES)]
-    others = [name for name in THEMES if name not in (main, "calm") and random.random() < 0.2]
+    others = [name for name in THEMES if name not in (main, "calm", "names") and random.random() < 0.2]
     themes = (main, *([] if main == "calm" else others))
     plan = _cast(seed, themes, random)
     for name in themes:
         plan = THEMES[name](plan, random)
+    names = Random(f"{seed}/names")  # a stream of its own: any history may have names, and is the same otherwise
+    if names.random() < 0.2:
+        plan = _named(plan, names)
     if main == "calm":
         return plan
     point = CRASH_POINTS[seed % len(CRASH_POINTS)]
@@ -313,6 +320,26 @@ def _troubled(order: Order, random: Random) -> Order:
     return replace(order, **changes)
 
 
+def _names(plan: Plan, random: Random) -> Plan:
+    plan = _named(plan, random)
+    kind = random.choice(["before", "not sent", "no permission", "credentials", "throttled", "mixed", ""])
+    length = random.choice([30.0, 300.0, 1.6 * plan.tuning.give_up])
+    if kind:
+        plan = _window(plan, Window(0.0, length, ("read_page",), kind))
+    return _share(plan, ("token", 0.05), ("throttled", 0.05))
+
+
+def _named(plan: Plan, random: Random) -> Plan:
+    known = [name for page in USERS for name in page]
+    orders = tuple(replace(order, assignee=random.choice([*known, *known, NOBODY, ""])) for order in plan.orders)
+    return replace(plan, orders=orders)
+
+
+def _first_named(plan: Plan, random: Random) -> Plan:
+    plan = _named(plan, random)
+    return replace(plan, orders=(replace(plan.orders[0], assignee="bob@example.com"), *plan.orders[1:]))
+
+
 def _pause(plan: Plan, random: Random) -> Plan:
     return replace(plan, pauses=((random.uniform(0.0, 5.0), random.uniform(1.0, 100.0)),))
 
@@ -333,6 +360,8 @@ _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     **dict.fromkeys(("HSET", "HDEL", "DEL"), _pause),
     **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
     "refuse_ids": _invalid,
+    "SET": _first_named,
+    "read_page": _first_named,
 }
 
 #: Every theme: what it makes of a plan.
@@ -352,4 +381,5 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "store": _store,
     "frozen": _frozen,
     "producers": _producers,
+    "names": _names,
 }

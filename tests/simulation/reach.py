@@ -18,8 +18,8 @@ from tests.simulation.store_port import SCRIPTS
 #: Scripts of the access token's, which have no part here: the simulated Zoho asks for no token.
 NO_PART = frozenset({"discard_token", "end_refresh", "free_lock"})
 #: Commands on Redis that are no scripts, other than those that only reports use.
-COMMANDS = ("DEL", "EXISTS", "HDEL", "HGETALL", "HSET", "LRANGE", "ZRANGEBYSCORE")
-ZOHO = ("mass_convert", "job_status", "read_leads")
+COMMANDS = ("DEL", "EXISTS", "HDEL", "HGETALL", "HSET", "LRANGE", "MGET", "SET", "ZRANGEBYSCORE")
+ZOHO = ("mass_convert", "job_status", "read_leads", "read_page")
 NUDGES = ("nudge chunk", "nudge convert", "nudge status")
 
 #: Every place at which a process can be killed.

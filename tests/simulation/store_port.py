@@ -214,6 +214,12 @@ class StorePort:
     def hdel(self, key: str, *names: str) -> int:
         return int(self._perform("HDEL", "HDEL", key, *names))
 
+    def mget(self, keys: Sequence[str]) -> list[str | None]:
+        return list(self._perform("MGET", "MGET", *keys))
+
+    def set(self, key: str, value: str, ex: int) -> bool:
+        return bool(self._perform("SET", "SET", key, value, "EX", ex))
+
     def exists(self, key: str) -> int:
         return int(self._perform("EXISTS", "EXISTS", key))
 

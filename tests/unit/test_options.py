@@ -335,9 +335,7 @@ def test_a_wrong_option_is_told_by_its_path_and_reason(change: dict[str, Any], p
 
 
 def test_all_that_is_wrong_is_told_at_once() -> None:
-    told = problems(
-        {"ids": [], "Deals": {}, "assign_to": 0, "carry_over_tags": ["Deal"], "move_attachments_to": {}}
-    )
+    told = problems({"ids": [], "Deals": {}, "assign_to": 0, "carry_over_tags": ["Deal"], "move_attachments_to": {}})
     assert list(told) == [
         "$.ids",
         "$.Deals.Deal_Name",

@@ -209,9 +209,34 @@ def test_what_a_client_needs_to_know_of_the_organisation_is_there() -> None:
     assert "Needs Analysis" in [value["actual_value"] for value in fields["Stage"]["pick_list_values"]]
     (layout,) = get("settings/layouts", module="Deals")["layouts"]
     required = [field["api_name"] for field in layout["sections"][0]["fields"] if field["required"]]
-    assert required == ["Deal_Name", "Stage", "Closing_Date", "Pipeline"]
+    assert required == ["Deal_Name", "Stage", "Closing_Date", "Pipeline", "Owner", "Account_Name"]
     pipelines = get("settings/pipeline", layout_id=layout["id"])["pipeline"]
     assert pipelines[1]["maps"][0]["display_value"] == "Qualification"
+    (portal,) = get("settings/portals")["portals"]
+    types = get(f"settings/portals/{portal['name']}/user_type")["user_type"]
+    assert {kind["name"]: kind["id"] for kind in types}["Client"] == "3652397000000432001"
+    of_leads = {field["api_name"]: field for field in get("settings/fields", module="Leads")["fields"]}
+    assert of_leads["Budget_Code"]["convert_mapping"]["Deals"] == "Budget_Code"
+
+
+def test_users_come_in_pages_and_after_the_last_comes_nothing() -> None:
+    crm = Crm(more_users=250)
+    pages = [
+        crm.call("GET", "/crm/v8/users", {"type": "ActiveUsers", "page": str(page), "per_page": "200"})
+        for page in (1, 2, 3)
+    ]
+    first, second = body(pages[0]), body(pages[1])
+    assert (len(first["users"]), first["info"]["more_records"]) == (200, True)
+    assert (len(second["users"]), second["info"]["more_records"]) == (52, False)
+    assert pages[2].status == 204
+    last = second["users"][-1]
+    assert last["email"] == "user249@example.com"
+    assert crm.post(crm.ids[:1], assign_to={"id": last["id"]}).status == 200
+
+
+def test_a_portal_that_there_is_not_is_refused() -> None:
+    answer = Crm().call("GET", "/crm/v8/settings/portals/Nowhere/user_type")
+    assert code(answer) == (400, "INVALID_DATA")
 
 
 @pytest.mark.parametrize(

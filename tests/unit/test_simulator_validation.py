@@ -175,6 +175,40 @@ def test_a_pipeline_must_be_known_and_have_the_stage_if_pipelines_are_enabled() 
     assert crm.post(crm.ids[:1], Deals={**DEAL, "Pipeline": "Standard (Standard)"}).status == 200
 
 
+@pytest.mark.parametrize(
+    ("field", "expected"),
+    [
+        ({"Type": "Old Business"}, ""),
+        ({"Sales_Regions": ["North", "Up"]}, ""),
+        ({"Sales_Regions": "North"}, "jsonarray"),
+        ({"Probability": "90"}, "integer"),
+        ({"Renewal": "yes"}, "boolean"),
+        ({"Owner": ANN}, "jsonobject"),
+    ],
+)
+def test_fields_of_a_deal_are_held_against_their_metadata(field: dict[str, Any], expected: str) -> None:
+    crm = Crm()
+    (name,) = field
+    more = {"expected_data_type": expected} if expected else {}
+    assert told(crm.post(crm.ids[:1], Deals={**DEAL, **field})) == invalid(f"$.Deals.{name}", **more)
+    good = {
+        "Type": "New Business",
+        "Sales_Regions": ["North"],
+        "Probability": 90,
+        "Renewal": True,
+        "Owner": {"id": ANN},
+    }
+    assert crm.post(crm.ids[:1], Deals={**DEAL, **good}).status == 200
+
+
+def test_a_field_may_be_made_mandatory_by_the_layout() -> None:
+    crm = Crm(mandatory_deal_fields=frozenset({"Type"}))
+    assert told(crm.post(crm.ids[:1], Deals=DEAL)) == missing("$.Deals.Type")
+    (layout,) = crm.call("GET", "/crm/v8/settings/layouts", {"module": "Deals"}).body["layouts"]  # type: ignore[call-overload,index]  # JSON
+    required = {field["api_name"] for field in layout["sections"][0]["fields"] if field["required"]}
+    assert "Type" in required
+
+
 def test_assign_to_may_be_made_mandatory() -> None:
     crm = Crm(assign_to_mandatory=True)
     path = "/crm/v8/Leads/actions/mass_convert"

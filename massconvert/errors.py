@@ -40,7 +40,12 @@ class SettingsError(MassConvertError):
 
 
 class OptionsError(MassConvertError):
-    """The options of a conversion are wrong; ``path`` names the place, e.g. ``$.Deals.Stage``."""
+    """The options of a conversion are wrong; ``path`` names the place, e.g. ``$.Deals.Stage``.
+
+    ``problems`` are all of them, each with its path and its reason.
+    """
+
+    problems: tuple[tuple[str, str], ...] = ()
 
 
 class InputError(MassConvertError):

@@ -23,6 +23,7 @@ from massconvert.cli.inputs import (
     read_leads,
     read_options,
 )
+from massconvert.cli.live_options import check_live
 from massconvert.cli.one_machine import running
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.result_files import (
@@ -93,7 +94,10 @@ def _convert(
         try:
             say("starting Redis and the workers on this machine.")
             with running(Stack()) as machine:
-                _tell_earlier(machine.existing(batch_id))
+                earlier = machine.existing(batch_id)
+                if earlier is None:
+                    check_live(machine.desk.settings, body)
+                _tell_earlier(earlier)
                 batch = take(machine.desk.settings, checked, body, batch_id)
                 status = machine.finish(batch)
                 write_output(report, csv_lines(batch.outcomes()), force=replace)

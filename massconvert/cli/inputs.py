@@ -73,11 +73,13 @@ def read_options(path: str | None) -> Options:
     Raises OptionsError with the line and column, or the path of what is wrong; InputError when the file cannot be read.
     """
     try:
-        options = Options.parse(None if path is None else _read_json(path))
+        options = Options.parse(None if path is None else read_json(path))
     except OptionsError as error:
         if path is None:
             raise
-        raise OptionsError(f"{path}: {error.message}", path=error.path, hint=error.hint) from error
+        told = OptionsError(f"{path}: {error.message}", path=error.path, hint=error.hint)
+        told.problems = error.problems
+        raise told from error
     for warning in options.warnings:
         say(warning, "yellow")
     return options
@@ -121,7 +123,8 @@ def _typed_id(argument: str) -> str:
         ) from error
 
 
-def _read_json(path: str) -> Mapping[str, Any]:
+def read_json(path: str) -> Mapping[str, Any]:
+    """The JSON object of a file, or of stdin. Raises OptionsError with the line and column, InputError."""
     try:
         text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:

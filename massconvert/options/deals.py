@@ -93,7 +93,7 @@ def _missing(
 
 
 def _choices(row: Row) -> str:
-    values = [display for display, _ in row["values"] if display != "-None-"]
+    values = [forms[0] for forms in row["values"] if forms[0] != "-None-"]
     return f"; there are: {', '.join(values)}" if 0 < len(values) <= 12 else ""
 
 

@@ -146,8 +146,11 @@ def _trouble(reference: Reference, rows: Sequence[Row], found: Sequence[Row]) ->
         return (
             f"is {shown(reference.text)}, which {len(found)} go by: {labels}{more}; write the e-mail address or the id"
         )
-    forms = [(form, _label(row)) for row in rows for form in (row["name"], row.get("email")) if form]
-    return f"is {shown(reference.text)}, but there is no {_NOUN[reference.listing]}{nearest(reference.text, forms)}"
+    # Of addresses only what stands before the @ tells people apart.
+    text, by_mail = reference.text.partition("@")[0], "@" in reference.text
+    keys = [(str(row.get("email", "")).partition("@")[0] if by_mail else row["name"], row) for row in rows]
+    near = nearest(text, [(key, _label(row)) for key, row in keys if key])
+    return f"is {shown(reference.text)}, but there is no {_NOUN[reference.listing]}{near}"
 
 
 def _label(row: Row) -> str:

@@ -20,11 +20,13 @@ class Problem(NamedTuple):
     reason: str
 
 
-def demand(problems: Sequence[tuple[str, str]]) -> None:
+def demand(problems: Sequence[tuple[str, str]], hint: str = "Nothing was enqueued.") -> None:
     """Raise OptionsError with all problems, if there is one."""
     if problems:
         lines = "\n".join(f"  {path} {reason}" for path, reason in problems)
-        raise OptionsError(f"The options are wrong:\n{lines}", hint="Nothing was enqueued.", path=problems[0][0])
+        error = OptionsError(f"The options are wrong:\n{lines}", hint=hint, path=problems[0][0])
+        error.problems = tuple(problems)
+        raise error
 
 
 def nearest(text: str, known: Iterable[tuple[str, str]]) -> str:

@@ -16,6 +16,8 @@ from massconvert.store.keys import Keys
 
 #: Seconds for which a listing is kept.
 KEPT = 3600
+#: The form of the rows (zoho/names.py); another version's are not read.
+FORM = 1
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Shelf:
 
     def keep(self, listing: Listing, rows: Sequence[Mapping[str, Any]], *, now: float) -> Kept:
         """Keep a listing that has just been read whole."""
-        text = json.dumps({"read_at": now, "rows": list(rows)}, separators=(",", ":"), ensure_ascii=False)
+        text = json.dumps({"form": FORM, "read_at": now, "rows": list(rows)}, separators=(",", ":"), ensure_ascii=False)
         with reaching(self._redis):
             self._redis.set(self._keys.listing(listing.value), text, ex=KEPT)
         return Kept(tuple(rows), now)
@@ -57,6 +59,8 @@ class Shelf:
 def _load(text: str | None) -> Kept | None:
     try:
         kept = json.loads(text or "")
+        if kept["form"] != FORM:
+            return None
         return Kept(tuple(row for row in kept["rows"] if isinstance(row, dict)), float(kept["read_at"]))
     except (ValueError, TypeError, KeyError):
         return None

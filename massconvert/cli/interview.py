@@ -1,0 +1,118 @@
+"""Ask a person for options, with what the live organisation has to choose from. Questions go to stderr."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import typer
+
+from massconvert.cli.console import hint, say
+from massconvert.cli.live_options import unread_words
+from massconvert.errors import OptionsError
+from massconvert.model import Listing
+from massconvert.options import Options, examine
+from massconvert.options.check import MADE
+from massconvert.options.names import Listings, Row
+from massconvert.steps.check import FRESH, read
+from massconvert.steps.ports import Ports
+
+_NONE = "none"
+#: With more than so many to choose from, a name is asked for instead of a number.
+_A_LIST = 40
+_WANTED = (Listing.USERS, Listing.MODULES, Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.MAPPING)
+
+
+def interview(ports: Ports) -> dict[str, Any]:
+    """The options that a person has chosen, as the API's JSON with names for ids."""
+    say("reading what there is to choose from.")
+    kept, unread = read(ports, _WANTED, FRESH)
+    for what, reason in unread_words(unread).items():
+        say(f"cannot be read, so write it yourself: {what}: {reason}", "yellow")
+    listings = {listing: each.rows for listing, each in kept.items()}
+    body: dict[str, Any] = {}
+    if typer.confirm("Make a deal of each lead?", default=True, err=True):
+        body["Deals"] = _deal(listings)
+    body["assign_to"] = _user(listings.get(Listing.USERS, ()))
+    made = [name for name in MADE if name != "Deals" or "Deals" in body]
+    tags = _choose("The lead's tags go to", [_NONE, *made], default=_NONE)
+    body["carry_over_tags"] = [] if tags == _NONE else [tags]
+    attachments = _choose("Its attachments go to", [_NONE, *made], default=_NONE)
+    body["move_attachments_to"] = None if attachments == _NONE else attachments
+    return body
+
+
+def _deal(listings: Listings) -> dict[str, Any]:
+    deal: dict[str, Any] = {"Deal_Name": _ask("The name of each deal")}
+    fields = {row["api_name"]: row for row in listings.get(Listing.FIELDS, ())}
+    pipelines = listings.get(Listing.PIPELINES, ())
+    stages = _shown(fields["Stage"]) if "Stage" in fields else []
+    if pipelines and "Pipeline" in fields:
+        names = list(dict.fromkeys(row["name"][0] for row in pipelines))
+        deal["Pipeline"] = _choose("Its pipeline", names, default=names[0])
+        stages = next([forms[0] for forms in row["stages"]] for row in pipelines if row["name"][0] == deal["Pipeline"])
+    deal["Stage"] = _choose("Its stage", stages, default=stages[0]) if stages else _ask("Its stage")
+    deal["Closing_Date"] = _ask("Its closing date, a date or days from when it is sent", default="+30d", good=_closing)
+    for problem in examine({"Deals": deal}, listings).problems:  # what else this organisation wants
+        name = problem.path.removeprefix("$.Deals.")
+        if name in fields and name not in deal:
+            deal[name] = _value(fields[name])
+    return deal
+
+
+def _value(row: Row) -> Any:
+    label, values = f"{row['label']} ({row['api_name']}), which is mandatory", _shown(row)
+    if values:
+        chosen = _choose(label, values, default=None)
+        return [chosen] if row["type"] == "multiselectpicklist" else chosen
+    text = _ask(label)
+    if row["type"] in ("text", "textarea", "email", "phone", "website", "date", "datetime"):
+        return text
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _user(users: Sequence[Row]) -> str:
+    labels = {f"{row['name']} <{row['email']}>" if row["email"] else row["name"]: row for row in users}
+    if not users or len(users) > _A_LIST:
+        known = {form.casefold() for row in users for form in (row["name"], row["email"], row["id"]) if form}
+        return _ask(
+            "The new owner, by e-mail address, full name or id",
+            good=lambda text: not known or " ".join(text.split()).casefold() in known,
+        )
+    row = labels[_choose("The new owner", list(labels), default=None)]
+    return str(row["email"] or row["id"])
+
+
+def _shown(row: Row) -> list[str]:
+    return [forms[0] for forms in row["values"] if forms[0] != "-None-"]
+
+
+def _closing(text: str) -> bool:
+    try:
+        Options.parse({"Deals": {"Deal_Name": "x", "Stage": "x", "Closing_Date": text}})
+    except OptionsError as error:
+        hint(error.message)
+        return False
+    return True
+
+
+def _ask(question: str, *, default: str | None = None, good: Callable[[str], bool] = bool) -> str:
+    while True:
+        text = str(typer.prompt(question, default=default, err=True)).strip()
+        if text and good(text):
+            return text
+        hint("That cannot be; once more.")
+
+
+def _choose(question: str, names: Sequence[str], *, default: str | None) -> str:
+    """One of ``names``, by its number or as it is written."""
+    if len(names) <= _A_LIST:
+        hint("\n".join(f"  {number}  {name}" for number, name in enumerate(names, start=1)))
+    by_name = {name.casefold(): name for name in names}
+    by_number = {str(number): name for number, name in enumerate(names, start=1)}
+    text = _ask(question, default=default, good=lambda given: given in by_number or given.casefold() in by_name)
+    return by_number.get(text) or by_name[text.casefold()]

@@ -1,0 +1,56 @@
+"""Options against the live organisation, where the environment has credentials: told before anything is enqueued."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from massconvert import wiring
+from massconvert.cli.console import say
+from massconvert.errors import SettingsError
+from massconvert.model import Busy, Listing, Trouble
+from massconvert.options import Options, demand, listings_for, unresolved
+from massconvert.settings import Settings
+from massconvert.steps.check import check, why
+
+
+def check_live(settings: Settings, options: Options, hint: str = "Nothing was enqueued.") -> None:
+    """Look the names up and hold the deal against the metadata; what could not be read is told and not checked.
+
+    What is found out is kept for the enqueue that follows, which sends ids. Without credentials nothing is called: a
+    worker will look the names up. Raises OptionsError with every problem, StoreError.
+    """
+    body = options.body()
+    try:
+        settings.require_zoho()
+    except SettingsError:
+        return
+    if not listings_for(body):
+        return
+    checked = check(wiring.open_ports(settings), body)
+    demand(checked.problems, hint)
+    for path, reason in checked.warnings:
+        say(f"{path} {reason}", "yellow")
+    for what, reason in unread_words(checked.unread).items():
+        say(f"not checked: {what}: {reason}", "yellow")
+    if any(reference.listing in checked.unread for reference in unresolved(body)):
+        say("a worker will look the names up before it sends anything.", "yellow")
+
+
+#: What each listing is for, in people's words.
+_WORDS = {
+    Listing.USERS: "users",
+    Listing.MODULES: "modules",
+    Listing.PORTALS: "portal user types",
+    Listing.FIELDS: "the fields of deals",
+    Listing.LAYOUTS: "the layouts of deals",
+    Listing.PIPELINES: "the pipelines of deals",
+    Listing.MAPPING: "which lead fields fill a deal's",
+}
+
+
+def unread_words(unread: Mapping[Listing, Busy | Trouble]) -> dict[str, str]:
+    """What was not checked, and why; what has the same reason is one line."""
+    by_reason: dict[str, list[str]] = {}
+    for listing, trouble in unread.items():
+        by_reason.setdefault(why(trouble), []).append(_WORDS[listing])
+    return {", ".join(names): reason for reason, names in by_reason.items()}

@@ -24,9 +24,7 @@ SHAPE = (Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.MAPPING)
 #: Keys of a record that are no fields of the module.
 _BESIDES = frozenset({"Layout", "Tag", "id"})
 #: What a conversion fills in by itself: the new contact and account, and the owner from ``assign_to``.
-_FILLED_IN = frozenset(
-    {"Owner", "Account_Name", "Contact_Name", "Contact_Role", "Lead_Source", "Created_By", "Modified_By"}
-)
+_FILLED_IN = frozenset({"Owner", "Account_Name", "Contact_Name", "Contact_Role", "Created_By", "Modified_By"})
 #: Nobody writes these.
 _COMPUTED = frozenset({"formula", "autonumber", "auto_number", "rollup_summary", "profileimage"})
 
@@ -77,6 +75,8 @@ def _missing(
     deal: Mapping[str, Any], fields: Mapping[str, Row], layout: Row | None, listings: Listings, found: Findings
 ) -> None:
     by_layout = set(layout["required"]) if layout is not None else set()
+    # Of other layouts, the page says that their mandatory fields are not looked at.
+    sure = layout is not None and layout["name"] == "Standard" and Listing.MAPPING in listings
     mapped = {row["fills"]: row["api_name"] for row in listings.get(Listing.MAPPING) or ()}
     for name, row in fields.items():
         if deal.get(name) not in (None, "") or not (row["mandatory"] or name in by_layout):
@@ -88,8 +88,10 @@ def _missing(
         if name in mapped:
             words = f"is missing; it is {why}, and is filled from the lead's {mapped[name]} where that is not empty"
             found.warnings.append(Problem(path, words))
-        else:
+        elif row["mandatory"] or sure:
             found.problems.append(Problem(path, f"is missing, but is {why}{_choices(row)}"))
+        else:
+            found.warnings.append(Problem(path, f"is missing; it is {why}, and Zoho may ask for it{_choices(row)}"))
 
 
 def _choices(row: Row) -> str:
@@ -184,7 +186,7 @@ def _lookup(value: Any, _row: Row) -> str:
     given = value.get("id") if isinstance(value, Mapping) else value
     if isinstance(value, Mapping) and given is None:
         return 'must be {"id": "…"}' if "name" not in value else ""
-    if isinstance(given, bool) or not re.fullmatch(r"[0-9]{1,19}", str(given)):
+    if isinstance(given, bool) or not re.fullmatch(r"[1-9][0-9]{0,18}", str(given)):
         return f'is {shown(value)}, but must be {{"id": "…"}}, the id of a record'
     return ""
 

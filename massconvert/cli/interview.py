@@ -6,11 +6,11 @@ import json
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import typer
+from rich.text import Text
 
-from massconvert.cli.console import hint, say
+from massconvert.cli.console import err, hint, say
 from massconvert.cli.live_options import unread_words
-from massconvert.errors import OptionsError
+from massconvert.errors import InputError, OptionsError
 from massconvert.model import Listing
 from massconvert.options import Options, examine
 from massconvert.options.check import MADE
@@ -32,7 +32,7 @@ def interview(ports: Ports) -> dict[str, Any]:
         say(f"cannot be read, so write it yourself: {what}: {reason}", "yellow")
     listings = {listing: each.rows for listing, each in kept.items()}
     body: dict[str, Any] = {}
-    if typer.confirm("Make a deal of each lead?", default=True, err=True):
+    if _choose("Make a deal of each lead?", ["yes", "no"], default="yes", numbered=False) == "yes":
         body["Deals"] = _deal(listings)
     body["assign_to"] = _user(listings.get(Listing.USERS, ()))
     made = [name for name in MADE if name != "Deals" or "Deals" in body]
@@ -101,16 +101,21 @@ def _closing(text: str) -> bool:
 
 
 def _ask(question: str, *, default: str | None = None, good: Callable[[str], bool] = bool) -> str:
+    # Not typer's prompt, which writes a blank to stdout: there the options go.
+    words = f"{question}{f' [{default}]' if default else ''}: "
     while True:
-        text = str(typer.prompt(question, default=default, err=True)).strip()
+        try:
+            text = err().input(Text(words)).strip() or default or ""
+        except EOFError:
+            raise InputError("The answers have ended before the questions.", hint="Nothing was written.") from None
         if text and good(text):
             return text
         hint("That cannot be; once more.")
 
 
-def _choose(question: str, names: Sequence[str], *, default: str | None) -> str:
+def _choose(question: str, names: Sequence[str], *, default: str | None, numbered: bool = True) -> str:
     """One of ``names``, by its number or as it is written."""
-    if len(names) <= _A_LIST:
+    if numbered and len(names) <= _A_LIST:
         hint("\n".join(f"  {number}  {name}" for number, name in enumerate(names, start=1)))
     by_name = {name.casefold(): name for name in names}
     by_number = {str(number): name for number, name in enumerate(names, start=1)}

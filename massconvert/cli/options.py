@@ -77,7 +77,10 @@ def _init(
     output: Annotated[Path | None, typer.Option("--output", "-o", metavar="O.json", help="Where it goes.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
 ) -> None:
-    """Write an options file: by asking, or from flags alone if one of them is given."""
+    """Write an options file, by asking or from flags.
+
+    Without a flag that says what is wanted, it asks.
+    """
     if output is not None:
         check_output(output, force=force)
     settings = open_desk().settings
@@ -128,7 +131,7 @@ def _check(
     file: Annotated[str, typer.Argument(metavar="O.json", help="The options file, or - for stdin.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print what was found as JSON.")] = False,
 ) -> None:
-    """Hold an options file against the live organisation, and tell every problem."""
+    """Tell every problem of an options file."""
     value = read_json(file)
     problems: list[Problem] = []
     warnings: list[Problem] = []

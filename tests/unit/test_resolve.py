@@ -328,6 +328,20 @@ def test_what_was_read_long_ago_speaks_against_nothing_and_the_worker_asks_anew(
     assert line.calls("GET users") == 2
 
 
+def test_a_producer_that_enqueues_lead_by_lead_looks_once_in_half_a_minute() -> None:
+    line = Pipeline()
+    check(line.ports, Options.parse(BY_NAME).body())
+    for number in range(producer.MOST_REMEMBERED + 2):
+        line.enqueue({**BY_NAME, "Deals": {**DEAL, "Deal_Name": str(number)}}, f"other-{number}")
+    line.enqueue(BY_NAME, "a")
+    line.redis.delete(*line.redis.keys("mc:{default}:listing:*"))
+    line.enqueue(BY_NAME, "b")
+    assert line.ledger.batches.options("b")["assign_to"] == {"id": ANN}
+    line.crm.clock.now += producer.REMEMBERED + 1
+    line.enqueue(BY_NAME, "c")
+    assert line.ledger.batches.options("c")["assign_to"] == {"name": "ann@example.com"}
+
+
 def test_a_message_is_never_refused_for_its_names_since_nobody_is_there_to_be_told() -> None:
     line = Pipeline()
     check(line.ports, Options.parse(BY_NAME).body())
@@ -345,6 +359,7 @@ def test_the_same_key_with_the_same_names_is_the_same_batch_whether_or_not_they_
     assert (again.accepted, again.duplicates) == (1, 2)
     line.enqueue(BY_NAME, "other")  # with ids at once
     line.redis.delete(*line.redis.keys("mc:{default}:listing:*"))
+    line.crm.clock.now += producer.REMEMBERED + 1
     again = line.enqueue(BY_NAME, "other", leads=line.crm.ids[3:5])
     assert (again.accepted, again.duplicates) == (2, 0)
     with pytest.raises(KeyConflictError):

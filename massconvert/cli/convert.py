@@ -23,7 +23,7 @@ from massconvert.cli.inputs import (
     read_leads,
     read_options,
 )
-from massconvert.cli.live_options import check_live
+from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.one_machine import running
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.result_files import (
@@ -96,7 +96,7 @@ def _convert(
             with running(Stack()) as machine:
                 earlier = machine.existing(batch_id)
                 if earlier is None:
-                    check_live(machine.desk.settings, body)
+                    check_before_enqueue(machine.desk.settings, body)
                 _tell_earlier(earlier)
                 batch = take(machine.desk.settings, checked, body, batch_id)
                 status = machine.finish(batch)

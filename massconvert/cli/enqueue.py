@@ -23,7 +23,7 @@ from massconvert.cli.inputs import (
     read_leads,
     read_options,
 )
-from massconvert.cli.live_options import check_live
+from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.which_batch import remember
 from massconvert.errors import BrokerError
@@ -65,7 +65,7 @@ def _enqueue(
     timeout = wait_seconds(wait)
     desk = open_desk()
     body = read_options(options)
-    check_live(desk.settings, body)
+    check_before_enqueue(desk.settings, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
         if dry_run:
             tell_key(desk, key, body)

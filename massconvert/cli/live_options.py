@@ -11,22 +11,29 @@ from massconvert.model import Busy, Listing, Trouble
 from massconvert.options import Options, demand, listings_for, unresolved
 from massconvert.settings import Settings
 from massconvert.steps.check import check, why
+from massconvert.steps.ports import Ports
 
 
-def check_live(settings: Settings, options: Options, hint: str = "Nothing was enqueued.") -> None:
-    """Look the names up and hold the deal against the metadata; what could not be read is told and not checked.
+def check_before_enqueue(settings: Settings, options: Options) -> None:
+    """`check_live`, where there are credentials. Without any nothing is called: a worker will look the names up.
 
-    What is found out is kept for the enqueue that follows, which sends ids. Without credentials nothing is called: a
-    worker will look the names up. Raises OptionsError with every problem, StoreError.
+    What is found out is kept for the enqueue that follows, which writes ids.
     """
-    body = options.body()
     try:
         settings.require_zoho()
     except SettingsError:
         return
-    if not listings_for(body):
-        return
-    checked = check(wiring.open_ports(settings), body)
+    if listings_for(options.body()):
+        check_live(wiring.open_ports(settings), options, "Nothing was enqueued.")
+
+
+def check_live(ports: Ports, options: Options, hint: str) -> None:
+    """Look the names up and hold the deal against the metadata; what could not be read is told and not checked.
+
+    Raises OptionsError with every problem and ``hint``, StoreError.
+    """
+    body = options.body()
+    checked = check(ports, body)
     demand(checked.problems, hint)
     for path, reason in checked.warnings:
         say(f"{path} {reason}", "yellow")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,15 +14,17 @@ import typer
 
 from massconvert import wiring
 from massconvert.cli.console import print_json, print_lines, say
-from massconvert.cli.desk import open_desk
 from massconvert.cli.inputs import read_json
 from massconvert.cli.interview import interview
 from massconvert.cli.live_options import check_live, unread_words
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.contract import Exit
+from massconvert.embedded import Stack
 from massconvert.errors import InputError, OptionsError, ZohoError
 from massconvert.options import Options, Problem
+from massconvert.settings import load_settings
 from massconvert.steps.check import Checked, check, is_away, why
+from massconvert.steps.ports import Ports
 
 _INIT = """\b
 Examples:
@@ -47,6 +50,24 @@ def register(app: typer.Typer) -> None:
     group.command("init", epilog=_INIT)(_init)
     group.command("check", epilog=_CHECK)(_check)
     app.add_typer(group)
+
+
+@contextmanager
+def _organisation() -> Iterator[Ports]:
+    """The live organisation: over the Redis that REDIS_URL names, else over one of this command's own.
+
+    Raises SettingsError, EmbeddedError, StoreError.
+    """
+    settings = load_settings()
+    settings.require_zoho()
+    for slip in settings.hints:
+        say(slip, "yellow")
+    if settings.redis_url_given:
+        yield wiring.open_ports(settings)
+        return
+    with Stack(workers=0, beat=False, keep_data=False) as stack:
+        stack.wait_ready()
+        yield wiring.open_ports(load_settings(stack.environment, dotenv=None))
 
 
 # --- init -------------------------------------------------------------------------------------------------
@@ -83,8 +104,6 @@ def _init(
     """
     if output is not None:
         check_output(output, force=force)
-    settings = open_desk().settings
-    settings.require_zoho()
     given: dict[str, Any] = {
         "assign_to": assign_to,
         "carry_over_tags": tag,
@@ -95,17 +114,16 @@ def _init(
     deal = {"Deal_Name": deal_name, "Pipeline": pipeline, "Stage": stage, **dict(map(_pair, field or ()))}
     if any(value is not None for value in deal.values()):
         given = {"Deals": {**deal, "Closing_Date": closing_date}, **given}
-    if not any(given.values()):
-        if not sys.stdin.isatty():
-            raise InputError(
-                "There is no terminal to ask on.", hint="Give flags, for example: --deal-name, --stage, --assign-to."
-            )
-        given = interview(wiring.open_ports(settings))
-    body = {key: value for key, value in given.items() if value}
-    if "Deals" in body:
-        body["Deals"] = {key: value for key, value in body["Deals"].items() if value is not None}
-    options = Options.parse(body)
-    check_live(settings, options, "Nothing was written.")
+    if not any(given.values()) and not sys.stdin.isatty():
+        raise InputError(
+            "There is no terminal to ask on.", hint="Give flags, for example: --deal-name, --stage, --assign-to."
+        )
+    with _organisation() as ports:
+        given = given if any(given.values()) else interview(ports)
+        body = {key: value for key, value in given.items() if value}
+        if "Deals" in body:
+            body["Deals"] = {key: value for key, value in body["Deals"].items() if value is not None}
+        check_live(ports, Options.parse(body), "Nothing was written.")
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         print_lines([text])
@@ -184,9 +202,8 @@ def _the_rest(value: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:
 
 def _live(body: Mapping[str, Any]) -> Checked:
     """What the organisation says. Raises SettingsError, StoreError, and ZohoError when nothing at all can be read."""
-    settings = open_desk().settings
-    settings.require_zoho()
-    checked = check(wiring.open_ports(settings), body)
+    with _organisation() as ports:
+        checked = check(ports, body)
     away = next((trouble for trouble in checked.unread.values() if is_away(trouble)), None)
     if away is not None and not checked.problems:
         raise ZohoError(f"Zoho cannot be asked: {why(away)}.", hint="massconvert enqueue takes the options unchecked.")

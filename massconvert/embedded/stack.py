@@ -143,7 +143,9 @@ class Stack:
     # --- the plan ---
 
     def _plan(self) -> Plan:
-        _demand_worker_code()
+        _demand_posix()
+        if self._workers or self._beat:
+            _demand_worker_code()
         settings = load_settings(self.environment, dotenv=None)
         remove: list[str] = []
         if self._keep_data:
@@ -269,9 +271,12 @@ class Stack:
                     )
 
 
-def _demand_worker_code() -> None:
+def _demand_posix() -> None:
     if os.name != "posix":
         raise EmbeddedError("The embedded workers need Linux or macOS.", hint="Use docker compose up, or WSL.")
+
+
+def _demand_worker_code() -> None:
     if not all((_ROOT / part).exists() for part in ("celeryconfig.py", "tasks", "workers/celery.py")):
         raise EmbeddedError(
             "The workers are not part of the installed package, which is for producers.",

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.acceptance.house import ROOT, House, until
+from tests.acceptance.test_cli import family_names
 
 pytestmark = pytest.mark.acceptance
 
@@ -93,6 +94,25 @@ def test_options_made_from_the_live_organisation_convert_leads_by_name(house: Ho
     assert done.returncode == 0, done.stderr
     assert Counter(row["outcome"] for row in rows(house, "k")) == {"converted": 60}
     assert all(lead["converted"] for lead in house.truth().values())
+
+
+def test_options_need_no_redis_of_ones_own_and_leave_nothing_behind(house: House) -> None:
+    """For who uses `convert` alone; the command that is told wrong names converts nothing."""
+    del house.environment["REDIS_URL"]
+    house.environment["XDG_STATE_HOME"] = str(house.folder / "state")
+    house.simulator("--leads", "5", "--job-seconds", "0.2")
+    flags = ["--deal-name", "Renewal", "--stage", "Closed Won", "--assign-to", "ann@example.com"]
+    assert house.command("options", "init", *flags, "--output", "o.json").returncode == 0
+    checked = house.command("options", "check", "o.json")
+    assert (checked.returncode, checked.stdout) == (0, "o.json: ok\n"), checked.stderr
+    (house.folder / "wrong.json").write_text(json.dumps({"assign_to": "anne@example.com"}))
+    wrong = house.command("convert", *house.leads(), "--options", "wrong.json")
+    assert wrong.returncode == 2
+    assert "nearest: Ann Archer <ann@example.com>" in wrong.stderr
+    done = house.command("convert", *house.leads(), "--options", "o.json", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["converted"] == 5
+    assert family_names(house) == ["simulator"]
 
 
 def test_a_shop_without_credentials_writes_names_and_workers_find_the_ids(house: House) -> None:

@@ -22,7 +22,7 @@ from massconvert.model import (
     Unsent,
 )
 from massconvert.policy.moment import Moment
-from massconvert.policy.moves import another_outage, failed, given_up, hours, paused, throttled
+from massconvert.policy.moves import another_outage, failed, given_up, hours, paused, throttled, tried
 from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
 
 
@@ -44,6 +44,7 @@ def names_not_read(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
 
     A missing scope or permission concerns only options with names, so the organisation does not pause for it.
     """
+    chunk = tried(chunk, moment.now)
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
         return paused(Row.NAMES_NOT_ALLOWED, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
     if isinstance(answer, Refused):

@@ -12,6 +12,9 @@ from massconvert.steps.ports import Ports
 from massconvert.steps.resolve import resolve
 from massconvert.steps.write import moment, write
 
+#: A write-ahead that took more than this share of the lease leaves too little of it for the call: the worker froze.
+LATE = 0.1
+
 
 def send(ports: Ports, chunk: Chunk) -> Next:
     """Send the payload of a claimed chunk (WAITING), or find that its last sender died (SENDING)."""
@@ -27,8 +30,8 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         nonlocal sending
         now = ports.clock.now()
         sending = ports.ledger.chunks.begin_send(chunk, now=now)
-        if sending is None:
-            return None
+        if sending is None or ports.clock.now() - now > ports.tuning.lease * LATE:
+            return None  # it is ours no more, or hardly: whoever finds it looks at the leads
         today = datetime.fromtimestamp(now, timezone.utc).date()
         return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today))
 

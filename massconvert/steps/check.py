@@ -8,6 +8,7 @@ from typing import Any
 
 from massconvert.model import Busy, Listing, NotSent, PerhapsAccepted, Trouble
 from massconvert.options import Problem, examine, listings_for
+from massconvert.steps.ask import Asked
 from massconvert.steps.look_up import SURE, look_up
 from massconvert.steps.ports import Ports
 from massconvert.store import Kept
@@ -56,7 +57,7 @@ def read(
         if isinstance(answer, Kept):
             kept[listing] = answer
         else:
-            unread[listing] = answer
+            unread[listing] = answer.answer if isinstance(answer, Asked) else answer
     return kept, unread
 
 

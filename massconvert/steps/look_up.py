@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from massconvert.model import Busy, Call, Listing, Page, PerhapsAccepted, Refused, Trouble
-from massconvert.steps.ask import ask
+from massconvert.steps.ask import Asked, ask
 from massconvert.steps.ports import Ports
 from massconvert.store import Kept
 from massconvert.zoho.names import SCOPES
@@ -19,7 +20,7 @@ SURE = 60.0
 MOST_CALLS = 100
 
 
-def look_up(ports: Ports, listing: Listing) -> Kept | Busy | Trouble:
+def look_up(ports: Ports, listing: Listing) -> Kept | Busy | Asked[Trouble]:
     """Read ``listing`` anew. What stops it comes back as it is, and nothing is kept then.
 
     A worker that is slow at it loses its claim, which does no harm: nothing is sent here.
@@ -29,18 +30,21 @@ def look_up(ports: Ports, listing: Listing) -> Kept | Busy | Trouble:
     places, calls = deque([""]), 0
     while places:
         if calls == MOST_CALLS:
-            return PerhapsAccepted(f"the {listing.value} have no end after {calls} calls")
-        place = places.popleft()
-        asked = ask(ports, Call.READ, lambda place=place: ports.zoho.read_page(listing, place))  # type: ignore[misc]
+            return Asked(PerhapsAccepted(f"the {listing.value} have no end after {calls} calls"), probe=False)
+        asked = ask(ports, Call.READ, partial(ports.zoho.read_page, listing, places.popleft()))
         if isinstance(asked, Busy):
             return asked
         answer = asked.answer
-        if isinstance(answer, Refused):
-            needs = f"{answer.message} (the {listing.value} need the scope {SCOPES[listing]})"
-            return replace(answer, message=needs) if answer.code == "OAUTH_SCOPE_MISMATCH" else answer
         if not isinstance(answer, Page):
-            return answer
+            return Asked(_with_its_scope(answer, listing), asked.probe)
         calls += 1
         rows += answer.rows
         places.extend(answer.more)
     return ports.ledger.shelf.keep(listing, rows, now=began)
+
+
+def _with_its_scope(answer: Trouble, listing: Listing) -> Trouble:
+    """A missing scope is named, since Zoho does not say which it is."""
+    if not (isinstance(answer, Refused) and answer.code == "OAUTH_SCOPE_MISMATCH"):
+        return answer
+    return replace(answer, message=f"{answer.message} (the {listing.value} need the scope {SCOPES[listing]})")

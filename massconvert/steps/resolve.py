@@ -5,6 +5,7 @@ from __future__ import annotations
 from massconvert.model import Busy, Chunk, Listing, Next
 from massconvert.options import Resolution, resolve_names, unresolved
 from massconvert.policy import name_unknown, names_found, names_not_read, no_permit
+from massconvert.steps.ask import Asked
 from massconvert.steps.look_up import SURE, look_up
 from massconvert.steps.ports import Ports
 from massconvert.steps.write import moment, write
@@ -22,8 +23,9 @@ def resolve(ports: Ports, chunk: Chunk) -> Next:
         answer = look_up(ports, listing)
         if isinstance(answer, Busy):
             return write(ports, chunk, no_permit(chunk, answer, moment(ports, chunk)))
-        if not isinstance(answer, Kept):
-            return write(ports, chunk, names_not_read(chunk, answer, moment(ports, chunk)))
+        if isinstance(answer, Asked):
+            now_is = moment(ports, chunk, probe=answer.probe)
+            return write(ports, chunk, names_not_read(chunk, answer.answer, now_is))
         kept[listing] = answer
         found = _found(chunk, kept)
     if found.problems:

@@ -21,7 +21,7 @@ from massconvert.model import (
     Trouble,
     Unsent,
 )
-from massconvert.policy import Decision, Gate, PauseOrder, Row, name_unknown, names_found, names_not_read
+from massconvert.policy import Decision, PauseOrder, Row, name_unknown, names_found, names_not_read
 from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit.policy_cases import DAY, MOMENT, NOW, TUNING, WAITING, Case
 
@@ -99,7 +99,6 @@ CASES = [
             Row.NAMES_THROTTLED,
             replace(DUE, outages=1, due_at=NOW + 10.0),
             Again(10.0),
-            gate=Gate(8.0, "Zoho answered 429 TOO_MANY_REQUESTS"),
         ),
     ),
     unread("500", PerhapsAccepted("HTTP 500", 500, "INTERNAL_ERROR"), again()),

@@ -24,12 +24,13 @@ from massconvert.model import (
     Listing,
     NotSent,
     Page,
-    Permit,
+    PerhapsAccepted,
+    Refused,
     State,
     Unsent,
 )
 from massconvert.options import Options
-from massconvert.policy import Decision, Row, Tuning
+from massconvert.policy import CallAnswer, Decision, Permit, Row, Tuning
 from massconvert.producer import Batch, Intake, take_message
 from massconvert.steps.advance import CONVERTING, advance
 from massconvert.steps.check import check
@@ -55,7 +56,7 @@ class Permits:
     busy: Busy | None = None
     given: list[Call] = field(default_factory=list)
     held: int = 0
-    gate: float = 0.0
+    heard: list[CallAnswer] = field(default_factory=list)
 
     def acquire(self, call: Call) -> Permit | Busy:
         if self.busy:
@@ -65,11 +66,9 @@ class Permits:
         assert self.held == 1, "a call waits for a permit while it holds one"
         return Permit(str(len(self.given)), call)
 
-    def release(self, permit: Permit) -> None:
+    def release(self, permit: Permit, answer: CallAnswer = None) -> None:
         self.held -= 1
-
-    def close_gate(self, seconds: float, why: str) -> None:
-        self.gate = seconds
+        self.heard.append(answer)
 
 
 class Pipeline:
@@ -219,7 +218,7 @@ def test_a_look_up_that_fails_delays_and_loses_and_fails_nothing(
     assert [outcome.outcome for outcome in line.outcomes()] == [None, None]
     assert line.posts() == 0
     assert line.ledger.organisation.paused() is None  # leads without names go on
-    assert line.permits.gate == (7.0 if row is Row.NAMES_THROTTLED else 0.0)
+    assert sum(isinstance(answer, Refused | PerhapsAccepted) for answer in line.permits.heard) == 2  # told the governor
     line.step(chunk)
     line.step(chunk)
     assert line.rows == [row, row, Row.NAMES_FOUND, Row.ACCEPTED]

@@ -35,7 +35,7 @@ class CallRules:
     congestion: Congestion = field(default_factory=Congestion)
     holding: Holding = field(default_factory=Holding)
     calls_a_minute: int | None = None
-    poll_share: float = 0.5  # of the calls at once, for status calls and reads while payloads wait
+    poll_share: float = 0.5  # of the calls at once, for status calls and reads while a POST waits for a permit
 
 
 @dataclass(frozen=True)
@@ -83,7 +83,7 @@ def after_call(permit: Permit, answer: CallAnswer, *, now: float, chance: float,
     learnt = permit.learnt
     if isinstance(answer, Refused) and says is Heard.THROTTLED:
         gate = _gate(answer, learnt.row if learnt else 0, chance, rules.congestion)
-        lower = lowered(permit, learnt, now) if learnt and not (hold and hold.kind is HoldKind.CREDITS) else None
+        lower = lowered(learnt, now) if learnt and not (hold and hold.kind is HoldKind.CREDITS) else None
         return Report(says, gate, lower, hold, left)
     more = raised(permit, learnt, now, rules.congestion) if learnt and says is Heard.USABLE else None
     return Report(says, None, more, hold, left)

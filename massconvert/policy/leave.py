@@ -12,8 +12,8 @@ from massconvert.model import Call
 class Learnt:
     """How many calls may run at once, as far as Zoho's 429s have taught: never more than the limit.
 
-    ``event`` counts the times that the limit was lowered; ``ceiling`` calls ran when the last 429 came (0: none has),
-    at ``at``; ``row`` events have come without a usable answer between them.
+    ``event`` counts the times that the limit was lowered; ``ceiling`` calls were allowed when the last 429 came (0:
+    none has), at ``at``; ``row`` events have come without a usable answer between them.
     """
 
     calls: int

@@ -182,6 +182,11 @@ class Keys:
         return f"{self.prefix}permits:wake:{what}"
 
     @property
+    def permits_wanted(self) -> str:
+        """STRING: until when a POST waits for a permit, so that polls take only their share; expires."""
+        return f"{self.prefix}permits:wanted"
+
+    @property
     def gate(self) -> str:
         """HASH: until, why; there while the gate is closed; expires."""
         return f"{self.prefix}gate"

@@ -205,7 +205,9 @@ def _tell(what: str, report: Report) -> None:
     """Say in the log what has begun or ended for all workers."""
     if what == "lowered" and report.learnt:
         lower = report.learnt
-        log.warning("Zoho answered 429 while %d calls ran: at most %d run at once for now.", lower.ceiling, lower.calls)
+        log.warning(
+            "Zoho answered 429 to one of at most %d calls at once: at most %d run for now.", lower.ceiling, lower.calls
+        )
     elif what == "free":
         log.warning("Zoho answers again: all workers call as before.")
     elif report.hold:

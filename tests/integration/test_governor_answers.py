@@ -198,7 +198,7 @@ def test_a_shorter_gate_does_not_open_a_longer_one(workers: Workers) -> None:
 
 
 def test_simultaneous_429s_lower_the_limit_once(workers: Workers) -> None:
-    """By half of the calls that ran, whatever the others ran beside; and a later one lowers it once more."""
+    """By half; and a later one lowers it once more."""
     governors = [workers.governor(10) for _ in range(4)]
     permits = [take(governors[number % 4]) for number in range(10)]
     governors[0].release(permits.pop(), THROTTLED)
@@ -390,29 +390,41 @@ def test_no_minute_has_more_calls_than_the_setting_allows(workers: Workers, rate
     assert len(taken) >= 2.3 * rate * 0.95
 
 
-def test_while_payloads_wait_polls_take_a_share_and_never_starve(workers: Workers) -> None:
+def test_while_a_post_waits_polls_take_a_share_and_never_starve(workers: Workers) -> None:
     governor = workers.governor(10)
-    workers.redis.sadd(workers.keys.unsent, *range(20))
-    polls = [take(governor, Call.STATUS) for _ in range(5)]
-    busy(governor, Call.READ)
-    posts = [take(governor, Call.POST) for _ in range(5)]
+    polls = [take(governor, Call.STATUS) for _ in range(10)]  # nobody wants to post: they may have all
     busy(governor, Call.POST)
-    for permit in (*polls, *posts):
+    for permit in polls[:5]:
         governor.release(permit, USABLE)
-    workers.redis.delete(workers.keys.unsent)
-    for _ in range(10):
-        take(governor, Call.STATUS)
-    alone = workers.governor(1)
-    workers.redis.delete(workers.keys.permits)
-    workers.redis.sadd(workers.keys.unsent, *range(20))
-    take(alone, Call.STATUS)
+        busy(governor, Call.READ)
+        take(governor, Call.POST)
+    busy(governor, Call.POST)
+    governor.release(polls[5], USABLE)
+    take(governor, Call.STATUS)  # half of them
+
+
+def test_no_permit_idles_for_a_post_that_waits_no_more(workers: Workers) -> None:
+    governor = workers.governor(10)
+    polls = [take(governor, Call.STATUS) for _ in range(10)]
+    busy(governor, Call.POST)
+    governor.release(polls[0], USABLE)
+    workers.clock.time += 1.0  # within which who waits would have asked again
+    busy(governor, Call.STATUS)
+    workers.clock.time += 0.3
+    take(governor, Call.STATUS)
+
+
+def test_the_only_permit_is_for_posts_and_polls_in_turn(workers: Workers) -> None:
+    governor = workers.governor(1)
+    post = take(governor, Call.POST)
+    busy(governor, Call.POST)
+    governor.release(post, USABLE)
+    take(governor, Call.STATUS)
 
 
 def test_one_who_was_woken_in_vain_wakes_the_next(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
     """A poll that is woken and finds its share used up must not keep the POST behind it waiting."""
     monkeypatch.setattr(governor_module, "_SLICE", 30.0)  # nobody asks again by himself
-    monkeypatch.setattr(governor_module, "_FULL_AGAIN", 30.0)
-    workers.redis.sadd(workers.keys.unsent, *range(20))
     holder = workers.governor(2)
     poll, post = take(holder, Call.STATUS), take(holder, Call.POST)
     got: list[Call] = []

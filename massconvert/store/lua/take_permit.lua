@@ -3,7 +3,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] permit id, [2] "post" for a mass convert POST, else "poll", [3] now, [4] lease seconds, [5] how many calls may
 -- run at once, 0: as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while
--- payloads wait, [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
+-- a POST waits, [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
 -- this is or "", its tries}, {"shut", seconds until somebody may call, why}, {"full", which list to wait on, seconds
 -- until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
@@ -45,11 +45,14 @@ local function full(set, list)
 end
 
 local running, posting = redis.call('ZCARD', all), redis.call('ZCARD', posts)
-if running >= most then return full(all, 'any') end
-if post then
-  if posting >= math.min(most, tonumber(ARGV[6])) then return full(posts, 'post') end
-elseif running - posting >= math.max(1, math.floor(most * tonumber(ARGV[7])))
-  and redis.call('SCARD', p .. 'unsent') > posting then
+if post and posting >= math.min(most, tonumber(ARGV[6])) then return full(posts, 'post') end
+if running >= most then
+  -- Who waits asks again each second; so the mark outlasts that by little, and no permit idles for a POST that has gone.
+  if post then redis.call('SET', p .. 'permits:wanted', string.format('%.6f', now + 1.2), 'PX', 60000) end
+  return full(all, 'any')
+end
+if not post and running - posting >= math.max(1, math.floor(most * tonumber(ARGV[7])))
+  and number(redis.call('GET', p .. 'permits:wanted'), 0) > now then
   return full(all, 'poll')
 end
 

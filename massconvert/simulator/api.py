@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Any
 from urllib.parse import parse_qsl
 
-from massconvert.simulator import catalogue, routes
+from massconvert.simulator import catalogue, coql, routes, search
 from massconvert.simulator.accounts import Accounts
-from massconvert.simulator.faults import POST, READ, TOKEN, Faults
+from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN, Faults
 from massconvert.simulator.jobs import Jobs
-from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, converted_detail, record
+from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, converted_detail, field_value, record
 from massconvert.simulator.messages import RefusedError, Request, Response
 from massconvert.simulator.routes import Found
 from massconvert.simulator.rules import Rules
@@ -48,6 +50,8 @@ class Api:
             "GET mass_convert": self._status,
             READ: self._read,
             "GET Lead": self._read_one,
+            QUERY: self._query,
+            SEARCH: self._search,
             "GET users": self._users,
             "GET org": lambda _visit: Response(200, catalogue.organisation(self.rules.edition)),
             "GET settings/modules": lambda _visit: Response(200, catalogue.modules()),
@@ -131,6 +135,43 @@ class Api:
         shown = record(lead, fields, as_of) | {"$converted_detail": converted_detail(lead, as_of)}
         return Response(200, {"data": [shown]})
 
+    def _query(self, visit: Visit) -> Response:
+        try:
+            text = json.loads(visit.request.body)["select_query"]
+        except (ValueError, RecursionError, KeyError, TypeError):
+            text = None
+        if not isinstance(text, str):
+            raise RefusedError(400, "MANDATORY_NOT_FOUND", "required field not found", {"api_name": "select_query"})
+        query, as_of = coql.parse(text), visit.now - visit.stale
+        found = [lead for lead in self.leads if query.test(lead, as_of)]
+        if query.count:
+            info = {"count": 1, "more_records": False}
+            return Response(200, {"data": [{"COUNT(id)": len(found)}], "info": info})
+        found.sort(key=lambda lead: int(lead.id), reverse=query.descending)
+        shown = found[query.offset : query.offset + query.limit]
+        if not shown:
+            return Response(204)
+        info = {"count": len(shown), "more_records": len(found) > query.offset + query.limit}
+        rows = [{name: _shown(lead, name, as_of) for name in {*query.columns, "id"}} for lead in shown]
+        return Response(200, {"data": rows, "info": info})
+
+    def _search(self, visit: Visit) -> Response:
+        query, as_of = visit.request.query, visit.now - visit.stale
+        if not query.get("criteria"):
+            raise RefusedError(400, "EXPECTED_PARAM_MISSING", "mandatory param missing", {"param_name": "criteria"})
+        test, wanted = search.parse(query["criteria"]), routes.wanted_states(query)
+        page, per_page = routes.number(query, "page", 1, 10**6), routes.number(query, "per_page", 200, search.MOST_PAGE)
+        if page * per_page > search.MOST_FOUND:
+            raise RefusedError(400, "LIMIT_REACHED", "Maximum response iteration limit reached", {"limit": 2000})
+        found = [lead for lead in self.leads if lead.converted(as_of) in wanted and test(lead, as_of)]
+        shown = found[(page - 1) * per_page : page * per_page]
+        if not shown:
+            return Response(204)
+        fields = [name.strip() for name in query.get("fields", "").split(",") if name.strip()] or list(PLAIN_FIELDS)
+        more = len(found) > page * per_page
+        info = {"per_page": per_page, "count": len(shown), "page": page, "more_records": more}
+        return Response(200, {"data": [record(lead, fields, as_of) for lead in shown], "info": info})
+
     def _users(self, visit: Visit) -> Response:
         query = visit.request.query
         kind = query.get("type", "AllUsers")
@@ -178,6 +219,10 @@ class Api:
     def _convertible(self, lead_id: str) -> bool:
         lead = self.leads.get(lead_id)
         return lead is not None and lead.converted_at is None
+
+
+def _shown(lead: Lead, name: str, as_of: float) -> Any:
+    return lead.id if name == "id" else field_value(lead, name, as_of)
 
 
 def _no_such_call(found: Found) -> RefusedError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from random import Random
@@ -114,14 +114,14 @@ def record(lead: Lead, wanted: Collection[str], as_of: float) -> dict[str, Any]:
     shown: dict[str, Any] = {"id": lead.id}
     for name in wanted:
         if name in _PLAIN:
-            shown[name] = _PLAIN[name].format(number)
+            shown[name] = _PLAIN[name](number)
         elif name == "Converted__s":
             shown[name] = converted
         elif name == "Converted_Date_Time":
             shown[name] = moment(lead.converted_at) if converted and lead.converted_at else None
         elif name in _LOOKUPS:
             record_id = getattr(lead, _LOOKUPS[name]) if converted else ""
-            shown[name] = {"id": record_id, "name": _PLAIN["Last_Name"].format(number)} if record_id else None
+            shown[name] = {"id": record_id, "name": _PLAIN["Last_Name"](number)} if record_id else None
     shown |= {
         "$converted": converted,
         "$locked_for_me": False,
@@ -146,12 +146,32 @@ def moment(seconds: float) -> str:
     return datetime.fromtimestamp(int(seconds), timezone.utc).isoformat()
 
 
-_PLAIN = {
-    "Last_Name": "Lead {}",
-    "Full_Name": "Lead {}",
-    "Company": "Company {}",
-    "Email": "lead{}@example.com",
-    "Lead_Status": "Contacted",
+_STATUSES = ("Contacted", "Qualified", "Contact in Future", "Junk Lead")
+_SOURCES = ("Web Download", "Trade Show", None)
+#: The fields that tell nothing of a conversion, by the number of the lead.
+_PLAIN: dict[str, Callable[[int], Any]] = {
+    "Last_Name": "Lead {}".format,
+    "Full_Name": "Lead {}".format,
+    "Company": "Company {}".format,
+    "Email": "lead{}@example.com".format,
+    "Lead_Status": lambda number: _STATUSES[number % len(_STATUSES)],
+    "Lead_Source": lambda number: _SOURCES[number % len(_SOURCES)],
+    "Annual_Revenue": lambda number: number * 1000,
 }
 _LOOKUPS = {"Converted_Contact": "contact_id", "Converted_Account": "account_id", "Converted_Deal": "deal_id"}
 PLAIN_FIELDS = (*_PLAIN, "Converted__s", "Converted_Date_Time", *_LOOKUPS)
+#: The fields that criteria may name, and the type of each.
+FIELD_TYPES = {
+    "id": "id",
+    **dict.fromkeys(_PLAIN, "text"),
+    "Annual_Revenue": "number",
+    "Converted__s": "boolean",
+    "Converted_Date_Time": "datetime",
+}
+
+
+def field_value(lead: Lead, name: str, as_of: float) -> Any:
+    """What a field of a lead holds, for criteria; None is null."""
+    if name == "id":
+        return int(lead.id)
+    return record(lead, (name,), as_of)[name]

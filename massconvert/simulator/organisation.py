@@ -16,7 +16,7 @@ from typing import Any
 
 from massconvert.simulator.accounts import Accounts, Credentials
 from massconvert.simulator.api import Api, Visit
-from massconvert.simulator.faults import POST, TOKEN, Faults, Verdict
+from massconvert.simulator.faults import HEAVY, TOKEN, Faults, Verdict
 from massconvert.simulator.jobs import Jobs
 from massconvert.simulator.leads import Leads
 from massconvert.simulator.limits import Limits
@@ -85,7 +85,7 @@ class Organisation:
             self._calls[found.name] += 1
             try:
                 if found.name != TOKEN:
-                    self._limits.enter(self._clock(), heavy=found.name == POST)
+                    self._limits.enter(self._clock(), heavy=found.name in HEAVY)
             except RefusedError as error:
                 return Call(request, found, Verdict(), 0.0, refusal=error.response())
             verdict = self._api.faults.on_call(found.name, ids_of(request, found.name))
@@ -105,7 +105,7 @@ class Organisation:
         with self._lock:
             if call.inside:
                 call.inside = False
-                self._limits.leave(heavy=call.found.name == POST)
+                self._limits.leave(heavy=call.found.name in HEAVY)
 
     def _work(self, call: Call) -> Response:
         now, verdict = self._clock(), call.verdict

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from massconvert.simulator.faults import POST, READ, TOKEN
+from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN
 from massconvert.simulator.messages import RefusedError, Request
 
 OLDEST, NEWEST = 2, 8  # versions of the API
@@ -38,6 +38,8 @@ ROUTES = (
     Route("GET", "GET settings/pipeline", "settings/pipeline", "ZohoCRM.settings.pipeline.READ"),
     Route("GET", "GET settings/portals", "settings/portals", "ZohoCRM.settings.clientportal.READ"),
     Route("GET", "GET settings/user_type", r"settings/portals/[^/]+/user_type", "ZohoCRM.settings.clientportal.READ"),
+    Route("POST", QUERY, "coql", "ZohoCRM.coql.READ"),
+    Route("GET", SEARCH, "Leads/search", "ZohoSearch.securesearch.READ"),
     Route("GET", "GET Lead", r"Leads/[^/]+", "ZohoCRM.modules.leads.READ"),
 )
 TOKEN_ROUTE = Route("POST", TOKEN, "", "")

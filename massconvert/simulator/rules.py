@@ -22,6 +22,8 @@ SCOPES = frozenset(
         "ZohoCRM.settings.layouts.READ",
         "ZohoCRM.settings.pipeline.READ",
         "ZohoCRM.settings.clientportal.READ",
+        "ZohoCRM.coql.READ",
+        "ZohoSearch.securesearch.READ",
     }
 )
 

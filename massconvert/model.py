@@ -262,10 +262,26 @@ class Page(FromZoho):
     more: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class LeadsFound(FromZoho):
+    """One page of the leads that meet criteria, in the order of the answer; ``more`` says that others follow."""
+
+    lead_ids: tuple[str, ...]
+    more: bool
+
+
+@dataclass(frozen=True)
+class Counted(FromZoho):
+    """How many leads meet criteria."""
+
+    leads: int
+
+
 PostAnswer: TypeAlias = Accepted | Refused | PerhapsAccepted | NotSent
 StatusAnswer: TypeAlias = JobStatus | Refused | PerhapsAccepted | NotSent
 ReadAnswer: TypeAlias = LeadsRead | Refused | PerhapsAccepted | NotSent
 PageAnswer: TypeAlias = Page | Refused | PerhapsAccepted | NotSent
+FindAnswer: TypeAlias = LeadsFound | Refused | PerhapsAccepted | NotSent
 Trouble: TypeAlias = Refused | PerhapsAccepted | NotSent
 
 
@@ -278,6 +294,7 @@ class Call(str, Enum):
     POST = "post"  # mass convert: heavy, under the sub-limit
     STATUS = "status"
     READ = "read"
+    QUERY = "query"  # COQL: heavy too (Zoho's limits page)
 
 
 @dataclass(frozen=True)

@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     credits_reserve: int = Field(500, alias="MASSCONVERT_CREDITS_RESERVE", ge=0, le=10_000_000)
     calls_per_minute: int | None = Field(None, alias="MASSCONVERT_CALLS_PER_MINUTE", ge=1, le=100_000)
     sweep_interval: float = Field(15.0, alias="MASSCONVERT_SWEEP_INTERVAL", ge=1, le=600)
+    config_file: Annotated[Path, AfterValidator(_folder)] = Field(
+        default_factory=lambda: Path("massconvert.toml").absolute(), alias="MASSCONVERT_CONFIG"
+    )
     log_level: LogLevel = Field("INFO", alias="MASSCONVERT_LOG_LEVEL")
     state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
         default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR"

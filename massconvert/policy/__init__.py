@@ -29,6 +29,18 @@ from __future__ import annotations
 
 from massconvert.policy.calls import CallAnswer, CallRules, Gate, Heard, Report, after_call
 from massconvert.policy.congestion import Congestion
+from massconvert.policy.find import (
+    ROWS_A_QUERY,
+    RUN_MOVES,
+    Form,
+    Run,
+    RunDecision,
+    RunRow,
+    RunState,
+    after_find,
+    after_put,
+    no_permit_to_find,
+)
 from massconvert.policy.holds import Holding
 from massconvert.policy.leave import Hold, HoldKind, Learnt, Permit
 from massconvert.policy.looks import Look, relearnt, size_of
@@ -53,11 +65,14 @@ __all__ = [
     "HINTS",
     "MEANINGS",
     "MOVES",
+    "ROWS_A_QUERY",
+    "RUN_MOVES",
     "STATUS_MEANINGS",
     "CallAnswer",
     "CallRules",
     "Congestion",
     "Decision",
+    "Form",
     "Gate",
     "Heard",
     "Hold",
@@ -71,9 +86,15 @@ __all__ = [
     "Permit",
     "Report",
     "Row",
+    "Run",
+    "RunDecision",
+    "RunRow",
+    "RunState",
     "Tuning",
     "after_call",
+    "after_find",
     "after_post",
+    "after_put",
     "after_read",
     "after_status",
     "meaning",
@@ -82,6 +103,7 @@ __all__ = [
     "names_found",
     "names_not_read",
     "no_permit",
+    "no_permit_to_find",
     "options_refused_before",
     "relearnt",
     "sender_lost",

@@ -1,0 +1,247 @@
+"""What the answer to a look for leads means: one run of a profile, page by page.
+
+A look changes nothing at Zoho, so an answer that was lost is simply asked for again. What a page has is written into
+the run together with its cursor, and put into the run's batch at the next visit: so a worker that dies in between
+neither loses a lead nor takes more of them than the run may. Only two things end a run before its last page: criteria
+that Zoho refuses, and an outage longer than the pipeline bears; what was found before is converted all the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import Enum
+from typing import Any
+
+from massconvert.model import (
+    Again,
+    Busy,
+    Code,
+    Done,
+    FindAnswer,
+    LeadsFound,
+    Next,
+    NotSent,
+    PerhapsAccepted,
+    Refusal,
+    Refused,
+    Unsent,
+)
+from massconvert.policy.moment import Moment
+from massconvert.policy.moves import hours
+from massconvert.policy.table import Meaning, meaning
+
+#: Rows of one COQL call; pages of one search, and leads of one page (Zoho's API pages).
+ROWS_A_QUERY = 2000
+PAGES_A_SEARCH, PAGE_OF_A_SEARCH = 10, 200
+
+
+class RunState(str, Enum):
+    """Where a run of a profile stands."""
+
+    FINDING = "finding"
+    DONE = "done"  # every lead that was to be found is in the batch
+    FAILED = "failed"  # ``said`` tells why; what was found before is in the batch
+
+
+class Form(str, Enum):
+    """The two languages of criteria."""
+
+    COQL = "coql"
+    SEARCH = "search"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a profile, as the ledger knows it at a claim. Its id is also that of its batch.
+
+    What it is to do was copied when it began, so an edit of the profile changes later runs only. ``after`` is the
+    cursor: the last lead id that was found (COQL). ``start`` is where a bounded run began, and ``wrapped`` that it has
+    come to the end and goes on with the leads up to there. ``page`` counts answers. ``kept`` leads have been found and
+    are not in the batch yet; ``taken`` are in it, those in flight elsewhere aside. ``ending``: how it ends when the
+    kept ones are in the batch.
+    """
+
+    id: str
+    profile: str
+    form: Form
+    criteria: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    max_leads: int | None = None
+    priority: str = ""
+    slot: str = ""
+    state: RunState = RunState.FINDING
+    ending: RunState | None = None
+    token: str = ""
+    start: str = ""
+    wrapped: bool = False
+    after: str = ""
+    page: int = 0
+    found: int = 0
+    kept: int = 0
+    taken: int = 0
+    outages: int = 0
+    outage_since: float = 0.0
+    said: Refusal | None = None
+    more: bool = False  # there were more leads than one run may take
+    began_at: float = 0.0
+    ended_at: float = 0.0
+    due_at: float = 0.0
+
+    @property
+    def want(self) -> int:
+        """How many rows to ask for."""
+        return ROWS_A_QUERY if self.max_leads is None else max(1, min(ROWS_A_QUERY, self.max_leads - self.taken))
+
+    @property
+    def to_put(self) -> bool:
+        """Whether the kept leads go into the batch now: those of a search wait for its last page.
+
+        A search's pages move when leads drop out, as those in the batch soon do; a query's cursor does not mind.
+        """
+        return self.ending is not None or (self.kept > 0 and self.form is Form.COQL)
+
+
+class RunRow(str, Enum):
+    """The rows of the decision table for a run."""
+
+    PAGE = "find: leads"
+    WRAPPED = "find: on with those before the start"
+    LAST_PAGE = "find: the last page"
+    SEARCH_FULL = "find: as many as a search shows or a run may take"
+    PUT = "find: into the batch"
+    ENOUGH = "find: as many as a run may take"
+    ENDED = "find: all are in the batch"
+    REFUSED = "find: the criteria are refused"
+    NOT_ALLOWED = "find: the credentials may not look"
+    RETRY = "find: no usable answer"
+    THROTTLED = "find: throttled"
+    NO_PERMIT = "find: no permit"
+    GIVEN_UP = "find: no usable answer, given up"
+
+
+_F, _D, _X = RunState.FINDING, RunState.DONE, RunState.FAILED
+
+#: Every row, and the states it may lead to; all are decided while FINDING.
+RUN_MOVES: dict[RunRow, frozenset[RunState]] = {
+    RunRow.PAGE: frozenset({_F}),
+    RunRow.WRAPPED: frozenset({_F}),
+    RunRow.LAST_PAGE: frozenset({_F}),
+    RunRow.SEARCH_FULL: frozenset({_F}),
+    RunRow.PUT: frozenset({_F}),
+    RunRow.ENOUGH: frozenset({_D}),
+    RunRow.ENDED: frozenset({_D, _X}),
+    RunRow.REFUSED: frozenset({_F}),
+    RunRow.NOT_ALLOWED: frozenset({_F}),
+    RunRow.RETRY: frozenset({_F}),
+    RunRow.THROTTLED: frozenset({_F}),
+    RunRow.NO_PERMIT: frozenset({_F}),
+    RunRow.GIVEN_UP: frozenset({_F}),
+}
+
+
+@dataclass(frozen=True)
+class RunDecision:
+    """What to write about a run, and what comes next. ``keep`` are leads to be put into the batch at the next visit.
+
+    ``next_start``: where the profile's next bounded run begins.
+    """
+
+    row: RunRow
+    run: Run
+    next: Next
+    keep: tuple[str, ...] = ()
+    next_start: str | None = None
+
+
+def after_find(run: Run, answer: FindAnswer, moment: Moment) -> RunDecision:
+    """Decide what the answer to a look means."""
+    if isinstance(answer, LeadsFound):
+        return _found(run, answer, moment)
+    if isinstance(answer, Refused):
+        means = meaning(answer)
+        if means is Meaning.THROTTLED:
+            return _throttled(run, answer, moment)
+        if means is Meaning.NOT_ALLOWED:
+            return _failing(RunRow.NOT_ALLOWED, run, Refusal(answer.code, answer.message), moment)
+        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
+            path = answer.paths[0] if answer.paths else ""
+            return _failing(RunRow.REFUSED, run, Refusal(answer.code, answer.message, path), moment)
+        return _again(run, Refusal(answer.code, answer.message), moment, answer.retry_after)
+    return _unanswered(run, answer, moment)
+
+
+def after_put(run: Run, taken: int, moment: Moment) -> RunDecision:
+    """Decide about a run whose kept leads are in its batch now, ``taken`` of them new there or put there before."""
+    run = replace(run, taken=run.taken + taken, kept=0, due_at=moment.now)
+    if run.ending:
+        done = replace(run, state=run.ending, ended_at=moment.now)
+        return RunDecision(RunRow.ENDED, done, Done(), next_start="" if run.ending is RunState.DONE else None)
+    if run.max_leads is not None and run.taken >= run.max_leads:
+        done = replace(run, state=RunState.DONE, more=True, ended_at=moment.now)
+        return RunDecision(RunRow.ENOUGH, done, Done(), next_start=run.after)
+    return RunDecision(RunRow.PUT, run, Again(0.0))
+
+
+def no_permit_to_find(run: Run, busy: Busy, moment: Moment) -> RunDecision:
+    """Decide about a run for which the governor had no permit: nothing was asked, nothing counts."""
+    wait = busy.in_seconds * (1.0 + 0.2 * moment.chance)
+    return RunDecision(RunRow.NO_PERMIT, replace(run, due_at=moment.now + wait), Again(wait))
+
+
+def _found(run: Run, answer: LeadsFound, moment: Moment) -> RunDecision:
+    ids = answer.lead_ids
+    run = replace(
+        run,
+        after=ids[-1] if ids else run.after,
+        page=run.page + 1,
+        found=run.found + len(ids),
+        kept=run.kept + len(ids),
+        outages=0,
+        outage_since=0.0,
+        said=None,
+        due_at=moment.now,
+    )
+    last = not (answer.more and ids)
+    if run.form is Form.SEARCH and not last:
+        most = PAGES_A_SEARCH * PAGE_OF_A_SEARCH if run.max_leads is None else run.max_leads
+        if run.page >= PAGES_A_SEARCH or run.found >= most:
+            full = replace(run, ending=RunState.DONE, more=True)
+            return RunDecision(RunRow.SEARCH_FULL, full, Again(0.0), ids)
+    if not last:
+        return RunDecision(RunRow.PAGE, run, Again(0.0), ids)
+    if run.start and not run.wrapped:
+        return RunDecision(RunRow.WRAPPED, replace(run, after="", wrapped=True), Again(0.0), ids)
+    return RunDecision(RunRow.LAST_PAGE, replace(run, ending=RunState.DONE), Again(0.0), ids)
+
+
+def _failing(row: RunRow, run: Run, said: Refusal, moment: Moment) -> RunDecision:
+    moved = replace(run, said=said, ending=RunState.FAILED, due_at=moment.now)
+    return RunDecision(row, moved, Again(0.0))
+
+
+def _throttled(run: Run, answer: Refused, moment: Moment) -> RunDecision:
+    """429: the governor closes the gate for all."""
+    outages = run.outages + 1
+    wait = answer.retry_after if answer.retry_after is not None else moment.backoff(outages + 1)
+    due = moment.now + wait * (1.0 + 0.5 * moment.chance)
+    return RunDecision(RunRow.THROTTLED, replace(run, outages=outages, due_at=due), Again(due - moment.now))
+
+
+def _unanswered(run: Run, answer: PerhapsAccepted | NotSent, moment: Moment) -> RunDecision:
+    said = Refusal(answer.code or "NO_ANSWER", answer.detail)
+    least = getattr(answer, "retry_after", None)
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        least = moment.tuning.pause_probe  # a person must act; converting pauses the organisation for the same reason
+    return _again(run, said, moment, least)
+
+
+def _again(run: Run, said: Refusal, moment: Moment, least: float | None) -> RunDecision:
+    # Only the time in which somebody tried counts: a pause, or no worker, moves the outage's beginning.
+    since = run.outage_since + max(0.0, moment.now - run.due_at) if run.outage_since else moment.now
+    run = replace(run, outages=run.outages + 1, outage_since=since, said=said)
+    if moment.now - since > moment.tuning.give_up:
+        words = f"no usable answer for {hours(moment.tuning.give_up)} (last: {said.code} {said.message})"
+        return _failing(RunRow.GIVEN_UP, run, Refusal(Code.GAVE_UP, words), moment)
+    wait = max(moment.backoff(run.outages), least or 0.0)
+    return RunDecision(RunRow.RETRY, replace(run, due_at=moment.now + wait), Again(wait))

@@ -1,0 +1,114 @@
+"""``massconvert.toml``: read, checked, and read again when it has changed."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from massconvert.errors import InputError, SettingsError
+from massconvert.profiles.model import Config, Profile
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:  # pragma: no cover - the same library under its older name
+    import tomli as tomllib
+
+_Stamp = tuple[int, int, int] | None
+
+
+class ConfigFile:
+    """The file at ``path``; one that is not there has no profiles. Safe to share between threads."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lock = threading.Lock()
+        self._read: tuple[_Stamp, Config | SettingsError] | None = None
+
+    def config(self) -> Config:
+        """What stands in it now. Raises SettingsError that names each wrong place, until the file changes."""
+        with self._lock:
+            stamp = self._stamp()
+            if self._read is None or self._read[0] != stamp:
+                try:
+                    self._read = (stamp, read_config(self.path) if stamp else Config())
+                except SettingsError as error:
+                    self._read = (stamp, error)
+            found = self._read[1]
+        if isinstance(found, SettingsError):
+            raise found
+        return found
+
+    def profile(self, name: str) -> Profile:
+        """The profile of that name. Raises InputError that names the nearest; SettingsError for a wrong file."""
+        profiles = self.config().profiles
+        if name not in profiles:
+            raise InputError(f"There is no profile {name!r}{self._instead(name, profiles)}", hint=self._hint(profiles))
+        return profiles[name]
+
+    def to_find_with(self, name: str) -> Profile:
+        """The profile of that name, which must have criteria. Raises as `profile` does."""
+        profile = self.profile(name)
+        if profile.criteria is None:
+            raise InputError(
+                f"The profile {name} has no criteria, so it cannot find leads.",
+                hint=f"Give it some in {self.path}, or name the leads: massconvert enqueue FILE --profile {name}",
+            )
+        return profile
+
+    def _instead(self, name: str, profiles: Iterable[str]) -> str:
+        near = get_close_matches(name, profiles, n=1)
+        return f"; did you mean {near[0]}?" if near else "."
+
+    def _hint(self, profiles: Iterable[str]) -> str:
+        if not self._stamp():
+            return f"There is no file {self.path}; MASSCONVERT_CONFIG names another."
+        return f"{self.path} has: {', '.join(profiles) or 'no profiles'}."
+
+    def _stamp(self) -> _Stamp:
+        try:
+            found = self.path.stat()
+        except OSError:
+            return None
+        return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def read_config(path: Path) -> Config:
+    """The checked content of a file. Raises SettingsError that names each wrong place."""
+    try:
+        raw = read_toml(path.read_text(encoding="utf-8-sig"))
+    except OSError as error:
+        raise SettingsError(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not UTF-8.", hint="Save it as UTF-8 text.") from None
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}.") from None
+    try:
+        return Config.model_validate(raw)
+    except ValidationError as error:
+        problems = "\n".join(f"  {_problem(item)}" for item in error.errors(include_input=False, include_url=False))
+        raise SettingsError(f"{path} is wrong:\n{problems}", hint="docs/profiles.md has every key.") from None
+
+
+def read_toml(text: str) -> dict[str, Any]:
+    """What a TOML text holds. Raises TOMLDecodeError."""
+    return dict(tomllib.loads(text))
+
+
+def _problem(item: Any) -> str:
+    """One wrong place, by its path in the file. No value is repeated: it may be a secret in the wrong file."""
+    steps = [str(step) for step in item["loc"] if step != "[key]"]
+    place = ".".join(f'"{step}"' if "." in step else step for step in steps) or "the file"
+    if item["type"] == "value_error":
+        return f"{place} {str(item['ctx']['error']).rstrip('.')}."
+    if item["type"] == "extra_forbidden":
+        return f"{place} is not a key that is known."
+    if item["loc"][-1:] == ("[key]",):
+        return f"{place}: a name has 1 to 60 letters, digits, . - or _, and begins with a letter or a digit."
+    words = str(item["msg"])
+    return f"{place}: {words[:1].lower()}{words[1:]}."

@@ -15,6 +15,7 @@ from massconvert.contract import (
     TASK_CHUNK,
     TASK_CONVERT,
     TASK_ENQUEUE,
+    TASK_RUN_PROFILE,
     TASK_STATUS,
     TASK_SWEEP,
     WORKER_SLOTS,
@@ -70,10 +71,11 @@ task_routes = {
     TASK_ENQUEUE: {"queue": QUEUE},
     TASK_CHUNK: {"queue": QUEUE},
     TASK_SWEEP: {"queue": QUEUE},
+    TASK_RUN_PROFILE: {"queue": QUEUE},
     TASK_CONVERT: {"queue": QUEUE_CONVERT},
     TASK_STATUS: {"queue": QUEUE_STATUS},
 }
-imports = ("tasks.chunk", "tasks.convert", "tasks.enqueue", "tasks.status", "tasks.sweep")
+imports = ("tasks.chunk", "tasks.convert", "tasks.enqueue", "tasks.run_profile", "tasks.status", "tasks.sweep")
 
 # --- running --------------------------------------------------------------------------------------------------
 
@@ -104,10 +106,14 @@ worker_redirect_stdouts = False
 
 # --- beat -----------------------------------------------------------------------------------------------------
 
-# Schedules only. Workers sweep by themselves; this hint is a second net, and it expires when nobody takes it.
+# Workers sweep by themselves; this hint is a second net, and it expires when nobody takes it. The profiles' schedules
+# come from massconvert.toml (workers/schedule.py).
 beat_schedule = {
     "sweep": {"task": TASK_SWEEP, "schedule": 60.0, "options": {"queue": QUEUE, "expires": 60}},
 }
 # Its file is kept beside the rest of our state, not in whatever directory beat was started from.
-beat_scheduler = "workers.schedule:StateDirScheduler"
+beat_scheduler = "workers.schedule:ProfileScheduler"
 beat_schedule_filename = str(_settings.state_dir / "beat-schedule")
+# How soon an edit of massconvert.toml is seen, in seconds; a look asks the file system for its time. Celery's default
+# is five minutes.
+beat_max_loop_interval = 5

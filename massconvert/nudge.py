@@ -13,7 +13,15 @@ from typing import Any
 from celery import Celery, chain
 from kombu.exceptions import OperationalError
 
-from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS, TASK_CHUNK, TASK_CONVERT, TASK_STATUS
+from massconvert.contract import (
+    QUEUE,
+    QUEUE_CONVERT,
+    QUEUE_STATUS,
+    TASK_CHUNK,
+    TASK_CONVERT,
+    TASK_RUN_PROFILE,
+    TASK_STATUS,
+)
 from massconvert.errors import BrokerError, SettingsError
 from massconvert.model import Job
 
@@ -71,12 +79,16 @@ class Nudge:
             job = {"chunk_id": job.chunk_id, "job_id": job.job_id}
         self._send(self._signature(TASK_STATUS, QUEUE_STATUS, dict(job)), countdown)
 
+    def run_profile(self, name: str, run_id: str, countdown: float = 0) -> None:
+        """Go on with this run of a profile, in ``countdown`` seconds. Raises BrokerError."""
+        self._send(self._signature(TASK_RUN_PROFILE, QUEUE, name, run=run_id), countdown)
+
     def close(self) -> None:
         """Close the connections; the next message opens new ones."""
         self._app.close()
 
-    def _signature(self, name: str, queue: str, *args: Any) -> Any:
-        return self._app.signature(name, args=args, immutable=True, queue=queue, ignore_result=True)
+    def _signature(self, name: str, queue: str, *args: Any, **kwargs: Any) -> Any:
+        return self._app.signature(name, args=args, kwargs=kwargs, immutable=True, queue=queue, ignore_result=True)
 
     def _send(self, signature: Any, countdown: float) -> None:
         with self._reaching():

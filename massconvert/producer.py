@@ -22,6 +22,7 @@ from massconvert.model import BatchStatus, Code, Kind, LeadRow
 from massconvert.nudge import Nudge
 from massconvert.options import Options, demand, examine, fingerprint, listings_for, resolve_names
 from massconvert.policy import Tuning
+from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings, load_settings
 from massconvert.store import RedisClock, connect
 
@@ -207,7 +208,10 @@ class MassConvert:
         settings = settings or load_settings()
         redis = connect(settings.redis_url)
         tuning = Tuning(linger=settings.linger, retention=settings.retention_days * 86_400.0)
-        self._intake = Intake(Ledger(redis, settings.account, tuning), RedisClock(redis), Nudge(settings.broker_url))
+        self._ledger, self._clock = Ledger(redis, settings.account, tuning), RedisClock(redis)
+        self._nudge = Nudge(settings.broker_url)
+        self._intake = Intake(self._ledger, self._clock, self._nudge)
+        self._config = ConfigFile(settings.config_file)
 
     def batch(self, batch_id: str) -> Batch:
         """The batch of that id (or key). Raises UnknownBatchError."""
@@ -245,12 +249,13 @@ class MassConvert:
         lead_ids: Iterable[str | int],
         options: Options | Mapping[str, Any] | None = None,
         *,
+        profile: str | None = None,
         key: str | None = None,
         priority: str | None = None,
         skip_invalid: bool = False,
         on_progress: Progress | None = None,
     ) -> Batch:
-        """Accept lead ids for conversion with these options; return their batch at once.
+        """Accept lead ids for conversion with these options, or those of a ``profile``; return their batch at once.
 
         ``key`` names the batch: the same key with the same options is the same batch, and adds what is missing, so an
         interrupted call may simply be made again. ``priority="interactive"`` overtakes bulk. ``on_progress`` is told
@@ -260,24 +265,48 @@ class MassConvert:
         OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are safe in the ledger but no worker
         could be told: workers find them by themselves.
         """
-        body = Options.parse(options).body()
+        named = self._config.profile(profile) if profile else None
+        body = _body(options, named)
         if isinstance(lead_ids, str | bytes):
             raise InputError("enqueue takes a list of lead ids, not one string.", hint="Write enqueue([lead_id]).")
         known = lead_ids if isinstance(lead_ids, Collection) else list(lead_ids)
         if not skip_invalid and not getattr(known, "checked", False):
             _demand_valid(known)
-        return self._intake.take(known, body, key=key, priority=priority or "", on_progress=on_progress)
+        if priority is None:
+            priority = named.priority if named else ""
+        return self._intake.take(known, body, key=key, priority=priority, on_progress=on_progress)
+
+    def run_profile(self, name: str) -> str:
+        """Begin a run of a profile by hand: workers find its leads and enqueue them. Return the id of the run.
+
+        That is also the id of its batch, which is there once a lead has been found. Raises InputError, SettingsError,
+        StoreError; and BrokerError when the run is safe in the ledger but no worker could be told: they find it.
+        """
+        profile = self._config.to_find_with(name)
+        run_id = f"{name}@{new_batch_id()}"
+        self._ledger.runs.begin(run_id, name, profile, now=self._clock.now())
+        self._nudge.run_profile(name, run_id)
+        return run_id
 
 
-def take_message(intake: Intake, lead_ids: Any, options: Any, key: str) -> Batch:
+def take_message(intake: Intake, lead_ids: Any, options: Any, key: str, profile: Profile | None = None) -> Batch:
     """Accept a task message's leads. Nobody is there to be told of a wrong id: it ends as ``failed: INVALID_ID``.
 
     Raises InputError, OptionsError, KeyConflictError, StoreError, BrokerError.
     """
-    body = Options.parse(options).body()
+    body = _body(options, profile)
     if not isinstance(lead_ids, list | tuple):
         raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
-    return intake.take(lead_ids, body, key=key, record_invalid=True)
+    return intake.take(lead_ids, body, key=key, priority=profile.priority if profile else "", record_invalid=True)
+
+
+def _body(options: Any, profile: Profile | None) -> Mapping[str, Any]:
+    """Zoho's body of what was given: options, or a profile's."""
+    if profile is None:
+        return Options.parse(options).body()
+    if options is not None:
+        raise InputError("Both options and a profile are given.", hint="Give one: the profile has options of its own.")
+    return profile.options
 
 
 def _failed(batch: Batch, codes: frozenset[str], lead_ids: frozenset[str]) -> list[str]:

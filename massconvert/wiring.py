@@ -12,18 +12,20 @@ from typing import Any
 
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads.ids import shown
-from massconvert.ledger import Ledger
+from massconvert.ledger import Begun, Ledger
 from massconvert.model import Again, Done, Job, Next, Resend, State, Submitted
 from massconvert.nudge import Nudge
-from massconvert.policy import Decision, Row, Tuning
+from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
 from massconvert.producer import Intake, take_message
+from massconvert.profiles import ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings, load_settings
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
+from massconvert.steps.find import find
 from massconvert.steps.form import form
 from massconvert.steps.ports import Ports
 from massconvert.steps.sweep import sweep
 from massconvert.store import RedisClock, connect
-from massconvert.zoho import connect_zoho
+from massconvert.zoho import Governor, ZohoClient, connect_zoho
 
 log = logging.getLogger("massconvert")
 
@@ -52,13 +54,20 @@ def connect_ledger(settings: Settings) -> Ledger:
     return Ledger(connect(settings.redis_url), settings.account, tuning(settings))
 
 
+def connect_finder(settings: Settings) -> tuple[ZohoClient, Governor]:
+    """What a command needs that looks for leads itself. Raises SettingsError when a credential is missing."""
+    redis = connect(settings.redis_url)
+    return connect_zoho(settings, redis, RedisClock(redis))
+
+
 class Workshop:
     """What a worker's tasks call: each method takes one step and says what comes next."""
 
-    def __init__(self, ports: Ports, nudge: Nudge, sweep_interval: float) -> None:
+    def __init__(self, ports: Ports, nudge: Nudge, sweep_interval: float, config: ConfigFile) -> None:
         self.ports = ports
         self.nudge = nudge
         self._sweep_interval = sweep_interval
+        self._config = config
 
     def chunk(self) -> Again | Done:
         """Form chunks from the inboxes and dispatch each; ``Again`` when an inbox is ready later."""
@@ -100,13 +109,46 @@ class Workshop:
                 self.nudge.status(Job(overdue.chunk_id, overdue.job_id))
             else:
                 self.nudge.convert(overdue.chunk_id)
+        runs = self.ports.ledger.runs.overdue(now=self.ports.clock.now())
+        for run in runs:
+            self.nudge.run_profile(run.profile, run.run_id)
         self.chunk()
-        return len(found)
+        return len(found) + len(runs)
 
-    def enqueue(self, lead_ids: list[Any], options: Any, key: str) -> str:
+    def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None) -> str:
         """Accept the leads of a task message; return the batch id."""
         intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
-        return take_message(intake, lead_ids, options, key).id
+        named = self._config.profile(profile) if profile else None
+        return take_message(intake, lead_ids, options, key, named).id
+
+    def run_profile(self, name: str, run_id: str, *, slot: str = "", begin: bool = True) -> Next:
+        """Take one page of a run, which is begun first where it is new and ``begin``; say what comes next.
+
+        Raises InputError for a profile that cannot be run, SettingsError for a wrong massconvert.toml.
+        """
+        if begin and not self._begin(name, run_id, slot):
+            return Done()
+        looked = find(self.ports, run_id)
+        if looked.nudge_in is not None:
+            try:
+                self.nudge.chunk(countdown=looked.nudge_in)
+            except BrokerError as error:  # the sweep will send what could not be sent now
+                log.warning("%s", error.message)
+        return looked.next
+
+    def _begin(self, name: str, run_id: str, slot: str) -> bool:
+        """Begin the run, unless its slot has had its turn; False when there is nothing to go on with."""
+        runs, now = self.ports.ledger.runs, self.ports.clock.now()
+        if runs.get(run_id):
+            return True
+        profile = self._config.to_find_with(name)
+        if slot and not (profile.enabled and _in_time(slot, profile.schedule, now)):
+            log.warning("profile %s: the slot %s is not run: too late, or the profile is disabled", name, slot)
+            return False
+        begun = runs.begin(run_id, name, profile, slot=slot, now=now)
+        if begun is Begun.BUSY:
+            log.warning("profile %s: the slot %s is left out, since the run before it still finds leads", name, slot)
+        return begun in (Begun.BEGUN, Begun.KNOWN)
 
 
 def _chunk_of(named: object) -> str:
@@ -130,7 +172,8 @@ def _workshop(pid: int) -> Workshop:  # noqa: ARG001 - a forked child makes conn
 
 def open_workshop(settings: Settings) -> Workshop:
     """A workshop with connections of its own."""
-    return Workshop(open_ports(settings), Nudge(settings.broker_url), settings.sweep_interval)
+    config = ConfigFile(settings.config_file)
+    return Workshop(open_ports(settings), Nudge(settings.broker_url), settings.sweep_interval, config)
 
 
 def open_ports(settings: Settings) -> Ports:
@@ -147,7 +190,16 @@ def open_ports(settings: Settings) -> Ports:
         random=SystemRandom(),
         tuning=numbers,
         log=_log,
+        log_run=_log_run,
     )
+
+
+def _in_time(slot: str, schedule: Schedule | None, now: float) -> bool:
+    try:
+        late = now - parse_slot(slot)
+    except ValueError:
+        raise InputError(f"{slot!r} is not a slot: write it like 20261124T030000Z, in UTC.") from None
+    return late <= (schedule or Schedule(every=3600.0)).catch_up
 
 
 def _log(decision: Decision) -> None:
@@ -162,3 +214,12 @@ def _log(decision: Decision) -> None:
         log.error(
             "Names in the options cannot be looked up, so their leads wait: %s %s", chunk.said.code, chunk.said.message
         )
+
+
+def _log_run(decision: RunDecision) -> None:
+    run = decision.run
+    log.info("run %s: %s, %d found, %d enqueued", run.id, decision.row.value, run.found, run.taken)
+    if run.state is RunState.FAILED and run.said:
+        log.error("The run %s has failed: %s %s %s", run.id, run.said.code, run.said.message, run.said.path)
+    elif run.more and run.state is RunState.DONE:
+        log.warning("The run %s took as many leads as one may; the next run goes on with the others.", run.id)

@@ -21,6 +21,6 @@ def enqueue(
     on_complete: Mapping[str, Any] | None = None,
 ) -> str:
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
-    if profile or on_complete:  # refused, since leads converted without them could not be converted again
-        raise InputError("massconvert.enqueue knows no profile and no on_complete yet; nothing was enqueued.")
-    return worker_ports().enqueue(lead_ids, options, key or self.request.id)
+    if on_complete:  # refused, since leads converted without it could not be converted again
+        raise InputError("massconvert.enqueue knows no on_complete yet; nothing was enqueued.")
+    return worker_ports().enqueue(lead_ids, options, key or self.request.id, profile)

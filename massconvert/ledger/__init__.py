@@ -8,18 +8,20 @@ from __future__ import annotations
 from massconvert.ledger.batches import Added, Batches, Sealed
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
 from massconvert.ledger.organisation import Organisation
+from massconvert.ledger.runs import Begun, Runs
 from massconvert.policy import Tuning
 from massconvert.store import Keys, Redis, Scripts, Shelf
 
-__all__ = ["Added", "Batches", "Chunks", "Formed", "Ledger", "Organisation", "Overdue", "Sealed"]
+__all__ = ["Added", "Batches", "Begun", "Chunks", "Formed", "Ledger", "Organisation", "Overdue", "Runs", "Sealed"]
 
 
 class Ledger:
-    """The ledger of one account: ``batches``, ``chunks``, the ``organisation``; and the ``shelf`` of its listings."""
+    """The ledger of one account: batches, chunks, runs, the organisation; and the ``shelf`` of its listings."""
 
     def __init__(self, redis: Redis, account: str, tuning: Tuning) -> None:
         keys, scripts = Keys(account), Scripts(redis)
         self.batches = Batches(redis, keys, scripts, tuning)
         self.chunks = Chunks(redis, keys, scripts, tuning)
+        self.runs = Runs(redis, keys, scripts, tuning)
         self.organisation = Organisation(redis, keys, scripts)
         self.shelf = Shelf(redis, keys)

@@ -8,8 +8,8 @@ from random import Random
 from typing import Any, Protocol
 
 from massconvert.ledger import Ledger
-from massconvert.model import Busy, Call, Listing, PageAnswer, PostAnswer, ReadAnswer, StatusAnswer
-from massconvert.policy import CallAnswer, Decision, Permit, Tuning
+from massconvert.model import Busy, Call, FindAnswer, Listing, PageAnswer, PostAnswer, ReadAnswer, StatusAnswer
+from massconvert.policy import CallAnswer, Decision, Permit, RunDecision, Tuning
 
 
 class Clock(Protocol):
@@ -39,6 +39,14 @@ class Zoho(Protocol):
         """GET one page of what the organisation lists about itself; ``place`` is blank, or named by an earlier page."""
         ...
 
+    def coql(self, query: str) -> FindAnswer:
+        """POST a query for ids of leads."""
+        ...
+
+    def search(self, criteria: str, page: int) -> FindAnswer:
+        """GET a page of the leads that Search finds."""
+        ...
+
 
 class Governor(Protocol):
     """Leave to call, for the whole organisation."""
@@ -63,3 +71,4 @@ class Ports:
     random: Random
     tuning: Tuning
     log: Callable[[Decision], None]
+    log_run: Callable[[RunDecision], None] = lambda _decision: None

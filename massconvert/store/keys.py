@@ -106,6 +106,25 @@ class Keys:
         """SET of lead ids in flight in any batch."""
         return f"{self.prefix}live:{shard}"
 
+    # --- runs of profiles (ledger/runs.py) ---
+
+    def run(self, run_id: str) -> str:
+        """HASH: profile, slot, state, job, cursor, counts, due, lease, token, …; expires after its end."""
+        return f"{self.prefix}run:{run_id}"
+
+    def run_found(self, run_id: str) -> str:
+        """LIST of lead ids that were found and are not in the batch yet; gone when empty."""
+        return f"{self.run(run_id)}:found"
+
+    @property
+    def runs_due(self) -> str:
+        """ZSET run id → when the sweep shall look whether its message got lost."""
+        return f"{self.prefix}runs:due"
+
+    def profile(self, name: str) -> str:
+        """HASH: slot (the latest begun), open (the run of a slot that still finds), last (run), start (a lead id)."""
+        return f"{self.prefix}profile:{name}"
+
     # --- the organisation (ledger/organisation.py) ---
 
     @property

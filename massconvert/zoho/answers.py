@@ -22,8 +22,10 @@ from typing import Any, TypeVar
 
 from massconvert.model import (
     Accepted,
+    Counted,
     FromZoho,
     JobStatus,
+    LeadsFound,
     LeadsRead,
     LeadState,
     PerhapsAccepted,
@@ -83,6 +85,20 @@ def parse_read(status: int, headers: Mapping[str, str], body: bytes) -> LeadsRea
     if status == 204:
         return LeadsRead({}, credits_left=_credits_left(headers))
     return _parse(status, headers, body, _leads_read)
+
+
+def parse_found(status: int, headers: Mapping[str, str], body: bytes) -> LeadsFound | Failure:
+    """A page of a query or a search; 204 says that nothing (more) was found."""
+    if status == 204:
+        return LeadsFound((), more=False, credits_left=_credits_left(headers))
+    return _parse(status, headers, body, _leads_found)
+
+
+def parse_count(status: int, headers: Mapping[str, str], body: bytes) -> Counted | Failure:
+    """The answer to a query for ``COUNT(id)``: one row with one number, whatever its name."""
+    if status == 204:
+        return Counted(0, credits_left=_credits_left(headers))
+    return _parse(status, headers, body, _counted)
 
 
 def parse_body(status: int, headers: Mapping[str, str], body: bytes) -> Body | Failure:
@@ -253,6 +269,26 @@ def _leads_read(answer: dict[str, Any]) -> LeadsRead:
         raise _UnusableError("only a page of the records")
     states = [_lead_state(record) for record in records]
     return LeadsRead({state.lead_id: state for state in states})
+
+
+def _leads_found(answer: dict[str, Any]) -> LeadsFound:
+    records = answer.get("data")
+    if not isinstance(records, list):
+        raise _UnusableError("no list of records")
+    ids = tuple(id_of(record.get("id")) if isinstance(record, dict) else "" for record in records)
+    if "" in ids:
+        raise _UnusableError("a record without id")
+    info = answer.get("info")
+    return LeadsFound(ids, more=isinstance(info, dict) and info.get("more_records") is True)
+
+
+def _counted(answer: dict[str, Any]) -> Counted:
+    rows = answer.get("data")
+    row = rows[0] if isinstance(rows, list) and rows else {}
+    for value in row.values() if isinstance(row, dict) else ():
+        if id_of(value):
+            return Counted(int(value))
+    raise _UnusableError("no count")
 
 
 def _lead_state(record: Any) -> LeadState:

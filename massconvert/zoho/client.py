@@ -11,6 +11,8 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from massconvert.model import (
+    Counted,
+    FindAnswer,
     Listing,
     NotSent,
     PageAnswer,
@@ -20,7 +22,15 @@ from massconvert.model import (
     Refused,
     StatusAnswer,
 )
-from massconvert.zoho.answers import Body, parse_body, parse_post, parse_read, parse_status
+from massconvert.zoho.answers import (
+    Body,
+    parse_body,
+    parse_count,
+    parse_found,
+    parse_post,
+    parse_read,
+    parse_status,
+)
 from massconvert.zoho.names import read_page
 from massconvert.zoho.oauth import Token
 from massconvert.zoho.transport import Transport
@@ -74,6 +84,19 @@ class ZohoClient:
         """GET one page of what the organisation lists about itself; see `read_page` in names.py."""
         return read_page(self.get, listing, place)
 
+    def coql(self, query: str) -> FindAnswer:
+        """POST a COQL query that selects ids of leads, up to 2,000 rows; a heavy call."""
+        return self._call(parse_found, "POST", "coql", {}, _select(query))
+
+    def count(self, query: str) -> Counted | Refused | PerhapsAccepted | NotSent:
+        """POST a COQL query that selects ``COUNT(id)``."""
+        return self._call(parse_count, "POST", "coql", {}, _select(query))
+
+    def search(self, criteria: str, page: int) -> FindAnswer:
+        """GET a page of the unconverted leads that Search finds: 200 a page, 10 pages at most."""
+        query = {"criteria": criteria, "fields": "id", "converted": "false", "page": str(page), "per_page": "200"}
+        return self._call(parse_found, "GET", "Leads/search", query)
+
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Body | Refused | PerhapsAccepted | NotSent:
         """GET anything else, e.g. ``org`` or ``settings/modules``; an empty result is an empty `Body`."""
         return self._call(parse_body, "GET", path, query or {})
@@ -106,3 +129,7 @@ class ZohoClient:
         if isinstance(answer, Refused) and answer.code in TOKEN_CODES:
             self._tokens.discard(token)
         return answer
+
+
+def _select(query: str) -> bytes:
+    return json.dumps({"select_query": query}, ensure_ascii=False).encode()

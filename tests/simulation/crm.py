@@ -7,6 +7,7 @@ submitted a lead for which batch, when a read last showed it unconverted, and wh
 
 from __future__ import annotations
 
+import re
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,10 @@ from typing import Any, Protocol
 
 from massconvert.model import (
     Accepted,
+    FindAnswer,
     FromZoho,
     JobStatus,
+    LeadsFound,
     LeadsRead,
     LeadState,
     Listing,
@@ -83,6 +86,9 @@ class Lead:
     submissions: list[Submission] = field(default_factory=list)
 
 
+#: Rows of a page, so that a few leads make several; and what stands in criteria that Zoho refuses.
+ROWS = 3
+WRONG = "No_Such_Field"
 #: What may be the matter with a job.
 _BAD_JOBS = ("fails", "fails in part", "fails in part", "spares", "spares", "forgotten", "lags", "slow", "very slow")
 
@@ -145,6 +151,14 @@ class Crm:
         """GET a page of the users, the only listing of this world."""
         assert listing is Listing.USERS
         return self._call("read_page", lambda: self._users(int(place or "1")))  # type: ignore[no-any-return]  # as above
+
+    def coql(self, query: str) -> FindAnswer:
+        """POST a query; a few rows a page, however many are asked for."""
+        return self._call("coql", lambda: self._query(query))  # type: ignore[no-any-return]  # as above
+
+    def search(self, criteria: str, page: int) -> FindAnswer:
+        """GET a page of a search."""
+        return self._call("search", lambda: self._search(criteria, page))  # type: ignore[no-any-return]  # as above
 
     def _call(self, name: str, effect: Callable[[], Any]) -> Any:
         world, task = self.world, self.world.current()
@@ -333,6 +347,26 @@ class Crm:
             return self._lost("read of users") if isinstance(fault, str) else fault
         rows = tuple({"id": user_id, "name": name, "email": name} for name, user_id in USERS[page - 1].items())
         return Page(rows, (str(page + 1),) if page < len(USERS) else ())
+
+    def _query(self, query: str) -> FindAnswer:
+        bounds = dict(re.findall(r"id (>|<=) (\d+)", query))
+        low, high = int(bounds.get(">", 0)), int(bounds.get("<=", 2**63))
+        return self._find("coql", WRONG in query, low, high, 0, int(query.rpartition(" ")[2]))
+
+    def _search(self, criteria: str, page: int) -> FindAnswer:
+        return self._find("search", WRONG in criteria, 0, 2**63, (page - 1) * ROWS, ROWS)
+
+    def _find(self, call: str, wrong: bool, low: int, high: int, skip: int, rows: int) -> FindAnswer:
+        fault = self._fault(call)
+        if fault is not None:
+            return self._lost(call) if isinstance(fault, str) else fault
+        if wrong:
+            return Refused(400, "INVALID_QUERY", "column given seems to be invalid")
+        there = (lead for lead in self.leads.values() if lead.exists and lead.converted_at is None)
+        ids = sorted((lead.id for lead in there if low < int(lead.id) <= high), key=int)[skip:]
+        found = ids[: min(rows, ROWS)]
+        self.world.note(f"   Zoho finds {len(found)} of {len(ids)} leads")
+        return LeadsFound(tuple(found), more=len(ids) > len(found))
 
     # --- what goes wrong ---
 

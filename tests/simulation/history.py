@@ -7,7 +7,7 @@ ledger's scripts on a real redis-server. What this file adds is what Celery, the
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,13 +19,14 @@ from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
 from massconvert.model import Again, Done, Next, Resend, Settle, Submitted
-from massconvert.policy import Decision, Row
+from massconvert.policy import Decision, Row, RunDecision, RunState
 from massconvert.producer import Intake
+from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
 from massconvert.steps.ports import Ports
 from massconvert.store import Keys
 from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
-from tests.simulation.crm import Crm, Lead
+from tests.simulation.crm import WRONG, Crm, Lead
 from tests.simulation.judge import Judge
 from tests.simulation.messages import Messages
 from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
@@ -42,6 +43,8 @@ PERMIT_LEASE = 70.0
 #: When Redis is away, a task looks again so much later (see workers/celery.py).
 STORE_AWAY = 5.0
 LONGEST_COUNTDOWN = 60.0
+#: A beat's message that arrives later than so many seconds after its slot begins nothing.
+LATEST_BEAT = 60.0
 
 
 @dataclass
@@ -76,6 +79,7 @@ class History:
         self.workers: list[Process] = []
         self.unready: set[str] = set()  # producers and commands that have not come to an end
         self._looks, self._batches_finished = -1, False
+        self._ask_runs_at, self._finding = 0.0, True
         self._people = world.chance("people")
         world.on_death = self._died
 
@@ -95,8 +99,15 @@ class History:
             random=world.chance("governor"),
             monotonic=lambda: 0.0,
         )
-        ports = Ports(self.ledger, self.crm, governor, world, world.chance("steps"), plan.tuning, self._log)
-        return Workshop(ports, nudge, plan.tuning.sweep_grace), Intake(self.ledger, world, nudge)
+        random = world.chance("steps")
+        ports = Ports(self.ledger, self.crm, governor, world, random, plan.tuning, self._log, self._log_run)
+        config = cast("Any", Profiles(plan.orders))
+        return Workshop(ports, nudge, plan.tuning.sweep_grace, config), Intake(self.ledger, world, nudge)
+
+    def _log_run(self, decision: RunDecision) -> None:
+        row, run = decision.row, decision.run
+        self.reach.rows[f"FIND {row.name}"] += 1
+        self.world.note(f"   run {run.id}: {row.value}, {run.found} found, {run.taken} enqueued")
 
     def _log(self, decision: Decision) -> None:
         row, chunk = decision.row, decision.chunk
@@ -150,7 +161,9 @@ class History:
         """How long a worker may leave out its sweeps, since they would find nothing: the ledger says what is due."""
         wire, p, now = self.wire, self.prefix, self.world.time
         soon = [
-            float(x[1]) for x in (wire.call("ZRANGE", p + key, 0, 0, "WITHSCORES") for key in ("due", "inboxes")) if x
+            float(x[1])
+            for x in (wire.call("ZRANGE", p + key, 0, 0, "WITHSCORES") for key in ("due", "inboxes", "runs:due"))
+            if x
         ]
         grace = self.plan.tuning.sweep_grace
         return min(300.0, max(grace, min(soon, default=now + 300.0) - now))
@@ -179,6 +192,10 @@ class History:
                 self._come_back(task, chunk_id, self.workshop.chunk())
             elif task == "convert":
                 self._come_back(task, chunk_id, self.workshop.convert(chunk_id))
+            elif task in ("beat", "run"):
+                name, _, slot = chunk_id.partition("@")
+                begin = task == "beat"
+                self._come_back(task, chunk_id, self.workshop.run_profile(name, chunk_id, slot=slot, begin=begin))
             else:
                 self._come_back(task, chunk_id, self.workshop.status({"chunk_id": chunk_id}))
         except StoreError as error:
@@ -268,11 +285,7 @@ class History:
         for number in range(plan.workers):
             self._new_worker(f"worker-{number + 1}")
         for order in plan.orders:
-            for number, at in enumerate((order.at, *order.again)):
-                self._plan(at, f"producer {number + 1} of {order.batch}", partial(self._produce, order))
-            for number, at in enumerate(order.cancel_at):
-                cancel = partial(self._command, partial(self.intake.cancel, order.batch))
-                self._plan(at, f"cancel {order.batch} ({number + 1})", cancel)
+            self._prepare_order(order)
         if plan.stage_removed_at >= 0.0:
             world.at(plan.stage_removed_at, lambda: self.crm.wrong_stages.add(GOOD_STAGES[0]))
         for window in plan.faults.windows:
@@ -281,10 +294,24 @@ class History:
             self._plan(start, "pause", partial(self._command, self._pause))
             self._plan(start + length, "resume", self._resume)
 
+    def _prepare_order(self, order: Order) -> None:
+        for number, at in enumerate((order.at, *order.again)):
+            if order.find:  # a message of a beat, which may get lost like any other
+                self._plan(at, f"beat {number + 1} of {order.batch}", partial(self._beat, order.batch))
+            else:
+                self._plan(at, f"producer {number + 1} of {order.batch}", partial(self._produce, order))
+        for number, at in enumerate(order.cancel_at):
+            cancel = partial(self._command, partial(self.intake.cancel, order.batch))
+            self._plan(at, f"cancel {order.batch} ({number + 1})", cancel)
+
     def _plan(self, at: float, name: str, what: Callable[[str], None]) -> None:
         """Let ``what`` be done at a time; the history does not end before it has come through."""
         self.unready.add(name)
         self.world.at(at, lambda: what(name))
+
+    def _beat(self, run_id: str, name: str) -> None:
+        self.messages.again("beat", run_id, 0.0)
+        self.unready.discard(name)
 
     def _pause(self) -> None:
         self.ledger.organisation.pause(now=self.world.now(), reason="a person paused it")
@@ -322,9 +349,18 @@ class History:
             self._batches_finished = all(
                 call("HEXISTS", f"{self.prefix}batch:{order.batch}", "finished")
                 for order in self.plan.orders
-                if not order.abandoned or call("EXISTS", f"{self.prefix}batch:{order.batch}")
+                if not (order.abandoned or order.find) or call("EXISTS", f"{self.prefix}batch:{order.batch}")
             )
-        return self._batches_finished
+        return self._batches_finished and self._runs_ended()
+
+    def _runs_ended(self) -> bool:
+        """Whether no run still finds leads, and none can begin any more; asked every few seconds."""
+        runs = [order for order in self.plan.orders if order.find]
+        if runs and self.world.elapsed >= self._ask_runs_at:
+            self._ask_runs_at = max(self.world.elapsed, *(order.at + LATEST_BEAT for order in runs)) + 10.0
+            states = [self.wire.call("HGET", f"{self.prefix}run:{order.batch}", "state") for order in runs]
+            self._finding = RunState.FINDING.value in states or self.world.elapsed < self._ask_runs_at - 10.0
+        return not (runs and self._finding)
 
     def play(self) -> Verdict:
         """Play it to its end."""
@@ -344,6 +380,26 @@ class History:
         self.reach.leads = len(self.judge.outcomes)
         self.reach.outcomes = Counter(f"{o.kind.value} {o.code}".strip() for o in self.judge.outcomes.values())
         return Verdict(self.plan, world.problems, world.trace, self.reach, self.judge.unknowable, world.elapsed)
+
+
+class Profiles:
+    """What the workers read in massconvert.toml."""
+
+    def __init__(self, orders: Iterable[Order]) -> None:
+        self._orders = {order.find.profile: order for order in orders if order.find}
+
+    def to_find_with(self, name: str) -> Profile:
+        """The profile, as its first slot's order has it."""
+        order = self._orders[name]
+        assert order.find
+        where = f"{WRONG} is not null" if order.find.wrong else "id is not null"
+        search = f"({WRONG}:equals:1)" if order.find.wrong else "(Lead_Status:equals:Qualified)"
+        return Profile(
+            options={"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}},
+            criteria=LeadCriteria(search=search) if order.find.search else LeadCriteria(coql=where),
+            schedule=Schedule(every=3600.0, catch_up=LATEST_BEAT),
+            limits=Limits(max_leads=order.find.max_leads),
+        )
 
 
 def small_slices(plan: Plan) -> AbstractContextManager[object]:

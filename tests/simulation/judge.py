@@ -27,10 +27,10 @@ from typing import Any
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import load_outcome
 from massconvert.model import Code, Kind, Outcome
-from massconvert.policy import Decision, Row
+from massconvert.policy import Decision, Row, RunState
 from massconvert.policy.holds import DEAREST_CALL
 from tests.simulation.crm import DAY, NORMAL_JOB, Crm, Job, Lead, Submission
-from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Plan, Window
+from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
 from tests.simulation.store_port import StoreFaults, Wire
 from tests.simulation.world import EPOCH, Task, World
 
@@ -232,9 +232,11 @@ class Judge:
         for order in self.plan.orders:
             if self._wire.call("EXISTS", f"{self._prefix}batch:{order.batch}"):
                 self._judge_batch(order.batch, ledger)
-            elif not order.abandoned:
+            elif not (order.abandoned or order.find):
                 self.world.wrong(f"{order.batch} was never opened")
-        for name in ("due", "unsent", "jobs", "drain", "inboxes", "unsealed"):
+            if order.find:
+                self._judge_run(order, ledger)
+        for name in ("due", "unsent", "jobs", "drain", "inboxes", "unsealed", "runs:due"):
             if self._wire.call("EXISTS", self._prefix + name):
                 self.world.wrong(f"the ledger still holds {name}")
         if self._wire.call("KEYS", self._prefix + "live:*"):
@@ -248,12 +250,31 @@ class Judge:
         ):
             self.world.wrong("a permit was never returned")
 
+    def _judge_run(self, order: Order, ledger: Ledger) -> None:
+        """A run that came to its end has all leads that were there to be found, or as many as it may take."""
+        run, find = ledger.runs.get(order.batch), order.find
+        if run is None or find is None:  # no beat's message arrived, or the run before still found leads
+            return
+        if run.state is RunState.FINDING:
+            self.world.wrong(f"run {run.id} never ended")
+        rows = list(ledger.batches.rows(run.id)) if run.taken or run.found else []
+        taken = sum(not (row.outcome and row.outcome.code == Code.ALREADY_QUEUED) for row in rows)
+        if find.max_leads is not None and taken > find.max_leads:
+            self.world.wrong(f"run {run.id} took {taken} leads, and may take {find.max_leads}")
+        if run.state is not RunState.DONE or run.more or find.search:  # a search's pages move: the next run finds them
+            return
+        have = {row.lead_id for row in rows}
+        for lead in self.crm.leads.values():
+            there = lead.exists and (lead.converted_at is None or lead.converted_at > run.ended_at + 1.0)
+            if there and lead.id not in have:
+                self.world.wrong(f"run {run.id} did not find lead {lead.id}")
+
     def _judge_batch(self, batch: str, ledger: Ledger) -> None:
         order, status, rows = self._orders[batch], ledger.batches.status(batch), list(ledger.batches.rows(batch))
         world = self.world
         wanted = Counter([*dict.fromkeys(order.leads), *order.invalid])
         have = Counter(row.lead_id for row in rows)
-        if have != wanted and not (order.abandoned and have <= wanted):
+        if have != wanted and not ((order.abandoned or order.find) and have <= wanted):
             world.wrong(f"{batch} reports {sum(have.values())} leads and was given {sum(wanted.values())}")
         kinds = Counter(row.outcome.kind if row.outcome else None for row in rows)
         counted = {Kind(name): getattr(status, name) for name in ("converted", "failed", "skipped", "cancelled")}

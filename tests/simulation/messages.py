@@ -42,6 +42,10 @@ class Messages:
         """Send a hint to follow a job."""
         self._nudge("status", job.chunk_id, countdown)
 
+    def run_profile(self, _name: str, run_id: str, countdown: float = 0.0) -> None:
+        """Send a hint to go on with a run."""
+        self._nudge("run", run_id, countdown)
+
     def _nudge(self, task: str, chunk_id: str, countdown: float) -> None:
         self._world.stop(f"before nudge {task}")
         fails = self._faults.broker and self._world.troubled and self._chance.random() < self._faults.broker

@@ -16,9 +16,10 @@ from random import Random
 from typing import Any
 
 from massconvert.policy import CallRules, Holding, Tuning
+from massconvert.profiles import slot_name
 from tests.simulation.reach import CRASH_POINTS
 from tests.simulation.store_port import StoreFaults
-from tests.simulation.world import Mishaps
+from tests.simulation.world import EPOCH, Mishaps
 
 #: The product's numbers, some of them shorter, so that a day of trouble is twenty minutes.
 TUNING = Tuning(
@@ -26,7 +27,7 @@ TUNING = Tuning(
 )
 GOOD_STAGES = ("Qualification", "Needs Analysis")
 WRONG_STAGE = "Gone"
-CALLS = ("mass_convert", "job_status", "read_leads", "read_page")
+CALLS = ("mass_convert", "job_status", "read_leads", "read_page", "coql", "search")
 #: Users by their e-mail address, on two pages, and one that there is not.
 USERS = ({"ann@example.com": "501"}, {"bob@example.com": "502"})
 NOBODY = "nobody@example.com"
@@ -91,8 +92,22 @@ class LeadPlan:
 
 
 @dataclass(frozen=True)
+class Find:
+    """A run of a profile instead of a producer: its leads are found. ``wrong``: Zoho refuses its criteria."""
+
+    profile: str
+    slot: str
+    search: bool = False
+    max_leads: int | None = None
+    wrong: bool = False
+
+
+@dataclass(frozen=True)
 class Order:
-    """What one producer enqueues. ``again``: calls more with the same key; ``abandoned``: dies and never comes back."""
+    """What one producer enqueues, or what a run finds: then each of its times is a beat's message.
+
+    ``again``: calls more with the same key; ``abandoned``: dies and never comes back.
+    """
 
     batch: str
     leads: tuple[str, ...]
@@ -104,6 +119,7 @@ class Order:
     slow: float = 0.0  # seconds between two slices: its ids come from somewhere slow
     cancel_at: tuple[float, ...] = ()
     assignee: str = ""  # to whom the leads go, by name
+    find: Find | None = None
 
 
 @dataclass(frozen=True)
@@ -250,14 +266,15 @@ def _bad_leads(plan: Plan, random: Random) -> Plan:
 
 
 def _outage(plan: Plan, random: Random) -> Plan:
-    calls = random.choice([CALLS, CALLS, ("mass_convert",)])
+    calls = random.choice([CALLS, CALLS, ("mass_convert",), ("coql", "search")])
     length = random.choice([60.0, 300.0, 1.6 * plan.tuning.give_up])
     kind = random.choice(["before", "not sent", "mixed"])
     return _window(plan, Window(random.choice([0.0, random.uniform(1.0, 15.0)]), length, calls, kind))
 
 
 def _access(plan: Plan, random: Random) -> Plan:
-    calls = random.choice([CALLS, ("mass_convert",), ("job_status",), ("read_leads",), ("job_status", "read_leads")])
+    some = [("mass_convert",), ("job_status",), ("read_leads",), ("job_status", "read_leads"), ("coql", "search")]
+    calls = random.choice([CALLS, *some])
     kind = random.choice(["no permission", "credentials"])
     plan = _window(plan, Window(random.uniform(0.0, 8.0), random.uniform(10.0, 300.0), calls, kind))
     if random.random() < 0.3:
@@ -267,7 +284,7 @@ def _access(plan: Plan, random: Random) -> Plan:
 
 def _options(plan: Plan, random: Random) -> Plan:
     stages = [*GOOD_STAGES[:1], WRONG_STAGE]
-    orders = tuple(replace(order, stage=random.choice(stages)) for order in plan.orders)
+    orders = tuple(order if order.find else replace(order, stage=random.choice(stages)) for order in plan.orders)
     if random.random() < 0.6:  # some chunks are accepted, and others wait for the one permit when the stage goes
         orders = (replace(orders[0], stage=GOOD_STAGES[0], leads=tuple(lead.id for lead in plan.leads)), *orders[1:])
         tuning = replace(plan.tuning, window=8, max_jobs=20, max_leads=min(2, plan.tuning.max_leads))
@@ -305,6 +322,8 @@ def _producers(plan: Plan, random: Random) -> Plan:
 
 
 def _troubled(order: Order, random: Random) -> Order:
+    if order.find:
+        return order
     changes: dict[str, Any] = {}
     fate = random.random()
     if fate < 0.2:
@@ -331,7 +350,8 @@ def _names(plan: Plan, random: Random) -> Plan:
 
 def _named(plan: Plan, random: Random) -> Plan:
     known = [name for page in USERS for name in page]
-    orders = tuple(replace(order, assignee=random.choice([*known, *known, NOBODY, ""])) for order in plan.orders)
+    choices = [*known, *known, NOBODY, ""]
+    orders = tuple(o if o.find else replace(o, assignee=random.choice(choices)) for o in plan.orders)
     return replace(plan, orders=orders)
 
 
@@ -342,6 +362,38 @@ def _first_named(plan: Plan, random: Random) -> Plan:
 
 def _pause(plan: Plan, random: Random) -> Plan:
     return replace(plan, pauses=((random.uniform(0.0, 5.0), random.uniform(1.0, 100.0)),))
+
+
+def _profiles(plan: Plan, random: Random) -> Plan:
+    """One profile or two, each with a slot or two, each slot asked for by one beat or more."""
+    if any(order.find for order in plan.orders):
+        return plan
+    ids, orders = tuple(lead.id for lead in plan.leads), list(plan.orders[: random.randint(0, len(plan.orders))])
+    for number in range(random.choice([1, 1, 2])):
+        find = Find(
+            f"profile-{number}",
+            slot="",
+            search=random.random() < 0.3,
+            max_leads=random.choice([None, None, 1, 2, len(ids)]),
+            wrong=random.random() < 0.1,
+        )
+        at, stage = random.uniform(0.0, 20.0), random.choice(GOOD_STAGES)
+        for _ in range(random.choice([1, 2, 2])):
+            slot, beats = slot_name(EPOCH + at), tuple(at + random.uniform(0.0, 3.0) for _ in range(2))
+            made = replace(find, slot=slot)
+            orders.append(Order(f"{find.profile}@{slot}", ids, stage, at, beats[: random.randint(0, 2)], find=made))
+            at += random.choice([1.0, 30.0, 200.0])
+    return replace(plan, orders=tuple(orders))
+
+
+def _bounded(plan: Plan, _random: Random) -> Plan:
+    """Two slots of one profile that takes one lead a run: the second goes on where the first stopped."""
+    ids = tuple(lead.id for lead in plan.leads)
+    orders = [
+        Order(f"profile-0@{slot}", ids, GOOD_STAGES[0], at, find=Find("profile-0", slot, max_leads=1))
+        for slot, at in ((slot_name(EPOCH + at), at) for at in (1.0, 400.0))
+    ]
+    return replace(plan, orders=(*(order for order in plan.orders if not order.find), *orders))
 
 
 def _cancel(plan: Plan, random: Random) -> Plan:
@@ -355,6 +407,12 @@ def _invalid(plan: Plan, _random: Random) -> Plan:
     return replace(plan, orders=(replace(first, invalid=("abc",), abandoned=0), *others))
 
 
+def _searching(plan: Plan, random: Random) -> Plan:
+    plan = _profiles(plan, random)
+    searches = (replace(o, find=replace(o.find, search=True, wrong=False)) if o.find else o for o in plan.orders)
+    return replace(plan, orders=tuple(searches))
+
+
 #: Ports that few histories come to, and what brings one there.
 _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     **dict.fromkeys(("HSET", "HDEL", "DEL"), _pause),
@@ -362,6 +420,10 @@ _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     "refuse_ids": _invalid,
     "SET": _first_named,
     "read_page": _first_named,
+    **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), _profiles),
+    "move_run": _bounded,
+    "search": _searching,
+    "LRANGE": _searching,
 }
 
 #: Every theme: what it makes of a plan.
@@ -382,4 +444,5 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "frozen": _frozen,
     "producers": _producers,
     "names": _names,
+    "profiles": _profiles,
 }

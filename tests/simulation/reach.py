@@ -12,15 +12,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from massconvert.policy import MOVES, Row
+from massconvert.policy import MOVES, Row, RunRow
 from tests.simulation.store_port import SCRIPTS
 
 #: Scripts of the access token's, which have no part here: the simulated Zoho asks for no token.
 NO_PART = frozenset({"discard_token", "end_refresh", "free_lock"})
 #: Commands on Redis that are no scripts, other than those that only reports use.
 COMMANDS = ("DEL", "EXISTS", "HDEL", "HGETALL", "HSET", "LRANGE", "MGET", "SET", "ZRANGEBYSCORE")
-ZOHO = ("mass_convert", "job_status", "read_leads", "read_page")
-NUDGES = ("nudge chunk", "nudge convert", "nudge status")
+ZOHO = ("mass_convert", "job_status", "read_leads", "read_page", "coql", "search")
+NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run")
 
 #: Every place at which a process can be killed.
 CRASH_POINTS: tuple[str, ...] = tuple(
@@ -59,6 +59,7 @@ class Reach:
         """What should have been visited and was not, in words."""
         moves = [f"{row.name} {target.value}" for row, (_, targets) in MOVES.items() for target in targets]
         found = [f"row {row.name}: {row.value}" for row in Row if not self.rows[row.name]]
+        found += [f"row {row.name}: {row.value}" for row in RunRow if not self.rows[f"FIND {row.name}"]]
         found += [f"move {move}" for move in moves if not self.moves[move] and move not in NEVER]
         found += [f"crash {point}" for point in CRASH_POINTS if not self.killed[point]]
         found += [f"governor: {what}" for what in GOVERNED if not self.governed[what]]
@@ -74,6 +75,7 @@ class Reach:
             [
                 f"rows of the decision table ({_share(self.rows[row.name] for row in Row)}):",
                 *_columns((row.name, self.rows[row.name]) for row in Row),
+                *_columns((f"FIND {row.name}", self.rows[f"FIND {row.name}"]) for row in RunRow),
                 f"crash points, kills ({_share(self.killed[point] for point in CRASH_POINTS)}):",
                 *_columns((point, self.killed[point]) for point in CRASH_POINTS),
                 "the governor:",

@@ -10,7 +10,7 @@ from celery import Task as CeleryTask
 from celery.exceptions import Reject, Retry
 from kombu.exceptions import OperationalError
 
-from massconvert.contract import TASK_CHUNK, TASK_CONVERT, TASK_ENQUEUE, TASK_STATUS, TASK_SWEEP
+from massconvert.contract import TASK_CHUNK, TASK_CONVERT, TASK_ENQUEUE, TASK_RUN_PROFILE, TASK_STATUS, TASK_SWEEP
 from massconvert.errors import BrokerError, InputError, StoreError
 from massconvert.model import Again, Done, Job, Next, Resend, Settle, Submitted
 from tasks.obey import LONGEST_COUNTDOWN
@@ -34,7 +34,7 @@ class FakeWorkshop:
             raise self.answer
         return self.answer
 
-    chunk = status = sweep = enqueue = _call
+    chunk = status = sweep = enqueue = run_profile = _call
 
     def convert(self, chunk_id: str, countdown: float | None = None) -> Any:
         """The step of that name, and (with a countdown) the nudge of that name."""
@@ -125,23 +125,48 @@ def test_sweep_sweeps_once(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_enqueue_is_known_by_its_message_when_it_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second delivery of the message is then the same batch."""
     _, workshop = run(monkeypatch, TASK_ENQUEUE, "m1", ["1"], options={"a": 1})
-    assert workshop.calls == [(["1"], {"a": 1}, "m1")]
-    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], None, None, "k")
-    assert workshop.calls == [(["1"], None, "k")]
+    assert workshop.calls == [(["1"], {"a": 1}, "m1", None)]
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], None, "nightly", "k")
+    assert workshop.calls == [(["1"], None, "k", "nightly")]
 
 
 def test_enqueue_refuses_what_it_does_not_know_yet(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Leads converted without their profile could not be converted again."""
-    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], profile="nightly")
+    """Leads converted without their callback could not be converted again."""
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], on_complete={"task": "shop.done"})
     assert workshop.calls == []
     assert "nothing was enqueued" in caplog.text
 
 
 @pytest.mark.parametrize(
+    ("kwargs", "called"),
+    [
+        ({"slot": "20261124T030000Z"}, ("nightly@20261124T030000Z", "20261124T030000Z", True)),
+        ({"run": "nightly@x"}, ("nightly@x", "", False)),
+        ({}, ("nightly@m1", "", True)),
+    ],
+)
+def test_run_profile_knows_its_run_by_slot_by_name_or_by_message(
+    monkeypatch: pytest.MonkeyPatch, kwargs: dict[str, str], called: tuple[str, str, bool]
+) -> None:
+    """A second delivery of any of them is then the same run; only a continuation begins none."""
+    run_id, slot, begin = called
+    when, workshop = run(monkeypatch, TASK_RUN_PROFILE, Again(0.0), "nightly", **kwargs)
+    assert workshop.calls == [("nightly", run_id, ("slot", slot), ("begin", begin))]
+    assert when == 0.0
+
+
+@pytest.mark.parametrize(
     ("name", "args"),
-    [(TASK_CONVERT, ["c1"]), (TASK_STATUS, [JOB]), (TASK_CHUNK, []), (TASK_SWEEP, []), (TASK_ENQUEUE, [["1"]])],
+    [
+        (TASK_RUN_PROFILE, ["nightly"]),
+        (TASK_CONVERT, ["c1"]),
+        (TASK_STATUS, [JOB]),
+        (TASK_CHUNK, []),
+        (TASK_SWEEP, []),
+        (TASK_ENQUEUE, [["1"]]),
+    ],
 )
 def test_a_task_comes_back_when_redis_is_away(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, name: str, args: list[Any]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ from massconvert import wiring
 from massconvert.errors import BrokerError
 from massconvert.model import Again, Next, Resend
 from massconvert.nudge import Nudge
+from massconvert.profiles import ConfigFile
 from massconvert.steps.ports import Ports
 from massconvert.wiring import Workshop
 
@@ -31,7 +33,7 @@ class Broker:
 def step(monkeypatch: pytest.MonkeyPatch, what_next: Next, broker: Broker) -> Next:
     """Convert chunk 1 where its step says ``what_next``."""
     monkeypatch.setattr(wiring, "advance", lambda *_: what_next)
-    return Workshop(cast("Ports", None), cast("Nudge", broker), 15.0).convert("1")
+    return Workshop(cast("Ports", None), cast("Nudge", broker), 15.0, ConfigFile(Path("none.toml"))).convert("1")
 
 
 @pytest.mark.parametrize("kind", [Again, Resend])

@@ -1,7 +1,7 @@
 -- include: _wake
 -- Takes a permit to call Zoho, if nothing holds all calls back and there is room.
 -- KEYS[1] prefix
--- ARGV[1] permit id, [2] "post" for a mass convert POST, else "poll", [3] now, [4] lease seconds, [5] how many calls may
+-- ARGV[1] permit id, [2] "post" for a mass convert POST or another heavy call, else "poll", [3] now, [4] lease seconds, [5] how many calls may
 -- run at once, 0: as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while
 -- a POST waits, [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe

@@ -1,0 +1,178 @@
+"""Runs of profiles: begun once a slot, claimed by one worker at a time, moved by compare-and-set."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from massconvert.ledger.chunks import LONGEST_COUNTDOWN
+from massconvert.ledger.codec import dump_refusal, load_refusal, pairs, unreadable
+from massconvert.model import Again, Done
+from massconvert.policy import Form, Run, RunDecision, RunRow, RunState, Tuning
+from massconvert.profiles import Profile
+from massconvert.store import Keys, Redis, Scripts, reaching
+
+
+class Begun(str, Enum):
+    """What became of the wish to begin a run."""
+
+    BEGUN = "begun"
+    KNOWN = "known"  # it was begun before: whoever asks goes on with it
+    PAST = "past"  # this slot, or a later one, had its turn
+    BUSY = "busy"  # the run of an earlier slot still finds leads
+
+
+#: Rows in which Zoho answered as somebody who may call: they end a pause that was waiting for just that.
+_PROVE_ACCESS = frozenset({RunRow.PAGE, RunRow.WRAPPED, RunRow.LAST_PAGE, RunRow.SEARCH_FULL, RunRow.REFUSED})
+
+
+@dataclass(frozen=True)
+class OverdueRun:
+    """A run for which no message came in time."""
+
+    run_id: str
+    profile: str
+
+
+class Runs:
+    """The runs of one account."""
+
+    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, tuning: Tuning) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+        self._tuning = tuning
+
+    def begin(self, run_id: str, name: str, profile: Profile, *, slot: str = "", now: float) -> Begun:
+        """Begin a run of the profile ``name``, which must have criteria, with what stands in it now.
+
+        A ``slot`` is begun once, and only after those before it; a run by hand at any time.
+        """
+        criteria = profile.criteria
+        assert criteria is not None  # noqa: S101 - ConfigFile.to_find_with has said so
+        job = {
+            "form": criteria.form.value,
+            "criteria": criteria.text,
+            "options": profile.options,
+            "max_leads": profile.limits.max_leads,
+            "priority": profile.priority,
+        }
+        bounded = profile.limits.max_leads is not None and criteria.form is Form.COQL
+        grace = self._tuning.sweep_grace
+        answer = self._run("begin_run", run_id, name, slot, now, json.dumps(job), int(bounded), grace)
+        return Begun(answer[0])
+
+    def claim(self, run_id: str, *, token: str, now: float) -> Run | Again | Done:
+        """Hand a run out to this caller, if it is due and nobody holds it. ``Done``: nothing to do here."""
+        tuning = self._tuning
+        kind, *rest = self._run(
+            "claim_run", run_id, token, now, tuning.lease, LONGEST_COUNTDOWN, tuning.sweep_grace, tuning.pause_probe
+        )
+        if kind == "early":
+            return Again(float(rest[0]))
+        return load_run(run_id, pairs(rest)) if kind == "claimed" else Done()
+
+    def move(self, run: Run, decision: RunDecision, *, now: float) -> bool:
+        """Write ``decision`` about ``run`` as it was claimed; False when the claim is no longer ours."""
+        next_start = decision.next_start
+        return bool(
+            self._run(
+                "move_run",
+                run.id,
+                run.token,
+                now,
+                json.dumps(dump_run(decision.run)),
+                int(next_start is not None),
+                next_start or "",
+                self._tuning.sweep_grace,
+                LONGEST_COUNTDOWN,
+                int(self._tuning.retention),
+                int(run.to_put),
+                int(decision.row in _PROVE_ACCESS),
+                *decision.keep,
+            )
+        )
+
+    def kept(self, run_id: str) -> list[str]:
+        """The leads that were found and are not in the batch yet, in their order."""
+        with reaching(self._redis):
+            return list(self._redis.lrange(self._keys.run_found(run_id), 0, -1))
+
+    def overdue(self, *, now: float, most: int = 100) -> list[OverdueRun]:
+        """The runs for which no message came in time; each is expected to be dispatched now."""
+        flat = self._run("take_runs", now, most, 2 * self._tuning.sweep_grace)
+        return [OverdueRun(run_id, name) for run_id, name in zip(flat[::2], flat[1::2], strict=True)]
+
+    def get(self, run_id: str) -> Run | None:
+        """A run as it stands; None when there is none, or it has expired."""
+        with reaching(self._redis):
+            fields = self._redis.hgetall(self._keys.run(run_id))
+        return load_run(run_id, fields) if fields else None
+
+    def last(self, name: str) -> Run | None:
+        """The latest run of a profile, however it was begun."""
+        with reaching(self._redis):
+            run_id = self._redis.hget(self._keys.profile(name), "last")
+        return self.get(run_id) if run_id else None
+
+    def _run(self, script: str, *args: str | float) -> Any:
+        return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
+
+
+def dump_run(run: Run) -> dict[str, str]:
+    """The fields of a run that a decision may change; a blank one is deleted."""
+    return {
+        "state": run.state.value,
+        "due": repr(run.due_at),
+        "after": run.after,
+        "wrapped": "1" if run.wrapped else "",
+        "page": str(run.page or ""),
+        "found": str(run.found or ""),
+        "kept": str(run.kept or ""),
+        "ending": run.ending.value if run.ending else "",
+        "taken": str(run.taken or ""),
+        "outages": str(run.outages or ""),
+        "outage_since": repr(run.outage_since) if run.outage_since else "",
+        "said": dump_refusal(run.said) if run.said else "",
+        "more": "1" if run.more else "",
+        "ended": repr(run.ended_at) if run.ended_at else "",
+    }
+
+
+def load_run(run_id: str, fields: Mapping[str, str]) -> Run:
+    """The run that its hash holds. Raises LedgerError when something else has written it."""
+    where = f"run:{run_id}"
+    try:
+        job = json.loads(fields["job"])
+        return Run(
+            id=run_id,
+            profile=fields["profile"],
+            form=Form(job["form"]),
+            criteria=str(job["criteria"]),
+            options=dict(job["options"]),
+            max_leads=job["max_leads"],
+            priority=str(job["priority"]),
+            slot=fields.get("slot", ""),
+            state=RunState(fields["state"]),
+            ending=RunState(fields["ending"]) if fields.get("ending") else None,
+            token=fields.get("token", ""),
+            start=fields.get("start", ""),
+            wrapped=fields.get("wrapped") == "1",
+            after=fields.get("after", ""),
+            page=int(fields.get("page", "0")),
+            found=int(fields.get("found", "0")),
+            kept=int(fields.get("kept", "0")),
+            taken=int(fields.get("taken", "0")),
+            outages=int(fields.get("outages", "0")),
+            outage_since=float(fields.get("outage_since", "0")),
+            said=load_refusal(fields["said"], where) if fields.get("said") else None,
+            more=fields.get("more") == "1",
+            began_at=float(fields["began"]),
+            ended_at=float(fields.get("ended", "0")),
+            due_at=float(fields["due"]),
+        )
+    except (KeyError, ValueError, TypeError) as error:
+        raise unreadable(where) from error

@@ -1,0 +1,73 @@
+"""Find: the leads that a profile's criteria name, a page a visit, into the batch of its run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+from massconvert.ledger.batches import SMALL_BATCH
+from massconvert.model import Busy, Call, Done, FindAnswer, Next
+from massconvert.options import fingerprint
+from massconvert.policy import Form, Moment, Run, RunDecision, RunState, after_find, after_put, no_permit_to_find
+from massconvert.profiles import page_query
+from massconvert.steps.ask import ask
+from massconvert.steps.ports import Ports
+
+
+@dataclass(frozen=True)
+class Looked:
+    """What comes next, and in how many seconds a chunk can be formed; None when nobody need be told."""
+
+    next: Next
+    nudge_in: float | None = None
+
+
+def find(ports: Ports, run_id: str) -> Looked:
+    """Take one step of a run, if it is due and nobody holds it: put what was found into its batch, or ask for more."""
+    token = UUID(int=ports.random.getrandbits(128)).hex
+    run = ports.ledger.runs.claim(run_id, token=token, now=ports.clock.now())
+    if not isinstance(run, Run):
+        return Looked(run)
+    if run.to_put:
+        return _put(ports, run)
+    asked = ask(ports, Call.QUERY if run.form is Form.COQL else Call.READ, lambda: _page(ports, run))
+    if isinstance(asked, Busy):
+        return _write(ports, run, no_permit_to_find(run, asked, _moment(ports)))
+    return _write(ports, run, after_find(run, asked.answer, _moment(ports, probe=asked.probe)))
+
+
+def _page(ports: Ports, run: Run) -> FindAnswer:
+    if run.form is Form.SEARCH:
+        return ports.zoho.search(run.criteria, run.page + 1)
+    until = run.start if run.wrapped else ""
+    return ports.zoho.coql(page_query(run.criteria, after=run.after, until=until, rows=run.want))
+
+
+def _put(ports: Ports, run: Run) -> Looked:
+    """Put the kept leads into the run's batch, which the first of them open; at the end, seal it."""
+    batches, now = ports.ledger.batches, ports.clock.now()
+    leads = ports.ledger.runs.kept(run.id)[: run.max_leads] if run.kept else []
+    taken, nudge_in = 0, None
+    if leads:
+        large = run.ending is None or len(leads) > SMALL_BATCH
+        batches.open(run.id, fingerprint(run.options), run.options, now=now, large=large, priority=run.priority)
+        added = batches.add(run.id, run.token, leads, now=now)
+        # Those that a worker put there before it died count just the same.
+        taken, nudge_in = added.accepted + added.duplicates, added.nudge_in
+    decision = after_put(run, taken, _moment(ports))
+    if decision.run.state is not RunState.FINDING:  # before the move: a worker that dies in between does it again
+        sealed = batches.seal(run.id, now=ports.clock.now(), flush=True)
+        nudge_in = sealed.nudge_in if sealed.nudge_in is not None else nudge_in
+    looked = _write(ports, run, decision)
+    return Looked(looked.next, nudge_in)
+
+
+def _write(ports: Ports, run: Run, decision: RunDecision) -> Looked:
+    if not ports.ledger.runs.move(run, decision, now=ports.clock.now()):
+        return Looked(Done())
+    ports.log_run(decision)
+    return Looked(decision.next)
+
+
+def _moment(ports: Ports, *, probe: bool = False) -> Moment:
+    return Moment(ports.clock.now(), ports.random.random(), ports.tuning, probe=probe)

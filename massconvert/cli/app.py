@@ -12,7 +12,18 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from massconvert.cli import convert, demo, enqueue, options, organisation, report, second_chances, simulator, status
+from massconvert.cli import (
+    convert,
+    demo,
+    enqueue,
+    options,
+    organisation,
+    profile,
+    report,
+    second_chances,
+    simulator,
+    status,
+)
 from massconvert.cli.console import err, hint, print_lines, say
 from massconvert.contract import Exit
 from massconvert.errors import (
@@ -124,5 +135,5 @@ def _options(
     """Parse what stands before the command."""
 
 
-for _room in (demo, convert, enqueue, status, report, second_chances, organisation, options, simulator):
+for _room in (demo, convert, enqueue, status, report, second_chances, profile, organisation, options, simulator):
     _room.register(app)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -100,7 +101,8 @@ def _run(leads: int, report: Path, *, replace: bool) -> int:
 def environment(zoho: Simulator) -> dict[str, str]:
     """The stack's environment: nothing of this machine's own settings, so that a demo touches no real account."""
     blank = dict.fromkeys(variables(), "")
-    return {**blank, **zoho.environment(), "MASSCONVERT_ACCOUNT": "demo", "NO_PROXY": "127.0.0.1"}
+    no_profiles = {"MASSCONVERT_CONFIG": os.devnull}
+    return {**blank, **zoho.environment(), **no_profiles, "MASSCONVERT_ACCOUNT": "demo", "NO_PROXY": "127.0.0.1"}
 
 
 def closing_line(leads: int, good: int, took: float, wall: float, calls: Counter[str]) -> str:

@@ -26,10 +26,11 @@ from massconvert.cli.inputs import (
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.which_batch import remember
-from massconvert.errors import BrokerError
+from massconvert.errors import BrokerError, InputError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.options import Options
 from massconvert.producer import Batch, MassConvert, new_batch_id
+from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings
 
 #: Fewer leads than this are taken before a bar could be seen.
@@ -38,7 +39,7 @@ WORTH_A_BAR = 20_000
 _EXAMPLES = """\b
 Examples:
   massconvert enqueue leads.csv --options options.json --key import-2026-11-24
-  massconvert enqueue 3652397000009850001 3652397000009851001 --options options.json
+  massconvert enqueue 3652397000009850001 3652397000009851001 --profile nightly
   massconvert enqueue leads.csv --options options.json --dry-run
   cut -d, -f1 leads.csv | massconvert enqueue - --skip-invalid --wait 600
 \b
@@ -55,6 +56,10 @@ def _enqueue(
     leads: LeadsArgument = None,
     file: FileOption = None,
     options: OptionsOption = None,
+    profile: Annotated[
+        str | None,
+        typer.Option("--profile", metavar="P", help="Use the options of this profile of massconvert.toml."),
+    ] = None,
     key: KeyOption = None,
     wait: WaitOption = None,
     skip_invalid: SkipInvalidOption = False,
@@ -64,14 +69,15 @@ def _enqueue(
     """Enqueue leads for the workers, as one batch."""
     timeout = wait_seconds(wait)
     desk = open_desk()
-    body = read_options(options)
+    named = _profile(desk.settings, profile, options)
+    body = Options.parse(named.options) if named else read_options(options)
     check_before_enqueue(desk.settings, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
         if dry_run:
             tell_key(desk, key, body)
             tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)
             return
-        batch = take(desk.settings, checked, body, key)
+        batch = take(desk.settings, checked, body, key, named.priority if named else "")
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:
         if not as_json:
@@ -80,13 +86,20 @@ def _enqueue(
     wait_for(desk, batch, timeout, input_file(leads or (), file))
 
 
-def take(settings: Settings, leads: Leads, options: Options, key: str | None) -> Batch:
+def _profile(settings: Settings, name: str | None, options: str | None) -> Profile | None:
+    if name is not None and options is not None:
+        raise InputError("Both --options and --profile are given.", hint="Give one: a profile has options of its own.")
+    return ConfigFile(settings.config_file).profile(name) if name is not None else None
+
+
+def take(settings: Settings, leads: Leads, options: Options, key: str | None, priority: str = "") -> Batch:
     """Enqueue with a bar for long lists. Ctrl-C says what became of those that were taken, and how to go on."""
     # Named here, so that a batch of which only a part could be taken has a name too.
     batch_id = new_batch_id() if key is None else check_batch_key(key)
+    producer = MassConvert(settings)
     try:
         with taking(len(leads)) as on_progress:
-            batch = MassConvert(settings).enqueue(leads, options, key=batch_id, on_progress=on_progress)
+            batch = producer.enqueue(leads, options, key=batch_id, priority=priority, on_progress=on_progress)
     except (KeyboardInterrupt, BrokerError) as error:
         remember(settings, batch_id)
         if isinstance(error, BrokerError):

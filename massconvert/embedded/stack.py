@@ -169,6 +169,7 @@ class Stack:
             self.environment["REDIS_URL"] = f"unix://{socket}"
         self.environment |= {
             "MASSCONVERT_STATE_DIR": str(folder),
+            "MASSCONVERT_CONFIG": str(settings.config_file),  # the children have another working directory
             # The workers' line "ready." is an INFO, and the log goes to a file anyway.
             "MASSCONVERT_LOG_LEVEL": "DEBUG" if settings.log_level == "DEBUG" else "INFO",
             "PYTHONPATH": os.pathsep.join(filter(None, (str(_ROOT), self.environment.get("PYTHONPATH")))),

@@ -53,6 +53,9 @@ class FakeNudge:
             raise BrokerError("The message broker cannot be reached.", hint="Start it.")
         FakeNudge.told.append(countdown)
 
+    def run_profile(self, name: str, run_id: str, countdown: float = 0) -> None:
+        self.chunk(countdown)
+
 
 class Shell:
     """Runs commands in ``folder``."""

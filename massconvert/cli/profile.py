@@ -1,0 +1,245 @@
+"""``massconvert profile list|check|run``: the named conversions of massconvert.toml."""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import Annotated, Any
+
+import typer
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from massconvert.cli.console import hint, local_time, out, print_json, print_lines, readable, say, utc_time
+from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
+from massconvert.contract import Exit
+from massconvert.errors import UnknownBatchError, WaitTimeoutError
+from massconvert.options import Options
+from massconvert.policy import Form, Run, RunState
+from massconvert.producer import Batch, MassConvert
+from massconvert.profiles import ConfigFile, Profile, next_slot
+from massconvert.settings import load_settings
+from massconvert.steps.preview import Preview, preview
+from massconvert.wiring import connect_finder
+
+_HELP = "Named conversions: options, criteria, schedule and limits in massconvert.toml (docs/profiles.md)."
+_RUN_EXAMPLES = """\b
+Examples:
+  massconvert profile run nightly --dry-run     how many leads it would find; nothing is enqueued
+  massconvert profile run nightly --wait        until every lead that it finds has its outcome
+\b
+Exit status: as of enqueue; 1 as well when the run itself has failed."""
+#: Shown of a first page.
+_SHOWN = 5
+_LOOK = 0.2  # seconds
+
+JsonOption = Annotated[bool, typer.Option("--json", help="As JSON.")]
+NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The profile, as massconvert.toml names it.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
+    group.command("list", epilog="\b\nExample:\n  massconvert profile list --json | jq '.profiles[].name'")(_list)
+    group.command("check", epilog="\b\nExample:\n  massconvert profile check")(_check)
+    group.command("run", cls=WaitCommand, epilog=_RUN_EXAMPLES)(_run)
+    app.add_typer(group, name="profile")
+
+
+def _list(as_json: JsonOption = False) -> None:
+    """Show the profiles, when each runs next, and what its last run did."""
+    desk = open_desk()
+    config, now = ConfigFile(desk.settings.config_file), desk.clock.now()
+    rows = [(name, profile, desk.ledger.runs.last(name)) for name, profile in config.config().profiles.items()]
+    if as_json:
+        found = [_as_json(name, profile, run, now) for name, profile, run in rows]
+        print_json({"file": str(config.path), "profiles": found})
+        return
+    if not rows:
+        say(f"{config.path} has no profiles." if config.path.exists() else f"there is no file {config.path}.")
+        return
+    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
+    for title in ("profile", "criteria", "schedule", "next run", "last run", "found", "enqueued"):
+        table.add_column(title, justify="right" if title in ("found", "enqueued") else "left", overflow="fold")
+    for name, profile, run in rows:
+        last = (_run_view(run), f"{run.found:,}", f"{run.taken:,}") if run else (Text("-"), "", "")
+        form = profile.criteria.form.value if profile.criteria else "-"
+        table.add_row(name, form, _schedule(profile), local_time(_next(profile, now)), *last)
+    out().print(table)
+
+
+def _check(as_json: JsonOption = False) -> None:
+    """Check the file; every wrong place is named. Nothing is called and nothing is enqueued."""
+    config = ConfigFile(load_settings().config_file)
+    profiles = config.config().profiles
+    warnings = {name: _warnings(profile) for name, profile in profiles.items()}
+    if as_json:
+        found = [{"name": name, "warnings": said} for name, said in warnings.items()]
+        print_json({"file": str(config.path), "ok": True, "profiles": found})
+        return
+    if not config.path.exists():
+        say(f"there is no file {config.path}; MASSCONVERT_CONFIG names another.", "yellow")
+    for name, said in warnings.items():
+        print_lines([f"{name}: ok\n"])
+        for warning in said:
+            say(f"{name}: {warning}", "yellow")
+
+
+def _run(
+    name: NameArgument,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what it would find.")] = False,
+    wait: WaitOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run a profile now: workers find its leads and enqueue them."""
+    timeout = wait_seconds(wait)
+    desk = open_desk()
+    profile = ConfigFile(desk.settings.config_file).to_find_with(name)
+    if dry_run:
+        _show_preview(desk, name, profile, as_json=as_json)
+        return
+    run_id = MassConvert(desk.settings).run_profile(name)
+    if wait is None:
+        _print_run(run_id, None, as_json=as_json)
+        if not as_json:
+            say(f"workers find its leads. To see how far: massconvert profile list, massconvert status {run_id}")
+        return
+    run = _await_found(desk, run_id, timeout)
+    _print_run(run_id, run, as_json=as_json)
+    if run.state is RunState.FAILED and run.said:
+        say(f"the run has failed: {run.said.code}: {run.said.message} {run.said.path}".rstrip(), "red")
+    raise typer.Exit(_wait_for_batch(desk, run, timeout))
+
+
+def _await_found(desk: Desk, run_id: str, timeout: float | None) -> Run:
+    """Wait until all of a run's leads have been found. Raises WaitTimeoutError."""
+    end = math.inf if timeout is None else desk.clock.now() + timeout
+    told = False
+    while True:
+        run = desk.ledger.runs.get(run_id)
+        if run is None:
+            raise UnknownBatchError(f"The run {run_id} has expired.")
+        if run.state is not RunState.FINDING:
+            return run
+        if run.said and not told:
+            told = True
+            say(f"Zoho gives no usable answer; workers ask again: {run.said.code}: {run.said.message}", "yellow")
+        if desk.clock.now() > end:
+            raise WaitTimeoutError(
+                f"The run {run_id} goes on after {timeout:g} s: {run.found:,} leads found so far.",
+                hint=f"To see how far it is: massconvert profile list, massconvert status {run_id}",
+            )
+        threading.Event().wait(_LOOK)
+
+
+def _wait_for_batch(desk: Desk, run: Run, timeout: float | None) -> int:
+    """Watch the run's batch to its end, if a lead was found; the exit status."""
+    code = int(Exit.OK)
+    try:
+        desk.ledger.batches.status(run.id)
+        wait_for(desk, Batch(desk.ledger, run.id), timeout)
+    except UnknownBatchError:
+        pass
+    except typer.Exit as ended:
+        code = ended.exit_code
+    return int(Exit.SOME_FAILED) if run.state is RunState.FAILED else code
+
+
+def _print_run(run_id: str, run: Run | None, *, as_json: bool) -> None:
+    if as_json:
+        print_json({"run": run_id, "batch": run_id, **(_run_as_json(run) if run else {"state": "finding"})})
+    elif run is None:
+        print_lines([f"Run {run_id} has begun; its leads become the batch of that name.\n"])
+    else:
+        print_lines([f"Run {run_id}: {run.found:,} leads found, {run.taken:,} enqueued.\n"])
+
+
+def _show_preview(desk: Desk, name: str, profile: Profile, *, as_json: bool) -> None:
+    assert profile.criteria is not None  # noqa: S101 - to_find_with has said so
+    zoho, governor = connect_finder(desk.settings)
+    seen = preview(zoho, governor, profile.criteria, profile.limits.max_leads)
+    if as_json:
+        print_json(_preview_as_json(name, seen))
+        return
+    least = "" if seen.exact else "at least "
+    bound = f", {seen.enqueued:,} a run" if seen.enqueued < seen.leads else ""
+    print_lines(
+        [
+            f"Profile {name} would find {least}{seen.leads:,} leads that are not converted{bound}.\n",
+            f"Payloads: {seen.payloads:,} of up to 50 leads.\n",
+            f"Calls: {seen.queries:,} to find, {seen.payloads:,} to convert, {seen.payloads:,} or more to follow.\n",
+            *([f"First: {', '.join(seen.first[:_SHOWN])}{', …' if seen.leads > _SHOWN else ''}\n"] * bool(seen.first)),
+        ]
+    )
+    hint("Nothing was enqueued. Leads that are in flight already would be skipped.")
+
+
+def _preview_as_json(name: str, seen: Preview) -> dict[str, Any]:
+    return {
+        "profile": name,
+        "dry_run": True,
+        "leads": seen.leads,
+        "exact": seen.exact,
+        "would_enqueue": seen.enqueued,
+        "payloads": seen.payloads,
+        "calls": {"find": seen.queries, "convert": seen.payloads, "status": seen.payloads},
+        "first": list(seen.first[:_SHOWN]),
+    }
+
+
+def _warnings(profile: Profile) -> list[str]:
+    said = list(Options.parse(profile.options).warnings)
+    if profile.criteria and profile.criteria.form is Form.SEARCH:
+        said.append(
+            "Search finds at most 2,000 leads a run, and its `equals` finds what contains the value; COQL is exact."
+        )
+    return said
+
+
+def _schedule(profile: Profile) -> str:
+    schedule = profile.schedule
+    if schedule is None:
+        return "-"
+    words = f"{schedule.crontab} {schedule.time_zone}" if schedule.crontab else f"every {schedule.every:g} s"
+    return words if profile.enabled else f"{words} (disabled)"
+
+
+def _next(profile: Profile, now: float) -> float | None:
+    if profile.schedule is None or not profile.enabled:
+        return None
+    slot = next_slot(profile.schedule, now)
+    return None if math.isinf(slot) else slot
+
+
+def _run_view(run: Run) -> Text:
+    style = {RunState.FAILED: "red", RunState.FINDING: "yellow"}.get(run.state, "")
+    said = f": {run.said.code} {run.said.message}" if run.said else ""
+    return Text(readable(f"{local_time(run.began_at)} {run.state.value}{said}"), style)
+
+
+def _run_as_json(run: Run) -> dict[str, Any]:
+    return {
+        "state": run.state.value,
+        "found": run.found,
+        "enqueued": run.taken,
+        "more": run.more,
+        "began": utc_time(run.began_at),
+        "ended": utc_time(run.ended_at or None),
+        "code": run.said.code if run.said else None,
+        "message": run.said.message if run.said else None,
+    }
+
+
+def _as_json(name: str, profile: Profile, run: Run | None, now: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "description": profile.description,
+        "enabled": profile.enabled,
+        "criteria": profile.criteria.model_dump(exclude_none=True) if profile.criteria else None,
+        "schedule": profile.schedule.model_dump(exclude_none=True) if profile.schedule else None,
+        "limits": profile.limits.model_dump(),
+        "next_run": utc_time(_next(profile, now)),
+        "last_run": {"run": run.id, **_run_as_json(run)} if run else None,
+    }

@@ -19,6 +19,7 @@ from massconvert.errors import StoreError, UnknownBatchError
 from massconvert.leads import Leads
 from massconvert.options import Options, fingerprint
 from massconvert.options.body import resolve_body
+from massconvert.options.names import unresolved
 from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Forecast, Pace, forecast
 from massconvert.settings import Settings
 from massconvert.zoho.edition import LEAST, MAX_POSTS
@@ -146,6 +147,8 @@ def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool)
         print_json(found.as_json())
     else:
         found.show()
+    if names := [reference.text for reference in unresolved(found.payload)]:
+        say(f"looked up when the payload goes out: {', '.join(names)}. To check now: massconvert options check O.json")
     say("a dry run: nothing was enqueued.")
 
 

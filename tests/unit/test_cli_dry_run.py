@@ -57,6 +57,14 @@ def test_people_see_the_same(shell: Shell) -> None:
     assert payload["ids"] == [ids[0], ids[1], "… 48 more"]
 
 
+def test_names_that_are_yet_to_be_looked_up_are_told(shell: Shell) -> None:
+    shell.write("names.json", json.dumps({**OPTIONS, "assign_to": "ann@example.com"}))
+    said = shell.run("enqueue", A, "--options", "names.json", *DRY)
+    assert "looked up when the payload goes out: ann@example.com" in said.err
+    assert "options check" in said.err
+    assert "looked up" not in shell.run("enqueue", A, "--options", shell.options(), *DRY).err
+
+
 def test_what_the_ledger_knows_is_used_and_named(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ZOHO_CONCURRENCY", "20")
     shell.run("enqueue", *map(str, range(1, 101)), "--options", shell.options())

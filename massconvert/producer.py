@@ -8,20 +8,28 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
 from typing import Any, Protocol
 from uuid import uuid4
 
 from massconvert.errors import BrokerError, InputError, WaitTimeoutError
-from massconvert.leads import check_batch_key, parse_lead_id
-from massconvert.leads.ids import shown
+from massconvert.leads import check_batch_key, parse_lead_id, valid_ids
 from massconvert.ledger import Ledger
-from massconvert.ledger.batches import SMALL_BATCH
-from massconvert.model import BatchStatus, Code, Kind, LeadRow
+from massconvert.model import BatchStatus, Canary, Code, Kind, LeadRow, Priority
 from massconvert.nudge import Nudge
-from massconvert.options import Options, demand, examine, fingerprint, listings_for, resolve_names
-from massconvert.policy import Tuning
+from massconvert.options import (
+    Options,
+    demand,
+    examine,
+    fingerprint,
+    listings_for,
+    parse_canary,
+    parse_priority,
+    resolve_names,
+)
+from massconvert.policy import Tuning, priority_of
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings, load_settings
 from massconvert.store import RedisClock, connect
@@ -34,12 +42,14 @@ BULK = 50
 TRUSTED = 900.0
 #: For so many seconds a process need not look again at what is kept for options that it has enqueued with.
 REMEMBERED, MOST_REMEMBERED = 30.0, 64
+#: Why a batch is held that a person paused and gave no other reason.
+PAUSED_BY_HAND = "paused by hand"
 #: How many wrong ids an error names.
 NAMED = 20
 # Characters of a batch's name in that of its retry: a name has at most 200, and a retry may be retried.
 _ROOM_FOR_A_BATCH = 180
 
-Progress = Callable[[int], None]
+Progress = Callable[[int], object]
 
 
 class _Clock(Protocol):
@@ -123,6 +133,22 @@ class Intake:
         self._tell(0.0)
         return answer
 
+    def pause(self, batch_id: str, reason: str) -> bool:
+        """Let nothing more of a batch be sent; return whether there was anything to hold."""
+        return self._ledger.batches.hold(batch_id, reason, now=self._clock.now())
+
+    def resume(self, batch_id: str) -> bool:
+        """Let a batch go on that was paused, or waits after its canary; return whether it was held.
+
+        A broker that cannot be told is no trouble: the workers' sweep finds what is due.
+        """
+        released = self._ledger.batches.release(batch_id, now=self._clock.now())
+        if self._tell(0.0) is None:
+            with suppress(BrokerError):
+                for chunk_id in released.chunk_ids:
+                    self._nudge.convert(chunk_id)
+        return released.was_held
+
     def look_up(self, given: Mapping[str, Any], *, refuse: bool) -> Mapping[str, Any]:
         """``given`` with ids for the names that are in what workers or commands have read of the organisation.
 
@@ -152,7 +178,8 @@ class Intake:
         given: Mapping[str, Any],
         *,
         key: str | None = None,
-        priority: str = "",
+        priority: Priority | None = None,
+        canary: Canary | None = None,
         record_invalid: bool = False,
         on_progress: Progress | None = None,
     ) -> Batch:
@@ -164,12 +191,19 @@ class Intake:
         body = self.look_up(given, refuse=not record_invalid)
         batch_id = new_batch_id() if key is None else check_batch_key(key)
         batches = self._ledger.batches
-        large = len(lead_ids) > SMALL_BATCH
-        now, as_given = self._clock.now(), fingerprint(given)
-        batches.open(batch_id, fingerprint(body), body, now=now, large=large, priority=priority, given=as_given)
+        batches.open(
+            batch_id,
+            fingerprint(body),
+            body,
+            now=self._clock.now(),
+            leads=len(lead_ids),
+            priority=priority_of(priority, len(lead_ids)),
+            canary=canary,
+            given=fingerprint(given),
+        )
         batch, taken = Batch(self._ledger, batch_id), 0
         wrong: dict[str, str] = {}
-        ids, run = _valid(lead_ids, wrong), uuid4().hex[:12]
+        ids, run = valid_ids(lead_ids, wrong), uuid4().hex[:12]
         untold: BrokerError | None = None
         for number, part in enumerate(iter(lambda: list(islice(ids, SLICE)), [])):
             added = batches.add(batch_id, f"{run}:{number}", part, now=self._clock.now())
@@ -224,6 +258,22 @@ class MassConvert:
         """
         return self._intake.cancel(batch_id)
 
+    def pause(self, batch_id: str, *, reason: str = PAUSED_BY_HAND) -> bool:
+        """Send nothing more of this batch until `resume`; others go on. What has been sent is followed.
+
+        A payload that was formed before and carries leads of other batches too still goes, with all its leads. Returns
+        whether there was anything to hold: a batch that has finished or was cancelled has nothing. Safe to repeat.
+        Raises UnknownBatchError, StoreError.
+        """
+        return self._intake.pause(batch_id, reason)
+
+    def resume(self, batch_id: str) -> bool:
+        """Let a batch go on that was paused or waits after its canary; return whether it was. Safe to repeat.
+
+        Raises UnknownBatchError, StoreError.
+        """
+        return self._intake.resume(batch_id)
+
     def retry(
         self,
         batch_id: str,
@@ -251,30 +301,33 @@ class MassConvert:
         *,
         profile: str | None = None,
         key: str | None = None,
-        priority: str | None = None,
+        priority: Priority | str | None = None,
+        canary: int | None = None,
+        canary_max_failed: float | None = None,
         skip_invalid: bool = False,
         on_progress: Progress | None = None,
     ) -> Batch:
         """Accept lead ids for conversion with these options, or those of a ``profile``; return their batch at once.
 
         ``key`` names the batch: the same key with the same options is the same batch, and adds what is missing, so an
-        interrupted call may simply be made again. ``priority="interactive"`` overtakes bulk. ``on_progress`` is told
-        how many ids were taken so far.
+        interrupted call may simply be made again. ``priority`` is ``"interactive"`` (goes with the next payload) or
+        ``"bulk"`` (waits its turn); by default batches of at most 10 leads are interactive. ``canary=50`` converts 50
+        leads and then pauses the batch until `resume`; with ``canary_max_failed`` it goes on by itself when at most so
+        many per cent of them failed. ``on_progress`` is told how many ids were taken so far.
 
-        Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those instead),
-        OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are safe in the ledger but no worker
-        could be told: workers find them by themselves.
+        Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those instead), or the
+        priority or the canary is not; OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are
+        safe in the ledger but no worker could be told: workers find them by themselves.
         """
         named = self._config.profile(profile) if profile else None
         body = _body(options, named)
+        urgent, ahead = _start(priority, canary, canary_max_failed, named)
         if isinstance(lead_ids, str | bytes):
             raise InputError("enqueue takes a list of lead ids, not one string.", hint="Write enqueue([lead_id]).")
         known = lead_ids if isinstance(lead_ids, Collection) else list(lead_ids)
         if not skip_invalid and not getattr(known, "checked", False):
             _demand_valid(known)
-        if priority is None:
-            priority = named.priority if named else ""
-        return self._intake.take(known, body, key=key, priority=priority, on_progress=on_progress)
+        return self._intake.take(known, body, key=key, priority=urgent, canary=ahead, on_progress=on_progress)
 
     def run_profile(self, name: str) -> str:
         """Begin a run of a profile by hand: workers find its leads and enqueue them. Return the id of the run.
@@ -289,7 +342,17 @@ class MassConvert:
         return run_id
 
 
-def take_message(intake: Intake, lead_ids: Any, options: Any, key: str, profile: Profile | None = None) -> Batch:
+def take_message(
+    intake: Intake,
+    lead_ids: Any,
+    options: Any,
+    key: str,
+    profile: Profile | None = None,
+    *,
+    priority: Any = None,
+    canary: Any = None,
+    canary_max_failed: Any = None,
+) -> Batch:
     """Accept a task message's leads. Nobody is there to be told of a wrong id: it ends as ``failed: INVALID_ID``.
 
     Raises InputError, OptionsError, KeyConflictError, StoreError, BrokerError.
@@ -297,7 +360,8 @@ def take_message(intake: Intake, lead_ids: Any, options: Any, key: str, profile:
     body = _body(options, profile)
     if not isinstance(lead_ids, list | tuple):
         raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
-    return intake.take(lead_ids, body, key=key, priority=profile.priority if profile else "", record_invalid=True)
+    urgent, ahead = _start(priority, canary, canary_max_failed, profile)
+    return intake.take(lead_ids, body, key=key, priority=urgent, canary=ahead, record_invalid=True)
 
 
 def _body(options: Any, profile: Profile | None) -> Mapping[str, Any]:
@@ -307,6 +371,14 @@ def _body(options: Any, profile: Profile | None) -> Mapping[str, Any]:
     if options is not None:
         raise InputError("Both options and a profile are given.", hint="Give one: the profile has options of its own.")
     return profile.options
+
+
+def _start(
+    priority: Any, canary: Any, canary_max_failed: Any, profile: Profile | None
+) -> tuple[Priority | None, Canary | None]:
+    """How the batch starts: as the caller says, else with its profile's priority."""
+    urgent = parse_priority(priority) or (profile.priority if profile else None)
+    return urgent, parse_canary(canary, canary_max_failed)
 
 
 def _failed(batch: Batch, codes: frozenset[str], lead_ids: frozenset[str]) -> list[str]:
@@ -333,33 +405,9 @@ def _failed(batch: Batch, codes: frozenset[str], lead_ids: frozenset[str]) -> li
     return found
 
 
-def _valid(lead_ids: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:
-    for value in lead_ids:
-        # The common case at full speed; everything else takes the long way.
-        if (
-            type(value) is str
-            and len(value) == 19
-            and value.isdigit()
-            and value.isascii()
-            and value < "9223372036854775808"
-        ):
-            yield value
-            continue
-        try:
-            yield parse_lead_id(value)
-        except InputError as error:
-            wrong[_as_given(value)] = error.message
-
-
-def _as_given(value: Any) -> str:
-    """What is not an id, for a report: short, and in characters that UTF-8 has bytes for."""
-    text = value if isinstance(value, str) else shown(value)
-    return text[:200].encode("utf-8", "backslashreplace").decode()
-
-
 def _demand_valid(lead_ids: Iterable[Any]) -> None:
     wrong: dict[str, str] = {}
-    for _ in _valid(lead_ids, wrong):
+    for _ in valid_ids(lead_ids, wrong):
         pass
     if wrong:
         first = "\n".join(f"  {given}: {reason}" for given, reason in islice(wrong.items(), NAMED))

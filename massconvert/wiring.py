@@ -20,6 +20,7 @@ from massconvert.producer import Intake, take_message
 from massconvert.profiles import ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings, load_settings
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
+from massconvert.steps.drain import drain
 from massconvert.steps.find import find
 from massconvert.steps.form import form
 from massconvert.steps.ports import Ports
@@ -70,10 +71,12 @@ class Workshop:
         self._config = config
 
     def chunk(self) -> Again | Done:
-        """Form chunks from the inboxes and dispatch each; ``Again`` when an inbox is ready later."""
+        """Form chunks from the inboxes and dispatch each; ``Again`` when an inbox is ready later, or left to drain."""
         formed = form(self.ports)
         for chunk_id in formed.chunk_ids:
             self.nudge.convert(chunk_id)
+        if drain(self.ports):
+            return Again(0.0)
         return Done() if formed.full or formed.next_in is None else Again(formed.next_in)
 
     def convert(self, chunk_id: str) -> Next:
@@ -115,11 +118,11 @@ class Workshop:
         self.chunk()
         return len(found) + len(runs)
 
-    def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None) -> str:
-        """Accept the leads of a task message; return the batch id."""
+    def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None, **start: Any) -> str:
+        """Accept the leads of a task message; return the batch id. ``start`` as in `producer.take_message`."""
         intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
         named = self._config.profile(profile) if profile else None
-        return take_message(intake, lead_ids, options, key, named).id
+        return take_message(intake, lead_ids, options, key, named, **start).id
 
     def run_profile(self, name: str, run_id: str, *, slot: str = "", begin: bool = True) -> Next:
         """Take one page of a run, which is begun first where it is new and ``begin``; say what comes next.

@@ -28,6 +28,7 @@ from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seco
 from massconvert.cli.which_batch import remember
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import Leads, check_batch_key
+from massconvert.model import Priority
 from massconvert.options import Options
 from massconvert.producer import Batch, MassConvert, new_batch_id
 from massconvert.profiles import ConfigFile, Profile
@@ -41,6 +42,7 @@ Examples:
   massconvert enqueue leads.csv --options options.json --key import-2026-11-24
   massconvert enqueue 3652397000009850001 3652397000009851001 --profile nightly
   massconvert enqueue leads.csv --options options.json --dry-run
+  massconvert enqueue urgent.csv --options options.json --priority interactive
   cut -d, -f1 leads.csv | massconvert enqueue - --skip-invalid --wait 600
 \b
 Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 wrong input,
@@ -62,6 +64,10 @@ def _enqueue(
     ] = None,
     key: KeyOption = None,
     wait: WaitOption = None,
+    priority: Annotated[
+        Priority | None,
+        typer.Option(help="interactive goes with the next payload; by default for at most 10 leads."),
+    ] = None,
     skip_invalid: SkipInvalidOption = False,
     dry_run: DryRunOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
@@ -77,7 +83,8 @@ def _enqueue(
             tell_key(desk, key, body)
             tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)
             return
-        batch = take(desk.settings, checked, body, key, named.priority if named else "")
+        urgent = priority or (named.priority if named else None)
+        batch = take(desk.settings, checked, body, key, urgent)
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:
         if not as_json:
@@ -92,7 +99,9 @@ def _profile(settings: Settings, name: str | None, options: str | None) -> Profi
     return ConfigFile(settings.config_file).profile(name) if name is not None else None
 
 
-def take(settings: Settings, leads: Leads, options: Options, key: str | None, priority: str = "") -> Batch:
+def take(
+    settings: Settings, leads: Leads, options: Options, key: str | None, priority: Priority | None = None
+) -> Batch:
     """Enqueue with a bar for long lists. Ctrl-C says what became of those that were taken, and how to go on."""
     # Named here, so that a batch of which only a part could be taken has a name too.
     batch_id = new_batch_id() if key is None else check_batch_key(key)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massconvert.leads.ids import check_batch_key, parse_lead_id
+from massconvert.leads.ids import check_batch_key, parse_lead_id, valid_ids
 from massconvert.leads.lines import LeadLine
 from massconvert.leads.reading import Table, open_table, read_lead_ids
 from massconvert.leads.spool import Leads, open_leads
@@ -16,4 +16,5 @@ __all__ = [
     "open_table",
     "parse_lead_id",
     "read_lead_ids",
+    "valid_ids",
 ]

@@ -95,7 +95,7 @@ def _rows(reader: Reader, heading: Heading, before: int, name: str) -> Iterator[
             # A row begins below the end of the one before it; a quoted cell may span lines.
             number, ended = ended + 1, before + reader.line_num
             value = row[column].strip() if len(row) == width else ""
-            if is_plain_id(value) and (own is None or row[own].endswith(value)):
+            if is_plain_id(value := value.removeprefix("zcrm_")) and (own is None or row[own].endswith(value)):
                 yield LeadLine(number, value, None, value), row
             elif any(cell.strip() for cell in row):
                 yield _odd_row(number, row, heading), row

@@ -5,14 +5,26 @@ Every transition is one Lua script (store/lua) that compares and sets; the keys 
 
 from __future__ import annotations
 
-from massconvert.ledger.batches import Added, Batches, Sealed
+from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
 from massconvert.policy import Tuning
 from massconvert.store import Keys, Redis, Scripts, Shelf
 
-__all__ = ["Added", "Batches", "Begun", "Chunks", "Formed", "Ledger", "Organisation", "Overdue", "Runs", "Sealed"]
+__all__ = [
+    "Added",
+    "Batches",
+    "Begun",
+    "Chunks",
+    "Formed",
+    "Ledger",
+    "Organisation",
+    "Overdue",
+    "Released",
+    "Runs",
+    "Sealed",
+]
 
 
 class Ledger:

@@ -5,24 +5,27 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 from massconvert.errors import KeyConflictError, UnknownBatchError
 from massconvert.ledger.codec import dump_outcome, load_outcome, segments, unreadable
-from massconvert.model import BatchState, BatchStatus, Code, Kind, LeadRow, Outcome, State
-from massconvert.policy import Tuning
+from massconvert.model import BatchState, BatchStatus, Canary, CanaryCounts, Code, Kind, LeadRow, Outcome, Priority
+from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
 
-#: Above so many leads, a batch's member set is split, so that each part keeps Redis' compact encoding.
-SMALL_BATCH = 400
-SHARDS_OF_A_LARGE_BATCH = 4099
+#: A batch of up to so many leads has so many member sets, a prime number. Each keeps Redis' compact encoding (up to 512
+#: integers) and has enough of them to be worth its key. Beyond two million leads the sets take more memory: a batch's
+#: end touches each of them in one script, so there are no more of them.
+_SHARDS = ((400, 1), (20_000, 97), (150_000, 599))
+_MOST_SHARDS = 4099
 
 _ALREADY_QUEUED = Outcome(
     Kind.SKIPPED, Code.ALREADY_QUEUED, "another batch is converting this lead; see that batch for its outcome"
 )
-#: Outcomes of leads that never reach a chunk.
-_NEVER_IN_A_CHUNK = frozenset({Code.ALREADY_QUEUED, Code.INVALID_ID})
+#: The fields of `CanaryCounts` in a batch's hash.
+_CANARY = ("canary", "canary_ended", "canary_failed")
+#: How many elements of a list are read at once.
+_PAGE = 1000
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,14 @@ class Sealed:
     nudge_in: float | None
 
 
+@dataclass(frozen=True)
+class Released:
+    """What ending a hold did: whether there was one, and the chunks that waited for it, to be sent now."""
+
+    was_held: bool
+    chunk_ids: tuple[str, ...]
+
+
 class Batches:
     """The batches of one account."""
 
@@ -59,20 +70,34 @@ class Batches:
         options: Mapping[str, Any],
         *,
         now: float,
-        large: bool,
-        priority: str = "",
+        leads: int,
+        priority: Priority = Priority.BULK,
+        canary: Canary | None = None,
         given: str = "",
     ) -> bool:
         """Register a batch; return whether it is new. The same id again with the same options goes on with it.
 
-        ``given`` is the fingerprint of the options as the caller wrote them, where names in them have become ids since:
-        at the next call with the same names they may be unknown here, and it is the same batch all the same.
+        ``leads`` is about how many it will have; ``priority`` and ``canary`` are those of the first call. ``given`` is
+        the fingerprint of the options as the caller wrote them, where names in them have become ids since: at the next
+        call with the same names they may be unknown here, and it is the same batch all the same.
 
         Raises KeyConflictError when the id was used with other options.
         """
-        shards = SHARDS_OF_A_LARGE_BATCH if large else 1
+        shards = next((shards for most, shards in _SHARDS if leads <= most), _MOST_SHARDS)
         body = json.dumps(options, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
-        answer = self._run("open_batch", batch_id, fingerprint, body, now, shards, priority, given or fingerprint)
+        ahead, most = (canary.leads, most_failures(canary)) if canary else (0, -1)
+        answer = self._run(
+            "open_batch",
+            batch_id,
+            fingerprint,
+            body,
+            now,
+            shards,
+            priority.value,
+            given or fingerprint,
+            ahead,
+            most,
+        )
         if answer == "conflict":
             raise KeyConflictError(
                 f"The key {batch_id!r} was used before with other options.",
@@ -84,7 +109,7 @@ class Batches:
         """Add one slice of leads. The same ``call_id`` twice in a row changes nothing and answers the same."""
         tuning, skipped_as = self._tuning, dump_outcome(_ALREADY_QUEUED)
         accepted, duplicates, skipped, nudge = self._run(
-            "add_leads", batch_id, call_id, now, tuning.linger, tuning.max_leads, skipped_as, *leads
+            "add_leads", batch_id, call_id, now, tuning.linger, tuning.max_leads, skipped_as, ",".join(leads)
         )
         return Added(int(accepted), int(duplicates), int(skipped), _seconds(nudge))
 
@@ -121,6 +146,21 @@ class Batches:
         fate = json.dumps([Kind.CANCELLED.value, dump_outcome(Outcome(Kind.CANCELLED))])
         ended, followed = self._run("cancel_batch", batch_id, now, fate, int(self._tuning.retention))
         return int(ended), int(followed)
+
+    def hold(self, batch_id: str, reason: str, *, now: float) -> bool:
+        """Let nothing more of a batch be sent until `release`; return whether there was anything to hold.
+
+        What Zoho has taken, or may have, is followed. A payload that carries leads of other batches as well goes, with
+        all its leads. ``reason`` is for people. Safe to repeat. Raises UnknownBatchError.
+        """
+        self.status(batch_id)
+        return bool(int(self._run("hold_batch", batch_id, reason, now)))
+
+    def release(self, batch_id: str, *, now: float) -> Released:
+        """Let a held batch go on, whoever held it. Safe to repeat. Raises UnknownBatchError."""
+        self.status(batch_id)
+        was_held, chunk_ids = self._run("release_batch", batch_id, now)
+        return Released(bool(int(was_held)), tuple(chunk_ids))
 
     def options(self, batch_id: str) -> dict[str, Any]:
         """The options of a batch: Zoho's body without its ids. Raises UnknownBatchError."""
@@ -159,33 +199,42 @@ class Batches:
         return found
 
     def rows(self, batch_id: str) -> Iterator[LeadRow]:
-        """Every lead of a batch with its outcome, streamed. Leads that still move may be missed until they end."""
+        """Every lead of a batch with its outcome, streamed: some thousand of them are in memory at any time.
+
+        First those that have ended, as they ended, then those on their way, then those that wait. What was no lead id
+        comes last. Leads that move meanwhile may be missed. Raises UnknownBatchError.
+        """
         self.status(batch_id)
         keys = self._keys
+        outcome: Outcome | None = None
+        for element in self._elements(keys.batch_ended(batch_id)):
+            if element[0] == "[":  # no lead id begins so
+                outcome = load_outcome(element, f"ended leads of {batch_id}")
+            else:
+                yield LeadRow(element, outcome)
         with reaching(self._redis):
-            chunk_ids = self._redis.lrange(keys.batch_chunks(batch_id), 0, -1)
-            waiting = self._redis.lrange(keys.batch_inbox(batch_id), 0, -1)
-        for chunk_id in dict.fromkeys(chunk_ids):
-            yield from self._chunk_rows(batch_id, chunk_id)
-        for lead in waiting:
+            chunk_ids = sorted(self._redis.smembers(keys.batch_chunks(batch_id)), key=int)
+        for chunk_id in chunk_ids:
+            with reaching(self._redis):
+                members = self._redis.hget(keys.chunk(chunk_id), "members") or ""
+            yield from (
+                LeadRow(lead, None) for batch, leads in segments(members) if batch == batch_id for lead in leads
+            )
+        for lead in self._elements(keys.batch_inbox(batch_id)):
             yield LeadRow(lead, None)
         with reaching(self._redis):
-            for given, text in self._redis.hscan_iter(keys.batch_exceptions(batch_id), count=500):
-                outcome = load_outcome(text, f"exceptions of {batch_id}")
-                if outcome.code in _NEVER_IN_A_CHUNK:
-                    yield LeadRow(given, outcome)
+            for given, text in self._redis.hscan_iter(keys.batch_invalid(batch_id), count=500):
+                yield LeadRow(given, load_outcome(text, f"invalid ids of {batch_id}"))
 
-    def _chunk_rows(self, batch_id: str, chunk_id: str) -> Iterator[LeadRow]:
-        with reaching(self._redis):
-            members, state, end = self._redis.hmget(self._keys.chunk(chunk_id), "members", "state", "end")
-        leads = [lead for batch, leads in segments(members or "") if batch == batch_id for lead in leads]
-        common = load_outcome(end, f"chunk:{chunk_id}") if end and state == State.DONE.value else None
-        remaining = iter(leads)
-        while slice_ := list(islice(remaining, 1000)):
+    def _elements(self, key: str) -> Iterator[str]:
+        place = 0
+        while True:
             with reaching(self._redis):
-                own = self._redis.hmget(self._keys.batch_exceptions(batch_id), slice_)
-            for lead, text in zip(slice_, own, strict=True):
-                yield LeadRow(lead, load_outcome(text, f"exceptions of {batch_id}") if text else common)
+                page = self._redis.lrange(key, place, place + _PAGE - 1)
+            yield from page
+            if len(page) < _PAGE:
+                return
+            place += _PAGE
 
     def _run(self, script: str, batch_id: str, *args: str | float) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=[batch_id, *args])
@@ -196,7 +245,8 @@ def _status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchS
         name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")
     }
     ended = counts["converted"] + counts["failed"] + counts["skipped"] + counts["cancelled"]
-    state = BatchState.PAUSED if paused else BatchState.RUNNING
+    held = fields.get("held", "")
+    state = BatchState.PAUSED if paused or held else BatchState.RUNNING
     if "finished" in fields:
         state = BatchState.CANCELLED if counts["cancelled"] else BatchState.FINISHED
     return BatchStatus(
@@ -206,6 +256,8 @@ def _status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchS
         sealed=fields.get("sealed") == "1",
         created_at=float(fields["created"]),
         finished_at=float(fields["finished"]) if "finished" in fields else None,
+        held=held,
+        canary=CanaryCounts(*(int(fields[name]) for name in _CANARY)) if "canary" in fields else None,
         **counts,
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,7 +76,7 @@ class Chunks:
         """Form chunks from the inboxes that are ready, while the window has room."""
         t = self._tuning
         ids, soon, full = self._run(
-            "form_chunks", now, t.window, t.max_jobs, t.max_leads, t.linger, most, t.sweep_grace
+            "form_chunks", now, t.window, t.max_jobs, t.max_leads, t.linger, most, t.sweep_grace, t.express
         )
         return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)))
 
@@ -84,7 +84,8 @@ class Chunks:
         """Hand a chunk out to this caller, if it is due, in one of ``states``, and nobody holds it. Raises LedgerError.
 
         ``Again``: too early, and this message shall come back then. ``Done``: nothing to do here: the chunk has
-        ended, is somebody else's, is expected to be looked at by another message, or the organisation is paused.
+        ended, is somebody else's, is expected to be looked at by another message, or is paused (the organisation, or
+        every batch with leads in it).
         """
         t = self._tuning
         wanted = ",".join(sorted(state.value for state in states))
@@ -114,7 +115,6 @@ class Chunks:
         """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours."""
         # The chained message comes at once, whenever the job is due; all others come when they are due, or before.
         countdown = 0.0 if isinstance(decision.next, Submitted) else LONGEST_COUNTDOWN
-        outcomes = [[lead, o.kind.value, dump_outcome(o)] for lead, o in decision.outcomes.items()]
         answer = self._run(
             "move_chunk",
             chunk.id,
@@ -122,7 +122,7 @@ class Chunks:
             chunk.state.value,
             now,
             json.dumps(dump_chunk(decision.chunk)),
-            json.dumps(outcomes),
+            json.dumps(_by_outcome(decision.outcomes)),
             _rest(decision.rest),
             int(decision.split),
             json.dumps(self._changes(decision, now)),
@@ -170,6 +170,13 @@ class Chunks:
 
     def _run(self, script: str, *args: str | float) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
+
+
+def _by_outcome(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str, list[str]]]:
+    leads: dict[tuple[str, str], list[str]] = {}
+    for lead, outcome in outcomes.items():
+        leads.setdefault((outcome.kind.value, dump_outcome(outcome)), []).append(lead)
+    return [(kind, text, same) for (kind, text), same in leads.items()]
 
 
 def _words(decision: Decision) -> str:

@@ -89,9 +89,8 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
     where = f"chunk:{chunk_id}"
     options = _load_options(fields, where)
     try:
-        members = open_leads(fields["members"])
-        leads = fields["open"].split(",") if fields.get("open") else members
-        if not leads or not set(leads) <= set(members) or not all(map(str.isdecimal, leads)):
+        leads = open_leads(fields["members"])
+        if not leads or not all(map(str.isdecimal, leads)):
             raise ValueError("no leads")  # noqa: TRY301 - told in one place, below
         created = float(fields["created"])
         refused_at = float(fields.get("refused_at", "0"))
@@ -143,7 +142,7 @@ def segments(members: str) -> list[tuple[str, list[str]]]:
 
 
 def open_leads(members: str) -> list[str]:
-    """All leads of a chunk in payload order."""
+    """All leads of a chunk in payload order: those that have no outcome yet."""
     return [lead for _, leads in segments(members) for lead in leads]
 
 

@@ -130,13 +130,11 @@ class Organisation:
             pipe.zrange(keys.inboxes, 0, -1)
             unsent, jobs, inboxes = pipe.execute()
             for chunk_id in (*unsent, *jobs):
-                pipe.hmget(keys.chunk(chunk_id), "fp", "open", "members")
+                pipe.hmget(keys.chunk(chunk_id), "fp", "members")
             chunks = pipe.execute()
             # Options that are tried out are no ready inbox; the chunk that tries them names them.
-            for fingerprint in {*inboxes, *(fp for fp, _, _ in chunks if fp)}:
+            for fingerprint in {*inboxes, *(fp for fp, _ in chunks if fp)}:
                 pipe.hget(keys.options(fingerprint), "waiting")
             waiting = sum(int(count or 0) for count in pipe.execute())
-        leads = sum(
-            len(held.split(",") if held else open_leads(members or "")) for _, held, members in chunks[: len(unsent)]
-        )
+        leads = sum(len(open_leads(members or "")) for _, members in chunks[: len(unsent)])
         return {"chunks_waiting": len(unsent), "jobs_running": len(jobs), "leads_waiting": waiting + leads}

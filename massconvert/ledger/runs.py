@@ -10,7 +10,7 @@ from typing import Any
 
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.ledger.codec import dump_refusal, load_refusal, pairs, unreadable
-from massconvert.model import Again, Done
+from massconvert.model import Again, Done, Priority
 from massconvert.policy import Form, Run, RunDecision, RunRow, RunState, Tuning
 from massconvert.profiles import Profile
 from massconvert.store import Keys, Redis, Scripts, reaching
@@ -58,7 +58,7 @@ class Runs:
             "criteria": criteria.text,
             "options": profile.options,
             "max_leads": profile.limits.max_leads,
-            "priority": profile.priority,
+            "priority": profile.priority.value,
         }
         bounded = profile.limits.max_leads is not None and criteria.form is Form.COQL
         grace = self._tuning.sweep_grace
@@ -154,7 +154,7 @@ def load_run(run_id: str, fields: Mapping[str, str]) -> Run:
             criteria=str(job["criteria"]),
             options=dict(job["options"]),
             max_leads=job["max_leads"],
-            priority=str(job["priority"]),
+            priority=Priority(job["priority"]),
             slot=fields.get("slot", ""),
             state=RunState(fields["state"]),
             ending=RunState(fields["ending"]) if fields.get("ending") else None,

@@ -14,6 +14,7 @@ from massconvert.options.examine import Examined, examine, listings_for
 from massconvert.options.model import Deal, Options
 from massconvert.options.names import Resolution, resolve_names, unresolved
 from massconvert.options.problem import Problem, demand
+from massconvert.options.start import parse_canary, parse_priority
 
 __all__ = [
     "Deal",
@@ -25,6 +26,8 @@ __all__ = [
     "examine",
     "fingerprint",
     "listings_for",
+    "parse_canary",
+    "parse_priority",
     "resolve_body",
     "resolve_names",
     "unresolved",

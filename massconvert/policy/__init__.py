@@ -28,6 +28,7 @@ What an answer means for *everybody who calls* is decided apart from what it mea
 from __future__ import annotations
 
 from massconvert.policy.calls import CallAnswer, CallRules, Gate, Heard, Report, after_call
+from massconvert.policy.canary import most_failures, priority_of
 from massconvert.policy.congestion import Congestion
 from massconvert.policy.find import (
     ROWS_A_QUERY,
@@ -98,6 +99,7 @@ __all__ = [
     "after_read",
     "after_status",
     "meaning",
+    "most_failures",
     "name_unknown",
     "named_leads",
     "names_found",
@@ -105,6 +107,7 @@ __all__ = [
     "no_permit",
     "no_permit_to_find",
     "options_refused_before",
+    "priority_of",
     "relearnt",
     "sender_lost",
     "size_of",

@@ -23,6 +23,7 @@ from massconvert.model import (
     Next,
     NotSent,
     PerhapsAccepted,
+    Priority,
     Refusal,
     Refused,
     Unsent,
@@ -68,7 +69,7 @@ class Run:
     criteria: str
     options: Mapping[str, Any] = field(default_factory=dict)
     max_leads: int | None = None
-    priority: str = ""
+    priority: Priority = Priority.BULK
     slot: str = ""
     state: RunState = RunState.FINDING
     ending: RunState | None = None

@@ -16,6 +16,7 @@ class Tuning:
     linger: float = 2.0
     window: int = 20  # chunks waiting to be sent
     max_jobs: int = 200  # chunks that Zoho works on, or that wait for a look
+    express: int = 4  # chunks with interactive leads that may exceed both bounds
     lease: float = 75.0  # longer than the wait for a permit, a token refresh and a call's total deadline together
     backoff_base: float = 1.0
     backoff_cap: float = 300.0

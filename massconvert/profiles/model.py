@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from massconvert.errors import OptionsError
+from massconvert.model import Priority
 from massconvert.options import Options
 from massconvert.policy import Form
 from massconvert.profiles.criteria import check_search, where_of
@@ -144,9 +145,9 @@ class Profile(_Table):
         return self
 
     @property
-    def priority(self) -> str:
-        """The batch's priority as `MassConvert.enqueue` takes it."""
-        return "" if self.limits.priority == "bulk" else self.limits.priority
+    def priority(self) -> Priority:
+        """The priority of its batches."""
+        return Priority(self.limits.priority)
 
 
 class Config(_Table):

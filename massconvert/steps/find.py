@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from massconvert.ledger.batches import SMALL_BATCH
 from massconvert.model import Busy, Call, Done, FindAnswer, Next
 from massconvert.options import fingerprint
 from massconvert.policy import Form, Moment, Run, RunDecision, RunState, after_find, after_put, no_permit_to_find
 from massconvert.profiles import page_query
 from massconvert.steps.ask import ask
 from massconvert.steps.ports import Ports
+
+#: Leads that a run may find for all we know.
+_MANY = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,9 @@ def _put(ports: Ports, run: Run) -> Looked:
     leads = ports.ledger.runs.kept(run.id)[: run.max_leads] if run.kept else []
     taken, nudge_in = 0, None
     if leads:
-        large = run.ending is None or len(leads) > SMALL_BATCH
-        batches.open(run.id, fingerprint(run.options), run.options, now=now, large=large, priority=run.priority)
+        # How many there will be is not known while more are found: room for many.
+        about = len(leads) if run.ending else run.max_leads or _MANY
+        batches.open(run.id, fingerprint(run.options), run.options, now=now, leads=about, priority=run.priority)
         added = batches.add(run.id, run.token, leads, now=now)
         # Those that a worker put there before it died count just the same.
         taken, nudge_in = added.accepted + added.duplicates, added.nudge_in

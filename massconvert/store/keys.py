@@ -23,7 +23,7 @@ class Keys:
     # --- batches (ledger/batches.py); they expire together, a retention time after the batch has finished ---
 
     def batch(self, batch_id: str) -> str:
-        """HASH: fp, given, created, finished, sealed, shards, priority, counts by kind, drain, last_call, last_answer.
+        """HASH: fp, given, created, finished, sealed, shards, priority, counts by kind, drain, held, canary, …
 
         ``given`` is there where the options were given with names, and ``fp`` is that of their ids.
         """
@@ -38,12 +38,16 @@ class Keys:
         return f"{self.batch(batch_id)}:inbox"
 
     def batch_chunks(self, batch_id: str) -> str:
-        """LIST of the chunks that hold leads of the batch."""
+        """SET of the open chunks that hold leads of the batch."""
         return f"{self.batch(batch_id)}:chunks"
 
-    def batch_exceptions(self, batch_id: str) -> str:
-        """HASH lead id → outcome JSON, of leads whose outcome is not their chunk's common one."""
-        return f"{self.batch(batch_id)}:exceptions"
+    def batch_ended(self, batch_id: str) -> str:
+        """LIST of the leads that have ended: an outcome's JSON, then the ids of those that ended so, and so on."""
+        return f"{self.batch(batch_id)}:ended"
+
+    def batch_invalid(self, batch_id: str) -> str:
+        """HASH what was given → outcome JSON, of what is not a lead id."""
+        return f"{self.batch(batch_id)}:invalid"
 
     @property
     def batches(self) -> str:
@@ -70,16 +74,30 @@ class Keys:
         return f"{self.prefix}options:{fingerprint}"
 
     def queue(self, fingerprint: str) -> str:
-        """LIST of batches that wait with these options, served in turn."""
+        """LIST of batches that wait with these options, served in turn; those that are held do not stand here."""
         return f"{self.prefix}queue:{fingerprint}"
+
+    def express_queue(self, fingerprint: str) -> str:
+        """LIST of interactive batches that wait with these options, served in turn, before those of ``queue``."""
+        return f"{self.prefix}express:{fingerprint}"
 
     @property
     def inboxes(self) -> str:
         """ZSET fingerprint → when a chunk may be formed from its inbox."""
         return f"{self.prefix}inboxes"
 
+    @property
+    def express(self) -> str:
+        """ZSET: those of ``inboxes`` in which interactive leads wait."""
+        return f"{self.prefix}express"
+
+    @property
+    def overtaken(self) -> str:
+        """STRING: how many payloads in a row interactive leads have begun."""
+        return f"{self.prefix}overtaken"
+
     def chunk(self, chunk_id: str) -> str:
-        """HASH: state, fp, members, open, due, expected, lease, token, job, …; expires with its last batch."""
+        """HASH: state, fp, members (its open leads), due, expected, lease, token, job, …; gone when all have ended."""
         return f"{self.prefix}chunk:{chunk_id}"
 
     @property

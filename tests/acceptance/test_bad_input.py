@@ -97,7 +97,6 @@ GARBAGE: tuple[dict[str, str], ...] = (
     {"members": "garbage"},
     {"members": ""},
     {"members": "k=1,two,3"},
-    {"open": "999,998"},
     {"state": "garbage"},
     {"created": "yesterday"},
     {"due": "soon", "lease": "long"},

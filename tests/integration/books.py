@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from massconvert.ledger import Ledger
-from massconvert.model import Again, Chunk, Done, Outcome, State
-from massconvert.policy import Moment, Tuning
+from massconvert.model import Accepted, Again, Canary, Chunk, Done, JobStatus, Outcome, Priority, Progress, State
+from massconvert.policy import Decision, Moment, Row, Tuning, after_post, after_status
 from massconvert.store import Keys, Scripts
 
 TUNING = Tuning()
@@ -103,9 +104,11 @@ class Books:
         flush: bool = True,
         fingerprint: str = FINGERPRINT,
         accepted: bool = True,
+        priority: Priority = Priority.BULK,
+        canary: Canary | None = None,
     ) -> None:
         """A batch of these leads, as an enqueue makes one; ``accepted``: Zoho has taken its options before."""
-        self.batches.open(name, fingerprint, OPTIONS, now=now, large=False)
+        self.batches.open(name, fingerprint, OPTIONS, now=now, leads=len(ids), priority=priority, canary=canary)
         if accepted:
             self.redis.hset(self.keys.options(fingerprint), "accepted", 1)
         self.batches.add(name, f"{name}:0", ids, now=now)
@@ -133,6 +136,30 @@ class Books:
         sending = self.chunks.begin_send(self.claim(chunk_id, now=now), now=now)
         assert sending is not None
         return sending
+
+    def accept(self, chunk_id: str, *, now: float = NOW + TUNING.linger) -> None:
+        """A chunk whose payload Zoho has taken."""
+        sending = self.send(chunk_id, now=now)
+        decision = after_post(sending, Accepted(f"9{chunk_id}"), Moment(now=now, chance=0.0, tuning=TUNING))
+        assert self.chunks.move(sending, decision, now=now)
+
+    def convert(self, chunk_id: str, *, now: float = NOW + TUNING.linger) -> None:
+        """A chunk all of whose leads Zoho has converted."""
+        self.accept(chunk_id, now=now)
+        later = now + TUNING.poll_cap
+        running = self.claim(chunk_id, now=later)
+        size = len(running.leads)
+        answer = JobStatus(Progress.COMPLETED, size, size, 0, 0)
+        decision = after_status(running, answer, Moment(now=later, chance=0.0, tuning=TUNING))
+        assert self.chunks.move(running, decision, now=later)
+
+    def end(self, chunk_id: str, outcomes: dict[str, Outcome], *, now: float = NOW + TUNING.linger) -> None:
+        """A chunk whose leads have all ended, each in a way of its own."""
+        self.accept(chunk_id, now=now)
+        later = now + TUNING.poll_cap
+        running = self.claim(chunk_id, now=later)
+        decision = Decision(Row.SETTLED, replace(running, state=State.DONE), Done(), outcomes=outcomes)
+        assert self.chunks.move(running, decision, now=later)
 
 
 def _plain(value: str) -> str:

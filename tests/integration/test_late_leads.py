@@ -37,7 +37,7 @@ def sent(ledger: Ledger, now: float) -> Chunk:
 def test_leads_that_come_after_their_batch_was_taken_for_abandoned_open_it_again(ledger: Ledger) -> None:
     """A producer that was slow for a quarter of an hour goes on; its batch has not finished without its leads."""
     for batch in ("other", "slow"):  # the first lead of `slow` is in flight in `other`, so nothing of it is open
-        ledger.batches.open(batch, FINGERPRINT, OPTIONS, now=NOW, large=False)
+        ledger.batches.open(batch, FINGERPRINT, OPTIONS, now=NOW, leads=1)
         ledger.batches.add(batch, f"{batch}:0", [FIRST], now=NOW)
     late = NOW + TUNING.enqueue_idle + 1
     ledger.batches.seal_abandoned(now=late)
@@ -50,7 +50,7 @@ def test_leads_that_come_after_their_batch_was_taken_for_abandoned_open_it_again
 
 def test_the_message_chained_to_a_payload_comes_back_when_the_job_is_due(ledger: Ledger) -> None:
     """It comes at once, before the job can have ended; if it ended there, only the sweep would look at the job."""
-    ledger.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    ledger.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     ledger.batches.add("b", "b:0", [FIRST], now=NOW)
     now = NOW + TUNING.linger
     sending = sent(ledger, now)

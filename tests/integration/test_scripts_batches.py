@@ -52,7 +52,7 @@ def books(redis_client: Any, account: str) -> Books:
 
 def test_open_batch_registers_an_empty_batch_that_takes_leads(books: Books) -> None:
     with books.watching() as changed:
-        assert books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+        assert books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     promised = {
         "batch:b.fp": FINGERPRINT,
         "batch:b.created": "1800000000",
@@ -73,7 +73,7 @@ def test_open_batch_with_the_same_options_goes_on_with_what_is_there(books: Book
     books.batch("b", [A, B], seal=False)
     before = books.outcomes("b")
     with books.watching("batch:b.total", f"options:{FINGERPRINT}.batches", "batches", "batch:b.created") as changed:
-        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, large=True)
+        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, leads=1_000_000)
     assert changed == {}
     assert books.outcomes("b") == before
 
@@ -81,7 +81,7 @@ def test_open_batch_with_the_same_options_goes_on_with_what_is_there(books: Book
 def test_open_batch_with_other_options_is_refused_and_changes_nothing(books: Books) -> None:
     books.batch("b", [A])
     with books.watching() as changed, pytest.raises(KeyConflictError, match="'b' was used before"):
-        books.batches.open("b", OTHER_FINGERPRINT, {}, now=NOW + 9, large=False)
+        books.batches.open("b", OTHER_FINGERPRINT, {}, now=NOW + 9, leads=1)
     assert changed == {}
 
 
@@ -89,7 +89,7 @@ def test_open_batch_on_a_finished_batch_keeps_it_from_expiring(books: Books) -> 
     books.batch("b", [])
     assert books.batches.status("b").state is BatchState.FINISHED
     with books.watching("batch:b ", f"options:{FINGERPRINT} ", "batch:b.finished", "unsealed") as changed:
-        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, large=False)
+        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, leads=1)
     assert changed == {
         "batch:b expires": None,
         f"options:{FINGERPRINT} expires": None,
@@ -102,7 +102,7 @@ def test_open_batch_on_a_finished_batch_keeps_it_from_expiring(books: Books) -> 
 
 
 def test_add_leads_lets_new_leads_wait_and_counts_them(books: Books) -> None:
-    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     added = books.batches.add("b", "call", [A, B], now=NOW + 1)
     assert (added.accepted, added.duplicates, added.skipped) == (2, 0, 0)
     assert added.nudge_in == TUNING.linger  # a tail waits for company
@@ -112,7 +112,7 @@ def test_add_leads_lets_new_leads_wait_and_counts_them(books: Books) -> None:
 
 
 def test_add_leads_tells_the_workers_once_for_a_tail_and_at_once_for_a_payload(books: Books) -> None:
-    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     assert books.batches.add("b", "1", leads(10), now=NOW).nudge_in == TUNING.linger
     assert books.batches.add("b", "2", leads(10, 11), now=NOW).nudge_in is None
     assert books.batches.add("b", "3", leads(30, 21), now=NOW).nudge_in == 0.0
@@ -120,7 +120,7 @@ def test_add_leads_tells_the_workers_once_for_a_tail_and_at_once_for_a_payload(b
 
 
 def test_add_leads_drops_and_counts_duplicates(books: Books) -> None:
-    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     first = books.batches.add("b", "1", [A, B, A], now=NOW)
     second = books.batches.add("b", "2", [B, C], now=NOW)
     assert (first.accepted, first.duplicates) == (2, 1)
@@ -130,7 +130,7 @@ def test_add_leads_drops_and_counts_duplicates(books: Books) -> None:
 
 def test_add_leads_skips_what_is_in_flight_in_another_batch(books: Books) -> None:
     books.batch("first", [A, B])
-    books.batches.open("second", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    books.batches.open("second", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     added = books.batches.add("second", "1", [B, C], now=NOW)
     assert (added.accepted, added.duplicates, added.skipped) == (1, 0, 1)
     assert books.counts("second") == {"total": 2, "waiting": 1, "skipped": 1}
@@ -145,14 +145,14 @@ def test_add_leads_takes_a_lead_whose_earlier_batch_has_ended_it(books: Books) -
     sending = books.send(*books.form())
     refused = after_post(sending, Refused(400, "MANDATORY_NOT_FOUND", "no"), MOMENT)
     assert books.chunks.move(sending, refused, now=NOW + 3)
-    books.batches.open("second", OTHER_FINGERPRINT, {}, now=NOW + 4, large=False)
+    books.batches.open("second", OTHER_FINGERPRINT, {}, now=NOW + 4, leads=1)
     assert books.batches.add("second", "1", [A], now=NOW + 4).accepted == 1
 
 
 def test_add_leads_again_with_the_same_call_changes_nothing_and_answers_the_same(books: Books) -> None:
     """The answer to the first was lost."""
     books.batch("other", [B])
-    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     answer = books.batches.add("b", "call", [A, A, B], now=NOW)
     with books.watching() as changed:
         assert books.batches.add("b", "call", [A, A, B], now=NOW + 5) == answer
@@ -169,16 +169,16 @@ def test_add_leads_to_no_batch_is_refused_and_changes_nothing(books: Books) -> N
 
 
 def test_refuse_ids_ends_what_is_no_id_at_once(books: Books) -> None:
-    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     with books.watching() as changed:
         assert books.batches.refuse_ids("b", {"abc": "is not a string of digits", "0": "begins with 0"}) == 2
-    assert set(changed) == {"batch:b.total", "batch:b.failed", "batch:b:exceptions.abc", "batch:b:exceptions.0"}
+    assert set(changed) == {"batch:b.total", "batch:b.failed", "batch:b:invalid.abc", "batch:b:invalid.0"}
     assert books.counts("b") == {"total": 2, "failed": 2}
     assert books.outcomes("b")["abc"] == Outcome(Kind.FAILED, Code.INVALID_ID, "is not a string of digits")
 
 
 def test_refuse_ids_again_changes_nothing(books: Books) -> None:
-    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, large=False)
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     books.batches.refuse_ids("b", {"abc": "no"})
     with books.watching() as changed:
         assert books.batches.refuse_ids("b", {"abc": "no"}) == 0
@@ -313,17 +313,18 @@ def test_cancel_batch_leaves_the_leads_of_others_in_the_same_payload(books: Book
     assert books.claim(chunk_id).leads == (B,)
 
 
-def test_cancel_batch_follows_what_somebody_holds_or_zoho_may_have(books: Books) -> None:
+def test_cancel_batch_follows_what_zoho_may_have_and_takes_back_what_waits_for_a_permit(books: Books) -> None:
     """A lead that is being sent is never called cancelled; it gets the outcome that Zoho tells."""
     books.batch("b", leads(150))
     held, sending, sent = books.form()
-    books.claim(held)
+    waits = books.claim(held)
     on_its_way = books.send(sending)
     accepted = books.send(sent)
     assert books.chunks.move(accepted, after_post(accepted, Accepted("7"), MOMENT), now=NOW + 3)
-    assert books.batches.cancel("b", now=NOW + 4) == (0, 150)
+    assert books.batches.cancel("b", now=NOW + 4) == (50, 100)
+    assert books.chunks.begin_send(waits, now=NOW + 4) is None
     drain(books)
-    assert books.counts("b") == {"total": 150, "waiting": 100, "sent": 50}
+    assert books.counts("b") == {"total": 150, "waiting": 50, "sent": 50, "cancelled": 50}
     lost = after_post(on_its_way, PerhapsAccepted("HTTP 500"), MOMENT)
     assert books.chunks.move(on_its_way, lost, now=NOW + 5)
 

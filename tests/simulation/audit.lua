@@ -31,20 +31,23 @@ end
 local names = redis.call('ZRANGE', p .. 'batches', 0, -1)
 for _, batch in ipairs(names) do
   local key = p .. 'batch:' .. batch
-  local b = { h = hash(key), own = hash(key .. ':exceptions'), rows = {}, ended = {}, listed = {}, n = 0, sent = 0, by = {} }
+  local b = { h = hash(key), rows = {}, ended = {}, listed = {}, n = 0, sent = 0, by = {} }
   batches[batch] = b
   for _, kind in ipairs(KINDS) do b.by[kind] = 0 end
-  for _, id in ipairs(redis.call('LRANGE', key .. ':chunks', 0, -1)) do b.listed[id] = true end
-  local inbox = redis.call('LRANGE', key .. ':inbox', 0, -1)
-  for _, lead in ipairs(inbox) do
-    row(batch, lead, nil, false)
-    if b.own[lead] then wrong('lead', lead, 'waits in', batch, 'and has an outcome') end
+  for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do b.listed[id] = true end
+  local outcome
+  for _, element in ipairs(redis.call('LRANGE', key .. ':ended', 0, -1)) do
+    if string.sub(element, 1, 1) == '[' then outcome = element else row(batch, element, outcome, false) end
   end
+  for given, refused in pairs(hash(key .. ':invalid')) do row(batch, given, refused, false) end
+  local inbox = redis.call('LRANGE', key .. ':inbox', 0, -1)
+  for _, lead in ipairs(inbox) do row(batch, lead, nil, false) end
+  local place = redis.call('LPOS', p .. (b.h.priority == 'interactive' and 'express:' or 'queue:') .. b.h.fp, batch)
+  if place and (b.h.held or b.h.drain) then wrong('batch', batch, 'is held or drained, and stands in its queue') end
   if #inbox > 0 then
-    local place = redis.call('LPOS', p .. 'queue:' .. b.h.fp, batch)
     if b.h.drain then
       if redis.call('SISMEMBER', p .. 'drain', batch) == 0 then wrong('nobody will drain', batch) end
-    else
+    elseif not b.h.held then
       waiting[b.h.fp] = (waiting[b.h.fp] or 0) + #inbox
       if not place then wrong('batch', batch, 'waits in no queue') end
     end
@@ -56,35 +59,41 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
   id = string.format('%d', id)
   local c = hash(p .. 'chunk:' .. id)
   if c.state then
-    local open, done = {}, c.state == 'done'
-    if c.open then for lead in string.gmatch(c.open, '[^,]+') do open[lead] = true end end
+    local held, canary = c.state == 'waiting', nil
     for batch, leads in string.gmatch(c.members, '([^;=]+)=([^;]*)') do
-      if not batches[batch].listed[id] then wrong('batch', batch, 'does not list chunk', id) end
+      local b = batches[batch]
+      if not b.listed[id] then wrong('batch', batch, 'does not list chunk', id) end
+      b.listed[id] = nil
+      if not b.h.held or (c.canary and b.h.held == 'canary') then held = false end
+      if c.canary and c.members ~= batch .. '=' .. leads then wrong('the canary of', batch, 'travels with others') end
       for lead in string.gmatch(leads, '[^,]+') do
-        local own = batches[batch].own[lead]
-        if not done and (not c.open or open[lead]) then
-          if own then wrong('lead', lead, 'is open in chunk', id, 'and has an outcome') end
-          row(batch, lead, nil, c.submitted == '1')
-        else
-          local outcome = own or (done and c['end'])
-          if not outcome then wrong('lead', lead, 'of chunk', id, 'is neither open nor ended') end
-          row(batch, lead, outcome or '["failed"]', false)
-        end
+        row(batch, lead, nil, c.submitted == '1')
+        if c.canary then b.ahead = (b.ahead or 0) + 1 end
       end
     end
+    if c.members == '' or c.state == 'done' then wrong('chunk', id, 'is done and still there') end
+    if held ~= (c.parked ~= nil) then wrong('chunk', id, 'is', held and 'held' or 'not held', 'and parked:', tostring(c.parked)) end
     local unsent, job = redis.call('SISMEMBER', p .. 'unsent', id) == 1, redis.call('SISMEMBER', p .. 'jobs', id) == 1
     local due = redis.call('ZSCORE', p .. 'due', id)
-    if done ~= not due then wrong('chunk', id, 'is', c.state, 'and', due and 'due' or 'never due') end
-    if unsent ~= (c.state == 'waiting' or c.state == 'sending') then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
+    if held ~= not due then wrong('chunk', id, 'is', c.state, held and 'and held' or '', 'and', due and 'due' or 'never due') end
+    if unsent ~= (not held and (c.state == 'waiting' or c.state == 'sending')) then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
     if job ~= (c.state == 'running' or c.state == 'settling') then wrong('chunk', id, 'is', c.state, 'and in jobs:', tostring(job)) end
   end
 end
 
 for _, batch in ipairs(names) do
   local b = batches[batch]
-  for lead, outcome in pairs(b.own) do
-    if not b.rows[lead] then row(batch, lead, outcome, false) end -- it never reached a chunk
+  for id in pairs(b.listed) do wrong('batch', batch, 'lists chunk', id, 'which holds nothing of it') end
+  -- While a batch is held for its canary, no more than the canary has left its inbox.
+  if b.h.canary then
+    local ended, quota = tonumber(b.h.canary_ended), tonumber(b.h.canary_left or 0)
+    if ended + (b.ahead or 0) + quota ~= tonumber(b.h.canary) and not b.h.drain then
+      wrong('the canary of', batch, 'has', ended, 'ended,', b.ahead or 0, 'on their way and', quota, 'to go, of', b.h.canary)
+    end
+    local enough = ended >= tonumber(b.h.canary) and tonumber(b.h.canary_failed) <= tonumber(b.h.canary_most)
+    if b.h.held == 'canary' and enough then wrong('batch', batch, 'is held though its canary lives') end
   end
+  if b.h.held and b.h.finished then wrong('batch', batch, 'has finished and is held') end
   local total, left = tonumber(b.h.total), tonumber(b.h.total) - tonumber(b.h.sent)
   if total ~= b.n then wrong('batch', batch, 'counts', b.h.total, 'leads and has', b.n) end
   if tonumber(b.h.sent) ~= b.sent then wrong('batch', batch, 'counts', b.h.sent, 'sent and has', b.sent) end
@@ -123,8 +132,11 @@ for _, key in ipairs(redis.call('KEYS', p .. 'options:*')) do
   local fp, o = string.sub(key, #p + 9), hash(key)
   local n = waiting[fp] or 0
   if tonumber(o.waiting or 0) ~= n then wrong('options', fp, 'count', o.waiting or '0', 'waiting and have', n) end
+  local express = redis.call('ZSCORE', p .. 'express', fp)
+  if express and express ~= redis.call('ZSCORE', p .. 'inboxes', fp) then wrong('options', fp, 'have two times to form chunks') end
+  if redis.call('EXISTS', p .. 'express:' .. fp) == 1 and not o.probing and not express then wrong('nobody sees that leads of', fp, 'are interactive') end
   if n > 0 and not o.probing and not redis.call('ZSCORE', p .. 'inboxes', fp) then wrong('nobody will form chunks of', fp) end
-  if o.probing and (redis.call('HGET', p .. 'chunk:' .. o.probing, 'state') or 'done') == 'done' then
+  if o.probing and redis.call('EXISTS', p .. 'chunk:' .. o.probing) == 0 then
     wrong('options', fp, 'wait for chunk', o.probing, 'which has ended')
   end
 end

@@ -18,7 +18,7 @@ from massconvert import producer
 from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
-from massconvert.model import Again, Done, Next, Resend, Settle, Submitted
+from massconvert.model import HELD_FOR_CANARY, Again, Canary, Done, Next, Resend, Settle, Submitted
 from massconvert.policy import Decision, Row, RunDecision, RunState
 from massconvert.producer import Intake
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
@@ -224,6 +224,7 @@ class History:
         body: dict[str, Any] = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
         if order.assignee:
             body["assign_to"] = {"name": order.assignee}
+        canary = Canary(order.canary, order.canary_max_failed) if order.canary else None
         slices = 0
 
         def progress(_taken: int) -> None:
@@ -238,7 +239,12 @@ class History:
         def enqueue() -> None:
             try:
                 self.intake.take(
-                    [*order.leads, *order.invalid], body, key=order.batch, record_invalid=True, on_progress=progress
+                    [*order.leads, *order.invalid],
+                    body,
+                    key=order.batch,
+                    canary=canary,
+                    record_invalid=True,
+                    on_progress=progress,
                 )
             except BrokerError:
                 self.world.note(f"   {order.batch} is accepted, but no worker could be told")
@@ -295,14 +301,22 @@ class History:
             self._plan(start + length, "resume", self._resume)
 
     def _prepare_order(self, order: Order) -> None:
-        for number, at in enumerate((order.at, *order.again)):
+        batch = order.batch
+        for number, at in enumerate((order.at, *order.again), 1):
             if order.find:  # a message of a beat, which may get lost like any other
-                self._plan(at, f"beat {number + 1} of {order.batch}", partial(self._beat, order.batch))
+                self._plan(at, f"beat {number} of {batch}", partial(self._beat, batch))
             else:
-                self._plan(at, f"producer {number + 1} of {order.batch}", partial(self._produce, order))
-        for number, at in enumerate(order.cancel_at):
-            cancel = partial(self._command, partial(self.intake.cancel, order.batch))
-            self._plan(at, f"cancel {order.batch} ({number + 1})", cancel)
+                self._plan(at, f"producer {number} of {batch}", partial(self._produce, order))
+        for number, at in enumerate(order.cancel_at, 1):
+            cancel = partial(self._command, partial(self.intake.cancel, batch))
+            self._plan(at, f"cancel {batch} ({number})", cancel)
+        for number, (at, length) in enumerate(order.holds, 1):
+            pause = partial(self._command, partial(self.intake.pause, batch, "a person paused it"))
+            self._plan(at, f"pause {batch} ({number})", pause)
+            resume = partial(self._resume_batch, order, f"pause {batch} ({number})")
+            self._plan(at + length, f"resume {batch} ({number})", resume)
+        if order.canary:
+            self._tend_canary(order)
 
     def _plan(self, at: float, name: str, what: Callable[[str], None]) -> None:
         """Let ``what`` be done at a time; the history does not end before it has come through."""
@@ -322,6 +336,33 @@ class History:
             self.world.at(2.0, lambda: self._resume(name))
         else:
             self._command(self.ledger.organisation.resume, name)
+
+    def _resume_batch(self, order: Order, pause: str, name: str) -> None:
+        """A person lets a batch go on, once the command to pause it has come through."""
+        if pause in self.unready:
+            self.world.at(2.0, lambda: self._resume_batch(order, pause, name))
+            return
+
+        def resume() -> None:
+            self.judge.resumed.add(order.batch)
+            self.intake.resume(order.batch)
+
+        self._command(resume, name)
+
+    def _tend_canary(self, order: Order) -> None:
+        """A person looks at the canary now and then; when it has ended, and the batch waits, they let it go on."""
+        name = f"resume {order.batch} after its canary"
+
+        def look() -> None:
+            self._tend_canary(order)
+            held, leads, ended = self.wire.call(
+                "HMGET", f"{self.prefix}batch:{order.batch}", "held", "canary", "canary_ended"
+            )
+            if held == HELD_FOR_CANARY and int(ended) >= int(leads) and name not in self.unready:
+                self.unready.add(name)
+                self._resume_batch(order, "", name)
+
+        self.world.at(self._people.uniform(20.0, 60.0), look)
 
     def _prepare_lead(self, given: LeadPlan) -> None:
         lead = Lead(given.id, given.kind != "missing", given.kind == "stubborn", given.kind == "refused")

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 from massconvert.ledger import Ledger
-from massconvert.ledger.codec import load_outcome
-from massconvert.model import Code, Kind, Outcome
+from massconvert.ledger.codec import load_outcome, segments
+from massconvert.model import HELD_FOR_CANARY, Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState
 from massconvert.policy.holds import DEAREST_CALL
 from tests.simulation.crm import DAY, NORMAL_JOB, Crm, Job, Lead, Submission
@@ -56,6 +56,7 @@ class Judge:
         self.outcomes: dict[tuple[str, str], Outcome] = {}
         self.unknowable: Counter[str] = Counter()
         self.looks = 0
+        self.resumed: set[str] = set()  # batches that have been let go on, by a person or by their canary
         self._wire = wire
         self._prefix = prefix
         self._orders = {order.batch: order for order in plan.orders}
@@ -91,6 +92,7 @@ class Judge:
     def arrives(self, lead: Lead, submission: Submission) -> None:
         """A payload with ``lead`` is on its way: could a look have shown that it need not be?"""
         self._submitted[submission.batch, lead.id] = submission
+        self._let_go(lead, submission.batch)
         if submission.batch == "nobody":
             self.world.wrong(f"lead {lead.id} was sent with no chunk that holds it")
         for earlier in lead.submissions:
@@ -105,6 +107,32 @@ class Judge:
                 self.world.wrong(f"lead {lead.id} was submitted again after a look that came before its job's end")
             elif not lead.shown_unconverted:
                 self.world.wrong(f"lead {lead.id} was submitted again though a read showed that it need not be")
+
+    def _let_go(self, lead: Lead, batch: str) -> None:
+        """A lead is on its way: was its batch held, or should it have waited for the canary?"""
+        order, task = self._orders.get(batch), self.world.current()
+        if order is None or task is None:
+            return
+        call, key = self._wire.call, f"{self._prefix}batch:"
+        members, sent_at, canary = call("HMGET", f"{self._prefix}chunk:{task.about}", "members", "sent_at", "canary")
+        holds = [call("HMGET", key + other, "held", "held_at") for other, _ in segments(members)]
+        begun = max(float(at or 0) for _, at in holds) + 0.2 < float(sent_at or 0)  # machines' clocks differ a little
+        if begun and all(why and not (canary and why == HELD_FOR_CANARY) for why, _ in holds):
+            self.world.wrong(f"lead {lead.id} was sent while every batch in its payload was held")
+        if order.canary and batch not in self.resumed and sum(of == batch for of, _ in self._submitted) > order.canary:
+            self._follows_canary(order)
+
+    def _follows_canary(self, order: Order) -> None:
+        """The first lead behind a canary is on its way, and no person has let it: has the canary lived?"""
+        ended = [o for (of, _), o in self.outcomes.items() if of == order.batch and o.code not in _NEVER_IN_FLIGHT]
+        failed = sum(o.kind is Kind.FAILED for o in ended)
+        most = -1.0 if order.canary_max_failed is None else order.canary_max_failed * order.canary / 100.0
+        if len(ended) >= order.canary and failed <= most:
+            self.resumed.add(order.batch)
+        else:
+            self.world.wrong(
+                f"{order.batch} sent more leads than its canary of {order.canary}, and nobody let it go on"
+            )
 
     def decided(self, decision: Decision) -> None:
         """A worker that is alive must not be taken for lost."""

@@ -219,7 +219,7 @@ MUTANTS = (
     ),
     Mutant(
         "sent is never counted down",
-        in_lua("move_chunk", "if is_sent then count(batch_of[lead], 'sent', -1) end", ""),
+        in_lua("move_chunk", "(is_sent and #stay or 0) - (was_sent", "(is_sent and #segment[2] or 0) - (was_sent"),
         "calm",
         "sent and has",
     ),
@@ -256,6 +256,7 @@ MUTANTS = (
         in_python(calls, "credits_are_used", lambda left, rules: False),
         "credits",
         "are reserved",
+        within=200,
     ),
     Mutant(
         "permits are kept", in_python(Governor, "release", lambda self, permit, answer: None), "calm", "not given back"
@@ -274,6 +275,47 @@ MUTANTS = (
     ),
     Mutant("the first page of names is all", in_python(Crm, "read_page", _first_page_is_all), "names", "a reason"),
     Mutant("names are sent", in_python(send, "unresolved", lambda options: ()), "names", "was sent with assign_to"),
+    Mutant(
+        "a hold forgets what was formed",
+        in_lua(
+            "hold_batch",
+            "for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do place_chunk(p, id, now) end\n  return 1",
+            "return 1",
+        ),
+        "holds",
+        "and parked:",
+    ),
+    Mutant(
+        "a parked chunk keeps its claim",
+        in_lua("hold_batch", "redis.call('HDEL', p .. 'chunk:' .. id, 'lease', 'token')", ""),
+        "holds",
+        "not held and parked:",
+        within=200,
+    ),
+    Mutant(
+        "held leads fill the window",
+        in_lua("hold_batch", "redis.call('SREM', p .. 'unsent', id)\n  redis.call('ZREM'", "redis.call('ZREM'"),
+        "holds",
+        "and in unsent",
+    ),
+    Mutant(
+        "a canary holds nothing",
+        in_lua("form_chunks", "hold_batch(p, batch, 'canary', now)\n  end\nend", "end\nend"),
+        "holds",
+        "more leads than its canary",
+    ),
+    Mutant(
+        "a dead canary lets the others follow",
+        in_lua("move_chunk", " and tonumber(b[3]) <= tonumber(b[4])", ""),
+        "holds",
+        "more leads than its canary",
+    ),
+    Mutant(
+        "a living canary waits for somebody",
+        in_lua("move_chunk", "if canary then judge_canary(p, batch, now) end", ""),
+        "holds",
+        "though its canary lives",
+    ),
     Mutant(
         "the chained message counts as too early",
         in_lua("move_chunk", "now + tonumber(ARGV[12])", "now + 60"),

@@ -120,6 +120,9 @@ class Order:
     cancel_at: tuple[float, ...] = ()
     assignee: str = ""  # to whom the leads go, by name
     find: Find | None = None
+    holds: tuple[tuple[float, float], ...] = ()  # a person pauses this batch and, so many seconds later, resumes it
+    canary: int = 0
+    canary_max_failed: float | None = None
 
 
 @dataclass(frozen=True)
@@ -360,6 +363,31 @@ def _first_named(plan: Plan, random: Random) -> Plan:
     return replace(plan, orders=(replace(plan.orders[0], assignee="bob@example.com"), *plan.orders[1:]))
 
 
+def _holds(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(_held(order, random) for order in plan.orders))
+
+
+def _held(order: Order, random: Random) -> Order:
+    changes: dict[str, Any] = {}
+    if random.random() < 0.7:
+        # Some come just when the first chunks are on their way from a claim to the POST.
+        places = [random.uniform(0.0, 8.0), TUNING.linger + random.uniform(0.0, 0.2)]
+        starts = [order.at + place for place in random.choice([places[:1], places[1:], places])]
+        changes["holds"] = tuple((at, random.choice([0.5, 10.0, 200.0])) for at in starts)
+    if random.random() < 0.6 and not order.find:  # a run of a profile has no canary
+        changes["canary"] = random.randint(1, 6)
+        changes["canary_max_failed"] = random.choice([None, 0.0, 20.0, 100.0])
+    if random.random() < 0.2:
+        changes["cancel_at"] = (order.at + random.uniform(0.0, 20.0),)
+    return replace(order, **changes)
+
+
+def _hold(plan: Plan, random: Random) -> Plan:
+    first, *others = plan.orders
+    hold = (first.at + random.uniform(0.5, 5.0), random.uniform(1.0, 20.0))
+    return replace(plan, orders=(replace(first, holds=(hold,), abandoned=0), *others))
+
+
 def _pause(plan: Plan, random: Random) -> Plan:
     return replace(plan, pauses=((random.uniform(0.0, 5.0), random.uniform(1.0, 100.0)),))
 
@@ -417,6 +445,7 @@ def _searching(plan: Plan, random: Random) -> Plan:
 _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     **dict.fromkeys(("HSET", "HDEL", "DEL"), _pause),
     **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
+    **dict.fromkeys(("hold_batch", "release_batch"), _hold),
     "refuse_ids": _invalid,
     "SET": _first_named,
     "read_page": _first_named,
@@ -445,4 +474,5 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "producers": _producers,
     "names": _names,
     "profiles": _profiles,
+    "holds": _holds,
 }

@@ -90,9 +90,10 @@ def _smaller_orders(order: Order) -> Iterator[Order]:
     if half:
         yield replace(order, leads=order.leads[:half])
         yield replace(order, leads=order.leads[half:])
-    if 1 < len(order.leads) <= 6:
+    if 1 < len(order.leads) <= 16:
         for number in range(len(order.leads)):
             yield replace(order, leads=order.leads[:number] + order.leads[number + 1 :])
-    for field, none in (("again", ()), ("cancel_at", ()), ("invalid", ()), ("slow", 0.0), ("abandoned", 0)):
+    nothing = {"again": (), "cancel_at": (), "holds": (), "canary": 0, "invalid": (), "slow": 0.0, "abandoned": 0}
+    for field, none in nothing.items():
         if getattr(order, field) != none:
             yield replace(order, **{field: none})  # type: ignore[arg-type]  # as above

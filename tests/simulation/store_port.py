@@ -125,7 +125,17 @@ class Audit(Protocol):
 
 #: Scripts that write the ledger nearly each time, and those whose answer begins with what they made, if anything.
 _WRITERS = frozenset(
-    {"add_leads", "begin_send", "cancel_batch", "move_chunk", "open_batch", "refuse_ids", "seal_batch"}
+    {
+        "add_leads",
+        "begin_send",
+        "cancel_batch",
+        "hold_batch",
+        "move_chunk",
+        "open_batch",
+        "refuse_ids",
+        "release_batch",
+        "seal_batch",
+    }
 )
 _MAKERS = frozenset({"drain_inbox", "form_chunks"})
 
@@ -228,6 +238,9 @@ class StorePort:
 
     def lrange(self, key: str, first: int, last: int) -> list[str]:
         return list(self._perform("LRANGE", "LRANGE", key, first, last))
+
+    def smembers(self, key: str) -> frozenset[str]:
+        return frozenset(self._perform("SMEMBERS", "SMEMBERS", key))
 
     def zrangebyscore(self, key: str, low: Any, high: Any) -> list[str]:
         return list(self._perform("ZRANGEBYSCORE", "ZRANGEBYSCORE", key, low, high))

@@ -107,7 +107,7 @@ class Shell:
 
     def batch(self, name: str, ended: dict[str, Outcome], waiting: Sequence[str] = ()) -> None:
         """A batch in which these leads have ended, and those wait."""
-        self.ledger.batches.open(name, "0" * 16, {}, now=1_800_000_000.0, large=False)
+        self.ledger.batches.open(name, "0" * 16, {}, now=1_800_000_000.0, leads=1)
         self.end(name, ended, waiting)
 
     def end(self, name: str, ended: dict[str, Outcome], waiting: Sequence[str] = ()) -> None:
@@ -119,21 +119,19 @@ class Shell:
         redis.hset(batch, mapping={"total": len(ended) + len(waiting), "sealed": 1, **counts})
         if not waiting:
             redis.hset(batch, "finished", 1_800_000_060.0)
-        redis.delete(f"{batch}:inbox", f"{batch}:chunks")
+        redis.delete(f"{batch}:inbox", f"{batch}:chunks", f"{batch}:ended")
         for lead, outcome in ended.items():
-            chunk = f"{name}-{lead}"
             end = [outcome.kind.value, outcome.code, outcome.message, outcome.job_id, outcome.attempts]
-            fields = {"members": f"{name}={lead}", "state": "done", "end": json.dumps(end)}
-            redis.hset(f"mc:{{default}}:chunk:{chunk}", mapping=fields)
-            redis.rpush(f"{batch}:chunks", chunk)
-            redis.srem(self.live(lead), lead)
+            redis.rpush(f"{batch}:ended", json.dumps(end), lead)
+            self.land(lead)
         if waiting:
             redis.rpush(f"{batch}:inbox", *waiting)
 
-    @staticmethod
-    def live(lead: str) -> str:
-        """The key of the set in which a lead is while it is in flight."""
-        return f"mc:{{default}}:live:{int(lead[-12:]) % 16381}" if lead.isdigit() else "none"
+    def land(self, lead: str) -> None:
+        """A lead is not in flight any more."""
+        redis = self.connect("")
+        for key in redis.scan_iter("mc:{default}:live:*"):
+            redis.srem(key, lead)
 
 
 def finished(total: int = 2) -> dict[str, Outcome]:

@@ -217,3 +217,11 @@ def test_a_misspelt_setting_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatc
     said = shell.run("enqueue", A, "--json")
     assert said.code == Exit.OK
     assert "MASSCONVERT_LINGER" in said.err
+
+
+def test_a_batch_may_be_called_interactive_or_bulk_and_nothing_else(shell: Shell) -> None:
+    assert shell.run("enqueue", A, "--key", "k", "--priority", "bulk").code == Exit.OK
+    assert shell.connect("").hget("mc:{default}:batch:k", "priority") == "bulk"
+    said = shell.run("enqueue", B, "--key", "n", "--priority", "urgent")
+    assert said.code == Exit.USAGE
+    assert "interactive" in said.err

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massconvert.errors import InputError
-from massconvert.leads import LeadLine, check_batch_key, open_leads, parse_lead_id, read_lead_ids
+from massconvert.leads import LeadLine, check_batch_key, open_leads, parse_lead_id, read_lead_ids, valid_ids
 from massconvert.leads import spool as spool_room
 
 A, B, C = "3652397000009850001", "3652397000009851001", "3652397000009852001"
@@ -497,3 +497,10 @@ def test_whatever_a_file_holds_ids_come_out_or_an_input_error(content: bytes) ->
         return
     assert values
     assert all(parse_lead_id(value) == value for value in values)
+
+
+def test_of_many_values_the_ids_come_out_and_the_others_are_told() -> None:
+    wrong: dict[str, str] = {}
+    values = ["3652397000009850001", 42, "0000000000000000042", "9223372036854775808", "zcrm_7", None]
+    assert list(valid_ids(values, wrong)) == ["3652397000009850001", "42", "7"]
+    assert set(wrong) == {"0000000000000000042", "9223372036854775808", "None"}

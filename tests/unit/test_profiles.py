@@ -12,6 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from massconvert.errors import InputError, SettingsError
+from massconvert.model import Priority
 from massconvert.policy import Form
 from massconvert.profiles import (
     ConfigFile,
@@ -73,7 +74,7 @@ def test_a_profile_is_read_with_everything_that_it_may_have(tmp_path: Path) -> N
     assert (nightly.criteria.form, nightly.priority, nightly.limits.max_leads) == (Form.COQL, "interactive", 5000)
     by_hand = file.to_find_with("by-hand")
     assert by_hand.criteria
-    assert (by_hand.criteria.form, by_hand.priority, by_hand.schedule) == (Form.SEARCH, "", None)
+    assert (by_hand.criteria.form, by_hand.priority, by_hand.schedule) == (Form.SEARCH, Priority.BULK, None)
 
 
 @pytest.mark.parametrize(

@@ -34,7 +34,12 @@ class FakeWorkshop:
             raise self.answer
         return self.answer
 
-    chunk = status = sweep = enqueue = run_profile = _call
+    chunk = status = sweep = run_profile = _call
+
+    def enqueue(self, lead_ids: Any, options: Any, key: str, profile: Any, **start: Any) -> Any:
+        """Remembers of how the batch shall start what the caller said."""
+        said = ((name, value) for name, value in start.items() if value is not None)
+        return self._call(lead_ids, options, key, profile, *said)
 
     def convert(self, chunk_id: str, countdown: float | None = None) -> Any:
         """The step of that name, and (with a countdown) the nudge of that name."""
@@ -128,6 +133,13 @@ def test_enqueue_is_known_by_its_message_when_it_has_no_key(monkeypatch: pytest.
     assert workshop.calls == [(["1"], {"a": 1}, "m1", None)]
     _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], None, "nightly", "k")
     assert workshop.calls == [(["1"], None, "k", "nightly")]
+
+
+def test_a_message_says_how_its_batch_shall_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the words of `MassConvert.enqueue`."""
+    start = {"priority": "interactive", "canary": 50, "canary_max_failed": 2.5}
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "m1", ["1"], **start)
+    assert workshop.calls == [(["1"], None, "m1", None, *start.items())]
 
 
 def test_enqueue_refuses_what_it_does_not_know_yet(

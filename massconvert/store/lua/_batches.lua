@@ -1,8 +1,9 @@
--- Shared by the scripts that end leads (included by the loader, see store/scripts.py).
--- `p` is the account's prefix "mc:{account}:"; times are Unix seconds, retention is seconds.
+-- include: _inboxes
+-- Shared by the scripts that end leads. Retention is seconds.
+-- A lead that a batch has accepted is in exactly one place: its inbox, an open chunk, or its list of ended leads.
 
 -- The shard of a set of lead ids: small integer sets stay in Redis' compact encoding (about 10 bytes a lead).
--- 16381 is prime, so ids that are spaced evenly spread evenly.
+-- The numbers of shards are prime, so ids that are spaced evenly spread evenly.
 local function shard_of(lead, shards)
   if shards <= 1 then return 0 end
   return tonumber(string.sub(lead, -12)) % shards
@@ -11,7 +12,26 @@ end
 local LIVE_SHARDS = 16381
 
 local function live_key(p, lead)
-  return p .. 'live:' .. string.format('%d', shard_of(lead, LIVE_SHARDS))
+  return p .. 'live:' .. shard_of(lead, LIVE_SHARDS)
+end
+
+-- Ends leads of a batch in the same way, at most some thousands: their outcome once, then the ids, which Redis keeps
+-- as integers of 10 bytes. Other batches may have them from now on.
+local function end_leads(p, batch, kind, outcome, leads)
+  local key = p .. 'batch:' .. batch
+  redis.call('RPUSH', key .. ':ended', outcome, unpack(leads))
+  for _, lead in ipairs(leads) do redis.call('SREM', live_key(p, lead), lead) end
+  redis.call('HINCRBY', key, kind, #leads)
+end
+
+-- All keys of a batch that stay when it has finished.
+local function for_keys_of_batch(key, shards, what, ...)
+  redis.call(what, key, ...)
+  redis.call(what, key .. ':ended', ...)
+  redis.call(what, key .. ':invalid', ...)
+  for shard = 0, shards - 1 do
+    redis.call(what, key .. ':members:' .. string.format('%d', shard), ...)
+  end
 end
 
 -- Ends a batch whose every lead has its outcome: counts are final, its keys begin to expire.
@@ -23,18 +43,9 @@ local function finish_batch(p, batch, now, retention)
   local ended = tonumber(f[4]) + tonumber(f[5]) + tonumber(f[6]) + tonumber(f[7])
   if ended < tonumber(f[3]) then return 0 end
   redis.call('HSET', key, 'finished', now)
+  redis.call('HDEL', key, 'held', 'held_at')
   redis.call('ZREM', p .. 'unsealed', batch)
-  redis.call('EXPIRE', key, retention)
-  redis.call('EXPIRE', key .. ':exceptions', retention)
-  for _, chunk in ipairs(redis.call('LRANGE', key .. ':chunks', 0, -1)) do
-    if redis.call('HGET', p .. 'chunk:' .. chunk, 'state') == 'done' then
-      redis.call('EXPIRE', p .. 'chunk:' .. chunk, retention)
-    end
-  end
-  redis.call('EXPIRE', key .. ':chunks', retention)
-  for shard = 0, tonumber(f[8]) - 1 do
-    redis.call('EXPIRE', key .. ':members:' .. string.format('%d', shard), retention)
-  end
+  for_keys_of_batch(key, tonumber(f[8]), 'EXPIRE', retention)
   if redis.call('HINCRBY', p .. 'options:' .. f[9], 'batches', -1) <= 0 then
     redis.call('EXPIRE', p .. 'options:' .. f[9], retention)
   end
@@ -48,15 +59,7 @@ local function reopen_batch(p, batch, now)
   local f = redis.call('HMGET', key, 'finished', 'shards', 'fp')
   if f[1] then
     redis.call('HDEL', key, 'finished')
-    redis.call('PERSIST', key)
-    redis.call('PERSIST', key .. ':exceptions')
-    redis.call('PERSIST', key .. ':chunks')
-    for _, chunk in ipairs(redis.call('LRANGE', key .. ':chunks', 0, -1)) do
-      redis.call('PERSIST', p .. 'chunk:' .. chunk)
-    end
-    for shard = 0, tonumber(f[2]) - 1 do
-      redis.call('PERSIST', key .. ':members:' .. string.format('%d', shard))
-    end
+    for_keys_of_batch(key, tonumber(f[2]), 'PERSIST')
     redis.call('HINCRBY', p .. 'options:' .. f[3], 'batches', 1)
     redis.call('PERSIST', p .. 'options:' .. f[3])
   end

@@ -1,4 +1,4 @@
--- include: _batches
+-- include: _holds
 -- Cancels what of a batch has not been sent: its inbox is drained later in slices, its leads in chunks that wait and
 -- that nobody holds end now. What was submitted, or is being sent at this moment, is followed to its outcome.
 -- KEYS[1] prefix
@@ -12,49 +12,39 @@ if b[2] then return { 0, 0 } end
 local fate = cjson.decode(ARGV[3])
 local waiting = redis.call('LLEN', key .. ':inbox')
 if not b[3] then
+  hold_batch(p, batch, 'cancelled', now) -- takes it out of its queue
   redis.call('HSET', key, 'drain', ARGV[3])
-  redis.call('LREM', p .. 'queue:' .. b[1], 0, batch)
-  if waiting > 0 then redis.call('HINCRBY', p .. 'options:' .. b[1], 'waiting', -waiting) end
+  redis.call('HDEL', key, 'held', 'held_at')
 end
-redis.call('SADD', p .. 'drain', batch)
+if waiting > 0 then redis.call('SADD', p .. 'drain', batch) end
 local ended, followed = 0, 0
-for _, id in ipairs(redis.call('LRANGE', key .. ':chunks', 0, -1)) do
+for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do
   local chunk = p .. 'chunk:' .. id
-  local c = redis.call('HMGET', chunk, 'state', 'members', 'open', 'lease', 'submitted', 'fp')
-  if c[1] and c[1] ~= 'done' then
-    local mine, others = {}, {}
-    local own = {}
-    for of, leads in string.gmatch(c[2], '([^;=]+)=([^;]*)') do
-      for lead in string.gmatch(leads, '[^,]+') do own[lead] = of == batch end
+  local c = redis.call('HMGET', chunk, 'state', 'members', 'lease', 'submitted', 'fp')
+  local mine, others = 0, {}
+  local surely_unsent = c[1] == 'waiting' and c[4] ~= '1' and not (c[3] and tonumber(c[3]) > now)
+  for _, segment in ipairs(segments_of(c[2])) do
+    if segment[1] ~= batch then
+      others[#others + 1] = segment
+    else
+      mine = mine + #segment[2]
+      if surely_unsent then end_leads(p, batch, fate[1], fate[2], segment[2]) end
     end
-    for lead in string.gmatch(c[3] or string.gsub(string.gsub(c[2], '[^;=]+=', ''), ';', ','), '[^,]+') do
-      if own[lead] then mine[#mine + 1] = lead else others[#others + 1] = lead end
-    end
-    local held = c[4] and tonumber(c[4]) > now
-    if c[1] ~= 'waiting' or held or c[5] == '1' then
-      followed = followed + #mine
-    elseif #mine > 0 then
-      for _, lead in ipairs(mine) do
-        redis.call('HSET', key .. ':exceptions', lead, fate[2])
-        redis.call('SREM', live_key(p, lead), lead)
-      end
-      redis.call('HINCRBY', key, fate[1], #mine)
-      ended = ended + #mine
-      if #others > 0 then
-        redis.call('HSET', chunk, 'open', table.concat(others, ','))
-      else
-        redis.call('HSET', chunk, 'state', 'done')
-        redis.call('HDEL', chunk, 'open', 'due', 'expected', 'lease', 'token')
-        redis.call('ZREM', p .. 'due', id)
-        redis.call('SREM', p .. 'unsent', id)
-        local options = p .. 'options:' .. c[6]
-        if redis.call('HGET', options, 'probing') == id then
-          redis.call('HDEL', options, 'probing')
-          if tonumber(redis.call('HGET', options, 'waiting') or 0) > 0 then
-            redis.call('ZADD', p .. 'inboxes', now, c[6])
-          end
-        end
-      end
+  end
+  if not surely_unsent then
+    followed = followed + mine
+    place_chunk(p, id, now)
+  else
+    ended = ended + mine
+    redis.call('SREM', key .. ':chunks', id)
+    if #others > 0 then
+      redis.call('HSET', chunk, 'members', members_of(others))
+      place_chunk(p, id, now)
+    else
+      redis.call('DEL', chunk)
+      redis.call('ZREM', p .. 'due', id)
+      redis.call('SREM', p .. 'unsent', id)
+      end_probe(p, c[5], id, now)
     end
   end
 end

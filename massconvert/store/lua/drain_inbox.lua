@@ -1,6 +1,5 @@
 -- include: _batches
--- Ends a slice of the leads that wait in the inbox of a refused or cancelled batch: they become a chunk that is
--- done already, so that their common outcome is stored once.
+-- Ends a slice of the leads that wait in the inbox of a refused or cancelled batch.
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] most leads, [3] retention seconds
 -- Returns {leads ended, batches that are left to drain}.
@@ -15,12 +14,7 @@ if not leads or #leads == 0 then
   return { 0, redis.call('SCARD', p .. 'drain') }
 end
 local fate = cjson.decode(drain) -- [kind, outcome JSON]
-local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
-redis.call('HSET', p .. 'chunk:' .. id, 'state', 'done', 'fp', redis.call('HGET', key, 'fp'), 'created', now,
-  'members', batch .. '=' .. table.concat(leads, ','), 'end', fate[2])
-redis.call('RPUSH', key .. ':chunks', id)
-for _, lead in ipairs(leads) do redis.call('SREM', live_key(p, lead), lead) end
-redis.call('HINCRBY', key, fate[1], #leads)
+end_leads(p, batch, fate[1], fate[2], leads)
 if redis.call('LLEN', key .. ':inbox') == 0 then redis.call('SREM', p .. 'drain', batch) end
 finish_batch(p, batch, now, ARGV[3])
 return { #leads, redis.call('SCARD', p .. 'drain') }

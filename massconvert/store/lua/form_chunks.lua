@@ -1,61 +1,110 @@
--- Forms chunks from the inboxes that are ready, each inbox in its turn, while the window has room.
+-- include: _holds
+-- Forms chunks from the inboxes that are ready, each inbox in its turn, while the window has room. Interactive leads come
+-- first, but for one payload in four while others wait, and need no room in the window up to a few payloads.
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] window (chunks waiting to be sent), [3] most jobs, [4] leads a payload, [5] linger seconds,
--- [6] most chunks to form now, [7] seconds after which the sweep shall look for the messages of these chunks
+-- [6] most chunks to form now, [7] seconds after which the sweep shall look for the messages of these chunks,
+-- [8] payloads with interactive leads that may exceed the window and the most jobs
 -- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full}
-local p, now, window, most_jobs = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local p, now, window, most_jobs, extra = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 local size = tonumber(ARGV[4])
 local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
 if lower >= 1 then size = math.min(size, math.floor(lower)) end
-local formed, full = {}, 0
-for turn = 1, tonumber(ARGV[6]) do
-  if redis.call('SCARD', p .. 'unsent') >= window or redis.call('SCARD', p .. 'jobs') >= most_jobs then
-    full = 1
-    break
-  end
-  local fp = redis.call('ZRANGEBYSCORE', p .. 'inboxes', '-inf', now + 0.001, 'LIMIT', 0, 1)[1]
-  if not fp then break end
-  local queue, options = p .. 'queue:' .. fp, p .. 'options:' .. fp
-  local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
-  local need, members = size, {}
-  while need > 0 do
+local IN_A_ROW = 3
+
+local function room(more)
+  return redis.call('SCARD', p .. 'unsent') < window + more and redis.call('SCARD', p .. 'jobs') < most_jobs + more
+end
+local function ready(inboxes)
+  return redis.call('ZRANGEBYSCORE', p .. inboxes, '-inf', now + 0.001, 'LIMIT', 0, 1)[1]
+end
+
+-- Takes leads for chunk `id` from the batches of a queue in turn. A canary travels alone. Returns leads that are missing.
+local chunk -- {members, canary}
+local function fill(queue, id, need)
+  while need > 0 and not chunk.canary do
     local batch = redis.call('LINDEX', queue, 0)
     if not batch then break end
-    local inbox = p .. 'batch:' .. batch .. ':inbox'
-    local leads = redis.call('LPOP', inbox, need)
+    local key = p .. 'batch:' .. batch
+    local canary = tonumber(redis.call('HGET', key, 'canary_left') or nil) -- nil: all may go
+    if canary and #chunk.members > 0 then break end
+    local leads = redis.call('LPOP', key .. ':inbox', canary and math.min(need, canary) or need)
     if leads and #leads > 0 then
       need = need - #leads
-      members[#members + 1] = batch .. '=' .. table.concat(leads, ',')
-      redis.call('RPUSH', p .. 'batch:' .. batch .. ':chunks', id)
+      chunk.members[#chunk.members + 1] = { batch, leads }
+      redis.call('SADD', key .. ':chunks', id)
     end
-    if redis.call('LLEN', inbox) == 0 then
+    if redis.call('LLEN', key .. ':inbox') == 0 then
       redis.call('LPOP', queue)
     else
       redis.call('LMOVE', queue, queue, 'LEFT', 'RIGHT')
     end
+    if canary and leads and #leads > 0 then
+      chunk.canary = batch
+      redis.call('HINCRBY', key, 'canary_left', -#leads)
+    end
   end
+  return need
+end
+
+-- Once the whole canary is in payloads, its batch is held; a batch that has no more leads has nothing to hold.
+local function end_canary(batch)
+  local key = p .. 'batch:' .. batch
+  if redis.call('HGET', key, 'canary_left') ~= '0' then return end
+  redis.call('HDEL', key, 'canary_left')
+  if redis.call('HGET', key, 'sealed') ~= '1' or redis.call('LLEN', key .. ':inbox') > 0 then
+    hold_batch(p, batch, 'canary', now)
+  end
+end
+
+local formed, full = {}, 0
+for turn = 1, tonumber(ARGV[6]) do
+  local overtaken = tonumber(redis.call('GET', p .. 'overtaken') or 0)
+  local fp = overtaken < IN_A_ROW and room(extra) and ready('express')
+  local order = { 'express:', 'queue:' }
+  if fp then
+    redis.call('SET', p .. 'overtaken', overtaken + 1)
+  else
+    if not room(0) then
+      full = 1
+      break
+    end
+    fp = ready('inboxes')
+    if not fp then break end
+    if overtaken > 0 then redis.call('DEL', p .. 'overtaken') end
+    if overtaken >= IN_A_ROW then order = { 'queue:', 'express:' } end
+  end
+  local options = p .. 'options:' .. fp
+  local id, need = string.format('%d', redis.call('INCR', p .. 'chunks')), size
+  chunk = { members = {} }
+  for _, queue in ipairs(order) do need = fill(p .. queue .. fp, id, need) end
   local taken = size - need
   if taken == 0 then
-    redis.call('ZREM', p .. 'inboxes', fp)
+    rest_inbox(p, fp)
     redis.call('HSET', options, 'waiting', 0)
   else
-    redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', table.concat(members, ';'),
+    redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', members_of(chunk.members),
       'created', now, 'due', now, 'expected', now)
     redis.call('SADD', p .. 'unsent', id)
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)
     formed[#formed + 1] = id
-    local waiting = redis.call('HINCRBY', options, 'waiting', -taken)
-    if redis.call('HEXISTS', options, 'accepted') == 0 then
+    redis.call('HINCRBY', options, 'waiting', -taken)
+    if chunk.canary then
+      redis.call('HSET', p .. 'chunk:' .. id, 'canary', 1)
+      end_canary(chunk.canary)
+    end
+    local o = redis.call('HMGET', options, 'accepted', 'flush', 'waiting')
+    if not o[1] then
       -- Options that Zoho has never accepted go out one chunk at a time until the first acceptance.
       redis.call('HSET', options, 'probing', id)
-      redis.call('ZREM', p .. 'inboxes', fp)
-    elseif waiting <= 0 then
-      redis.call('ZREM', p .. 'inboxes', fp)
+      rest_inbox(p, fp)
+    elseif tonumber(o[3]) <= 0 then
+      rest_inbox(p, fp)
       redis.call('HDEL', options, 'flush')
-    elseif waiting >= size or redis.call('HEXISTS', options, 'flush') == 1 then
-      redis.call('ZADD', p .. 'inboxes', now + 0.000001 * turn, fp)
+    elseif tonumber(o[3]) >= size or o[2] then
+      wake_inbox(p, fp, now + 0.000001 * turn)
     else
-      redis.call('ZADD', p .. 'inboxes', now + tonumber(ARGV[5]), fp)
+      wake_inbox(p, fp, now + tonumber(ARGV[5]))
     end
   end
 end

@@ -2,7 +2,8 @@
 -- Registers a batch, or finds it again by its key.
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] fingerprint, [3] options JSON, [4] now, [5] shards of its member sets, [6] priority,
--- [7] fingerprint of the options as they were given, names and all
+-- [7] fingerprint of the options as they were given, names and all,
+-- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case
 -- Returns "created", "reopened" (the same options: what is missing may be added) or "conflict" (other options).
 local p, batch, fp = KEYS[1], ARGV[1], ARGV[2]
 local key, options = p .. 'batch:' .. batch, p .. 'options:' .. fp
@@ -17,6 +18,10 @@ end
 redis.call('HSET', key, 'fp', fp, 'created', ARGV[4], 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
   'total', 0, 'sent', 0, 'converted', 0, 'failed', 0, 'skipped', 0, 'cancelled', 0)
 if ARGV[7] ~= fp then redis.call('HSET', key, 'given', ARGV[7]) end
+if ARGV[8] ~= '0' then
+  redis.call('HSET', key, 'canary', ARGV[8], 'canary_left', ARGV[8], 'canary_most', ARGV[9], 'canary_ended', 0,
+    'canary_failed', 0)
+end
 redis.call('HSET', options, 'json', ARGV[3])
 -- Nobody waits with these options: their names are looked up anew.
 if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end

@@ -6,7 +6,7 @@ local key = KEYS[1] .. 'batch:' .. ARGV[1]
 if redis.call('EXISTS', key) == 0 then return redis.error_reply('UNKNOWN_BATCH ' .. ARGV[1]) end
 local new = 0
 for i = 2, #ARGV, 2 do
-  new = new + redis.call('HSET', key .. ':exceptions', ARGV[i], ARGV[i + 1])
+  new = new + redis.call('HSET', key .. ':invalid', ARGV[i], ARGV[i + 1])
 end
 if new > 0 then
   redis.call('HINCRBY', key, 'total', new)

@@ -11,6 +11,13 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
+from massconvert.model.batches import HELD_FOR_CANARY as HELD_FOR_CANARY
+from massconvert.model.batches import BatchState as BatchState
+from massconvert.model.batches import BatchStatus as BatchStatus
+from massconvert.model.batches import Canary as Canary
+from massconvert.model.batches import CanaryCounts as CanaryCounts
+from massconvert.model.batches import Priority as Priority
+
 # --- outcomes ---------------------------------------------------------------------------------------------
 
 
@@ -305,48 +312,7 @@ class Busy:
     why: str
 
 
-# --- batches ----------------------------------------------------------------------------------------------
-
-
-class BatchState(str, Enum):
-    """What ``status`` says of a batch."""
-
-    RUNNING = "running"
-    PAUSED = "paused"
-    FINISHED = "finished"
-    CANCELLED = "cancelled"
-
-
-@dataclass(frozen=True)
-class BatchStatus:
-    """The counts of a batch: ``total = waiting + sent + converted + failed + skipped + cancelled``.
-
-    ``sent`` are leads in a payload that Zoho took (or perhaps took) and that have no outcome yet.
-    ``sealed`` says that the enqueue call which made the batch has ended.
-    """
-
-    batch: str
-    state: BatchState
-    total: int
-    waiting: int
-    sent: int
-    converted: int
-    failed: int
-    skipped: int
-    cancelled: int
-    sealed: bool
-    created_at: float
-    finished_at: float | None = None
-
-    @property
-    def ended(self) -> int:
-        """Leads that have their outcome."""
-        return self.converted + self.failed + self.skipped + self.cancelled
-
-    @property
-    def finished(self) -> bool:
-        """Whether every lead has its outcome and no more are being added."""
-        return self.state in (BatchState.FINISHED, BatchState.CANCELLED)
+# --- the organisation ------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)

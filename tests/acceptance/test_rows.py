@@ -77,7 +77,8 @@ def house(shared: House) -> House:
     """The house as if it were new: what the organisation has learnt, and why it stood still, is forgotten."""
     keys = Keys("default")
     with shared.ledger as ledger:
-        ledger.delete(keys.pause, keys.gate, keys.jobtimes, keys.max_leads)
+        ledger.delete(keys.pause, keys.jobtimes, keys.looks, keys.max_leads)
+        ledger.delete(keys.gate, keys.hold, keys.learnt, keys.unusable, keys.credits, keys.rate)
     shared.set_faults()
     shared.begin_reading()
     return shared

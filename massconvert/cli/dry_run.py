@@ -1,4 +1,4 @@
-"""``--dry-run``: what enqueueing would do, and what it would cost; nothing is enqueued, and Zoho is not called."""
+"""``--dry-run``: what enqueueing would do, and what it would cost; nothing is enqueued."""
 
 from __future__ import annotations
 

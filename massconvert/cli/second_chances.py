@@ -10,6 +10,7 @@ from massconvert.cli.console import hint, print_json, print_lines, say
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.enqueue import print_batch
 from massconvert.cli.inputs import read_options
+from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.model import BatchState
@@ -62,6 +63,8 @@ def _retry(
     timeout = wait_seconds(wait)
     desk = open_desk()
     mended = read_options(options) if options is not None else None
+    if mended is not None:
+        check_before_enqueue(desk.settings, mended)
     batch = which(desk, batch, last, "retry", changes=True)
     status = desk.ledger.batches.status(batch)
     if not status.finished:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from massconvert.cli.console import local_time, readable, utc_time
-from massconvert.model import BatchState, BatchStatus, Pause
+from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause
 
 _STYLES = {BatchState.RUNNING: "cyan", BatchState.PAUSED: "bold red", BatchState.FINISHED: "green"}
 _COUNTS = ("converted", "failed", "skipped", "cancelled", "sent", "waiting")
@@ -38,6 +38,8 @@ def batch_view(status: BatchStatus, paused: Pause | None) -> RenderableType:
     grid.add_row("leads", f"{status.total:,}" if status.sealed else f"{status.total:,} so far")
     for name in _COUNTS:
         grid.add_row(f"  {name}", f"{getattr(status, name):,}")
+    if status.held and not status.finished:
+        grid.add_row("paused", Text(readable(held_in_words(status)), "bold red"))
     grid.add_row("begun", local_time(status.created_at))
     grid.add_row("finished", local_time(status.finished_at))
     return Group(pause_view(paused), grid) if paused and not status.finished else grid
@@ -57,6 +59,22 @@ def pause_in_words(paused: Pause) -> str:
     """Why the organisation is paused and what to do, in one or two lines."""
     code = f"{paused.code}: " if paused.code else ""
     return f"The organisation is paused: nothing is sent. {code}{paused.reason}\n{paused.hint}".rstrip()
+
+
+def held_in_words(status: BatchStatus) -> str:
+    """Why this batch alone waits, and what to do, in one or two lines; blank when it does not."""
+    if not status.held:
+        return ""
+    go_on = f"To go on: massconvert resume {status.batch}"
+    canary = status.canary
+    if status.held != HELD_FOR_CANARY or canary is None:
+        return f"Batch {status.batch} is paused: {status.held}. Nothing more of it is sent.\n{go_on}"
+    if not canary.over:
+        return f"The canary goes first: {canary.ended:,} of its {canary.leads:,} leads have ended. The others wait."
+    look = f"To see what became of them: massconvert report {status.batch}"
+    return (
+        f"The canary has ended: {canary.failed:,} of {canary.leads:,} leads failed. The others wait.\n{look}\n{go_on}"
+    )
 
 
 def counts(status: BatchStatus) -> str:

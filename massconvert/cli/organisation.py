@@ -1,26 +1,63 @@
-"""``massconvert pause`` and ``resume``: the whole organisation, by hand. Both are safe to repeat."""
+"""``massconvert pause`` and ``resume``: the whole organisation, or one batch, by hand. All are safe to repeat."""
 
 from __future__ import annotations
 
 import typer
 
-from massconvert.cli.console import local_time, print_lines, say
-from massconvert.cli.desk import open_desk
+from massconvert.cli.console import hint, local_time, print_lines, say
+from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.errors import BrokerError
 from massconvert.nudge import Nudge
+from massconvert.producer import MassConvert
 
 _BY_HAND = "It was paused by hand."
+_PAUSE = """\b
+Examples:
+  massconvert pause                       all calls to Zoho
+  massconvert pause import-2026-11-24     nothing more of this batch; others go on
+\b
+What has been sent is followed to its outcome. Safe to repeat."""
+_RESUME = """\b
+Examples:
+  massconvert resume                      after a pause, whoever paused
+  massconvert resume import-2026-11-24    a batch that was paused, or waits after its canary"""
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command("pause", epilog="\b\nExample:\n  massconvert pause")(_pause)
-    app.command("resume", epilog="\b\nExample:\n  massconvert resume")(_resume)
+    app.command("pause", epilog=_PAUSE)(_pause)
+    app.command("resume", epilog=_RESUME)(_resume)
 
 
-def _pause() -> None:
-    """Stop all calls to Zoho until resume; enqueueing goes on."""
+def _pause(batch: BatchArgument = None, last: LastOption = False) -> None:
+    """Stop all calls to Zoho, or a batch, until resume; enqueueing goes on."""
     desk = open_desk()
+    if batch is None and not last:
+        _pause_all(desk)
+        return
+    batch = which(desk, batch, last, "pause", changes=True)
+    if MassConvert(desk.settings).pause(batch):
+        print_lines([f"Batch {batch} is paused: nothing more of it is sent. To go on: massconvert resume {batch}\n"])
+    else:
+        status = desk.ledger.batches.status(batch)
+        print_lines([f"Batch {batch} is {status.state.value}: there was nothing to pause.\n"])
+
+
+def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
+    """Go on after a pause, whoever paused."""
+    desk = open_desk()
+    if batch is None and not last:
+        _resume_all(desk)
+        return
+    batch = which(desk, batch, last, "resume", changes=True)
+    was_held = MassConvert(desk.settings).resume(batch)
+    print_lines([f"Batch {batch} goes on.\n" if was_held else f"Batch {batch} was not paused.\n"])
+    if desk.ledger.organisation.paused():
+        hint("The whole organisation is paused besides. To go on: massconvert resume")
+
+
+def _pause_all(desk: Desk) -> None:
     organisation = desk.ledger.organisation
     before = organisation.paused()
     if before and not before.code:
@@ -32,9 +69,7 @@ def _pause() -> None:
     print_lines(["Paused: nothing more is sent; jobs that Zoho works on end there. To go on: massconvert resume\n"])
 
 
-def _resume() -> None:
-    """Go on after a pause, whoever paused."""
-    desk = open_desk()
+def _resume_all(desk: Desk) -> None:
     organisation = desk.ledger.organisation
     before = organisation.paused()
     if not organisation.resume():

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from massconvert.cli.batch_view import counts, pause_in_words
+from massconvert.cli.batch_view import counts, held_in_words, pause_in_words
 from massconvert.cli.console import err, readable, say, span
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
@@ -163,7 +163,8 @@ class Watch:
         self._last: BatchStatus | None = None
         self._moved_at = self._seen_at = monotonic()
         self._away = False
-        self._told_pause = self._told_idle = False
+        self._told_idle = False
+        self._told_pause: object = None
 
     def until_finished(self, timeout: float | None) -> BatchStatus | None:
         """The final counts; ``None`` when ``timeout`` seconds (``None``: for ever) are over before.
@@ -208,11 +209,14 @@ class Watch:
 
     def _tell(self, status: BatchStatus, reason: Pause | None, now: float) -> None:
         if status.state is BatchState.PAUSED:
-            if reason and not self._told_pause:
-                self._display.note(pause_in_words(reason))
-                self._told_pause = True
+            why = pause_in_words(reason) if reason else held_in_words(status)
+            # Not each count of a canary anew: its beginning, and its end.
+            about = (reason, status.held, status.canary.over if status.canary else None)
+            if why and self._told_pause != about:
+                self._display.note(why)
+                self._told_pause = about
             return
-        self._told_pause = False
+        self._told_pause = None
         if now - self._moved_at < STALLED or self._told_idle or status.finished:
             return
         self._told_idle = True

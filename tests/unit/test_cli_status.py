@@ -173,3 +173,47 @@ def test_redis_away_is_status_3(shell: Shell, command: tuple[str, ...]) -> None:
     assert said.code == Exit.UNREACHABLE
     assert said.out == ""
     assert "cannot be reached" in said.err
+
+
+# --- one batch ----------------------------------------------------------------------------------------------
+
+
+def test_a_batch_can_be_paused_and_resumed_alone_and_both_are_safe_to_repeat(shell: Shell) -> None:
+    shell.run("enqueue", A, "--key", "k")
+    shell.run("enqueue", B, "--key", "other")
+    for _ in range(2):
+        said = shell.run("pause", "k")
+        assert said.code == Exit.OK
+        assert said.out == "Batch k is paused: nothing more of it is sent. To go on: massconvert resume k\n"
+    assert shell.run("status", "k", "--json").json["state"] == "paused"
+    assert shell.run("status", "other", "--json").json["state"] == "running"
+    shown = shell.run("status", "k").out
+    assert "paused by hand" in shown
+    assert "massconvert resume k" in shown
+    assert shell.run("resume", "k").out == "Batch k goes on.\n"
+    assert shell.run("resume", "k").out == "Batch k was not paused.\n"
+    assert shell.run("status", "k", "--json").json["state"] == "running"
+
+
+def test_last_is_a_batch_for_pause_and_resume_too(shell: Shell) -> None:
+    shell.run("enqueue", A, "--key", "k")
+    assert "Batch k is paused" in shell.run("pause", "--last").out
+    assert shell.run("resume", "--last").out == "Batch k goes on.\n"
+    assert shell.ledger.organisation.paused() is None
+
+
+def test_what_has_ended_has_nothing_to_pause(shell: Shell) -> None:
+    shell.batch("k", finished())
+    assert shell.run("pause", "k").out == "Batch k is finished: there was nothing to pause.\n"
+
+
+def test_a_batch_that_goes_on_in_a_paused_organisation_says_so(shell: Shell) -> None:
+    shell.run("enqueue", A, "--key", "k")
+    shell.run("pause")
+    assert "The whole organisation is paused besides" in shell.run("resume", "k").err
+
+
+@pytest.mark.parametrize("command", ["pause", "resume"])
+def test_pausing_an_unknown_batch_is_status_2_and_stops_nothing(shell: Shell, command: str) -> None:
+    assert shell.run(command, "nope").code == Exit.USAGE
+    assert shell.ledger.organisation.paused() is None

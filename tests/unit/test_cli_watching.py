@@ -14,7 +14,7 @@ from rich.console import Console
 from massconvert.cli.watching import LINE_EVERY, PATIENCE, STALLED, Bar, Lines, Watch, watch_to_the_end
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
-from massconvert.model import BatchState, BatchStatus, Pause
+from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, CanaryCounts, Pause
 
 RUNNING = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0)
 ENDED = replace(RUNNING, state=BatchState.FINISHED, waiting=0, converted=10, finished_at=9.0)
@@ -128,6 +128,28 @@ def test_a_pause_is_told_with_why_and_what_to_do_and_not_as_a_stall(time: Time) 
     seen, notes = watch(time, lambda: PAUSED, pause)
     seen.until_finished(60)
     assert notes.notes == ["The organisation is paused: nothing is sent. NO_PERMISSION: permission denied\nAsk for it."]
+
+
+def test_a_batch_that_is_paused_alone_is_told_once_with_the_command_that_lets_it_go_on(time: Time) -> None:
+    looking, notes = watch(time, playing(time, (60, replace(PAUSED, held="paused by hand")), (9, ENDED)))
+    assert looking.until_finished(None) == ENDED
+    (told,) = notes.notes
+    assert "Batch k is paused: paused by hand" in told
+    assert "massconvert resume k" in told
+
+
+def test_of_a_canary_its_beginning_and_its_end_are_told_and_not_each_lead_of_it(time: Time) -> None:
+    def canary(ended: int, failed: int) -> BatchStatus:
+        return replace(PAUSED, held=HELD_FOR_CANARY, canary=CanaryCounts(50, ended, failed))
+
+    acts = ((5, canary(0, 0)), (10, canary(20, 1)), (30, canary(50, 3)), (9, ENDED))
+    looking, notes = watch(time, playing(time, *acts))
+    assert looking.until_finished(None) == ENDED
+    first, over = notes.notes
+    assert "0 of its 50 leads have ended" in first
+    assert "3 of 50 leads failed" in over
+    assert "massconvert report k" in over
+    assert "massconvert resume k" in over
 
 
 def test_a_redis_that_restarts_is_waited_for(time: Time) -> None:

@@ -14,6 +14,8 @@ from massconvert.cli.desk import exit_of
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
 from massconvert.cli.enqueue import take
 from massconvert.cli.inputs import (
+    CanaryMaxFailedOption,
+    CanaryOption,
     FileOption,
     KeyOption,
     LeadsArgument,
@@ -35,10 +37,12 @@ from massconvert.cli.result_files import (
     write_files,
 )
 from massconvert.cli.summary import print_summary
+from massconvert.cli.waiting import show_canary
+from massconvert.contract import Exit
 from massconvert.embedded import Stack
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import BatchStatus
-from massconvert.options import Options, fingerprint
+from massconvert.options import Options, fingerprint, parse_canary
 from massconvert.producer import Batch
 from massconvert.report import csv_lines, summarise
 from massconvert.results import Part, Results
@@ -48,6 +52,7 @@ _EXAMPLES = """\b
 Examples:
   massconvert convert leads.csv --options options.json
   massconvert convert 3652397000009850001 --options options.json --output report.csv
+  massconvert convert leads.csv --options options.json --canary 50
   massconvert convert leads.csv --options options.json --files --dir results
 \b
 An interrupted run goes on where it stopped when the same command is given again.
@@ -66,6 +71,8 @@ def _convert(
     file: FileOption = None,
     options: OptionsOption = None,
     key: KeyOption = None,
+    canary: CanaryOption = None,
+    canary_max_failed: CanaryMaxFailedOption = None,
     skip_invalid: SkipInvalidOption = False,
     output: Annotated[
         Path | None,
@@ -83,6 +90,7 @@ def _convert(
         settings.require_zoho()
     check_folder(files, folder)
     body = read_options(options)
+    ahead = parse_canary(canary, canary_max_failed)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
         if dry_run:
             tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json)
@@ -98,8 +106,14 @@ def _convert(
                 if earlier is None:
                     check_before_enqueue(machine.desk.settings, body)
                 _tell_earlier(earlier)
-                batch = take(machine.desk.settings, checked, body, batch_id)
+                if earlier is not None and earlier.awaits_verdict and ahead is None:
+                    machine.producer.resume(batch_id)
+                batch = take(machine.desk.settings, checked, body, batch_id, canary=ahead)
                 status = machine.finish(batch)
+                if status.awaits_verdict:
+                    show_canary(batch)
+                    say("nothing is left running. To let the others follow, give the same command without --canary.")
+                    raise typer.Exit(Exit.STILL_RUNNING)
                 write_output(report, csv_lines(batch.outcomes()), force=replace)
                 source = input_file(leads or (), file)
                 results = write_files(status, batch.outcomes(), folder, source) if files else None

@@ -14,6 +14,8 @@ from massconvert.cli.console import err, print_json, print_lines, say
 from massconvert.cli.desk import open_desk
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run, tell_key
 from massconvert.cli.inputs import (
+    CanaryMaxFailedOption,
+    CanaryOption,
     FileOption,
     KeyOption,
     LeadsArgument,
@@ -28,8 +30,8 @@ from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seco
 from massconvert.cli.which_batch import remember
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import Leads, check_batch_key
-from massconvert.model import Priority
-from massconvert.options import Options
+from massconvert.model import Canary, Priority
+from massconvert.options import Options, parse_canary
 from massconvert.producer import Batch, MassConvert, new_batch_id
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings
@@ -43,6 +45,7 @@ Examples:
   massconvert enqueue 3652397000009850001 3652397000009851001 --profile nightly
   massconvert enqueue leads.csv --options options.json --dry-run
   massconvert enqueue urgent.csv --options options.json --priority interactive
+  massconvert enqueue leads.csv --options options.json --canary 50 --wait
   cut -d, -f1 leads.csv | massconvert enqueue - --skip-invalid --wait 600
 \b
 Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 wrong input,
@@ -68,6 +71,8 @@ def _enqueue(
         Priority | None,
         typer.Option(help="interactive goes with the next payload; by default for at most 10 leads."),
     ] = None,
+    canary: CanaryOption = None,
+    canary_max_failed: CanaryMaxFailedOption = None,
     skip_invalid: SkipInvalidOption = False,
     dry_run: DryRunOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
@@ -77,6 +82,7 @@ def _enqueue(
     desk = open_desk()
     named = _profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
+    ahead = parse_canary(canary, canary_max_failed)
     check_before_enqueue(desk.settings, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
         if dry_run:
@@ -84,7 +90,7 @@ def _enqueue(
             tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)
             return
         urgent = priority or (named.priority if named else None)
-        batch = take(desk.settings, checked, body, key, urgent)
+        batch = take(desk.settings, checked, body, key, urgent, ahead)
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:
         if not as_json:
@@ -100,7 +106,12 @@ def _profile(settings: Settings, name: str | None, options: str | None) -> Profi
 
 
 def take(
-    settings: Settings, leads: Leads, options: Options, key: str | None, priority: Priority | None = None
+    settings: Settings,
+    leads: Leads,
+    options: Options,
+    key: str | None,
+    priority: Priority | None = None,
+    canary: Canary | None = None,
 ) -> Batch:
     """Enqueue with a bar for long lists. Ctrl-C says what became of those that were taken, and how to go on."""
     # Named here, so that a batch of which only a part could be taken has a name too.
@@ -108,7 +119,15 @@ def take(
     producer = MassConvert(settings)
     try:
         with taking(len(leads)) as on_progress:
-            batch = producer.enqueue(leads, options, key=batch_id, priority=priority, on_progress=on_progress)
+            batch = producer.enqueue(
+                leads,
+                options,
+                key=batch_id,
+                priority=priority,
+                canary=canary.leads if canary else None,
+                canary_max_failed=canary.max_failed if canary else None,
+                on_progress=on_progress,
+            )
     except (KeyboardInterrupt, BrokerError) as error:
         remember(settings, batch_id)
         if isinstance(error, BrokerError):

@@ -39,6 +39,24 @@ KeyOption = Annotated[
 SkipInvalidOption = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave out what is not a lead id; without it nothing is enqueued.")
 ]
+CanaryOption = Annotated[
+    int | None,
+    typer.Option(
+        "--canary",
+        metavar="N",
+        help="Convert N leads first, then stop and show what became of them.",
+        show_default=False,
+    ),
+]
+CanaryMaxFailedOption = Annotated[
+    float | None,
+    typer.Option(
+        "--canary-max-failed",
+        metavar="PERCENT",
+        help="Go on by itself if at most so many per cent of the canary failed.",
+        show_default=False,
+    ),
+]
 
 
 def read_leads(arguments: Sequence[str], file: str | None, *, skip_invalid: bool) -> Leads:

@@ -31,7 +31,7 @@ class Machine:
             return None
 
     def finish(self, batch: Batch) -> BatchStatus:
-        """Watch a batch until it has finished.
+        """Watch a batch until it has finished, or its canary has and the others wait.
 
         Raises EmbeddedError when a child process keeps dying, and whatever else ends the watch.
         """
@@ -43,7 +43,11 @@ class Machine:
 
         with make_display() as display:
             watch = Watch(
-                look, paused=self.desk.ledger.organisation.paused, display=display, idle=f"The workers' logs: {logs}"
+                look,
+                paused=self.desk.ledger.organisation.paused,
+                display=display,
+                idle=f"The workers' logs: {logs}",
+                to_verdict=True,
             )
             status = watch.until_finished(None)
         assert status is not None  # noqa: S101 - only a timeout ends a watch without one

@@ -14,9 +14,12 @@ from typer.core import TyperCommand
 from massconvert.cli.batch_view import counts
 from massconvert.cli.console import hint, say
 from massconvert.cli.desk import Desk, exit_of
+from massconvert.cli.summary import print_summary
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
+from massconvert.contract import Exit
 from massconvert.errors import InputError
 from massconvert.producer import Batch
+from massconvert.report import summarise
 
 FOR_EVER = "for-ever"
 
@@ -72,10 +75,19 @@ def wait_for(desk: Desk, batch: Batch, timeout: float | None, source: str | None
     ``source`` is the file that its leads came from, if they came from one.
     """
     with make_display() as display:
-        watch = Watch(batch.progress, paused=desk.ledger.organisation.paused, display=display)
+        watch = Watch(batch.progress, paused=desk.ledger.organisation.paused, display=display, to_verdict=True)
         status = watch_to_the_end(watch, batch.id, timeout)
+    if status.awaits_verdict:
+        show_canary(batch)
+        hint(f"To call the others off: massconvert cancel {batch.id}")
+        raise typer.Exit(Exit.STILL_RUNNING)
     say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: massconvert report {batch.id}")
     hint(f"As files: massconvert report {batch.id} --files{f' --input {quote(source)}' if source else ''}")
     if status.failed:
         hint(f"To try the failed ones again: massconvert retry {batch.id}")
     raise typer.Exit(exit_of(status))
+
+
+def show_canary(batch: Batch) -> None:
+    """What became of the leads that went ahead, as a table on stdout."""
+    print_summary(summarise(row for row in batch.outcomes() if row.outcome is not None))

@@ -141,7 +141,8 @@ class Watch:
     """Looks at a batch again and again.
 
     ``look`` reads its counts, ``paused`` why the organisation is paused; ``idle`` is what to say when nothing moves
-    although leads wait. ``monotonic`` and ``pause`` are the watch's time, in seconds.
+    although leads wait. With ``to_verdict`` the watch ends, too, when a canary has ended and the others wait for
+    somebody. ``monotonic`` and ``pause`` are the watch's time, in seconds.
     """
 
     def __init__(
@@ -151,6 +152,7 @@ class Watch:
         paused: Callable[[], Pause | None],
         display: Display,
         idle: str = f"If no worker runs, start one: {START_A_WORKER}",
+        to_verdict: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
@@ -158,6 +160,7 @@ class Watch:
         self._paused = paused
         self._display = display
         self._idle = idle
+        self._to_verdict = to_verdict
         self._monotonic = monotonic
         self._pause = pause or threading.Event().wait
         self._last: BatchStatus | None = None
@@ -175,7 +178,7 @@ class Watch:
         interval = 0.1
         while True:
             status = self._see()
-            if status is not None and status.finished:
+            if status is not None and (status.finished or (self._to_verdict and status.awaits_verdict)):
                 return status
             left = None if end is None else end - self._monotonic()
             if left is not None and left <= 0:

@@ -83,6 +83,11 @@ class BatchStatus:
         return self.converted + self.failed + self.skipped + self.cancelled
 
     @property
+    def awaits_verdict(self) -> bool:
+        """Whether its canary has ended and the others wait for somebody to let them follow."""
+        return self.held == HELD_FOR_CANARY and self.canary is not None and self.canary.over
+
+    @property
     def finished(self) -> bool:
         """Whether every lead has its outcome and no more are being added."""
         return self.state in (BatchState.FINISHED, BatchState.CANCELLED)

@@ -97,6 +97,7 @@ GARBAGE: tuple[dict[str, str], ...] = (
     {"members": "garbage"},
     {"members": ""},
     {"members": "k=1,two,3"},
+    {"open": "999,998"},
     {"state": "garbage"},
     {"created": "yesterday"},
     {"due": "soon", "lease": "long"},

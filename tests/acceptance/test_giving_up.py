@@ -15,16 +15,39 @@ from tests.acceptance.truth import assert_true, outcomes_of
 pytestmark = pytest.mark.acceptance
 
 
-@takes(Row.NOT_SENT, Row.NOT_SENT_GIVE_UP, Row.READ_GIVE_UP, Row.STATUS_RETRY)
-def test_an_outage_is_borne_and_only_a_day_without_an_answer_ends_a_lead(house: House) -> None:
-    """The day has three seconds here. What has a job when Zoho goes away is never given up."""
-    tuning = {"give_up": 3.0, "backoff_base": 0.2, "first_look": 0.5, "read_lag": 0.2, "backoff_cap": 1.0}
+#: A day of three seconds.
+TUNING = {"give_up": 3.0, "backoff_base": 0.2, "first_look": 0.5, "read_lag": 0.2, "backoff_cap": 1.0}
+
+
+@pytest.fixture
+def house(house: House) -> House:
+    """A house whose worker has no patience."""
     house.environment |= {
-        "HURRIED_TUNING": json.dumps(tuning),
+        "HURRIED_TUNING": json.dumps(TUNING),
         "MASSCONVERT_JOB_WAIT": "1",
         "MASSCONVERT_CALL_DEADLINE": "1",
         "MASSCONVERT_SWEEP_INTERVAL": "1",
     }
+    return house
+
+
+@takes(Row.NAMES_RETRY, Row.NAMES_GIVE_UP)
+def test_names_that_cannot_be_looked_up_for_a_day_end_their_leads(house: House) -> None:
+    house.redis()
+    house.simulator("--leads", "100")
+    house.set_faults({"method": "GET users", "do": "status", "status": 500})
+    house.worker(app="tests.acceptance.hurried_worker")
+    batch = house.producer().enqueue(house.leads(), options={**OPTIONS, "assign_to": "ann@example.com"})
+    batch.wait(60)
+    rows = outcomes_of(batch)
+    assert {(row["outcome"], row["code"]) for row in rows.values()} == {("failed", "GAVE_UP")}
+    assert_true(house, rows)
+    assert house.unfired() == []
+
+
+@takes(Row.NOT_SENT, Row.NOT_SENT_GIVE_UP, Row.READ_GIVE_UP, Row.STATUS_RETRY)
+def test_an_outage_is_borne_and_only_a_day_without_an_answer_ends_a_lead(house: House) -> None:
+    """What has a job when Zoho goes away is never given up."""
     house.redis()
     house.simulator("--leads", "250", "--job-seconds", "0.2")
     door = house.put_door()

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from massconvert import Batch
+from massconvert.policy import Row
 from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.rows import takes
 from tests.acceptance.truth import assert_true, outcomes_of
 
 pytestmark = pytest.mark.acceptance
@@ -66,13 +68,17 @@ def test_what_zoho_does_not_allow_pauses_until_resume(house: House) -> None:
         all_converted(house, batch, 100)
 
 
+@takes(Row.NAMES_NOT_ALLOWED)
 def test_credentials_that_zoho_refuses_pause_until_workers_have_others(house: House) -> None:
-    """A refresh token that was revoked: the log and status name what to look at, and no secret."""
+    """A refresh token that was revoked: the log and status name what to look at, and no secret.
+
+    The first call with them is the one that looks up a name.
+    """
     house.redis()
     house.simulator("--leads", "100", "--job-seconds", "0.2", "--credentials", "1000.ID", "shh", "1000.good")
     house.environment["ZOHO_REFRESH_TOKEN"] = "1000.revoked"
     worker = house.worker()
-    batch = house.producer().enqueue(house.leads(), options=OPTIONS)
+    batch = house.producer().enqueue(house.leads(), options={**OPTIONS, "assign_to": "ann@example.com"})
     said = until(lambda: paused(house), 20, "the pause")
     assert said["code"] == "invalid_code"
     assert "the refresh token is wrong, was revoked, or belongs to another client" in said["reason"]

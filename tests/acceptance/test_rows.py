@@ -19,6 +19,7 @@ import pytest
 
 import tests.acceptance
 from massconvert import Batch
+from massconvert.model import Listing
 from massconvert.policy import Row
 from massconvert.store import Keys
 from tests.acceptance.house import OPTIONS, House, until
@@ -43,6 +44,7 @@ HURRIED = {
     "lease": 6.0,
 }
 POST, STATUS, READ, TOKEN = "POST mass_convert", "GET mass_convert", "GET Leads", "POST token"
+USERS = "GET users"
 
 
 @pytest.fixture(scope="module")
@@ -262,7 +264,7 @@ def test_wrong_options_for_a_thousand_leads_in_several_batches_cost_one_post(hou
         assert kinds(rows) == {("failed", "INVALID_DATA"): 250}
         assert {row["message"] for row in rows.values()} == {"invalid data ($.Deals.Stage)"}
     assert house.ask("calls")[POST] - before == 1
-    assert "Zoho refused the options: INVALID_DATA invalid data $.Deals.Stage" in house.log()
+    assert house.log().count("INVALID_DATA invalid data $.Deals.Stage") == 1
 
 
 @takes(Row.OPTIONS_REFUSED, Row.OPTIONS_REFUSED_BEFORE)
@@ -291,6 +293,42 @@ def test_options_that_were_never_accepted_go_out_one_payload_at_a_time(house: Ho
     first = next(place for place, step in enumerate(rows) if step.row is Row.ACCEPTED)
     assert {step.chunk for step in rows[: first + 1]} == {rows[0].chunk}
     assert [step.row for step in rows[:first]].count(Row.PERHAPS_ACCEPTED) == 2
+
+
+# --- the names in the options -----------------------------------------------------------------------------
+
+
+def forget_names(house: House) -> None:
+    """Let nobody know which users there are."""
+    with house.ledger as ledger:
+        ledger.delete(Keys("default").listing(Listing.USERS.value))
+
+
+@takes(Row.NAMES_FOUND, Row.NAMES_RETRY, Row.NAMES_THROTTLED, Row.NAMES_NOT_READABLE)
+def test_names_that_cannot_be_read_for_a_while_fail_nothing(house: House, pool: Iterator[str]) -> None:
+    """A 500, a 429, a scope that is missing: the payload waits, and goes out when its names are known."""
+    leads = list(islice(pool, 100))
+    house.set_faults(
+        {"method": USERS, "do": "status", "status": 500, "times": 1},
+        {"method": USERS, "do": "status", "status": 429, "headers": {"Retry-After": "1"}, "times": 1},
+        {"method": USERS, "do": "status", "status": 401, "code": "OAUTH_SCOPE_MISMATCH", "times": 1},
+    )
+    forget_names(house)
+    named = {**fresh_options(), "assign_to": "ann@example.com"}
+    assert kinds(ended(house, enqueue(house, leads, named))) == {CONVERTED: 100}
+
+
+@takes(Row.NAME_UNKNOWN)
+def test_a_name_that_zoho_does_not_know_fails_all_its_leads_at_the_cost_of_no_post(
+    house: House, pool: Iterator[str]
+) -> None:
+    before = house.ask("calls").get(POST, 0)
+    forget_names(house)  # or the producer would know better
+    named = {**fresh_options(), "assign_to": "nobody@example.com"}
+    rows = ended(house, enqueue(house, list(islice(pool, 150)), named))
+    assert kinds(rows) == {("failed", "UNKNOWN_NAME"): 150}
+    assert all("$.assign_to" in row["message"] for row in rows.values())
+    assert house.ask("calls").get(POST, 0) == before
 
 
 # --- the organisation -------------------------------------------------------------------------------------
@@ -372,7 +410,7 @@ def test_jobs_that_end_oddly_are_settled_by_the_leads_own_state(house: House, po
         {"do": "job_partial", "ids": first[:7]},
         {"do": "job_fails", "ids": second[:20]},
         {"do": "job_fails", "ids": third},
-        {"do": "job_slow", "ids": fourth, "seconds": 4},
+        {"do": "job_slow", "ids": fourth, "seconds": 6},
         {"do": "job_unknown", "ids": fifth, "seconds": 1},
         {"do": "job_unknown", "ids": sixth},
     ]

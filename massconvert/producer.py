@@ -15,9 +15,9 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from massconvert.errors import BrokerError, InputError, WaitTimeoutError
-from massconvert.leads import check_batch_key, parse_lead_id, valid_ids
+from massconvert.leads import check_batch_key, valid_ids
 from massconvert.ledger import Ledger
-from massconvert.model import BatchStatus, Canary, Code, Kind, LeadRow, Priority
+from massconvert.model import BatchStatus, Canary, LeadRow, Priority
 from massconvert.nudge import Nudge
 from massconvert.options import (
     Options,
@@ -31,6 +31,7 @@ from massconvert.options import (
 )
 from massconvert.policy import Tuning, priority_of
 from massconvert.profiles import ConfigFile, Profile
+from massconvert.retries import failed_leads, retry_key
 from massconvert.settings import Settings, load_settings
 from massconvert.store import RedisClock, connect
 
@@ -46,8 +47,6 @@ REMEMBERED, MOST_REMEMBERED = 30.0, 64
 PAUSED_BY_HAND = "paused by hand"
 #: How many wrong ids an error names.
 NAMED = 20
-# Characters of a batch's name in that of its retry: a name has at most 200, and a retry may be retried.
-_ROOM_FOR_A_BATCH = 180
 
 Progress = Callable[[int], object]
 
@@ -289,10 +288,9 @@ class MassConvert:
         name. Raises InputError when nothing has failed so, or one of ``lead_ids`` has not.
         """
         batch = self.batch(batch_id)
-        failed = _failed(batch, frozenset(codes), frozenset(map(parse_lead_id, lead_ids)))
+        failed = failed_leads(batch_id, batch.outcomes(), codes, lead_ids)
         body = Options.parse(options if options is not None else batch.options()).body()
-        digest = fingerprint({"batch": batch_id, "options": body, "leads": sorted(failed)})[:8]
-        return self._intake.take(failed, body, key=f"{batch_id[:_ROOM_FOR_A_BATCH]}.{digest}")
+        return self._intake.take(failed, body, key=retry_key(batch_id, body, failed))
 
     def enqueue(
         self,
@@ -379,30 +377,6 @@ def _start(
     """How the batch starts: as the caller says, else with its profile's priority."""
     urgent = parse_priority(priority) or (profile.priority if profile else None)
     return urgent, parse_canary(canary, canary_max_failed)
-
-
-def _failed(batch: Batch, codes: frozenset[str], lead_ids: frozenset[str]) -> list[str]:
-    """The leads of ``batch`` that failed and can be tried again, in its order."""
-    found: list[str] = []
-    seen: set[str] = set()
-    for row in batch.outcomes():
-        # What is not a lead id cannot be sent, however often.
-        if row.outcome is None or row.outcome.kind is not Kind.FAILED or row.outcome.code == Code.INVALID_ID:
-            continue
-        seen.add(row.outcome.code)
-        if (not codes or row.outcome.code in codes) and (not lead_ids or row.lead_id in lead_ids):
-            found.append(row.lead_id)
-    look = f"To see its outcomes: massconvert report {batch.id}"
-    if not found:
-        told = f" with {', '.join(sorted(codes))}" if codes and seen else ""
-        also = f" Its codes: {', '.join(sorted(seen))}." if seen else ""
-        raise InputError(f"Batch {batch.id} has no failed leads to retry{told}.{also}", hint=look)
-    if missing := lead_ids.difference(found):
-        named = ", ".join(sorted(missing)[:NAMED]) + (
-            f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        )
-        raise InputError(f"Not among the leads to retry of batch {batch.id}: {named}. Nothing was enqueued.", hint=look)
-    return found
 
 
 def _demand_valid(lead_ids: Iterable[Any]) -> None:

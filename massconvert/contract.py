@@ -19,6 +19,9 @@ QUEUE_STATUS = "massconvert.status"
 #: How many tasks a worker runs at once, unless it is started with -c.
 WORKER_SLOTS = 20
 
+#: The account that the environment's settings are of, unless MASSCONVERT_ACCOUNT names another.
+DEFAULT_ACCOUNT = "default"
+
 #: The most leads that one mass convert call takes (API page: "a maximum of up to 50 records IDs").
 MAX_LEADS_A_CALL = 50
 #: The most ids that one Get Records call takes.

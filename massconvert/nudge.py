@@ -14,6 +14,7 @@ from celery import Celery, chain
 from kombu.exceptions import OperationalError
 
 from massconvert.contract import (
+    DEFAULT_ACCOUNT,
     QUEUE,
     QUEUE_CONVERT,
     QUEUE_STATUS,
@@ -33,7 +34,9 @@ class Nudge:
     that kind.
     """
 
-    def __init__(self, broker_url: str, *, timeout: float = 4.0) -> None:
+    def __init__(self, broker_url: str, *, account: str = DEFAULT_ACCOUNT, timeout: float = 4.0) -> None:
+        # A message without an account is of the worker's own, as all were before there were several.
+        self._account = {} if account == DEFAULT_ACCOUNT else {"account": account}
         # An app of its own, and never the process' current one: the host may be somebody else's Celery worker.
         self._app = Celery("massconvert.nudge", set_as_current=False)
         self._app.conf.update(
@@ -65,23 +68,23 @@ class Nudge:
 
     def chunk(self, countdown: float = 0) -> None:
         """Form chunks from the inboxes, in ``countdown`` seconds. Raises BrokerError."""
-        self._send(self._signature(TASK_CHUNK, QUEUE), countdown)
+        self._send(self._signature(TASK_CHUNK, QUEUE, **self._account), countdown)
 
     def convert(self, chunk_id: str, countdown: float = 0) -> None:
         """Send this chunk and then follow its job, in ``countdown`` seconds. Raises BrokerError."""
-        convert = self._signature(TASK_CONVERT, QUEUE_CONVERT, chunk_id)
-        status = self._app.signature(TASK_STATUS, queue=QUEUE_STATUS, ignore_result=True)
+        convert = self._signature(TASK_CONVERT, QUEUE_CONVERT, chunk_id, **self._account)
+        status = self._app.signature(TASK_STATUS, kwargs=self._account, queue=QUEUE_STATUS, ignore_result=True)
         self._send(chain(convert, status, app=self._app), countdown)
 
     def status(self, job: Job | Mapping[str, Any], countdown: float = 0) -> None:
         """Follow this job, in ``countdown`` seconds. Raises BrokerError."""
         if isinstance(job, Job):
             job = {"chunk_id": job.chunk_id, "job_id": job.job_id}
-        self._send(self._signature(TASK_STATUS, QUEUE_STATUS, dict(job)), countdown)
+        self._send(self._signature(TASK_STATUS, QUEUE_STATUS, dict(job), **self._account), countdown)
 
     def run_profile(self, name: str, run_id: str, countdown: float = 0) -> None:
         """Go on with this run of a profile, in ``countdown`` seconds. Raises BrokerError."""
-        self._send(self._signature(TASK_RUN_PROFILE, QUEUE, name, run=run_id), countdown)
+        self._send(self._signature(TASK_RUN_PROFILE, QUEUE, name, run=run_id, **self._account), countdown)
 
     def close(self) -> None:
         """Close the connections; the next message opens new ones."""

@@ -30,9 +30,9 @@ from massconvert.options import (
     resolve_names,
 )
 from massconvert.policy import Tuning, priority_of
-from massconvert.profiles import ConfigFile, Profile
+from massconvert.profiles import Accounts, Profile
 from massconvert.retries import failed_leads, retry_key
-from massconvert.settings import Settings, load_settings
+from massconvert.settings import Settings
 from massconvert.store import RedisClock, connect
 
 #: Leads a script call: large enough that the round trip does not matter, small enough that Redis stays answerable.
@@ -235,16 +235,20 @@ class Intake:
 
 
 class MassConvert:
-    """The producer's side. ``settings`` default to the environment (and a ``.env`` file)."""
+    """The producer's side. ``settings`` default to the environment (and a ``.env`` file).
 
-    def __init__(self, settings: Settings | None = None) -> None:
-        settings = settings or load_settings()
+    ``account`` names one of massconvert.toml's accounts. Raises InputError for one that is not there, SettingsError.
+    """
+
+    def __init__(self, settings: Settings | None = None, *, account: str | None = None) -> None:
+        self._accounts = Accounts(base=settings)
+        settings = self._accounts.settings(account)
         redis = connect(settings.redis_url)
         tuning = Tuning(linger=settings.linger, retention=settings.retention_days * 86_400.0)
         self._ledger, self._clock = Ledger(redis, settings.account, tuning), RedisClock(redis)
-        self._nudge = Nudge(settings.broker_url)
+        self._nudge = Nudge(settings.broker_url, account=settings.account)
+        self._account = settings.account
         self._intake = Intake(self._ledger, self._clock, self._nudge)
-        self._config = ConfigFile(settings.config_file)
 
     def batch(self, batch_id: str) -> Batch:
         """The batch of that id (or key). Raises UnknownBatchError."""
@@ -317,7 +321,7 @@ class MassConvert:
         priority or the canary is not; OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are
         safe in the ledger but no worker could be told: workers find them by themselves.
         """
-        named = self._config.profile(profile) if profile else None
+        named = self._profile(profile) if profile else None
         body = _body(options, named)
         urgent, ahead = _start(priority, canary, canary_max_failed, named)
         if isinstance(lead_ids, str | bytes):
@@ -333,11 +337,17 @@ class MassConvert:
         That is also the id of its batch, which is there once a lead has been found. Raises InputError, SettingsError,
         StoreError; and BrokerError when the run is safe in the ledger but no worker could be told: they find it.
         """
-        profile = self._config.to_find_with(name)
+        self._profile(name)
+        profile = self._accounts.config.to_find_with(name)
         run_id = f"{name}@{new_batch_id()}"
         self._ledger.runs.begin(run_id, name, profile, now=self._clock.now())
         self._nudge.run_profile(name, run_id)
         return run_id
+
+    def _profile(self, name: str) -> Profile:
+        profile = self._accounts.config.profile(name)
+        self._accounts.of_profile(self._account, name)
+        return profile
 
 
 def take_message(

@@ -45,6 +45,6 @@ def failed_leads(
 
 
 def retry_key(batch_id: str, body: Mapping[str, Any], leads: Iterable[str]) -> str:
-    """The name of the batch that tries ``leads`` of ``batch_id`` again with the options ``body``: each time the same."""
+    """The name of the batch that tries ``leads`` of ``batch_id`` again with the options ``body``: always the same."""
     digest = fingerprint({"batch": batch_id, "options": body, "leads": sorted(leads)})[:8]
     return f"{batch_id[:_ROOM_FOR_A_BATCH]}.{digest}"

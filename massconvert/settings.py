@@ -19,6 +19,7 @@ from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
 
 #: Variables that hold a secret, or a URL that may: their values are in no message.
@@ -35,6 +36,24 @@ SECRETS = frozenset(
 #: A value longer than this is not repeated either: it may be a secret on the wrong line.
 _SHOWN = 24
 _REDIS_EXAMPLE = "write it like redis://127.0.0.1:6379/0, rediss://:password@host:6380/0 or unix:///path/to/socket"
+#: What names an organisation, or belongs to one: a named account never takes it over from the environment's own.
+OWN = frozenset(
+    {
+        "ZOHO_CLIENT_ID",
+        "ZOHO_CLIENT_SECRET",
+        "ZOHO_REFRESH_TOKEN",
+        "ZOHO_DATA_CENTER",
+        "ZOHO_ACCOUNTS_URL",
+        "ZOHO_API_DOMAIN",
+        "ZOHO_CONCURRENCY",
+        "MASSCONVERT_ACCOUNT",
+        "MASSCONVERT_WINDOW",
+        "MASSCONVERT_MAX_JOBS",
+        "MASSCONVERT_CREDITS_RESERVE",
+        "MASSCONVERT_CALLS_PER_MINUTE",
+    }
+)
+CREDENTIALS = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
 #: Names that people try, and ours.
 _MISNAMED = {"ZOHO_REGION": "ZOHO_DATA_CENTER", "ZOHO_DC": "ZOHO_DATA_CENTER", "BROKER_URL": "CELERY_BROKER_URL"}
 
@@ -135,7 +154,7 @@ class Settings(BaseSettings):
     zoho_accounts_url: ZohoUrl | None = Field(None, alias="ZOHO_ACCOUNTS_URL", repr=False)
     zoho_api_domain: ZohoUrl | None = Field(None, alias="ZOHO_API_DOMAIN", repr=False)
     zoho_concurrency: int | None = Field(None, alias="ZOHO_CONCURRENCY", ge=1, le=100)
-    account: str = Field("default", alias="MASSCONVERT_ACCOUNT", pattern=r"^[A-Za-z0-9_-]{1,40}$")
+    account: str = Field(DEFAULT_ACCOUNT, alias="MASSCONVERT_ACCOUNT", pattern=r"^[A-Za-z0-9_-]{1,40}$")
     linger: float = Field(2.0, alias="MASSCONVERT_LINGER", ge=0, le=60)
     retention_days: float = Field(30.0, alias="MASSCONVERT_RETENTION_DAYS", ge=1, le=3650)
     give_up_hours: float = Field(24.0, alias="MASSCONVERT_GIVE_UP_HOURS", gt=0, le=720)
@@ -155,6 +174,8 @@ class Settings(BaseSettings):
     state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
         default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR"
     )
+    #: The variables that the credentials were looked for in.
+    credential_names: tuple[str, ...] = CREDENTIALS
     #: Warnings about variables that are probably misspelt; for a command to print.
     hints: tuple[str, ...] = ()
 
@@ -190,12 +211,9 @@ class Settings(BaseSettings):
 
     def require_zoho(self) -> None:
         """Raise SettingsError when a credential is missing, naming all that are."""
-        given = {
-            "ZOHO_CLIENT_ID": self.zoho_client_id,
-            "ZOHO_CLIENT_SECRET": self.zoho_client_secret.get_secret_value(),
-            "ZOHO_REFRESH_TOKEN": self.zoho_refresh_token.get_secret_value(),
-        }
-        missing = [name for name, value in given.items() if not value.strip()]
+        secrets = (self.zoho_client_secret.get_secret_value(), self.zoho_refresh_token.get_secret_value())
+        given = zip(self.credential_names, (self.zoho_client_id, *secrets), strict=True)
+        missing = [name for name, value in given if not value.strip()]
         if missing:
             raise SettingsError(
                 f"Not set: {', '.join(missing)}.",
@@ -216,9 +234,36 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     """
     known = variables()
     merged = {**_read_dotenv(dotenv), **(os.environ if environ is None else environ)}
-    given = {name: merged[name].strip() for name in known if merged.get(name, "").strip()}
+    given = _present(merged, {name: name for name in known})
     given.setdefault("MASSCONVERT_STATE_DIR", str(state_dir_of(merged)))
     return Settings(**given, hints=_hints(merged, known))
+
+
+def load_account(
+    account: str,
+    table: Mapping[str, Any],
+    held_by: Mapping[str, str],
+    environ: Mapping[str, str] | None = None,
+    dotenv: Path | None = Path(".env"),
+) -> Settings:
+    """The settings of a named account: this machine's, over them its ``table``, over that its own variables.
+
+    ``table`` is by variable name. An account's own variable ends in its name: ``ZOHO_REFRESH_TOKEN__EMEA`` is emea's;
+    ``held_by`` names another one for some. Raises SettingsError that names each wrong one.
+    """
+    merged = {**_read_dotenv(dotenv), **(os.environ if environ is None else environ)}
+    suffix = f"__{account.upper().replace('-', '_')}"
+    own = {name: held_by.get(name, name + suffix) for name in variables()}
+    shared = {name: name for name in own if name not in OWN}
+    given = {**_present(merged, shared), **table, **_present(merged, own)}
+    given.setdefault("MASSCONVERT_STATE_DIR", str(state_dir_of(merged)))
+    names = tuple(own[name] for name in CREDENTIALS)
+    return Settings(**{**given, "MASSCONVERT_ACCOUNT": account}, credential_names=names)
+
+
+def _present(merged: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, str]:
+    """What is set and not blank of ``sources``: a setting's name → the variable that holds it."""
+    return {name: merged[source].strip() for name, source in sources.items() if merged.get(source, "").strip()}
 
 
 def _read_dotenv(path: Path | None) -> dict[str, str]:
@@ -302,6 +347,8 @@ def _hints(merged: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ..
         if name in merged
     ]
     for name in sorted(merged.keys() - known.keys() - _MISNAMED.keys()):
+        if name.partition("__")[0] in known:  # a named account's
+            continue
         ours = name.startswith("MASSCONVERT_")
         # Other programs have ZOHO_ variables of their own; only what is nearly one of ours is a slip.
         if ours or name.startswith("ZOHO_"):

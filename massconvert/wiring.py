@@ -5,20 +5,22 @@ from __future__ import annotations
 import logging
 import os
 import re
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import lru_cache
 from random import SystemRandom
 from typing import Any
 
-from massconvert.errors import BrokerError, InputError
+from massconvert.errors import BrokerError, InputError, MassConvertError
 from massconvert.leads.ids import shown
 from massconvert.ledger import Begun, Ledger
 from massconvert.model import Again, Done, Job, Next, Resend, State, Submitted
 from massconvert.nudge import Nudge
 from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
 from massconvert.producer import Intake, take_message
-from massconvert.profiles import ConfigFile, Schedule, parse_slot
-from massconvert.settings import Settings, load_settings
+from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
+from massconvert.settings import Settings
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
 from massconvert.steps.drain import drain
 from massconvert.steps.find import find
@@ -33,6 +35,8 @@ log = logging.getLogger("massconvert")
 #: Chunks waiting to be sent, as a multiple of the calls that may run at once: enough that no permit idles, few enough
 #: that an interactive lead goes out with the next payload.
 WINDOW_PER_PERMIT = 2
+#: A task whose account holds its share of the threads comes back so much later, in seconds.
+CROWDED = 0.5
 
 
 def tuning(settings: Settings) -> Tuning:
@@ -61,14 +65,42 @@ def connect_finder(settings: Settings) -> tuple[ZohoClient, Governor]:
     return connect_zoho(settings, redis, RedisClock(redis))
 
 
+class Share:
+    """How many of a process' threads one account may hold, so that a slow one leaves some to the others.
+
+    ``most`` says how many; None is any number.
+    """
+
+    def __init__(self, most: Callable[[], int | None]) -> None:
+        self._most = most
+        self._lock = threading.Lock()
+        self._held = 0
+
+    @contextmanager
+    def taken(self) -> Iterator[bool]:
+        """Hold a thread, if the account may have one more; yields whether it does."""
+        most = self._most()
+        with self._lock:
+            ours = most is None or self._held < most
+            self._held += ours
+        try:
+            yield ours
+        finally:
+            with self._lock:
+                self._held -= ours
+
+
 class Workshop:
     """What a worker's tasks call: each method takes one step and says what comes next."""
 
-    def __init__(self, ports: Ports, nudge: Nudge, sweep_interval: float, config: ConfigFile) -> None:
+    def __init__(
+        self, ports: Ports, nudge: Nudge, sweep_interval: float, config: ConfigFile, share: Share | None = None
+    ) -> None:
         self.ports = ports
         self.nudge = nudge
         self._sweep_interval = sweep_interval
         self._config = config
+        self._share = share or Share(lambda: None)
 
     def chunk(self) -> Again | Done:
         """Form chunks from the inboxes and dispatch each; ``Again`` when an inbox is ready later, or left to drain."""
@@ -92,7 +124,10 @@ class Workshop:
         return self._advance(_chunk_of(chunk_id), FOLLOWING)
 
     def _advance(self, chunk_id: str, states: frozenset[State]) -> Next:
-        what_next = advance(self.ports, chunk_id, states)
+        with self._share.taken() as ours:
+            if not ours:
+                return Again(CROWDED)
+            what_next = advance(self.ports, chunk_id, states)
         try:
             if isinstance(what_next, Done | Submitted):
                 self.chunk()  # what has left the window makes room
@@ -131,7 +166,10 @@ class Workshop:
         """
         if begin and not self._begin(name, run_id, slot):
             return Done()
-        looked = find(self.ports, run_id)
+        with self._share.taken() as ours:
+            if not ours:
+                return Again(CROWDED)
+            looked = find(self.ports, run_id)
         if looked.nudge_in is not None:
             try:
                 self.nudge.chunk(countdown=looked.nudge_in)
@@ -161,22 +199,80 @@ def _chunk_of(named: object) -> str:
     raise InputError(f"The message names no chunk, but {shown(named)}; massconvert has not sent it. It is dropped.")
 
 
-def worker_ports() -> Workshop:
-    """This process' workshop, made at its first use from the environment."""
-    return _workshop(os.getpid())
+class Fleet:
+    """What one worker process serves: every account, each with a workshop of its own that is made at its first use.
+
+    ``threads`` is how many tasks the process runs at once.
+    """
+
+    def __init__(self, accounts: Accounts, threads: int = 20) -> None:
+        self.accounts = accounts
+        self.threads = threads
+        self._lock = threading.Lock()
+        self._workshops: dict[str, Workshop] = {}
+        self._turn = 0
+
+    def workshop(self, account: str | None) -> Workshop:
+        """The workshop of an account; the environment's own where none is named. Raises InputError, SettingsError."""
+        name = account or self.accounts.base.account
+        with self._lock:
+            if name not in self._workshops:
+                settings = self.accounts.settings(name)
+                settings.require_zoho()
+                self._workshops[name] = open_workshop(settings, Share(self._most))
+            return self._workshops[name]
+
+    def sweep(self) -> int:
+        """Sweep every account; another one is first each time, and one in trouble stops none of the others.
+
+        Returns how much was overdue. Raises the first trouble, when all had their turn.
+        """
+        names = self.accounts.served()
+        self._turn += 1
+        first = self._turn % len(names)
+        found, trouble = 0, None
+        for name in names[first:] + names[:first]:
+            try:
+                found += self.workshop(name).sweep()
+            except MassConvertError as error:  # noqa: PERF203 - the others have their turn all the same
+                trouble = trouble or error
+        if trouble:
+            raise trouble
+        return found
+
+    def _most(self) -> int | None:
+        """How many threads one account may hold while there are others: each of those has a few kept for it."""
+        others = len(self.accounts.served()) - 1
+        if others < 1:
+            return None
+        kept = max(1, self.threads // (2 * (others + 1)))
+        return max(1, self.threads - others * kept)
+
+
+def worker_ports(account: str | None = None, profile: str | None = None) -> Workshop:
+    """This process' workshop for an account, or for that of a profile; without either, the environment's own.
+
+    Raises InputError for an unknown account, or one that is not the profile's; SettingsError.
+    """
+    fleet = worker_fleet()
+    return fleet.workshop(fleet.accounts.of_profile(account, profile) if profile else account)
+
+
+def worker_fleet() -> Fleet:
+    """This process' accounts, from the environment and massconvert.toml."""
+    return _fleet(os.getpid())
 
 
 @lru_cache(maxsize=1)
-def _workshop(pid: int) -> Workshop:  # noqa: ARG001 - a forked child makes connections of its own
-    settings = load_settings()
-    settings.require_zoho()
-    return open_workshop(settings)
+def _fleet(pid: int) -> Fleet:  # noqa: ARG001 - a forked child makes connections of its own
+    return Fleet(Accounts())
 
 
-def open_workshop(settings: Settings) -> Workshop:
+def open_workshop(settings: Settings, share: Share | None = None) -> Workshop:
     """A workshop with connections of its own."""
     config = ConfigFile(settings.config_file)
-    return Workshop(open_ports(settings), Nudge(settings.broker_url), settings.sweep_interval, config)
+    nudge = Nudge(settings.broker_url, account=settings.account)
+    return Workshop(open_ports(settings), nudge, settings.sweep_interval, config, share)
 
 
 def open_ports(settings: Settings) -> Ports:

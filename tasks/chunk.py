@@ -10,8 +10,8 @@ from tasks.obey import again
 
 
 @task(TASK_CHUNK)
-def chunk(self: BoundTask) -> None:
+def chunk(self: BoundTask, account: str | None = None) -> None:
     """Form and dispatch what is ready; look again when an inbox will be."""
-    what_next = worker_ports().chunk()
+    what_next = worker_ports(account).chunk()
     if isinstance(what_next, Again):
         raise again(self, what_next.in_seconds)

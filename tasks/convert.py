@@ -9,6 +9,6 @@ from tasks.obey import JobMessage, obey_convert
 
 
 @task(TASK_CONVERT)
-def convert(self: BoundTask, chunk_id: str) -> JobMessage | None:
+def convert(self: BoundTask, chunk_id: str, account: str | None = None) -> JobMessage | None:
     """Take one step of this chunk; what is returned is the chained ``status`` task's argument."""
-    return obey_convert(self, worker_ports().convert(chunk_id))
+    return obey_convert(self, worker_ports(account).convert(chunk_id))

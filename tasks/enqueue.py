@@ -22,9 +22,10 @@ def enqueue(
     priority: str | None = None,
     canary: int | None = None,
     canary_max_failed: float | None = None,
+    account: str | None = None,
 ) -> str:
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
     if on_complete:  # refused, since leads converted without it could not be converted again
         raise InputError("massconvert.enqueue knows no on_complete yet; nothing was enqueued.")
     start = {"priority": priority, "canary": canary, "canary_max_failed": canary_max_failed}
-    return worker_ports().enqueue(lead_ids, options, key or self.request.id, profile, **start)
+    return worker_ports(account, profile).enqueue(lead_ids, options, key or self.request.id, profile, **start)

@@ -10,9 +10,12 @@ from tasks.obey import again
 
 
 @task(TASK_RUN_PROFILE)
-def run_profile(self: BoundTask, name: str, slot: str | None = None, run: str | None = None) -> None:
+def run_profile(
+    self: BoundTask, name: str, slot: str | None = None, run: str | None = None, account: str | None = None
+) -> None:
     """Beat's message names the ``slot``, a continuation the ``run``; with neither it is a run by hand, of its own."""
     run_id = run or f"{name}@{slot or self.request.id}"
-    what_next = worker_ports().run_profile(name, run_id, slot=slot or "", begin=run is None)
+    workshop = worker_ports(account, None if run else name)
+    what_next = workshop.run_profile(name, run_id, slot=slot or "", begin=run is None)
     if isinstance(what_next, Again):
         raise again(self, what_next.in_seconds)

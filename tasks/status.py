@@ -11,8 +11,8 @@ from tasks.obey import obey_status
 
 
 @task(TASK_STATUS)
-def status(self: BoundTask, job: Mapping[str, str] | None) -> None:
+def status(self: BoundTask, job: Mapping[str, str] | None, account: str | None = None) -> None:
     """Take one step of this job; ``None`` comes from a ``convert`` that left nothing to follow."""
     if job is not None:
-        workshop = worker_ports()
+        workshop = worker_ports(account)
         obey_status(self, workshop.status(job), job["chunk_id"], workshop.nudge)

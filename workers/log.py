@@ -19,6 +19,7 @@ import redis.exceptions
 
 _LONGEST_ID = 40
 _chunk: ContextVar[str] = ContextVar("chunk", default="")
+_account: ContextVar[str] = ContextVar("account", default="")
 
 #: Errors that say all in one line: the other side went away.
 _OUTAGES = (
@@ -41,7 +42,9 @@ _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 
 @contextmanager
 def about(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[None]:
-    """Name the chunk of a task's message in every line that is logged meanwhile in this thread."""
+    """Name the account and the chunk of a task's message in every line that is logged meanwhile in this thread."""
+    account = kwargs.get("account")
+    named = _account.set(account if isinstance(account, str) and len(account) <= _LONGEST_ID else "")
     subject = args[0] if args else kwargs.get("chunk_id") or kwargs.get("job")
     if isinstance(subject, Mapping):
         subject = subject.get("chunk_id")
@@ -50,10 +53,11 @@ def about(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[None]:
         yield
     finally:
         _chunk.reset(token)
+        _account.reset(named)
 
 
 class OneLine(logging.Formatter):
-    """``2026-11-24T15:00:00Z INFO name [chunk] message``, in UTC; an outage's traceback shrinks to its last line."""
+    """``2026-11-24T15:00:00Z INFO name [account chunk] message``, in UTC; an outage's traceback becomes one line."""
 
     def __init__(self) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s%(about)s %(message)s", "%Y-%m-%dT%H:%M:%SZ")
@@ -63,7 +67,9 @@ class OneLine(logging.Formatter):
         """The record as text."""
         record = copy(record)
         chunk, outage = _chunk.get(), _outage(record)
-        record.about = f" [{chunk}]" if chunk and chunk not in record.getMessage() else ""
+        named = "" if chunk in record.getMessage() else chunk
+        about = " ".join(filter(None, (_account.get(), named)))
+        record.about = f" [{about}]" if about else ""
         record.outage = f" ({outage})" if outage else ""
         if outage:
             record.exc_info = record.exc_text = None  # the line names the error

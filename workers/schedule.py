@@ -111,6 +111,7 @@ class ProfileScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery shi
                 task=TASK_RUN_PROFILE,
                 schedule=Slots(profile.schedule, app=self.app),
                 args=(name,),
+                kwargs={"account": profile.account} if profile.account else {},
                 options={"queue": QUEUE, "expires": max(_SHORTEST_LIFE, profile.schedule.catch_up)},
             )
             for name, profile in found.profiles.items()
@@ -136,7 +137,8 @@ class ProfileScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery shi
         """Send an entry's message; a profile's names the slot."""
         if isinstance(entry.schedule, Slots):
             slot = entry.schedule.slot()
-            entry = self.Entry(**{**dict(entry), "kwargs": {"slot": slot_name(slot or _now(entry))}})
+            kwargs_of = {**entry.kwargs, "slot": slot_name(slot or _now(entry))}
+            entry = self.Entry(**{**dict(entry), "kwargs": kwargs_of})
         return super().apply_async(entry, producer=producer, advance=advance, **kwargs)
 
 

@@ -20,7 +20,7 @@ from massconvert.nudge import Nudge
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
 from massconvert.store.connection import reaching
-from massconvert.wiring import worker_ports
+from massconvert.wiring import worker_fleet
 from workers import log
 
 logger = logging.getLogger("massconvert")
@@ -126,17 +126,34 @@ def _set_up_log(loglevel: int | None = None, logfile: str | None = None, **_: ob
     log.set_up(min(loglevel or ours, ours), logfile)
 
 
-def _demand_settings(**_: object) -> None:
+def _demand_settings(conf: Any = None, options: Mapping[str, Any] | None = None, **_: object) -> None:
     """Before the worker is made: without credentials it could do nothing but hold messages."""
     try:
         settings = load_settings()
-        settings.require_zoho()
+        _demand_an_account()
         connect_redis(settings.redis_url).close()
         Nudge(settings.broker_url).close()
     except (SettingsError, StoreError) as error:
         _stop(error)
     for hint in settings.hints:
         print(hint, file=sys.stderr)
+    # -c overrules celeryconfig.
+    worker_fleet().threads = int((options or {}).get("concurrency") or getattr(conf, "worker_concurrency", None) or 20)
+
+
+def _demand_an_account() -> None:
+    """One account in trouble is told, and the others are served; without any there is nothing to do."""
+    fleet, troubles = worker_fleet(), list[SettingsError]()
+    names = fleet.accounts.served()
+    for name in names:
+        try:
+            fleet.accounts.settings(name).require_zoho()
+        except SettingsError as error:  # noqa: PERF203 - all are told
+            troubles.append(error)
+    if len(troubles) == len(names):
+        raise troubles[0]
+    for trouble in troubles:
+        print(f"{trouble}\nThe other accounts are served.", file=sys.stderr)
 
 
 def _stop(error: MassConvertError) -> NoReturn:
@@ -149,7 +166,7 @@ def _on_ready(**_: object) -> None:
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     settings = load_settings()
     check_redis(settings)
-    sweeper = Sweeper(lambda: worker_ports().sweep(), settings.sweep_interval)
+    sweeper = Sweeper(lambda: worker_fleet().sweep(), settings.sweep_interval)
     _sweepers.append(sweeper)
     sweeper.start()
 

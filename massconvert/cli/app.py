@@ -24,6 +24,7 @@ from massconvert.cli import (
     simulator,
     status,
 )
+from massconvert.cli.account import choose_account
 from massconvert.cli.console import err, hint, print_lines, say
 from massconvert.contract import Exit
 from massconvert.errors import (
@@ -47,6 +48,14 @@ class Commands(TyperGroup):
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
         """In the order in which people need them, not by the alphabet."""
         return list(self.commands)
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Take ``--account`` out of the line, then parse as usual."""
+        try:
+            return super().parse_args(ctx, choose_account(args))
+        except InputError as error:
+            complain(error)
+            raise typer.Exit(exit_for(error)) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -72,7 +81,8 @@ class Commands(TyperGroup):
 app = typer.Typer(
     cls=Commands,
     help="Convert Zoho CRM leads in bulk, with one true outcome for every lead.\n\n"
-    "Settings come from the environment and a .env file; docs/settings.md has them all.",
+    "Settings come from the environment and a .env file; docs/settings.md has them all.\n\n"
+    "Every command takes --account NAME: one of the organisations in massconvert.toml (docs/accounts.md).",
     epilog="\b\nStart here:\n  massconvert demo                                  "
     "a simulated Zoho, real workers, no account needed\n  "
     "massconvert convert leads.csv --options o.json    one machine, one command",

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from massconvert.cli import batch_view
+from massconvert.cli.account import command_settings
 from massconvert.cli.console import hint, local_time, print_json, say
 from massconvert.cli.desk import exit_of
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
@@ -46,7 +47,6 @@ from massconvert.options import Options, fingerprint, parse_canary
 from massconvert.producer import Batch
 from massconvert.report import csv_lines, summarise
 from massconvert.results import Part, Results
-from massconvert.settings import load_settings
 
 _EXAMPLES = """\b
 Examples:
@@ -85,7 +85,7 @@ def _convert(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
     """Convert leads with workers of this machine alone."""
-    settings = load_settings()
+    settings = command_settings()
     if not dry_run:
         settings.require_zoho()
     check_folder(files, folder)

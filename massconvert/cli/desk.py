@@ -5,11 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from massconvert import store, wiring
+from massconvert.cli.account import command_settings
 from massconvert.cli.console import say
 from massconvert.contract import Exit
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus
-from massconvert.settings import Settings, load_settings
+from massconvert.settings import Settings
 from massconvert.zoho.standing import Standing, read_standing
 
 
@@ -28,8 +29,11 @@ class Desk:
 
 
 def open_desk(settings: Settings | None = None) -> Desk:
-    """A desk for the environment's settings; probable slips in them are told on stderr. Raises SettingsError."""
-    settings = settings or load_settings()
+    """A desk for the account of the command; probable slips in the settings are told on stderr.
+
+    Raises InputError for an account that is not there, SettingsError.
+    """
+    settings = settings or command_settings()
     for slip in settings.hints:
         say(slip, "yellow")
     redis = store.connect(settings.redis_url)

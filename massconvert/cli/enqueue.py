@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from massconvert.cli.account import command_settings
 from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import err, print_json, print_lines, say
 from massconvert.cli.desk import open_desk
@@ -79,7 +80,7 @@ def _enqueue(
 ) -> None:
     """Enqueue leads for the workers, as one batch."""
     timeout = wait_seconds(wait)
-    desk = open_desk()
+    desk = open_desk(command_settings(profile=profile))
     named = _profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
     ahead = parse_canary(canary, canary_max_failed)

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from massconvert.cli.account import command_settings
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.watching import Watch, make_display
 from massconvert.embedded import Stack
 from massconvert.errors import UnknownBatchError
 from massconvert.model import BatchStatus
 from massconvert.producer import Batch, MassConvert
-from massconvert.settings import load_settings
 
 
 @dataclass(frozen=True)
@@ -59,5 +59,5 @@ def running(stack: Stack) -> Iterator[Machine]:
     """Start a stack and wait until it works; end it afterwards, whatever happens."""
     with stack:
         stack.wait_ready()
-        settings = load_settings(stack.environment, dotenv=None)
+        settings = command_settings(stack.environment, None)
         yield Machine(stack, open_desk(settings), MassConvert(settings))

@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from massconvert import wiring
+from massconvert.cli.account import command_settings
 from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.inputs import read_json
 from massconvert.cli.interview import interview
@@ -22,7 +23,6 @@ from massconvert.contract import Exit
 from massconvert.embedded import Stack
 from massconvert.errors import InputError, OptionsError, ZohoError
 from massconvert.options import Options, Problem
-from massconvert.settings import load_settings
 from massconvert.steps.check import Checked, check, is_away, why
 from massconvert.steps.ports import Ports
 
@@ -58,7 +58,7 @@ def _organisation() -> Iterator[Ports]:
 
     Raises SettingsError, EmbeddedError, StoreError.
     """
-    settings = load_settings()
+    settings = command_settings()
     settings.require_zoho()
     for slip in settings.hints:
         say(slip, "yellow")
@@ -67,7 +67,7 @@ def _organisation() -> Iterator[Ports]:
         return
     with Stack(workers=0, beat=False, keep_data=False) as stack:
         stack.wait_ready()
-        yield wiring.open_ports(load_settings(stack.environment, dotenv=None))
+        yield wiring.open_ports(command_settings(stack.environment, None))
 
 
 # --- init -------------------------------------------------------------------------------------------------

@@ -79,6 +79,6 @@ def _resume_all(desk: Desk) -> None:
         say(f"it had paused for {before.code}: {before.reason} If that is not mended, it will pause again.")
     print_lines(["Resumed: workers go on.\n"])
     try:
-        Nudge(desk.settings.broker_url).chunk()
+        Nudge(desk.settings.broker_url, account=desk.settings.account).chunk()
     except BrokerError as error:
         say(f"{error.message} Workers find their work by themselves once they run.")

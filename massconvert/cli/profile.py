@@ -11,6 +11,7 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from massconvert.cli.account import account_chosen, command_settings
 from massconvert.cli.console import hint, local_time, out, print_json, print_lines, readable, say, utc_time
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
@@ -20,7 +21,6 @@ from massconvert.options import Options
 from massconvert.policy import Form, Run, RunState
 from massconvert.producer import Batch, MassConvert
 from massconvert.profiles import ConfigFile, Profile, next_slot
-from massconvert.settings import load_settings
 from massconvert.steps.preview import Preview, preview
 from massconvert.wiring import connect_finder
 
@@ -52,7 +52,11 @@ def _list(as_json: JsonOption = False) -> None:
     """Show the profiles, when each runs next, and what its last run did."""
     desk = open_desk()
     config, now = ConfigFile(desk.settings.config_file), desk.clock.now()
-    rows = [(name, profile, desk.ledger.runs.last(name)) for name, profile in config.config().profiles.items()]
+    rows = [
+        (name, profile, open_desk(command_settings(profile=name)).ledger.runs.last(name))
+        for name, profile in config.config().profiles.items()
+        if not account_chosen() or profile.account == desk.settings.account
+    ]
     if as_json:
         found = [_as_json(name, profile, run, now) for name, profile, run in rows]
         print_json({"file": str(config.path), "profiles": found})
@@ -72,7 +76,7 @@ def _list(as_json: JsonOption = False) -> None:
 
 def _check(as_json: JsonOption = False) -> None:
     """Check the file; every wrong place is named. Nothing is called and nothing is enqueued."""
-    config = ConfigFile(load_settings().config_file)
+    config = ConfigFile(command_settings().config_file)
     profiles = config.config().profiles
     warnings = {name: _warnings(profile) for name, profile in profiles.items()}
     if as_json:
@@ -95,7 +99,7 @@ def _run(
 ) -> None:
     """Run a profile now: workers find its leads and enqueue them."""
     timeout = wait_seconds(wait)
-    desk = open_desk()
+    desk = open_desk(command_settings(profile=name))
     profile = ConfigFile(desk.settings.config_file).to_find_with(name)
     if dry_run:
         _show_preview(desk, name, profile, as_json=as_json)
@@ -236,6 +240,7 @@ def _as_json(name: str, profile: Profile, run: Run | None, now: float) -> dict[s
     return {
         "name": name,
         "description": profile.description,
+        "account": profile.account,
         "enabled": profile.enabled,
         "criteria": profile.criteria.model_dump(exclude_none=True) if profile.criteria else None,
         "schedule": profile.schedule.model_dump(exclude_none=True) if profile.schedule else None,

@@ -12,12 +12,13 @@ from urllib.parse import parse_qs, urlsplit
 import typer
 
 from massconvert import store
+from massconvert.cli.account import command_settings
 from massconvert.cli.console import local_time, say
 from massconvert.cli.desk import Desk
 from massconvert.errors import InputError, MassConvertError
 from massconvert.ledger import Ledger
 from massconvert.policy import Tuning
-from massconvert.settings import Settings, load_settings
+from massconvert.settings import Settings
 
 _QUICK = 1.0  # seconds that a shell's Tab may take in Redis
 
@@ -25,7 +26,7 @@ _QUICK = 1.0  # seconds that a shell's Tab may take in Redis
 def _known(incomplete: str) -> list[str]:
     """The latest batches whose names begin so, for a shell's completion: quick, and silent when it fails."""
     try:
-        settings = load_settings()
+        settings = command_settings()
         ledger = Ledger(store.connect(settings.redis_url, socket_timeout=_QUICK), settings.account, Tuning())
         return [status.batch for status in ledger.batches.recent() if status.batch.startswith(incomplete)]
     except MassConvertError:

@@ -17,6 +17,8 @@ from massconvert.profiles.slots import check_crontab
 
 #: A profile's name becomes a part of its batches' names.
 NAME = r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,59}$"
+ACCOUNT = r"^[A-Za-z0-9_-]{1,40}$"
+_VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = r"^[0-9]{1,7}(\.[0-9]+)?[smhd]$"
 _DAY = 86_400.0
@@ -126,10 +128,66 @@ class Limits(_Table):
     priority: Literal["bulk", "interactive"] = Field("bulk", description="Interactive leads overtake bulk.")
 
 
+class Account(_Table):
+    """Another organisation: its own credentials, limits and part of the ledger. Secrets are never in this file.
+
+    They come from ZOHO_CLIENT_ID__NAME, ZOHO_CLIENT_SECRET__NAME and ZOHO_REFRESH_TOKEN__NAME (the account's name in
+    capitals, - as _), or from the variables that the ``…_env`` keys name.
+    """
+
+    data_center: Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa"] = Field(
+        "us", description="Where the organisation lives."
+    )
+    accounts_url: str | None = Field(None, description="Overrides the accounts server, for the simulator or a proxy.")
+    api_domain: str | None = Field(None, description="Overrides the API's address, likewise.")
+    concurrency: int | None = Field(None, ge=1, le=100, description="Calls at once; without it the edition decides.")
+    calls_per_minute: int | None = Field(None, ge=1, le=100_000)
+    credits_reserve: int | None = Field(None, ge=0, le=10_000_000)
+    window: int | None = Field(None, ge=1, le=10_000, description="Chunks that may wait to be sent.")
+    max_jobs: int | None = Field(None, ge=1, le=100_000, description="Jobs that may be open at Zoho.")
+    client_id_env: Annotated[str, Field(pattern=_VARIABLE)] | None = Field(
+        None, description="The environment variable that holds the client id."
+    )
+    client_secret_env: Annotated[str, Field(pattern=_VARIABLE)] | None = Field(
+        None, description="The environment variable that holds the client secret."
+    )
+    refresh_token_env: Annotated[str, Field(pattern=_VARIABLE)] | None = Field(
+        None, description="The environment variable that holds the refresh token."
+    )
+
+    def table(self) -> dict[str, Any]:
+        """What is given, by the variable that it stands for."""
+        given = self.model_dump(exclude_none=True, exclude={key for key, _ in _HELD_BY.items()})
+        return {_VARIABLES[key]: value for key, value in given.items()}
+
+    def held_by(self) -> dict[str, str]:
+        """Each credential's variable, where another one than the usual holds it."""
+        return {name: getattr(self, key) for key, name in _HELD_BY.items() if getattr(self, key)}
+
+
+#: What each key stands for.
+_VARIABLES = {
+    "data_center": "ZOHO_DATA_CENTER",
+    "accounts_url": "ZOHO_ACCOUNTS_URL",
+    "api_domain": "ZOHO_API_DOMAIN",
+    "concurrency": "ZOHO_CONCURRENCY",
+    "calls_per_minute": "MASSCONVERT_CALLS_PER_MINUTE",
+    "credits_reserve": "MASSCONVERT_CREDITS_RESERVE",
+    "window": "MASSCONVERT_WINDOW",
+    "max_jobs": "MASSCONVERT_MAX_JOBS",
+}
+_HELD_BY = {
+    "client_id_env": "ZOHO_CLIENT_ID",
+    "client_secret_env": "ZOHO_CLIENT_SECRET",
+    "refresh_token_env": "ZOHO_REFRESH_TOKEN",
+}
+
+
 class Profile(_Table):
     """A named conversion: what to convert into, which leads, when, how many."""
 
     description: str = Field("", max_length=1000)
+    account: str | None = Field(None, description="The account whose leads these are; without it, the environment's.")
     enabled: bool = Field(True, description="Whether beat runs it by its schedule; it can be run by hand either way.")
     options: Annotated[dict[str, Any], AfterValidator(_options)] = Field(
         default_factory=dict, description="The body of the Mass Convert Lead API without ids, as in an options file."
@@ -153,4 +211,15 @@ class Profile(_Table):
 class Config(_Table):
     """The whole file."""
 
+    accounts: dict[Annotated[str, Field(pattern=ACCOUNT)], Account] = Field(default_factory=dict)
     profiles: dict[Annotated[str, Field(pattern=NAME)], Profile] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _accounts_that_are_there(self) -> Config:
+        for name, profile in self.profiles.items():
+            if profile.account is not None and profile.account not in self.accounts:
+                raise ValueError(f"profiles.{name}.account names {profile.account}, and there is no such account")
+        suffixes = [name.upper().replace("-", "_") for name in self.accounts]
+        if len(set(suffixes)) < len(suffixes):
+            raise ValueError("has two accounts whose variables would have the same names")
+        return self

@@ -106,6 +106,9 @@ def _problem(item: Any) -> str:
     place = ".".join(f'"{step}"' if "." in step else step for step in steps) or "the file"
     if item["type"] == "value_error":
         return f"{place} {str(item['ctx']['error']).rstrip('.')}."
+    if item["type"] == "extra_forbidden" and steps[-1] in ("client_id", "client_secret", "refresh_token"):
+        variable = f"ZOHO_{steps[-1].upper()}__{steps[-2].upper().replace('-', '_')}"
+        return f"{place}: credentials do not belong into this file; set {variable} in the environment."
     if item["type"] == "extra_forbidden":
         return f"{place} is not a key that is known."
     if item["loc"][-1:] == ("[key]",):

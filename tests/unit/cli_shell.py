@@ -45,7 +45,7 @@ class FakeNudge:
     told: list[float]
     broken = False
 
-    def __init__(self, broker_url: str) -> None:
+    def __init__(self, broker_url: str, account: str = "default") -> None:
         pass
 
     def chunk(self, countdown: float = 0) -> None:

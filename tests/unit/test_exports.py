@@ -115,7 +115,7 @@ def typed_use(mc: MassConvert) -> None:
 class _Silent:
     """Tells nobody."""
 
-    def __init__(self, broker_url: str) -> None:
+    def __init__(self, broker_url: str, account: str) -> None:
         pass
 
     def chunk(self, countdown: float = 0) -> None:

@@ -294,7 +294,7 @@ def test_the_page_lists_every_variable_and_no_other() -> None:
 
 
 def test_every_field_but_the_hints_has_a_variable() -> None:
-    assert set(Settings.model_fields) - set(variables().values()) == {"hints"}
+    assert set(Settings.model_fields) - set(variables().values()) == {"hints", "credential_names"}
 
 
 def test_the_page_and_the_settings_agree_on_the_defaults() -> None:

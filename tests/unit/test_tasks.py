@@ -27,6 +27,12 @@ class FakeWorkshop:
         self.answer = answer
         self.calls: list[tuple[Any, ...]] = []
         self.nudge = self
+        self.accounts: tuple[str | None, ...] = ()
+
+    def of(self, *accounts: str | None) -> FakeWorkshop:
+        """The workshop of an account (and of a profile)."""
+        self.accounts = accounts
+        return self
 
     def _call(self, *args: Any, **kwargs: Any) -> Any:
         self.calls.append((*args, *kwargs.items()))
@@ -57,7 +63,9 @@ def _tasks() -> None:
 def run(monkeypatch: pytest.MonkeyPatch, name: str, answer: Any, *args: Any, **kwargs: Any) -> tuple[Any, FakeWorkshop]:
     """Run a task as a worker would, through the app's base class: the seconds it comes back in, or what it returned."""
     workshop = FakeWorkshop(answer)
-    monkeypatch.setattr(f"tasks.{name.removeprefix('massconvert.')}.worker_ports", lambda: workshop)
+    module = f"tasks.{name.removeprefix('massconvert.')}"
+    monkeypatch.setattr(f"{module}.worker_ports", workshop.of)
+    monkeypatch.setattr("tasks.sweep.worker_fleet", lambda: workshop.of("all"))
     task = app.tasks[name]
     task.push_request(id="m1", called_directly=False, is_eager=True, args=args, kwargs=kwargs, retries=7)
     try:
@@ -125,6 +133,28 @@ def test_chunk_looks_again_when_an_inbox_will_be_ready(
 def test_sweep_sweeps_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """One call a message."""
     assert len(run(monkeypatch, TASK_SWEEP, 3)[1].calls) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "args"),
+    [(TASK_CONVERT, ["c1"]), (TASK_STATUS, [JOB]), (TASK_CHUNK, []), (TASK_SWEEP, []), (TASK_ENQUEUE, [["1"]])],
+)
+def test_a_message_may_name_its_account(monkeypatch: pytest.MonkeyPatch, name: str, args: list[Any]) -> None:
+    """Without one it is of the environment's own, as all were before there were several; a sweep is of all."""
+    _, workshop = run(monkeypatch, name, Done(), *args, account="emea")
+    assert workshop.accounts[0] == "emea"
+    _, workshop = run(monkeypatch, name, Done(), *args)
+    assert workshop.accounts[0] == ("all" if name == TASK_SWEEP else None)
+
+
+def test_a_profile_s_message_is_of_the_profile_s_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    """But the next visit of a run names the account, and needs the profile no more."""
+    _, workshop = run(monkeypatch, TASK_RUN_PROFILE, Done(), "nightly", slot="20261124T030000Z")
+    assert workshop.accounts == (None, "nightly")
+    _, workshop = run(monkeypatch, TASK_RUN_PROFILE, Done(), "nightly", run="nightly@x", account="emea")
+    assert workshop.accounts == ("emea", None)
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], profile="nightly")
+    assert workshop.accounts == (None, "nightly")
 
 
 def test_enqueue_is_known_by_its_message_when_it_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:

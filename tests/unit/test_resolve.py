@@ -34,6 +34,7 @@ from massconvert.policy import CallAnswer, Decision, Permit, Row, Tuning
 from massconvert.producer import Batch, Intake, take_message
 from massconvert.steps.advance import CONVERTING, advance
 from massconvert.steps.check import check
+from massconvert.steps.drain import drain
 from massconvert.steps.form import form
 from massconvert.steps.ports import Ports
 from massconvert.steps.resolve import resolve
@@ -160,7 +161,7 @@ def test_an_unknown_name_fails_all_that_wait_with_it_at_the_cost_of_no_post() ->
     line.intake.take(line.crm.ids[2:80], Options.parse({**NOBODY, "assign_to": "anne@example.com"}).body(), key="l")
     assert isinstance(line.step(line.form()), Done)
     line.crm.clock.now += 1
-    form(line.ports)  # ends those that wait in the inbox
+    drain(line.ports)
     for key, count in (("k", 2), ("l", 78)):
         rows = line.outcomes(key)
         assert len(rows) == count

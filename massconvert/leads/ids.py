@@ -74,7 +74,13 @@ def valid_ids(values: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:
         try:
             yield parse_lead_id(value)
         except InputError as error:
-            wrong[str(value)[:200]] = error.message
+            wrong[_as_given(value)] = error.message
+
+
+def _as_given(value: object) -> str:
+    """What is not an id, for a report: short, and in characters that UTF-8 has bytes for."""
+    text = value if isinstance(value, str) else shown(value)
+    return text[:200].encode("utf-8", "backslashreplace").decode()
 
 
 def check_batch_key(key: object) -> str:

@@ -20,7 +20,7 @@ if due > now + slack then
 end
 if redis.call('EXISTS', p .. 'pause') == 1 then -- the sweep sends a message when that has ended
   local probe = redis.call('HGET', p .. 'pause', 'probe')
-  if not probe or tonumber(probe) > now then return { 'paused' } end
+  if (tonumber(probe or '') or math.huge) > now then return { 'paused' } end
   redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[7])) -- there may be no chunk to find out with
 end
 local till = now + tonumber(ARGV[4])

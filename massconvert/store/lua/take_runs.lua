@@ -7,7 +7,7 @@ local p, now, most = KEYS[1], tonumber(ARGV[1]), ARGV[2]
 local found = {}
 if redis.call('EXISTS', p .. 'pause') == 1 then
   local probe = redis.call('HGET', p .. 'pause', 'probe')
-  if not probe or tonumber(probe) > now then return found end
+  if (tonumber(probe or '') or math.huge) > now then return found end
   most = 1
 end
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'runs:due', '-inf', now, 'LIMIT', 0, most)) do

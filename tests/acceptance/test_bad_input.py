@@ -97,7 +97,7 @@ GARBAGE: tuple[dict[str, str], ...] = (
     {"members": "garbage"},
     {"members": ""},
     {"members": "k=1,two,3"},
-    {"open": "999,998"},
+    {"outage_since": "long ago"},
     {"state": "garbage"},
     {"created": "yesterday"},
     {"due": "soon", "lease": "long"},

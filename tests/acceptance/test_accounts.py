@@ -72,26 +72,28 @@ def test_two_organisations_are_served_by_one_worker_and_never_mixed(house: House
 @pytest.mark.parametrize(
     "trouble",
     [
-        {"do": "hang", "seconds": 60},
+        {"do": "hang", "seconds": 120, "skip": 1},
         {"do": "status", "status": 403, "code": "NO_PERMISSION"},
         {"do": "status", "status": 429},
     ],
     ids=["hangs", "may not", "throttled"],
 )
 def test_an_organisation_in_trouble_does_not_hold_up_the_other(house: House, trouble: dict[str, Any]) -> None:
-    """Twenty times the leads before it in the queue, and none of them gets through."""
+    """Twenty times the leads before it in the queue, none of which gets through, and fewer threads than permits."""
     faults = house.folder / "faults.json"
     faults.write_text(json.dumps([{"method": "POST mass_convert", **trouble}]))
-    house.environment["MASSCONVERT_CALL_DEADLINE"] = "15"
+    house.environment["MASSCONVERT_CALL_DEADLINE"] = "60"
     two = Two(house, ("--leads", "4000", "--faults", str(faults)), ("--leads", "200", "--job-seconds", "0.2"))
     own, emea = two.at(two.own_url).leads(), two.at(two.emea_url).leads()
     two.enqueue(emea, "many", "--account", "emea")
-    house.worker()
-    until(lambda: two.at(two.emea_url).ask("calls").get("POST mass_convert", 0) > 0, 30, "emea to be in trouble")
+    house.worker("worker", "-c", "8")
+    # The first payload of options goes out alone; where it is accepted, as many as may follow it at once.
+    first = trouble.get("skip", 0)
+    until(lambda: two.at(two.emea_url).ask("calls").get("POST mass_convert", 0) > 4 * first, 30, "emea's trouble")
     two.enqueue(own, "few")
     until(lambda: two.status("few")["state"] == "finished", 30, "the other organisation's leads")
     assert two.status("few")["converted"] == 200
-    assert two.status("many", "--account", "emea")["converted"] == 0
+    assert two.status("many", "--account", "emea")["converted"] <= 50 * first
 
 
 def test_a_worker_serves_the_others_when_one_account_lacks_its_secrets(house: House) -> None:

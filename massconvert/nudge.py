@@ -6,8 +6,8 @@ few seconds at most, and its failure is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Any
 
 from celery import Celery, chain
@@ -64,7 +64,8 @@ class Nudge:
                 "CELERY_BROKER_URL names a broker that Celery does not know, or whose package is not installed.",
                 hint="Write it like redis://host:6379/0 or amqp://user:password@host//; without it, REDIS_URL is used.",
             ) from None
-        self._place = connection.as_uri()  # without the password
+        self.place: str = connection.as_uri()
+        """Where the broker is, without a password."""
 
     def chunk(self, countdown: float = 0) -> None:
         """Form chunks from the inboxes, in ``countdown`` seconds. Raises BrokerError."""
@@ -86,6 +87,17 @@ class Nudge:
         """Go on with this run of a profile, in ``countdown`` seconds. Raises BrokerError."""
         self._send(self._signature(TASK_RUN_PROFILE, QUEUE, name, run=run_id, **self._account), countdown)
 
+    def waiting(self, queues: Collection[str]) -> dict[str, int]:
+        """How many messages wait in each of ``queues``; none in one that there is not. Raises BrokerError."""
+        found = dict.fromkeys(queues, 0)
+        with self._reaching(), self._app.connection_for_read() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+            for queue in queues:
+                # A channel each: AMQP closes the one on which an unknown queue was named.
+                with suppress(*connection.channel_errors), connection.channel() as channel:
+                    found[queue] = int(channel.queue_declare(queue, passive=True).message_count)
+        return found
+
     def close(self) -> None:
         """Close the connections; the next message opens new ones."""
         self._app.close()
@@ -103,6 +115,6 @@ class Nudge:
             yield
         except self._trouble as error:
             raise BrokerError(
-                f"The message broker at {self._place} cannot be reached: {' '.join(str(error).split())}",
+                f"The message broker at {self.place} cannot be reached: {' '.join(str(error).split())}",
                 hint="Start it, or set REDIS_URL (or CELERY_BROKER_URL) to where it listens.",
             ) from error

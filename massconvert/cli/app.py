@@ -15,6 +15,7 @@ from typer.core import TyperGroup
 from massconvert.cli import (
     convert,
     demo,
+    doctor,
     enqueue,
     options,
     organisation,
@@ -145,5 +146,17 @@ def _options(
     """Parse what stands before the command."""
 
 
-for _room in (demo, convert, enqueue, status, report, second_chances, profile, organisation, options, simulator):
+for _room in (
+    demo,
+    convert,
+    enqueue,
+    status,
+    report,
+    second_chances,
+    profile,
+    organisation,
+    options,
+    doctor,
+    simulator,
+):
     _room.register(app)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from rich import box
@@ -14,8 +14,10 @@ from rich.text import Text
 
 from massconvert.cli.batch_view import as_json, pause_as_json, pause_view, state_view
 from massconvert.cli.calls_view import calls_as_json, calls_in_words, held_back, workers_useful
-from massconvert.cli.console import local_time, out, print_json, readable
+from massconvert.cli.console import local_time, out, print_json, readable, span
 from massconvert.cli.desk import Desk
+from massconvert.cli.watching import START_A_WORKER
+from massconvert.ledger import Workers
 from massconvert.model import BatchStatus, Pause
 from massconvert.zoho.standing import Standing
 
@@ -33,11 +35,12 @@ class Overview:
     jobs_running: int
     leads_waiting: int
     calls: Standing
+    workers: Workers = field(compare=False)  # its times change with each look
 
     @classmethod
     def read(cls, desk: Desk) -> Overview:
         """Look. Raises StoreError."""
-        organisation = desk.ledger.organisation
+        organisation, now = desk.ledger.organisation, desk.clock.now()
         counts = organisation.counts()
         return cls(
             batches=tuple(desk.ledger.batches.recent()),
@@ -46,6 +49,7 @@ class Overview:
             jobs_running=counts["jobs_running"],
             leads_waiting=counts["leads_waiting"],
             calls=desk.standing(),
+            workers=Workers.among(desk.ledger.fleet.members(now=now), now),
         )
 
     @property
@@ -63,12 +67,17 @@ class Overview:
             "leads_waiting": self.leads_waiting,
             "workers_useful": workers_useful(self.calls),
             "calls": calls_as_json(self.calls),
+            "workers": {
+                "alive": len(self.workers.alive),
+                "last_took_ago": None if self.workers.took_ago is None else round(self.workers.took_ago, 1),
+            },
         }
 
     def view(self) -> RenderableType:
         """For people."""
         parts: list[RenderableType] = [pause_view(self.paused)] if self.paused else []
         parts.append(Text(self._under_way()))
+        parts.append(Text(self._at_work(), "" if self.workers.alive else "yellow"))
         parts += [Text(line, "yellow") for line in held_back(self.calls)]
         parts.append(self._table() if self.batches else Text("No batches yet. To make one: massconvert enqueue --help"))
         return Group(*parts)
@@ -76,6 +85,14 @@ class Overview:
     def _under_way(self) -> str:
         waiting = f"{self.leads_waiting:,} leads wait to be sent ({self.chunks_waiting:,} payloads made)"
         return f"{waiting}, {self.jobs_running:,} jobs run at Zoho, {calls_in_words(self.calls)}"
+
+    def _at_work(self) -> str:
+        number, took_ago = len(self.workers.alive), self.workers.took_ago
+        if not number:
+            seen = "" if self.workers.seen_ago is None else f" (the last was seen {span(self.workers.seen_ago)} ago)"
+            return f"No worker runs{seen}; to start one: {START_A_WORKER}"
+        took = "none has taken anything yet" if took_ago is None else f"the last took something {span(took_ago)} ago"
+        return f"{number:,} worker{'' if number == 1 else 's'}, {took}"
 
     def _table(self) -> Table:
         table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")

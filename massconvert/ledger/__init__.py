@@ -5,8 +5,10 @@ Every transition is one Lua script (store/lua) that compares and sets; the keys 
 
 from __future__ import annotations
 
+from massconvert.ledger.backlog import Backlog, read_backlog
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
+from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
 from massconvert.policy import Tuning
@@ -14,21 +16,25 @@ from massconvert.store import Keys, Redis, Scripts, Shelf
 
 __all__ = [
     "Added",
+    "Backlog",
     "Batches",
     "Begun",
     "Chunks",
+    "Fleet",
     "Formed",
     "Ledger",
+    "Member",
     "Organisation",
     "Overdue",
     "Released",
     "Runs",
     "Sealed",
+    "Workers",
 ]
 
 
 class Ledger:
-    """The ledger of one account: batches, chunks, runs, the organisation; and the ``shelf`` of its listings."""
+    """The ledger of one account: ``batches``, ``chunks``, ``runs``, ``organisation``, ``fleet``, ``shelf``."""
 
     def __init__(self, redis: Redis, account: str, tuning: Tuning) -> None:
         keys, scripts = Keys(account), Scripts(redis)
@@ -37,3 +43,9 @@ class Ledger:
         self.runs = Runs(redis, keys, scripts, tuning)
         self.organisation = Organisation(redis, keys, scripts)
         self.shelf = Shelf(redis, keys)
+        self.fleet = Fleet(redis, keys)
+        self._redis, self._keys = redis, keys
+
+    def backlog(self, *, now: float, grace: float) -> Backlog:
+        """What waits and why; chunks overdue by more than ``grace`` seconds are named. Raises StoreError."""
+        return read_backlog(self._redis, self._keys, now=now, grace=grace)

@@ -170,6 +170,11 @@ class Keys:
         """STRING: until when somebody sweeps (Unix seconds); expires by itself."""
         return f"{self.prefix}sweep"
 
+    @property
+    def fleet(self) -> str:
+        """HASH role:name → JSON of when a worker or beat was seen and took something; expires a day after the last."""
+        return f"{self.prefix}fleet"
+
     # --- the access token (zoho/oauth.py); a set of keys for each set of credentials, named by their digest, so that
     # --- workers with new credentials never use, or spoil, the token of the old ones
 

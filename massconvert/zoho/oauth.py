@@ -72,11 +72,12 @@ class Token:
 
 @dataclass(frozen=True)
 class Grant:
-    """A refresh that Zoho granted: ``life`` in seconds, ``api_domain`` as it came (or empty)."""
+    """A refresh that Zoho granted: ``life`` in seconds, ``api_domain`` and ``scope`` as they came (or empty)."""
 
     value: SecretStr
     life: float
     api_domain: str
+    scope: str = ""
 
 
 class TokenSource:
@@ -234,23 +235,30 @@ class TokenSource:
         return self._hosts.api_domain if self._hosts.api_domain_given else of_token or self._hosts.api_domain
 
     def _ask(self) -> Grant | NotSent:
-        form = {
-            "refresh_token": self._credentials.refresh_token.get_secret_value(),
-            "client_id": self._credentials.client_id,
-            "client_secret": self._credentials.client_secret.get_secret_value(),
-            "grant_type": "refresh_token",
-        }
-        answer = self._transport.exchange(
-            "POST",
-            f"{self._hosts.accounts_url}/oauth/v2/token",
-            headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
-            body=urlencode(form).encode(),
-        )
-        host = urlsplit(self._hosts.accounts_url).netloc
-        if isinstance(answer, NotSent | PerhapsAccepted):
-            detail = f"Zoho's accounts server {host} gave no answer: {answer.detail}"
-            return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
-        return parse_grant(answer, host, self._data_center)
+        return ask_for_token(self._transport, self._credentials, self._hosts, self._data_center)
+
+
+def ask_for_token(
+    transport: Transport, credentials: Credentials, hosts: Hosts, data_center: str = ""
+) -> Grant | NotSent:
+    """Ask Zoho for a new access token; nothing is shared or remembered. Raises nothing."""
+    form = {
+        "refresh_token": credentials.refresh_token.get_secret_value(),
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret.get_secret_value(),
+        "grant_type": "refresh_token",
+    }
+    answer = transport.exchange(
+        "POST",
+        f"{hosts.accounts_url}/oauth/v2/token",
+        headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+        body=urlencode(form).encode(),
+    )
+    host = urlsplit(hosts.accounts_url).netloc
+    if isinstance(answer, NotSent | PerhapsAccepted):
+        detail = f"Zoho's accounts server {host} gave no answer: {answer.detail}"
+        return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
+    return parse_grant(answer, host, data_center)
 
 
 #: What Zoho calls credentials that it refuses, and what is likely to be wrong.
@@ -269,8 +277,8 @@ def parse_grant(reply: Reply, host: str, data_center: str = "") -> Grant | NotSe
     body = _json_object(reply.body)
     value, error = body.get("access_token"), body.get("error")
     if reply.status < 300 and isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,2000}", value):
-        domain = body.get("api_domain")
-        return Grant(SecretStr(value), _life(body), domain if isinstance(domain, str) else "")
+        domain, scope = (text if isinstance(text, str) else "" for text in map(body.get, ("api_domain", "scope")))
+        return Grant(SecretStr(value), _life(body), domain, scope)
     if isinstance(error, str) and error in _MENDS:
         where = f" (ZOHO_DATA_CENTER is {data_center})" if data_center else ""
         detail = f"Zoho's accounts server {host} answered {error}: {_MENDS[error]}{where}"

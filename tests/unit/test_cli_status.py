@@ -8,6 +8,7 @@ import pytest
 
 from massconvert.cli.console import local_time
 from massconvert.contract import Exit
+from massconvert.ledger import Member
 from massconvert.model import Kind, Outcome
 from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
 
@@ -79,6 +80,20 @@ def test_the_json_of_the_organisation(shell: Shell) -> None:
     assert (found["paused"], found["chunks_waiting"], found["jobs_running"]) == (None, 0, 0)
     assert found["calls"]["running"] == 0
     assert found["calls"]["gate_why"] is None
+
+
+def test_the_organisation_s_workers_are_told(shell: Shell) -> None:
+    """That nobody works, or when the last took something."""
+    assert "No worker runs; to start one: celery -A workers worker" in shell.run("status").out
+    assert shell.run("status", "--json").json["workers"] == {"alive": 0, "last_took_ago": None}
+    now = float(shell.connect("").time()[0])
+    shell.ledger.fleet.note(Member("worker", "a", now - 400, took_at=now - 500))
+    assert "(the last was seen 6 min 4" in shell.run("status").out
+    shell.ledger.fleet.note(Member("worker", "a", now, took_at=now - 500))
+    assert "1 worker, the last took something 8 min 2" in shell.run("status").out
+    found = shell.run("status", "--json").json["workers"]
+    assert found["alive"] == 1
+    assert found["last_took_ago"] == pytest.approx(500, abs=5)
 
 
 def test_without_batches_it_says_how_to_make_one(shell: Shell) -> None:

@@ -1,0 +1,98 @@
+"""All checks, side by side, each in a bounded time: one that hangs or breaks costs its own lines and no others."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+from massconvert.doctor.finding import Finding, warning, wrong
+from massconvert.doctor.redis_checks import check_broker, check_redis
+from massconvert.doctor.setting_checks import check_credentials, check_settings, read_settings
+from massconvert.doctor.site import Site
+from massconvert.doctor.work_checks import check_backlog, check_fleet, check_organisation
+from massconvert.doctor.zoho_checks import check_zoho
+from massconvert.errors import MassConvertError, StoreError
+
+
+@dataclass(frozen=True)
+class Check:
+    """A check: what it is called when it fails itself, what it does, how many seconds it may take.
+
+    ``of_workers``: it looks at what only workers need, and a producer's machine can do without.
+    """
+
+    name: str
+    run: Callable[[Site], Iterable[Finding]]
+    within: float = 15.0
+    of_workers: bool = False
+
+
+#: In the order in which people mend: a later one often fails for the reason that an earlier one names.
+CHECKS: tuple[Check, ...] = (
+    Check("settings", check_settings),
+    Check("credentials", check_credentials, of_workers=True),
+    Check("zoho", check_zoho, within=60.0, of_workers=True),
+    Check("redis", check_redis),
+    Check("broker", check_broker),
+    Check("organisation", check_organisation),
+    Check("fleet", check_fleet),
+    Check("queues", check_backlog),
+)
+
+
+@dataclass
+class _Running:
+    """A check in its thread; what it has found so far counts even if it never ends."""
+
+    check: Check
+    thread: threading.Thread
+    found: list[Finding] = field(default_factory=list)
+
+
+def examine(
+    environ: Mapping[str, str] | None = None, *, producer: bool = False, checks: Iterable[Check] = CHECKS
+) -> list[Finding]:
+    """Run every check against the settings of ``environ`` (the process' own); return all that was found.
+
+    ``producer`` leaves out what only workers need. Raises nothing; takes no longer than its longest check may.
+    """
+    settings, found = read_settings(environ)
+    if settings is None:
+        return found
+    try:
+        site = Site(settings)
+    except MassConvertError as error:
+        return [*found, wrong("settings", error.message, error.hint)]
+    chosen = [check for check in checks if not (producer and check.of_workers)]
+    began = time.monotonic()
+    running = [_start(check, site) for check in chosen]
+    for one in running:
+        one.thread.join(max(0.0, began + one.check.within - time.monotonic()))
+        found += list(one.found)
+        if one.thread.is_alive():
+            what = f"This check did not end within {one.check.within:g} s."
+            found.append(wrong(one.check.name, what, "Something that it asks hangs: see the lines above."))
+    return found
+
+
+def _start(check: Check, site: Site) -> _Running:
+    running = _Running(check, threading.Thread(name=f"doctor-{check.name}", daemon=True))
+    running.thread = threading.Thread(target=_run, args=(running, site), name=f"doctor-{check.name}", daemon=True)
+    running.thread.start()
+    return running
+
+
+def _run(running: _Running, site: Site) -> None:
+    name = running.check.name
+    try:
+        for finding in running.check.run(site):
+            running.found.append(finding)
+    except StoreError as error:  # Redis' own check names it as what is wrong
+        running.found.append(warning(name, f"Not looked at: {error.message}", error.hint))
+    except MassConvertError as error:
+        running.found.append(wrong(name, error.message, error.hint))
+    except Exception as error:  # noqa: BLE001 - a bug in one check must not hide what the others found
+        what = f"This check failed by itself: {type(error).__name__}."
+        running.found.append(warning(name, what, "Please report it; the other checks are not affected."))

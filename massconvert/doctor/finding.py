@@ -1,0 +1,46 @@
+"""What a check says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Level(str, Enum):
+    """How bad it is."""
+
+    OK = "ok"
+    WARNING = "warning"  # work goes on, but slower, with less, or at a risk that the text names
+    WRONG = "wrong"  # work stops, or leads may be lost
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of an examination: what was looked at, what was found, and (unless it is ok) the mend."""
+
+    check: str
+    level: Level
+    what: str
+    mend: str = ""
+
+
+def ok(check: str, what: str) -> Finding:
+    """All is well."""
+    return Finding(check, Level.OK, what)
+
+
+def warning(check: str, what: str, mend: str) -> Finding:
+    """Something that somebody should know."""
+    return Finding(check, Level.WARNING, what, mend)
+
+
+def wrong(check: str, what: str, mend: str) -> Finding:
+    """Something that stops work."""
+    return Finding(check, Level.WRONG, what, mend)
+
+
+def worst(findings: Iterable[Finding]) -> Level:
+    """The worst of the levels; ok when there are none."""
+    levels = {finding.level for finding in findings}
+    return next((level for level in (Level.WRONG, Level.WARNING) if level in levels), Level.OK)

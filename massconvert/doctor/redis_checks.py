@@ -1,0 +1,51 @@
+"""Redis and the broker."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import redis
+
+from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
+from massconvert.doctor.finding import Finding, ok, warning, wrong
+from massconvert.doctor.redis_rules import judge_clock, judge_redis
+from massconvert.doctor.site import Site
+from massconvert.errors import BrokerError, StoreError
+from massconvert.nudge import Nudge
+from massconvert.store import reaching
+
+
+def check_redis(site: Site) -> Iterator[Finding]:
+    """Whether the ledger's Redis answers, keeps what it is given, and knows the time."""
+    began = time.monotonic()
+    try:
+        site.reach_redis()
+    except StoreError as error:
+        yield wrong("redis", error.message, error.hint)
+        return
+    yield ok("redis", f"Redis answers within {1000 * (time.monotonic() - began):.0f} ms.")
+    try:
+        with reaching(site.redis):
+            info = site.redis.info()
+    except redis.ResponseError:
+        yield warning("redis", "Redis does not tell about itself (INFO is not allowed).", "Allow INFO to this user.")
+    else:
+        yield from judge_redis(info)
+    with reaching(site.redis):
+        before, (seconds, micros), after = time.time(), site.redis.time(), time.time()
+    yield judge_clock(int(seconds) + int(micros) / 1e6 - (before + after) / 2)
+
+
+def check_broker(site: Site) -> Iterator[Finding]:
+    """Whether messages can be sent, and how many wait."""
+    nudge = Nudge(site.settings.broker_url)
+    try:
+        waiting = nudge.waiting((QUEUE, QUEUE_CONVERT, QUEUE_STATUS))
+    except BrokerError as error:
+        yield wrong("broker", error.message, error.hint)
+        return
+    finally:
+        nudge.close()
+    counts = ", ".join(f"{count:,} in {queue}" for queue, count in waiting.items())
+    yield ok("broker", f"The broker answers; messages that wait: {counts}.")

@@ -1,0 +1,94 @@
+"""What a Redis must be like to hold the ledger: pure rules over what it tells of itself.
+
+`massconvert doctor` shows all of it; a worker logs what is not well when it starts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from massconvert.doctor.finding import Finding, Level, ok, warning, wrong
+
+#: The oldest version that the scripts run on, and the oldest that they are tested on.
+NEEDED, TESTED = (6, 0), (6, 2)
+#: Seconds by which clocks may differ before logs of two machines can no longer be read side by side.
+CLOCKS_MAY_DIFFER = 5.0
+#: The share of maxmemory from which on there is no time left to wait.
+FULL, NEARLY_FULL = 0.97, 0.8
+
+
+def judge_redis(info: Mapping[str, Any]) -> Iterator[Finding]:
+    """What ``INFO`` says for and against keeping the ledger in this Redis. What it does not tell is not judged."""
+    yield from _version(info)
+    yield from _role(info)
+    yield from _persistence(info)
+    yield from _memory(info)
+
+
+def not_well(info: Mapping[str, Any]) -> list[str]:
+    """What speaks against this Redis, each in one text with its mend: for a log."""
+    return [f"{f.what} {f.mend}" for f in judge_redis(info) if f.level is not Level.OK]
+
+
+def judge_clock(ahead: float) -> Finding:
+    """``ahead``: by how many seconds Redis' clock is ahead of this machine's."""
+    words = f"Redis' clock is {abs(ahead):.1f} s {'ahead of' if ahead > 0 else 'behind'} this machine's"
+    if abs(ahead) <= CLOCKS_MAY_DIFFER:
+        return ok("redis clock", f"{words}.")
+    return warning(
+        "redis clock", f"{words}; the ledger goes by Redis', the log by the machine's.", "Run NTP on both machines."
+    )
+
+
+def _version(info: Mapping[str, Any]) -> Iterator[Finding]:
+    text = str(info.get("redis_version", ""))
+    version = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
+    if len(version) < 2:
+        return
+    if version < NEEDED:
+        yield wrong("redis version", f"Redis {text} is too old for the ledger's scripts.", _upgrade())
+    elif version < TESTED:
+        yield warning("redis version", f"Redis {text} is older than any that is tested.", _upgrade())
+    else:
+        yield ok("redis version", f"Redis {text}.")
+
+
+def _upgrade() -> str:
+    return f"Use Redis {TESTED[0]}.{TESTED[1]} or newer, or Valkey."
+
+
+def _role(info: Mapping[str, Any]) -> Iterator[Finding]:
+    if info.get("role") == "slave":
+        yield wrong("redis role", "Redis is a replica and takes no writes.", "Set REDIS_URL to the primary.")
+
+
+def _persistence(info: Mapping[str, Any]) -> Iterator[Finding]:
+    failed = [name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if info.get(name) == "err"]
+    if failed:
+        mend = "Its log says why; usually the disk is full."
+        yield wrong("redis persistence", f"Redis could not write its append-only file ({', '.join(failed)}).", mend)
+    elif "aof_enabled" not in info:
+        return
+    elif int(info["aof_enabled"]):
+        yield ok("redis persistence", "Redis appends every write to a file.")
+    else:
+        what = "Redis has no append-only file: a crash loses what came after its last snapshot."
+        yield warning("redis persistence", what, "Set `appendonly yes`.")
+
+
+def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
+    most, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
+    policy = str(info.get("maxmemory_policy", ""))
+    mend = "Set `maxmemory-policy noeviction`."
+    if policy.startswith("allkeys") and most:
+        yield wrong("redis eviction", f"Redis evicts keys when it is full (maxmemory-policy {policy}): leads!", mend)
+    elif policy not in ("", "noeviction"):
+        what = f"Redis may evict keys (maxmemory-policy {policy}) and so lose leads."
+        yield warning("redis eviction", what, mend)
+    elif policy:
+        yield ok("redis eviction", "Redis evicts nothing.")
+    if most and used > NEARLY_FULL * most:
+        found = wrong if used > FULL * most else warning
+        what = f"Redis uses {used / most:.0%} of its memory (maxmemory); full, it takes no more leads."
+        yield found("redis memory", what, "Give it more memory, or keep batches for fewer days.")

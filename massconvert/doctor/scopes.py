@@ -1,0 +1,94 @@
+"""The scopes of the refresh token: which are needed, what fails without each, and a harmless call that shows it.
+
+Names as Zoho documents them with each call. No probe changes anything: the POST has no lead in it, and the reads ask
+for a lead and a job that cannot exist.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from massconvert.model import Accepted, Call, JobStatus, LeadsRead, NotSent, PerhapsAccepted, Refused
+from massconvert.zoho import ZohoClient
+from massconvert.zoho.answers import Body
+
+Answer: TypeAlias = Accepted | JobStatus | LeadsRead | Body | Refused | PerhapsAccepted | NotSent
+
+#: An id that no record has: Zoho's have 15 digits and more.
+NOBODY = "1"
+
+
+@dataclass(frozen=True)
+class Scope:
+    """A scope; without a ``needed`` one nothing can be converted. ``call`` is the permit that its probe wants."""
+
+    name: str
+    needed: bool
+    without: str
+    probe: Callable[[ZohoClient], Answer]
+    call: Call = Call.READ
+
+
+def _get(path: str, **query: str) -> Callable[[ZohoClient], Any]:
+    return lambda zoho: zoho.get(path, query)
+
+
+SCOPES: tuple[Scope, ...] = (
+    Scope(
+        "ZohoCRM.mass_convert.leads.CREATE",
+        needed=True,
+        without="no lead can be converted",
+        probe=lambda zoho: zoho.mass_convert((), {}),
+        call=Call.POST,
+    ),
+    Scope(
+        "ZohoCRM.mass_convert.leads.READ",
+        needed=True,
+        without="no job can be followed",
+        probe=lambda zoho: zoho.job_status(NOBODY),
+    ),
+    Scope(
+        "ZohoCRM.modules.leads.READ",
+        needed=True,
+        without="no lead's outcome can be looked up after a lost answer or a job that failed in part",
+        probe=lambda zoho: zoho.read_leads((NOBODY,)),
+    ),
+    Scope(
+        "ZohoCRM.org.READ",
+        needed=False,
+        without="the edition's limit cannot be read, and at most 5 calls run at once",
+        probe=_get("org"),
+    ),
+    Scope(
+        "ZohoCRM.users.READ",
+        needed=False,
+        without="assign_to takes ids only, no names or e-mail addresses",
+        probe=_get("users", type="CurrentUser"),
+    ),
+    Scope(
+        "ZohoCRM.settings.modules.READ",
+        needed=False,
+        without="modules must be given with their ids",
+        probe=_get("settings/modules"),
+    ),
+    Scope(
+        "ZohoCRM.settings.fields.READ",
+        needed=False,
+        without="deals cannot be checked before they are sent",
+        probe=_get("settings/fields", module="Deals"),
+    ),
+    Scope(
+        "ZohoCRM.settings.layouts.READ",
+        needed=False,
+        without="deals cannot be checked for their layout's mandatory fields",
+        probe=_get("settings/layouts", module="Deals"),
+    ),
+    Scope(
+        "ZohoCRM.settings.pipeline.READ",
+        needed=False,
+        without="a deal's stage cannot be checked against its pipeline",
+        probe=_get("settings/pipeline", layout_id=NOBODY),
+    ),
+)

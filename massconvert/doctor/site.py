@@ -1,0 +1,37 @@
+"""What the checks look at, connected at the first use of each part."""
+
+from __future__ import annotations
+
+from functools import cached_property
+
+from massconvert.ledger import Ledger
+from massconvert.settings import Settings
+from massconvert.store import Keys, Redis, RedisClock, connect, reaching
+from massconvert.wiring import tuning
+from massconvert.zoho import Governor, ZohoClient, connect_zoho
+
+#: The longest that a single call to Zoho or to Redis may take here, in seconds.
+CALL_DEADLINE, REDIS_TIMEOUT = 12.0, 4.0
+
+
+class Site:
+    """One account, as its settings describe it."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings.model_copy(
+            update={"call_deadline": min(settings.call_deadline, CALL_DEADLINE), "permit_wait": 2.0}
+        )
+        self.redis: Redis = connect(settings.redis_url, socket_timeout=REDIS_TIMEOUT)
+        self.keys = Keys(settings.account)
+        self.clock = RedisClock(self.redis)
+        self.ledger = Ledger(self.redis, settings.account, tuning(settings))
+
+    @cached_property
+    def zoho(self) -> tuple[ZohoClient, Governor]:
+        """The client and the governor. Raises SettingsError."""
+        return connect_zoho(self.settings, self.redis, self.clock)
+
+    def reach_redis(self) -> None:
+        """Raises StoreError when Redis does not answer."""
+        with reaching(self.redis):
+            self.redis.ping()

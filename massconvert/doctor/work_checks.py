@@ -1,0 +1,129 @@
+"""The organisation at work: pause and gate, workers and beat, what waits and what is stuck."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from massconvert.doctor.finding import Finding, ok, warning, wrong
+from massconvert.doctor.site import Site
+from massconvert.ledger import Backlog, Member, Workers
+from massconvert.ledger.backlog import Late
+from massconvert.ledger.fleet import BEAT
+from massconvert.policy import HoldKind
+from massconvert.zoho.standing import Standing, read_standing
+
+#: A chunk is stuck when its next step is overdue for so long, in seconds: the sweep and a busy fleet take less.
+STUCK_AFTER = 120.0
+#: A job without an end for so long is worth a word, in seconds; it is watched on.
+LONG_JOB = 3600.0
+#: How many stuck chunks are named.
+NAMED = 5
+
+_START = "Start one: celery -A workers worker"
+_HELD = {
+    HoldKind.OUTAGE: "See https://status.zoho.com; it goes on by itself, and nothing is lost.",
+    HoldKind.CREDITS: "They come back within a day; see MASSCONVERT_CREDITS_RESERVE, and what else uses them.",
+}
+
+
+def check_organisation(site: Site) -> Iterator[Finding]:
+    """Whether it is paused, and whether calls may be made."""
+    paused = site.ledger.organisation.paused()
+    if paused and paused.code:
+        yield wrong("pause", f"Zoho has stopped the work: {paused.code}: {paused.reason}", paused.hint)
+    elif paused:
+        yield warning("pause", f"The organisation is paused. {paused.reason}", paused.hint)
+    else:
+        yield ok("pause", "The organisation is not paused.")
+    yield from _calls(read_standing(site.redis, site.keys, site.clock, site.settings.zoho_concurrency))
+
+
+def check_fleet(site: Site) -> Iterator[Finding]:
+    """Whether workers and beat live, and whether the workers take anything."""
+    now = site.clock.now()
+    members = site.ledger.fleet.members(now=now)
+    yield from _workers(Workers.among(members, now), site.ledger.backlog(now=now, grace=STUCK_AFTER))
+    yield from _beats([member for member in members if member.role == BEAT], now)
+
+
+def check_backlog(site: Site) -> Iterator[Finding]:
+    """How much waits, and which chunks are stuck."""
+    now = site.clock.now()
+    backlog = site.ledger.backlog(now=now, grace=STUCK_AFTER)
+    leads = f"{backlog.leads_waiting:,} leads wait to be sent, {backlog.chunks:,} payloads are under way"
+    if backlog.ready_for > STUCK_AFTER:
+        what = f"{leads}; the oldest could have gone {span(backlog.ready_for)} ago."
+        yield warning("queues", what, "See workers, pause and gate; if all are well, start more workers.")
+    else:
+        yield ok("queues", f"{leads}.")
+    for late in backlog.late[:NAMED]:
+        yield _stuck(late, paused=site.ledger.organisation.paused() is not None)
+    if len(backlog.late) > NAMED:
+        yield warning("stuck", f"{len(backlog.late) - NAMED:,} more payloads are stuck.", "As above.")
+    if backlog.oldest_job_for > LONG_JOB:
+        what = f"Zoho has worked on job {backlog.oldest_job} for {span(backlog.oldest_job_for)}."
+        yield warning("jobs", what, "It is watched on; ask Zoho's support with this job id if it does not end.")
+
+
+def span(seconds: float) -> str:
+    """A span of time in words."""
+    if seconds < 120:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
+
+
+def _calls(calls: Standing) -> Iterator[Finding]:
+    if calls.hold:
+        next_probe = f"one call finds out in {span(calls.hold.next_probe)}"
+        yield wrong("calls", f"All calls are held: {calls.hold.why}; {next_probe}.", _HELD[calls.hold.kind])
+    if calls.gate_for > 0:
+        mend = "It opens by itself; see what else calls this organisation's API."
+        yield warning("calls", f"No calls for another {span(calls.gate_for)}: {calls.gate_why}.", mend)
+    if calls.learnt < calls.limit:
+        what = f"Only {calls.learnt} of {calls.limit} calls run at once, since Zoho answered 429 to more."
+        yield warning("calls", what, "Another client of this organisation takes a share; it is tried again by itself.")
+    left = "" if calls.credits_left is None else f"; {calls.credits_left:,} of the day's API credits are left"
+    if not calls.hold and not calls.gate_for:
+        yield ok("calls", f"Calls may be made{left}.")
+
+
+def _workers(workers: Workers, backlog: Backlog) -> Iterator[Finding]:
+    if not workers.alive:
+        last = "" if workers.seen_ago is None else f"; the last was seen {span(workers.seen_ago)} ago"
+        yield wrong("workers", f"No worker runs{last}.", _START)
+        return
+    for worker in workers.alive:
+        if worker.trouble:
+            yield warning("workers", f"{worker.name}: {worker.trouble}.", "Restart this worker; docs/health.md.")
+    number = len(workers.alive)
+    took = "none has taken anything yet"
+    if workers.took_ago is not None:
+        took = f"the last took something {span(workers.took_ago)} ago"
+    names = f"{number} worker{' lives' if number == 1 else 's live'}"
+    if workers.idle_for > STUCK_AFTER and (backlog.late or backlog.ready_for > STUCK_AFTER):
+        yield wrong("workers", f"{names}, but {took}, although work waits.", "Restart them; docs/health.md.")
+    else:
+        yield ok("workers", f"{names}; {took}.")
+    versions = sorted({worker.version for worker in workers.alive})
+    if len(versions) > 1:
+        what = f"Workers of several versions run: {', '.join(versions)}."
+        yield warning("workers", what, "Fine while you deploy; otherwise deploy one version everywhere.")
+
+
+def _beats(beats: Sequence[Member], now: float) -> Iterator[Finding]:
+    alive = [beat for beat in beats if beat.alive(now)]
+    if alive:
+        yield ok("beat", f"Beat ticked {span(now - alive[0].seen_at)} ago.")
+    elif beats:
+        what = f"Beat has not ticked for {span(now - beats[0].seen_at)}: nothing that is scheduled runs."
+        yield warning("beat", what, "Start it again: celery -A workers beat")
+    else:
+        yield ok("beat", "No beat runs; only schedules need one.")
+
+
+def _stuck(late: Late, *, paused: bool) -> Finding:
+    why = "the organisation is paused" if paused else "no worker took it"
+    tried = f", after {late.outages} calls without a usable answer" if late.outages else ""
+    job = f" (job {late.job_id})" if late.job_id else ""
+    what = f"Payload {late.chunk_id}{job}, {late.state.value}, is overdue by {span(late.overdue)}: {why}{tried}."
+    return warning("stuck", what, "massconvert resume" if paused else "See workers and broker above.")

@@ -1,0 +1,149 @@
+"""Zoho: the token, its scopes, the edition's limit. Every call asks the governor first, as a worker's does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from massconvert.doctor.finding import Finding, ok, warning, wrong
+from massconvert.doctor.scopes import SCOPES, Answer, Scope
+from massconvert.doctor.site import Site
+from massconvert.errors import SettingsError, StoreError
+from massconvert.model import Busy, NotSent, PerhapsAccepted, Refused, Unsent
+from massconvert.policy import Permit
+from massconvert.zoho import Governor, ZohoClient
+from massconvert.zoho.answers import Body
+from massconvert.zoho.client import TOKEN_CODES
+from massconvert.zoho.datacenters import DATA_CENTERS, resolve
+from massconvert.zoho.edition import limit_of
+from massconvert.zoho.oauth import Credentials, ask_for_token
+from massconvert.zoho.standing import read_standing
+from massconvert.zoho.transport import Transport
+
+#: What to do about credentials that Zoho refuses. invalid_client for good ones usually means another data centre.
+_MENDS = {
+    "invalid_client": "Set ZOHO_DATA_CENTER to where the organisation lives: the end of the address of its CRM says "
+    f"(crm.zoho.eu is eu; there are {', '.join(DATA_CENTERS)}). If it is right, mend ZOHO_CLIENT_ID.",
+    "invalid_code": "Make a new refresh token with this client, and set ZOHO_REFRESH_TOKEN; if it is new, check "
+    "ZOHO_DATA_CENTER.",
+    "invalid_client_secret": "Copy the secret of this client id into ZOHO_CLIENT_SECRET.",
+}
+_SCOPE_MEND = "Make a new refresh token with this scope besides the others, and set ZOHO_REFRESH_TOKEN."
+
+
+def check_zoho(site: Site) -> Iterator[Finding]:
+    """The token, then each scope, then the limit; the first thing that stops all calls ends it."""
+    try:
+        site.settings.require_zoho()
+    except SettingsError:
+        return  # the credentials' own check says so
+    try:
+        site.reach_redis()
+    except StoreError:
+        yield from _token_alone(site)
+        return
+    zoho, governor = site.zoho
+    seen: dict[str, Answer] = {}
+    for scope in SCOPES:
+        permit = governor.acquire(scope.call)
+        if isinstance(permit, Busy):
+            mend = f"Ask again in {max(permit.in_seconds, 1):.0f} s."
+            yield warning("scopes", f"Not all were looked at: {permit.why}.", mend)
+            return
+        answer = seen[scope.name] = _ask(zoho, governor, permit, scope)
+        trouble = _stops_all_calls(answer)
+        if trouble:
+            yield trouble
+            return
+        if len(seen) == 1:
+            yield ok("token", "Zoho gives an access token for these credentials, and takes it.")
+        yield _judge(scope, answer)
+    yield _limit(site, seen["ZohoCRM.org.READ"])
+
+
+def _ask(zoho: ZohoClient, governor: Governor, permit: Permit, scope: Scope) -> Answer:
+    answer = None
+    try:
+        answer = scope.probe(zoho)
+        return answer
+    finally:
+        governor.release(permit, answer)
+
+
+def _token_alone(site: Site) -> Iterator[Finding]:
+    """Without Redis nobody can ask for leave to call; but the accounts server knows credentials and scopes."""
+    s = site.settings
+    hosts = resolve(s.zoho_data_center, s.zoho_accounts_url, s.zoho_api_domain)
+    transport = Transport(connect_timeout=s.connect_timeout, deadline=s.call_deadline, slots=1)
+    credentials = Credentials(s.zoho_client_id, s.zoho_client_secret, s.zoho_refresh_token)
+    grant = ask_for_token(transport, credentials, hosts, "" if s.zoho_accounts_url else s.zoho_data_center)
+    transport.close()
+    if isinstance(grant, NotSent):
+        yield _no_token(grant)
+        return
+    yield ok("token", "Zoho gives an access token for these credentials.")
+    granted = grant.scope.replace(",", " ").split()
+    for scope in SCOPES if granted else ():
+        if not any(_covers(name, scope.name) for name in granted):
+            yield _missing(scope)
+
+
+def _covers(granted: str, scope: str) -> bool:
+    """``ZohoCRM.modules.ALL`` covers ``ZohoCRM.modules.leads.READ``; letter case does not matter."""
+    granted, scope = granted.lower(), scope.lower()
+    return granted == scope or (granted.endswith(".all") and scope.startswith(granted.removesuffix("all")))
+
+
+def _no_token(answer: NotSent) -> Finding:
+    if answer.why is Unsent.CREDENTIALS:
+        mend = _MENDS.get(answer.code, "Mend the credentials.")
+    elif answer.code:
+        mend = "Wait some minutes; then see what else asks for tokens with this refresh token."
+    else:
+        mend = "See whether this machine may reach Zoho (proxy, firewall, DNS), and ZOHO_ACCOUNTS_URL if it is set."
+    return wrong("token", f"No access token: {answer.detail}.", mend)
+
+
+def _stops_all_calls(answer: Answer) -> Finding | None:
+    if isinstance(answer, NotSent):
+        if answer.why in (Unsent.CREDENTIALS, Unsent.NO_TOKEN):
+            return _no_token(answer)
+        return wrong("api", f"Zoho's API cannot be reached: {answer.detail}.", "See proxy, firewall, ZOHO_API_DOMAIN.")
+    if isinstance(answer, Refused) and answer.code in TOKEN_CODES:
+        mend = "If it says so again, make a new refresh token; ZOHO_API_DOMAIN may be another data centre's."
+        return wrong("token", f"Zoho does not take its own access token: {answer.code}.", mend)
+    if isinstance(answer, Refused) and answer.status == 429:
+        mend = "See what else calls this organisation's API, and how many credits are left."
+        return warning("api", f"Zoho answered 429 {answer.code}: over a limit.", mend)
+    if isinstance(answer, Refused) and answer.status in (404, 405):
+        mend = "Mend ZOHO_API_VERSION or ZOHO_API_DOMAIN."
+        return wrong("api", f"Zoho knows no such call: {answer.status} {answer.code}.", mend)
+    return None
+
+
+def _judge(scope: Scope, answer: Answer) -> Finding:
+    if isinstance(answer, PerhapsAccepted):
+        return warning("scope", f"{scope.name}: no usable answer ({answer.detail}).", "Ask again later.")
+    if isinstance(answer, Refused) and answer.code == "OAUTH_SCOPE_MISMATCH":
+        return _missing(scope)
+    if isinstance(answer, Refused) and answer.status == 403:
+        found = wrong if scope.needed else warning
+        what = f"{scope.name}: the token's user may not ({answer.code} {answer.message}): {scope.without}."
+        return found("scope", what, "Give the user's profile the permission, or use another user's refresh token.")
+    return ok("scope", scope.name)
+
+
+def _missing(scope: Scope) -> Finding:
+    found = wrong if scope.needed else warning
+    return found("scope", f"{scope.name} is missing: {scope.without}.", _SCOPE_MEND)
+
+
+def _limit(site: Site, org: Answer) -> Finding:
+    given = site.settings.zoho_concurrency
+    now = read_standing(site.redis, site.keys, site.clock, given)
+    edition, source, _ = limit_of(org) if isinstance(org, Body) else (0, "", 0)
+    if given and source.startswith("edition") and given > edition:
+        what = f"ZOHO_CONCURRENCY is {given}, but the {source} allows {edition} calls at once: Zoho will throttle."
+        return warning("limit", what, f"Set ZOHO_CONCURRENCY to {edition}, or unset it.")
+    if not given and "ZOHO_CONCURRENCY" in now.source:  # it names the remedy: the edition is not known
+        return warning("limit", f"At most {now.limit} calls run at once, since the edition is not known.", now.source)
+    return ok("limit", f"At most {now.limit} calls run at once ({now.source}).")

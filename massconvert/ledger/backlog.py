@@ -1,0 +1,74 @@
+"""What waits, for how long, and why: a look at the whole ledger for people, that changes nothing."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from massconvert.model import State
+from massconvert.store import Keys, Redis, reaching
+
+#: How many chunks a look examines, those first for which a message has been missed longest.
+EXAMINED = 500
+
+
+@dataclass(frozen=True)
+class Late:
+    """A chunk that nobody holds, and whose next step should have been taken ``overdue`` seconds ago."""
+
+    chunk_id: str
+    state: State
+    overdue: float
+    job_id: str = ""
+    attempts: int = 0
+    outages: int = 0
+
+
+@dataclass(frozen=True)
+class Backlog:
+    """How much waits. Times are seconds; ``ready_for`` is how long the oldest inbox could have been formed."""
+
+    leads_waiting: int
+    ready_for: float
+    chunks: int
+    late: tuple[Late, ...]
+    oldest_job: str
+    oldest_job_for: float
+
+
+def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backlog:
+    """Look; a chunk is late when it is overdue by more than ``grace`` seconds. Raises StoreError."""
+    with reaching(redis):
+        inboxes = redis.zrange(keys.inboxes, 0, -1, withscores=True)
+        pipe = redis.pipeline(transaction=False)
+        for fingerprint, _ in inboxes:
+            pipe.hget(keys.options(fingerprint), "waiting")
+        pipe.zcard(keys.due)
+        pipe.zrange(keys.due, 0, EXAMINED - 1)
+        *waiting, chunks, ids = pipe.execute()
+        pipe = redis.pipeline(transaction=False)
+        for chunk_id in ids:
+            pipe.hmget(keys.chunk(chunk_id), "state", "due", "lease", "sent_at", "job", "attempts", "outages")
+        rows = dict(zip(ids, pipe.execute(), strict=True))
+    late = [chunk for chunk_id, row in rows.items() if (chunk := _late(chunk_id, row, now, grace))]
+    running = [(now - float(row[3]), row[4]) for row in rows.values() if row[0] == State.RUNNING.value and row[3]]
+    oldest = max(running, default=(0.0, ""))
+    ready = [now - ready_at for _, ready_at in inboxes if ready_at <= now]
+    return Backlog(
+        leads_waiting=sum(int(count or 0) for count in waiting),
+        ready_for=max(ready, default=0.0),
+        chunks=int(chunks),
+        late=tuple(sorted(late, key=lambda chunk: -chunk.overdue)),
+        oldest_job=oldest[1] or "",
+        oldest_job_for=oldest[0],
+    )
+
+
+def _late(chunk_id: str, row: list[Any], now: float, grace: float) -> Late | None:
+    state, due, lease, _, job, attempts, outages = row
+    if not state or state == State.DONE.value:
+        return None
+    overdue = now - max(float(due or now), float(lease or 0.0))  # somebody who holds it is at work
+    if overdue <= grace:
+        return None
+    return Late(chunk_id, State(state), overdue, job or "", int(attempts or 0), int(outages or 0))

@@ -174,6 +174,9 @@ class Settings(BaseSettings):
     state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
         default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR"
     )
+    heartbeat_file: Annotated[Path | None, AfterValidator(lambda path: path and _folder(path))] = Field(
+        None, alias="MASSCONVERT_HEARTBEAT_FILE"
+    )
     #: The variables that the credentials were looked for in.
     credential_names: tuple[str, ...] = CREDENTIALS
     #: Warnings about variables that are probably misspelt; for a command to print.

@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 from massconvert.contract import Exit
 from massconvert.errors import BrokerError, InputError, MassConvertError, SettingsError, StoreError
 from workers import log, startup
+from workers.pulse import turning
 
 logger = logging.getLogger("massconvert")
 
@@ -71,6 +72,7 @@ def _make_app() -> Celery:
         raise SystemExit(int(Exit.UNREACHABLE)) from None
     made = Celery("massconvert", task_cls=Task)
     made.config_from_object(celeryconfig)
+    made.steps["consumer"].add(turning(startup.vitals))
     return made
 
 

@@ -18,8 +18,9 @@ from celery.schedules import BaseSchedule, schedstate
 
 from massconvert.contract import QUEUE, TASK_RUN_PROFILE, Exit
 from massconvert.errors import SettingsError
-from massconvert.profiles import Config, ConfigFile, Schedule, latest_slot, next_slot, slot_name
+from massconvert.profiles import Accounts, Config, ConfigFile, Schedule, latest_slot, next_slot, slot_name
 from massconvert.settings import load_settings
+from workers.signs import SignsOfLife
 
 logger = logging.getLogger("massconvert")
 
@@ -74,6 +75,7 @@ class ProfileScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery shi
         except OSError as error:
             print(f"Beat cannot write {path}: {error.strerror}.\nSet MASSCONVERT_STATE_DIR.", file=sys.stderr)
             raise SystemExit(int(Exit.UNREACHABLE)) from None
+        self._signs = SignsOfLife(Accounts())
         self._config = ConfigFile(load_settings().config_file)
         self.follow()
 
@@ -84,9 +86,15 @@ class ProfileScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery shi
         self.schedule.update(ours)
 
     def tick(self, *args: Any, **kwargs: Any) -> float:
-        """Look at the file, then send what is due."""
+        """Look at the file, then send what is due. One that hangs here shows no more signs of life."""
+        self._signs.show()
         self.follow()
         return cast("float", super().tick(*args, **kwargs))
+
+    def close(self) -> None:
+        """Beat ends as it was told to."""
+        super().close()
+        self._signs.end()
 
     def follow(self) -> None:
         """Make the entries what massconvert.toml says. A wrong file is told once, and the last right one holds."""

@@ -15,13 +15,18 @@ from celery import signals
 from celery.exceptions import CPendingDeprecationWarning
 
 from massconvert.contract import Exit
+from massconvert.doctor.redis_rules import not_well
 from massconvert.errors import MassConvertError, SettingsError, StoreError
+from massconvert.heartbeat import Heartbeat, heartbeat_path
+from massconvert.ledger.fleet import WORKER
 from massconvert.nudge import Nudge
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
 from massconvert.store.connection import reaching
-from massconvert.wiring import worker_fleet
+from massconvert.wiring import tuning, worker_fleet
 from workers import log
+from workers.notes import Notes
+from workers.pulse import PATIENCE, Pulse, Vitals
 
 logger = logging.getLogger("massconvert")
 
@@ -77,21 +82,6 @@ class Sweeper:
                 logger.info("Sweep: %d overdue chunks dispatched", found)
 
 
-def redis_warnings(info: Mapping[str, Any]) -> list[str]:
-    """What ``INFO`` of a Redis says against keeping the ledger in it, each with what to do."""
-    found = []
-    if not int(info.get("aof_enabled", 1)):
-        found.append(
-            "Redis has no append-only file: a crash loses what came after its last snapshot. Set `appendonly yes`."
-        )
-    policy = str(info.get("maxmemory_policy", "noeviction"))
-    if policy != "noeviction":
-        found.append(
-            f"Redis may evict keys (maxmemory-policy {policy}) and so lose leads. Set `maxmemory-policy noeviction`."
-        )
-    return found
-
-
 def check_redis(settings: Settings) -> None:
     """Log what speaks against this Redis. One that is away is named and waited for, not refused."""
     client = connect_redis(settings.redis_url)
@@ -101,7 +91,7 @@ def check_redis(settings: Settings) -> None:
     except StoreError as error:
         logger.warning("%s Waiting for it.", error.message)
     else:
-        for warning in redis_warnings(info):
+        for warning in not_well(info):
             logger.warning("%s", warning)
     finally:
         client.close()
@@ -114,9 +104,22 @@ def connect() -> None:
     signals.worker_ready.connect(_on_ready, weak=False)
     signals.worker_shutting_down.connect(_on_shutting_down, weak=False)
     signals.worker_shutdown.connect(_on_shutdown, weak=False)
+    signals.task_received.connect(_on_progress, weak=False)
+    signals.task_postrun.connect(_on_progress, weak=False)
 
 
 _sweepers: list[Sweeper] = []
+_pulses: list[Pulse] = []
+
+
+def vitals() -> Vitals | None:
+    """Those of this process' worker, once it is ready."""
+    return _pulses[0].vitals if _pulses else None
+
+
+def _on_progress(**_: object) -> None:
+    for pulse in _pulses:
+        pulse.vitals.progressed()
 
 
 def _set_up_log(loglevel: int | None = None, logfile: str | None = None, **_: object) -> None:
@@ -161,7 +164,7 @@ def _stop(error: MassConvertError) -> NoReturn:
     raise SystemExit(int(Exit.UNREACHABLE))
 
 
-def _on_ready(**_: object) -> None:
+def _on_ready(sender: Any = None, **_: object) -> None:
     # Celery switches these on, and at each outage would advise what celeryconfig has decided against, with a reason.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     settings = load_settings()
@@ -169,11 +172,32 @@ def _on_ready(**_: object) -> None:
     sweeper = Sweeper(lambda: worker_fleet().sweep(), settings.sweep_interval)
     _sweepers.append(sweeper)
     sweeper.start()
+    pulse = make_pulse(settings, sender)
+    _pulses.append(pulse)
+    pulse.start()
+
+
+def make_pulse(settings: Settings, consumer: Any) -> Pulse:
+    """The pulse of the worker whose consumer this is; it has connections of its own."""
+    nudge = Nudge(settings.broker_url)
+
+    def waiting() -> int:
+        return sum(nudge.waiting(list(consumer.app.amqp.queues.consume_from)).values())
+
+    return Pulse(
+        # A task takes no longer than a claim's lease.
+        Vitals(waiting, patience=max(PATIENCE, tuning(settings).lease + 15.0)),
+        Heartbeat(heartbeat_path(WORKER, settings.state_dir, settings.heartbeat_file)),
+        Notes(worker_fleet().accounts),
+        consumer.hostname,
+    )
 
 
 def _on_shutting_down(**_: object) -> None:
     for sweeper in _sweepers:
         sweeper.stop()
+    for pulse in _pulses:
+        pulse.stop()
     last = threading.Timer(STOP_WITHIN, _hand_back)
     last.daemon = True
     last.start()
@@ -188,3 +212,5 @@ def _hand_back() -> None:
 def _on_shutdown(**_: object) -> None:
     while _sweepers:
         _sweepers.pop().stop()
+    while _pulses:
+        _pulses.pop().stop()

@@ -17,6 +17,7 @@ from massconvert.cli import (
     demo,
     doctor,
     enqueue,
+    health,
     options,
     organisation,
     profile,
@@ -157,6 +158,7 @@ for _room in (
     organisation,
     options,
     doctor,
+    health,
     simulator,
 ):
     _room.register(app)

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -18,6 +17,7 @@ from typing import Any
 import pytest
 import yaml
 
+from massconvert.nudge import Nudge
 from tests.acceptance.house import ROOT, House, free_port, redis_binary, until
 
 pytestmark = pytest.mark.acceptance
@@ -67,6 +67,15 @@ def start(house: House, name: str, command: list[str], env: dict[str, str], says
     return process
 
 
+def healthy(service: dict[str, Any], env: dict[str, str], *more: str) -> bool:
+    """What the service's own health check says."""
+    kind, *command = service["healthcheck"]["test"]
+    assert kind == "CMD"
+    done = subprocess.run([*command, *more], cwd=ROOT, env=env, capture_output=True, text=True, timeout=20, check=False)
+    assert "Traceback" not in done.stderr
+    return done.returncode == 0
+
+
 def start_redis(house: House, services: dict[str, Any]) -> subprocess.Popen[bytes]:
     """The redis service, on loopback and a port of our own."""
     command = [redis_binary(), *services["redis"]["command"][1:]]
@@ -95,22 +104,47 @@ def test_worker_starts_is_healthy_and_stops_in_time(
     start_redis(house, services)
     env = environment(house, services["worker"], simulator_env)
     worker = start(house, "worker", services["worker"]["command"], env, " ready.")
-    check = services["worker"]["healthcheck"]["test"]
-    assert check[0] == "CMD-SHELL"
-    shell = ["sh", "-c", check[1].replace("$$", "$")]
-    done = subprocess.run(
-        shell,
-        cwd=ROOT,
-        env={**env, "HOSTNAME": socket.gethostname()},
-        capture_output=True,
-        text=True,
-        timeout=40,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "pong" in done.stdout
+    until(lambda: healthy(services["worker"], env), 20, "a healthy worker")
     worker.send_signal(signal.SIGTERM)
     assert worker.wait(40) == 0
+    assert not healthy(services["worker"], env)
+
+
+def test_a_worker_is_healthy_while_redis_is_away_and_not_when_it_hangs(
+    house: House, services: dict[str, Any], simulator_env: dict[str, str]
+) -> None:
+    """A restart would mend the second and not the first."""
+    redis = start_redis(house, services)
+    env = environment(house, services["worker"], simulator_env)
+    worker = start(house, "worker", services["worker"]["command"], env, " ready.")
+    until(lambda: healthy(services["worker"], env), 20, "a healthy worker")
+    house.kill(redis)
+    file = house.folder / "state" / "heartbeat-worker"
+    before = file.read_bytes()
+    until(lambda: file.read_bytes() != before and healthy(services["worker"], env, "--max-age", "8"), 30, "a beat")
+    worker.send_signal(signal.SIGSTOP)
+    until(lambda: not healthy(services["worker"], env, "--max-age", "2"), 30, "the silence")
+    worker.send_signal(signal.SIGCONT)
+    until(lambda: healthy(services["worker"], env, "--max-age", "8"), 30, "another beat")
+
+
+def test_a_worker_that_takes_nothing_is_unhealthy_and_ends_itself(
+    house: House, services: dict[str, Any], simulator_env: dict[str, str]
+) -> None:
+    """Connected, its loop turning, but deaf: as after a reconnection that went wrong (celery#8030)."""
+    start_redis(house, services)
+    env = environment(house, services["worker"], simulator_env)
+    command = [part.replace("workers", "tests.acceptance.deaf_worker") for part in services["worker"]["command"]]
+    worker = start(house, "worker", command, env, " ready.")
+    until(lambda: healthy(services["worker"], env), 20, "a healthy worker")
+    nudge = Nudge(house.redis_url)
+    nudge.chunk()
+    nudge.close()
+    until(lambda: not healthy(services["worker"], env, "--max-age", "3"), 30, "the heart to stop")
+    worker.wait(60)
+    log = (house.folder / "worker.log").read_text()
+    assert "This worker does not work: it has taken nothing for" in log
+    assert "although 1 messages wait" in log
 
 
 def test_a_worker_without_secrets_says_which_and_ends(house: House, services: dict[str, Any]) -> None:
@@ -133,8 +167,13 @@ def test_beat_starts_sends_and_leaves_no_file_behind(house: House, services: dic
     env = environment(house, services["beat"], {})
     beat = start(house, "beat", services["beat"]["command"], env, "beat: Starting...")
     until(lambda: any((house.folder / "state").glob("beat-schedule*")), 20, "the schedule's file")
+    until(lambda: healthy(services["beat"], env), 20, "a healthy beat")
+    beat.send_signal(signal.SIGSTOP)
+    until(lambda: not healthy(services["beat"], env, "--max-age", "2"), 30, "the silence")
+    beat.send_signal(signal.SIGCONT)
     beat.send_signal(signal.SIGTERM)
     assert beat.wait(40) == 0
+    assert not healthy(services["beat"], env)
     assert not [name for name in set(os.listdir(ROOT)) - before if "beat" in name]
 
 

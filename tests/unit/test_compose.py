@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema.validators import validator_for
 
+from massconvert.heartbeat import MAX_AGE
 from massconvert.settings import variables
 from workers.startup import STOP_WITHIN
 
@@ -101,6 +102,14 @@ def test_every_variable_of_the_services_is_a_setting(compose: dict[str, Any]) ->
 def test_a_worker_is_given_longer_than_it_takes_to_stop(compose: dict[str, Any]) -> None:
     """Else the engine kills it in the middle of handing back."""
     assert seconds(compose["services"]["worker"]["stop_grace_period"]) > STOP_WITHIN
+
+
+def test_workers_and_beat_are_watched_by_their_heartbeat(compose: dict[str, Any]) -> None:
+    """Each by its own; without the broker. A check takes less time than it is given, and comes in time."""
+    for name in ("worker", "beat"):
+        check = compose["services"][name]["healthcheck"]
+        assert check["test"] == ["CMD", "massconvert", "health", name]
+        assert seconds(check["interval"]) <= MAX_AGE
 
 
 def test_the_simulator_runs_only_when_asked_for(compose: dict[str, Any]) -> None:

@@ -167,7 +167,13 @@ def test_both_ends_of_a_range_belong_to_it(bounds: tuple[int, int, str]) -> None
 
 
 #: These take nearly any text, are shown, and are no secret.
-SHOWN = {"ZOHO_CLIENT_ID", "MASSCONVERT_STATE_DIR", "MASSCONVERT_CONFIG", "MASSCONVERT_ACCOUNT"}
+SHOWN = {
+    "ZOHO_CLIENT_ID",
+    "MASSCONVERT_STATE_DIR",
+    "MASSCONVERT_HEARTBEAT_FILE",
+    "MASSCONVERT_CONFIG",
+    "MASSCONVERT_ACCOUNT",
+}
 
 
 def told_of(**environ: str) -> str:

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
 
+from massconvert.doctor.redis_rules import not_well
 from massconvert.errors import BrokerError, StoreError
 from workers import log, startup
-from workers.startup import Sweeper, redis_warnings
+from workers.startup import Sweeper
 
 
 def sweeping(times: int, sweep: Callable[[], int], chance: float = 0.5) -> list[float]:
@@ -77,7 +78,7 @@ def test_a_stopped_sweeper_ends() -> None:
 )
 def test_a_redis_that_may_lose_the_ledger_is_named_with_the_mend(info: dict[str, Any], words: list[str]) -> None:
     """One warning each."""
-    warnings = redis_warnings(info)
+    warnings = not_well(info)
     assert len(warnings) == len(words)
     assert all(word in warning for word, warning in zip(words, warnings, strict=True))
 

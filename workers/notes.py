@@ -1,0 +1,43 @@
+"""A worker's or beat's note in the ledger of every account that it serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from massconvert.errors import MassConvertError, StoreError
+from massconvert.ledger import Fleet, Member
+from massconvert.profiles import Accounts
+from massconvert.store import Keys, RedisClock, connect
+
+
+class Notes:
+    """The notes of one process; accounts that come into massconvert.toml meanwhile are noted too."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        self._accounts = accounts
+        self._books: dict[str, tuple[Fleet, RedisClock]] = {}
+
+    def note(self, member: Callable[[float], Member]) -> None:
+        """Note ``member`` as it is at each ledger's time. Raises StoreError, when all had their turn."""
+        trouble: StoreError | None = None
+        for name in self._accounts.served():
+            fleet, clock = self._book(name)
+            try:
+                fleet.note(member(clock.now()))
+            except StoreError as error:
+                trouble = error
+        if trouble:
+            raise trouble
+
+    def leave(self, role: str, name: str) -> None:
+        """Forget the member that ends as it was told to. Raises nothing."""
+        for fleet, _ in self._books.values():
+            with suppress(MassConvertError):
+                fleet.leave(role, name)
+
+    def _book(self, name: str) -> tuple[Fleet, RedisClock]:
+        if name not in self._books:
+            redis = connect(self._accounts.settings(name).redis_url)
+            self._books[name] = Fleet(redis, Keys(name)), RedisClock(redis)
+        return self._books[name]

@@ -1,0 +1,42 @@
+"""Beat's signs of life."""
+
+from __future__ import annotations
+
+import logging
+import time
+from contextlib import suppress
+
+from massconvert.errors import MassConvertError
+from massconvert.heartbeat import Heartbeat, heartbeat_path
+from massconvert.ledger.fleet import BEAT, NOTE_EVERY, Member
+from massconvert.profiles import Accounts
+from workers.notes import Notes
+from workers.pulse import our_version, own_name
+
+logger = logging.getLogger("massconvert")
+
+
+class SignsOfLife:
+    """Beat's heartbeat file, and its note in the ledger of every account."""
+
+    def __init__(self, accounts: Accounts) -> None:
+        settings = accounts.base
+        self._heartbeat = Heartbeat(heartbeat_path(BEAT, settings.state_dir, settings.heartbeat_file))
+        self._notes, self._name = Notes(accounts), own_name()
+        self._noted: float | None = None
+
+    def show(self) -> None:
+        """Raises nothing that the disk or Redis does: schedules come first."""
+        try:
+            self._heartbeat.beat()
+        except OSError as error:
+            logger.warning("The heartbeat %s cannot be written: %s", self._heartbeat.path, error.strerror)
+        if self._noted is None or time.monotonic() - self._noted >= NOTE_EVERY / 2:
+            self._noted = time.monotonic()
+            with suppress(MassConvertError):
+                self._notes.note(lambda now: Member(BEAT, self._name, now, version=our_version()))
+
+    def end(self) -> None:
+        """Take them back."""
+        self._heartbeat.end()
+        self._notes.leave(BEAT, self._name)

@@ -254,6 +254,24 @@ class MassConvert:
         """The batch of that id (or key). Raises UnknownBatchError."""
         return self._intake.batch(batch_id)
 
+    @staticmethod
+    def new_key() -> str:
+        """A key that no other batch has: the id of a batch before it is made, to be kept beside what it is about."""
+        return new_batch_id()
+
+    @staticmethod
+    def check(
+        lead_ids: Iterable[str | int],
+        options: Options | Mapping[str, Any] | None = None,
+        *,
+        key: str | None = None,
+    ) -> None:
+        """Raise what `enqueue` would say of these; asks nobody. Raises InputError, OptionsError."""
+        Options.parse(options)
+        _demand_valid(lead_ids)
+        if key is not None:
+            check_batch_key(key)
+
     def cancel(self, batch_id: str) -> tuple[int, int]:
         """Cancel what of a batch has not been sent; what has been is followed to its outcome. Safe to repeat.
 

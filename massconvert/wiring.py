@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import lru_cache
-from random import SystemRandom
+from random import Random, SystemRandom
 from typing import Any
 
 from massconvert.errors import BrokerError, InputError, MassConvertError
@@ -25,10 +25,11 @@ from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
 from massconvert.steps.drain import drain
 from massconvert.steps.find import find
 from massconvert.steps.form import form
-from massconvert.steps.ports import Ports
+from massconvert.steps.ports import Clock, Ports
 from massconvert.steps.sweep import sweep
-from massconvert.store import RedisClock, connect
+from massconvert.store import Redis, RedisClock, connect
 from massconvert.zoho import Governor, ZohoClient, connect_zoho
+from massconvert.zoho.transport import Transport
 
 log = logging.getLogger("massconvert")
 
@@ -278,15 +279,26 @@ def open_workshop(settings: Settings, share: Share | None = None) -> Workshop:
 def open_ports(settings: Settings) -> Ports:
     """What the steps need, with connections of its own. Raises SettingsError when a credential is missing."""
     redis = connect(settings.redis_url)
-    clock = RedisClock(redis)
+    return make_ports(settings, redis, RedisClock(redis))
+
+
+def make_ports(
+    settings: Settings,
+    redis: Redis,
+    clock: Clock,
+    *,
+    random: Random | None = None,
+    transport_of: Callable[..., Transport] = Transport,
+) -> Ports:
+    """What the steps need, over this Redis and with this clock. Raises SettingsError when a credential is missing."""
     numbers = tuning(settings)
-    zoho, governor = connect_zoho(settings, redis, clock)
+    zoho, governor = connect_zoho(settings, redis, clock, transport_of=transport_of)
     return Ports(
         ledger=Ledger(redis, settings.account, numbers),
         zoho=zoho,
         governor=governor,
         clock=clock,
-        random=SystemRandom(),
+        random=random or SystemRandom(),
         tuning=numbers,
         log=_log,
         log_run=_log_run,

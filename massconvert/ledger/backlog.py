@@ -34,6 +34,7 @@ class Backlog:
     late: tuple[Late, ...]
     oldest_job: str
     oldest_job_for: float
+    next_due: float | None = None  # Unix seconds: when the sweep is to look at the next chunk
 
 
 def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backlog:
@@ -44,8 +45,9 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         for fingerprint, _ in inboxes:
             pipe.hget(keys.options(fingerprint), "waiting")
         pipe.zcard(keys.due)
-        pipe.zrange(keys.due, 0, EXAMINED - 1)
-        *waiting, chunks, ids = pipe.execute()
+        pipe.zrange(keys.due, 0, EXAMINED - 1, withscores=True)
+        *waiting, chunks, due = pipe.execute()
+        ids = [chunk_id for chunk_id, _ in due]
         pipe = redis.pipeline(transaction=False)
         for chunk_id in ids:
             pipe.hmget(keys.chunk(chunk_id), "state", "due", "lease", "sent_at", "job", "attempts", "outages")
@@ -61,6 +63,7 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         late=tuple(sorted(late, key=lambda chunk: -chunk.overdue)),
         oldest_job=oldest[1] or "",
         oldest_job_for=oldest[0],
+        next_due=due[0][1] if due else None,
     )
 
 

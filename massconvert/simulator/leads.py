@@ -64,6 +64,12 @@ class Leads:
         """The lead of that id, if it exists."""
         return self._leads.get(lead_id)
 
+    def add(self, lead_id: str) -> None:
+        """Somebody makes a lead of this id; one that is there already stays as it is."""
+        if lead_id not in self._leads:
+            self._leads[lead_id] = Lead(lead_id)
+            self.all_ids.append(lead_id)
+
     def delete(self, lead_id: str) -> None:
         """Somebody deletes a lead."""
         self._leads.pop(lead_id, None)

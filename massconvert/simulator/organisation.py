@@ -169,6 +169,11 @@ class Organisation:
         with self._lock:
             return self._jobs.next_end()
 
+    def add_lead(self, lead_id: str) -> None:
+        """Somebody makes a lead of this id; one that is there already stays as it is."""
+        with self._lock:
+            self._leads.add(lead_id)
+
     def delete_lead(self, lead_id: str) -> None:
         """Somebody deletes a lead."""
         with self._lock:

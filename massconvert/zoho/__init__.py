@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from massconvert.policy import CallRules, Holding
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 __all__ = ["Governor", "TokenSource", "ZohoClient", "connect_zoho"]
 
 
-def connect_zoho(settings: Settings, redis: Redis, clock: Clock) -> tuple[ZohoClient, Governor]:
+def connect_zoho(
+    settings: Settings, redis: Redis, clock: Clock, *, transport_of: Callable[..., Transport] = Transport
+) -> tuple[ZohoClient, Governor]:
     """The client and the governor that the settings name; nothing is called before their first use.
+
+    ``transport_of`` makes the transports, as `Transport` itself does: over HTTP, unless a test has another way.
 
     Raises SettingsError when a credential is missing, or a data centre or URL is wrong.
     """
@@ -27,9 +32,9 @@ def connect_zoho(settings: Settings, redis: Redis, clock: Clock) -> tuple[ZohoCl
     hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
     keys = Keys(settings.account)
     deadline = settings.call_deadline
-    transport = Transport(connect_timeout=settings.connect_timeout, deadline=deadline)
+    transport = transport_of(connect_timeout=settings.connect_timeout, deadline=deadline)
     # A token is had, or not, within one deadline: half of it to wait for another worker, half to refresh it oneself.
-    accounts = Transport(connect_timeout=settings.connect_timeout, deadline=deadline / 2, slots=1)
+    accounts = transport_of(connect_timeout=settings.connect_timeout, deadline=deadline / 2, slots=1)
     tokens = TokenSource(
         redis,
         keys,

@@ -1,0 +1,115 @@
+"""The JSON Schema of the task message, held to what the task takes."""
+
+from __future__ import annotations
+
+import inspect
+import json
+from importlib.resources import files
+from typing import Any
+
+import jsonschema
+import pytest
+
+import tasks.enqueue
+from massconvert.contract import TASK_ENQUEUE
+from massconvert.errors import MassConvertError
+from massconvert.options.check import KEYS
+from massconvert.testing import FakeCrm
+from workers.celery import app
+
+DEAL = {"Deal_Name": "Renewal", "Stage": "Needs Analysis", "Closing_Date": "+30d"}
+OURS = {"name": "Renewal", "stage": "Needs Analysis", "closing_date": "2026-12-24", "extra": {"Type": "New"}}
+LEAD = "3652397000009850001"
+MODULE = {"api_name": "Contacts", "id": "3652397000000000129"}
+
+
+@pytest.fixture
+def schema() -> dict[str, Any]:
+    """As it is shipped."""
+    text = (files("massconvert") / "schemas" / "enqueue.schema.json").read_text(encoding="utf-8")
+    return dict(json.loads(text))
+
+
+def good(**more: Any) -> dict[str, Any]:
+    """A message with these arguments besides its leads."""
+    return {"lead_ids": [LEAD], **more}
+
+
+ACCEPTED = [
+    good(),
+    {"lead_ids": [3652397000009850001, LEAD]},
+    {"lead_ids": []},
+    good(options=None, key=None, profile=None, on_complete=None),
+    good(options={}, key="import-2026-11-24"),
+    good(key=""),
+    good(options={"Deals": DEAL, "assign_to": {"id": "5"}, "apply_assignment_threshold": True}),
+    good(options={"Deals": {**DEAL, "Amount": 10, "Pipeline": "Standard", "Lead_Source": "Web"}}),
+    good(options={"deal": OURS, "assign_to": "5"}),
+    good(options={"deal": DEAL, "assign_to": 5}),
+    good(options=json.dumps({"Deals": DEAL})),
+    good(options={"carry_over_tags": [MODULE], "move_attachments_to": MODULE, "portal_user_type": {"id": "7"}}),
+    good(options={"related_modules": [{"api_name": "Tasks", "id": "9", "name": "Tasks"}], "carry_over_tags": None}),
+]
+REFUSED = [
+    {},
+    {"lead_ids": LEAD},
+    {"lead_ids": None},
+    good(leads=[LEAD]),
+    good(colour="red"),
+    good(options=[]),
+    good(options=7),
+    good(options={"ids": [LEAD]}),
+    good(options={"Deal": DEAL}),
+    good(options={"Deals": {"Deal_Name": "x", "Stage": "y"}}),
+    good(options={"Deals": {**DEAL, "Stage": " "}}),
+    good(options={"Deals": {**DEAL, "Closing_Date": "tomorrow"}}),
+    good(options={"deal": {"name": "x"}}),
+    good(options={"assign_to": ""}),
+    good(options={"assign_to": [1]}),
+    good(options={"carry_over_tags": "Contacts"}),
+    good(options={"move_attachments_to": {**MODULE, "colour": "red"}}),
+    good(options={"apply_assignment_threshold": "yes"}),
+    good(key="two words"),
+    good(key="x" * 201),
+    good(profile="nightly"),
+]
+
+
+def taken(message: dict[str, Any]) -> bool:
+    """Whether the task takes a message, by its own signature and the code behind it."""
+    crm = FakeCrm(by_itself=False)
+    try:
+        inspect.signature(tasks.enqueue.enqueue.run).bind(**message)
+        for refused in ("profile", "on_complete"):
+            if message.pop(refused, None) is not None:
+                return False
+        crm.receive(message, "m1")
+    except (TypeError, MassConvertError):
+        return False
+    return True
+
+
+def test_its_properties_are_the_task_s_arguments(schema: dict[str, Any]) -> None:
+    """No more, no fewer; and the options' are Zoho's body keys."""
+    app.loader.import_default_modules()
+    parameters = inspect.signature(app.tasks[TASK_ENQUEUE].run).parameters
+    assert set(schema["properties"]) == set(parameters)
+    assert set(schema["required"]) == {name for name, each in parameters.items() if each.default is each.empty}
+    assert set(schema["$defs"]["options"]["properties"]) == {"Deals", "deal", *KEYS}
+
+
+def test_it_is_a_schema(schema: dict[str, Any]) -> None:
+    jsonschema.Draft202012Validator.check_schema(schema)
+
+
+@pytest.mark.parametrize("message", ACCEPTED, ids=str)
+def test_what_the_task_takes_the_schema_accepts(schema: dict[str, Any], message: dict[str, Any]) -> None:
+    jsonschema.validate(message, schema)
+    assert taken(dict(message))
+
+
+@pytest.mark.parametrize("message", REFUSED, ids=str)
+def test_what_the_schema_refuses_the_task_does_not_take(schema: dict[str, Any], message: dict[str, Any]) -> None:
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(message, schema)
+    assert not taken(dict(message))

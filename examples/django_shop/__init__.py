@@ -1,0 +1,1 @@
+"""A Django app whose quotes have leads. In a project of its own: add it to INSTALLED_APPS."""

@@ -50,6 +50,7 @@ class Rules:
     accepted_status: int = 200
     pipelines: bool = False  # enabled for Deals: the key is mandatory then
     assign_to_mandatory: bool = False  # the page says so, its sample and the description do not
+    takes_any_options: bool = False  # users, stages and modules of somebody else's organisation: none is looked up
     may_convert: bool = True  # the user's permission
 
     # The organisation.

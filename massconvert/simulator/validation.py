@@ -91,6 +91,8 @@ def _check_leads(ids: Sequence[str], rules: Rules, convertible: Callable[[str], 
 
 
 def _check_options(payload: Mapping[str, Any], rules: Rules) -> None:
+    if rules.takes_any_options:
+        return
     if "Deals" in payload:
         _check_deal(payload["Deals"], rules)
     _check_assign_to(payload, rules)

@@ -34,9 +34,10 @@ class StuckError(MassConvertError):
 class FakeCrm:
     """A Zoho CRM in which every lead exists, unless a test says otherwise, and the workers that convert its leads.
 
-    ``rules`` and ``faults`` are the simulator's (see docs/testing.md); ``seed`` decides what is left to chance. A lead
-    that was never heard of is made when it is enqueued; ``unknown`` ones are not. With ``by_itself`` what is enqueued
-    is converted at once; without it, by `work`.
+    Users, stages and modules are not looked up: they are those of the app's own organisation. ``rules`` and ``faults``
+    are the simulator's (docs/testing.md); ``seed`` decides what is left to chance. A lead that was never heard of is
+    made when it is enqueued; ``unknown`` ones are not. With ``by_itself`` what is enqueued is converted at once;
+    without it, by `work`.
     """
 
     def __init__(
@@ -51,9 +52,8 @@ class FakeCrm:
         self.clock = VirtualClock(time.time())
         self.unknown = set(unknown)
         self.by_itself = by_itself
-        self.organisation = Organisation(
-            clock=self.clock.now, random=Random(seed), leads=0, rules=rules or Rules(), faults=faults
-        )
+        rules = rules or Rules(takes_any_options=True)
+        self.organisation = Organisation(clock=self.clock.now, random=Random(seed), leads=0, rules=rules, faults=faults)
         self.redis: Redis = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
         settings = Settings(
             ZOHO_CLIENT_ID="1000.TEST",

@@ -93,6 +93,12 @@ def test_wrong_options_and_ids_are_told_as_in_production(mass_convert: MassConve
         mass_convert.enqueue(LEADS[:1], key="k")
 
 
+def test_users_and_stages_of_the_shop_s_own_organisation_are_taken(mass_convert: MassConvert) -> None:
+    """Nobody has to copy his CRM's metadata into a test."""
+    ours = {"Deals": {"Deal_Name": "x", "Stage": "Sealed", "Closing_Date": "+1d"}, "assign_to": {"id": "77"}}
+    assert mass_convert.enqueue(LEADS[:1], ours).progress().converted == 1
+
+
 def test_the_same_key_again_converts_nothing_twice(mass_convert: MassConvert, zoho_crm: FakeCrm) -> None:
     for _ in range(2):
         assert mass_convert.enqueue(LEADS[:2], OPTIONS, key="k").progress().converted == 2

@@ -12,6 +12,7 @@ from massconvert.contract import (
     QUEUE,
     QUEUE_CONVERT,
     QUEUE_STATUS,
+    TASK_CALL_BACK,
     TASK_CHUNK,
     TASK_CONVERT,
     TASK_ENQUEUE,
@@ -72,10 +73,19 @@ task_routes = {
     TASK_CHUNK: {"queue": QUEUE},
     TASK_SWEEP: {"queue": QUEUE},
     TASK_RUN_PROFILE: {"queue": QUEUE},
+    TASK_CALL_BACK: {"queue": QUEUE},
     TASK_CONVERT: {"queue": QUEUE_CONVERT},
     TASK_STATUS: {"queue": QUEUE_STATUS},
 }
-imports = ("tasks.chunk", "tasks.convert", "tasks.enqueue", "tasks.run_profile", "tasks.status", "tasks.sweep")
+imports = (
+    "tasks.call_back",
+    "tasks.chunk",
+    "tasks.convert",
+    "tasks.enqueue",
+    "tasks.run_profile",
+    "tasks.status",
+    "tasks.sweep",
+)
 
 # --- running --------------------------------------------------------------------------------------------------
 

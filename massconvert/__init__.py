@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from massconvert.batch import Batch as Batch
     from massconvert.errors import BrokerError as BrokerError
     from massconvert.errors import InputError as InputError
     from massconvert.errors import KeyConflictError as KeyConflictError
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from massconvert.model import Outcome as Outcome
     from massconvert.options import Deal as Deal
     from massconvert.options import Options as Options
-    from massconvert.producer import Batch as Batch
     from massconvert.producer import MassConvert as MassConvert
 
 _ROOMS = {
@@ -43,7 +43,8 @@ _ROOMS = {
     ),
     "model": ("BatchStatus", "Kind", "LeadRow", "Outcome"),
     "options": ("Deal", "Options"),
-    "producer": ("Batch", "MassConvert"),
+    "batch": ("Batch",),
+    "producer": ("MassConvert",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -10,6 +10,7 @@ TASK_CHUNK = "massconvert.chunk"
 TASK_CONVERT = "massconvert.convert"
 TASK_STATUS = "massconvert.status"
 TASK_SWEEP = "massconvert.sweep"
+TASK_CALL_BACK = "massconvert.call_back"
 TASK_RUN_PROFILE = "massconvert.run_profile"
 
 QUEUE = "massconvert"

@@ -6,7 +6,7 @@ few seconds at most, and its failure is told.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -18,6 +18,7 @@ from massconvert.contract import (
     QUEUE,
     QUEUE_CONVERT,
     QUEUE_STATUS,
+    TASK_CALL_BACK,
     TASK_CHUNK,
     TASK_CONVERT,
     TASK_RUN_PROFILE,
@@ -86,6 +87,15 @@ class Nudge:
     def run_profile(self, name: str, run_id: str, countdown: float = 0) -> None:
         """Go on with this run of a profile, in ``countdown`` seconds. Raises BrokerError."""
         self._send(self._signature(TASK_RUN_PROFILE, QUEUE, name, run=run_id, **self._account), countdown)
+
+    def call_back(self) -> None:
+        """Make the calls about finished batches that are due. Raises BrokerError."""
+        self._send(self._signature(TASK_CALL_BACK, QUEUE, **self._account), 0)
+
+    def send(self, task: str, queue: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Send somebody else's task by name; its result is nobody's concern here. Raises BrokerError."""
+        with self._reaching():
+            self._app.send_task(task, args=list(args), kwargs=dict(kwargs), queue=queue, ignore_result=True)
 
     def waiting(self, queues: Collection[str]) -> dict[str, int]:
         """How many messages wait in each of ``queues``; none in one that there is not. Raises BrokerError."""

@@ -5,20 +5,20 @@ A producer talks to Redis (the ledger) and sends one hint to the broker; it need
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
 from typing import Any, Protocol
 from uuid import uuid4
 
-from massconvert.errors import BrokerError, InputError, WaitTimeoutError
-from massconvert.leads import check_batch_key, valid_ids
+from massconvert.batch import Batch
+from massconvert.errors import BrokerError, InputError
+from massconvert.leads import check_batch_key, demand_valid, valid_ids
 from massconvert.ledger import Ledger
-from massconvert.model import BatchStatus, Canary, LeadRow, Priority
+from massconvert.model import Canary, Priority
 from massconvert.nudge import Nudge
+from massconvert.on_complete import Given, Target, parse_targets
 from massconvert.options import (
     Options,
     demand,
@@ -45,71 +45,12 @@ TRUSTED = 900.0
 REMEMBERED, MOST_REMEMBERED = 30.0, 64
 #: Why a batch is held that a person paused and gave no other reason.
 PAUSED_BY_HAND = "paused by hand"
-#: How many wrong ids an error names.
-NAMED = 20
 
 Progress = Callable[[int], object]
 
 
 class _Clock(Protocol):
     def now(self) -> float: ...
-
-
-class Batch:
-    """What one enqueue call made. ``accepted``, ``duplicates`` and ``invalid`` count that call's ids."""
-
-    def __init__(
-        self, ledger: Ledger, batch_id: str, *, accepted: int = 0, duplicates: int = 0, invalid: int = 0
-    ) -> None:
-        self._ledger = ledger
-        self.id = batch_id
-        self.accepted = accepted
-        self.duplicates = duplicates
-        self.invalid = invalid
-
-    def __repr__(self) -> str:
-        return f"Batch({self.id!r})"
-
-    def progress(self) -> BatchStatus:
-        """The counts now. Raises UnknownBatchError when the batch has expired."""
-        return self._ledger.batches.status(self.id)
-
-    def wait(
-        self,
-        timeout: float | None = None,
-        on_progress: Callable[[BatchStatus], None] | None = None,
-        pause: Callable[[float], object] | None = None,
-    ) -> BatchStatus:
-        """Wait until every lead has its outcome, and return the final counts.
-
-        ``timeout`` is in seconds, ``None`` waits for ever; ``on_progress`` is called with each look; ``pause`` waits
-        between the looks. Raises WaitTimeoutError when the time is over: the batch goes on.
-        """
-        pause = pause or threading.Event().wait
-        end = None if timeout is None else time.monotonic() + timeout
-        interval = 0.1
-        while True:
-            status = self.progress()
-            if on_progress:
-                on_progress(status)
-            if status.finished:
-                return status
-            left = None if end is None else end - time.monotonic()
-            if left is not None and left <= 0:
-                raise WaitTimeoutError(
-                    f"Batch {self.id} goes on after {timeout:g} s: {status.ended} of {status.total} leads have ended.",
-                    hint=f"To go on watching: massconvert status {self.id} --watch",
-                )
-            pause(interval if left is None else min(interval, left))
-            interval = min(1.0, interval * 1.5)
-
-    def outcomes(self) -> Iterator[LeadRow]:
-        """Every lead with its outcome, streamed."""
-        return self._ledger.batches.rows(self.id)
-
-    def options(self) -> dict[str, Any]:
-        """The options that the batch was enqueued with, as Zoho's body keys."""
-        return self._ledger.batches.options(self.id)
 
 
 class Intake:
@@ -179,6 +120,7 @@ class Intake:
         key: str | None = None,
         priority: Priority | None = None,
         canary: Canary | None = None,
+        on_complete: Sequence[Target] = (),
         record_invalid: bool = False,
         on_progress: Progress | None = None,
     ) -> Batch:
@@ -199,6 +141,7 @@ class Intake:
             priority=priority_of(priority, len(lead_ids)),
             canary=canary,
             given=fingerprint(given),
+            on_complete=on_complete,
         )
         batch, taken = Batch(self._ledger, batch_id), 0
         wrong: dict[str, str] = {}
@@ -214,7 +157,7 @@ class Intake:
                 on_progress(taken)
         batch.invalid = len(wrong)
         if record_invalid:
-            batches.refuse_ids(batch_id, wrong)
+            batches.refuse_ids(batch_id, wrong, now=self._clock.now())
         sealed = batches.seal(batch_id, now=self._clock.now(), flush=taken > BULK)
         untold = self._tell(sealed.nudge_in) or untold
         if untold:
@@ -268,7 +211,7 @@ class MassConvert:
     ) -> None:
         """Raise what `enqueue` would say of these; asks nobody. Raises InputError, OptionsError."""
         Options.parse(options)
-        _demand_valid(lead_ids)
+        demand_valid(lead_ids)
         if key is not None:
             check_batch_key(key)
 
@@ -324,6 +267,7 @@ class MassConvert:
         priority: Priority | str | None = None,
         canary: int | None = None,
         canary_max_failed: float | None = None,
+        on_complete: Given = None,
         skip_invalid: bool = False,
         on_progress: Progress | None = None,
     ) -> Batch:
@@ -333,7 +277,9 @@ class MassConvert:
         interrupted call may simply be made again. ``priority`` is ``"interactive"`` (goes with the next payload) or
         ``"bulk"`` (waits its turn); by default batches of at most 10 leads are interactive. ``canary=50`` converts 50
         leads and then pauses the batch until `resume`; with ``canary_max_failed`` it goes on by itself when at most so
-        many per cent of them failed. ``on_progress`` is told how many ids were taken so far.
+        many per cent of them failed. ``on_complete`` is called when the batch has finished, with its counts, at least
+        once: a Celery task by name (``"shop.converted@shop"``, a signature), a web hook's https address, or several.
+        ``on_progress`` is told how many ids were taken so far.
 
         Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those instead), or the
         priority or the canary is not; OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are
@@ -346,8 +292,11 @@ class MassConvert:
             raise InputError("enqueue takes a list of lead ids, not one string.", hint="Write enqueue([lead_id]).")
         known = lead_ids if isinstance(lead_ids, Collection) else list(lead_ids)
         if not skip_invalid and not getattr(known, "checked", False):
-            _demand_valid(known)
-        return self._intake.take(known, body, key=key, priority=urgent, canary=ahead, on_progress=on_progress)
+            demand_valid(known)
+        targets = parse_targets(on_complete)
+        return self._intake.take(
+            known, body, key=key, priority=urgent, canary=ahead, on_complete=targets, on_progress=on_progress
+        )
 
     def run_profile(self, name: str) -> str:
         """Begin a run of a profile by hand: workers find its leads and enqueue them. Return the id of the run.
@@ -378,6 +327,7 @@ def take_message(
     priority: Any = None,
     canary: Any = None,
     canary_max_failed: Any = None,
+    on_complete: Any = None,
 ) -> Batch:
     """Accept a task message's leads. Nobody is there to be told of a wrong id: it ends as ``failed: INVALID_ID``.
 
@@ -387,7 +337,8 @@ def take_message(
     if not isinstance(lead_ids, list | tuple):
         raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
     urgent, ahead = _start(priority, canary, canary_max_failed, profile)
-    return intake.take(lead_ids, body, key=key, priority=urgent, canary=ahead, record_invalid=True)
+    targets = parse_targets(on_complete)
+    return intake.take(lead_ids, body, key=key, priority=urgent, canary=ahead, on_complete=targets, record_invalid=True)
 
 
 def _body(options: Any, profile: Profile | None) -> Mapping[str, Any]:
@@ -405,19 +356,6 @@ def _start(
     """How the batch starts: as the caller says, else with its profile's priority."""
     urgent = parse_priority(priority) or (profile.priority if profile else None)
     return urgent, parse_canary(canary, canary_max_failed)
-
-
-def _demand_valid(lead_ids: Iterable[Any]) -> None:
-    wrong: dict[str, str] = {}
-    for _ in valid_ids(lead_ids, wrong):
-        pass
-    if wrong:
-        first = "\n".join(f"  {given}: {reason}" for given, reason in islice(wrong.items(), NAMED))
-        more = f"\n  and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
-        raise InputError(
-            f"{len(wrong)} of the lead ids are not ids; nothing was enqueued:\n{first}{more}",
-            hint="Mend them, or pass skip_invalid=True to enqueue the others.",
-        )
 
 
 def new_batch_id() -> str:

@@ -9,11 +9,12 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import TypeAlias
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from typing import Any, TypeAlias
 
 from massconvert.leads.spreadsheets import guarded
-from massconvert.model import Kind, LeadRow
+from massconvert.model import BatchStatus, Kind, LeadRow
 
 #: The names of a report's columns, in their order; scripts rely on them.
 COLUMNS = (
@@ -51,6 +52,22 @@ def record(row: LeadRow) -> Record:
         "account_id": outcome.account_id or None,
         "deal_id": outcome.deal_id or None,
     }
+
+
+def status_record(status: BatchStatus) -> dict[str, Any]:
+    """A batch for scripts, and for those who are called when it has finished. Times are ISO 8601 in UTC."""
+    return asdict(status) | {
+        "state": status.state.value,
+        "created_at": utc_time(status.created_at),
+        "finished_at": utc_time(status.finished_at),
+    }
+
+
+def utc_time(seconds: float | None) -> str | None:
+    """A moment (Unix seconds) for scripts: ISO 8601 in UTC."""
+    if seconds is None:
+        return None
+    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def only(rows: Iterable[LeadRow], kind: Kind | None) -> Iterator[LeadRow]:

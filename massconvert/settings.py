@@ -31,6 +31,7 @@ SECRETS = frozenset(
         "CELERY_BROKER_URL",
         "ZOHO_ACCOUNTS_URL",
         "ZOHO_API_DOMAIN",
+        "MASSCONVERT_WEBHOOK_SECRET",
     }
 )
 #: A value longer than this is not repeated either: it may be a secret on the wrong line.
@@ -95,6 +96,12 @@ def _zoho_url(url: str) -> str:
     if not usable or any(char.isspace() for char in url):
         raise ValueError("must be a URL like https://accounts.zoho.eu, without user or password")
     return url
+
+
+def _long_secret(secret: SecretStr) -> SecretStr:
+    if 0 < len(secret.get_secret_value()) < 16:
+        raise ValueError("must have at least 16 characters; make one with: openssl rand -hex 32")
+    return secret
 
 
 def _folder(path: Path) -> Path:
@@ -176,6 +183,9 @@ class Settings(BaseSettings):
     )
     heartbeat_file: Annotated[Path | None, AfterValidator(lambda path: path and _folder(path))] = Field(
         None, alias="MASSCONVERT_HEARTBEAT_FILE"
+    )
+    webhook_secret: Annotated[SecretStr, AfterValidator(_long_secret)] = Field(
+        SecretStr(""), alias="MASSCONVERT_WEBHOOK_SECRET"
     )
     #: The variables that the credentials were looked for in.
     credential_names: tuple[str, ...] = CREDENTIALS

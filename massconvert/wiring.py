@@ -12,9 +12,11 @@ from functools import lru_cache
 from random import Random, SystemRandom
 from typing import Any
 
+from massconvert.callbacks import Caller
 from massconvert.errors import BrokerError, InputError, MassConvertError
 from massconvert.leads.ids import shown
-from massconvert.ledger import Begun, Ledger
+from massconvert.ledger import Begun, DueCall, Ledger
+from massconvert.ledger.callbacks import AT_ONCE
 from massconvert.model import Again, Done, Job, Next, Resend, State, Submitted
 from massconvert.nudge import Nudge
 from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
@@ -22,9 +24,11 @@ from massconvert.producer import Intake, take_message
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
+from massconvert.steps.call_back import call_back
 from massconvert.steps.drain import drain
 from massconvert.steps.find import find
 from massconvert.steps.form import form
+from massconvert.steps.ports import Caller as CallerPort
 from massconvert.steps.ports import Clock, Ports
 from massconvert.steps.sweep import sweep
 from massconvert.store import Redis, RedisClock, connect
@@ -136,7 +140,22 @@ class Workshop:
                 self.nudge.convert(what_next.sibling)
         except BrokerError as error:  # the sweep will send what could not be sent now
             log.warning("%s", error.message)
+        if isinstance(what_next, Done):
+            self._have_calls_made()
         return what_next
+
+    def call_back(self) -> Again | Done:
+        """Make one call about a finished batch that is due; ``Again`` when another is."""
+        return call_back(self.ports)
+
+    def _have_calls_made(self) -> None:
+        """Send a message for each call that is due, and may be made now; calls are made beside the leads' work."""
+        due = self.ports.ledger.callbacks.due(now=self.ports.clock.now())
+        try:
+            for _ in range(min(due, AT_ONCE)):
+                self.nudge.call_back()
+        except BrokerError as error:  # they stay due
+            log.warning("%s", error.message)
 
     def sweep(self) -> int:
         """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""
@@ -152,6 +171,7 @@ class Workshop:
         for run in runs:
             self.nudge.run_profile(run.profile, run.run_id)
         self.chunk()
+        self._have_calls_made()
         return len(found) + len(runs)
 
     def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None, **start: Any) -> str:
@@ -273,19 +293,21 @@ def open_workshop(settings: Settings, share: Share | None = None) -> Workshop:
     """A workshop with connections of its own."""
     config = ConfigFile(settings.config_file)
     nudge = Nudge(settings.broker_url, account=settings.account)
-    return Workshop(open_ports(settings), nudge, settings.sweep_interval, config, share)
+    return Workshop(open_ports(settings, nudge), nudge, settings.sweep_interval, config, share)
 
 
-def open_ports(settings: Settings) -> Ports:
+def open_ports(settings: Settings, nudge: Nudge | None = None) -> Ports:
     """What the steps need, with connections of its own. Raises SettingsError when a credential is missing."""
     redis = connect(settings.redis_url)
-    return make_ports(settings, redis, RedisClock(redis))
+    caller = Caller(nudge or Nudge(settings.broker_url), settings.webhook_secret)
+    return make_ports(settings, redis, RedisClock(redis), caller)
 
 
 def make_ports(
     settings: Settings,
     redis: Redis,
     clock: Clock,
+    caller: CallerPort,
     *,
     random: Random | None = None,
     transport_of: Callable[..., Transport] = Transport,
@@ -302,6 +324,8 @@ def make_ports(
         tuning=numbers,
         log=_log,
         log_run=_log_run,
+        caller=caller,
+        log_call=_log_call,
     )
 
 
@@ -311,6 +335,11 @@ def _in_time(slot: str, schedule: Schedule | None, now: float) -> bool:
     except ValueError:
         raise InputError(f"{slot!r} is not a slot: write it like 20261124T030000Z, in UTC.") from None
     return late <= (schedule or Schedule(every=3600.0)).catch_up
+
+
+def _log_call(call: DueCall, why: str, again_in: float | None) -> None:
+    then = "It is not called again." if again_in is None else f"Again in {again_in:.0f} s."
+    log.warning("Batch %s has finished, but %s was not told: %s. %s", call.status.batch, call.target.place, why, then)
 
 
 def _log(decision: Decision) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.contract import TASK_ENQUEUE
-from massconvert.errors import InputError
 from massconvert.wiring import worker_ports
 from tasks.declare import BoundTask, task
 
@@ -18,14 +17,14 @@ def enqueue(
     options: Mapping[str, Any] | str | None = None,
     profile: str | None = None,
     key: str | None = None,
-    on_complete: Mapping[str, Any] | None = None,
+    on_complete: Mapping[str, Any] | str | list[Any] | None = None,
     priority: str | None = None,
     canary: int | None = None,
     canary_max_failed: float | None = None,
     account: str | None = None,
 ) -> str:
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
-    if on_complete:  # refused, since leads converted without it could not be converted again
-        raise InputError("massconvert.enqueue knows no on_complete yet; nothing was enqueued.")
     start = {"priority": priority, "canary": canary, "canary_max_failed": canary_max_failed}
-    return worker_ports(account, profile).enqueue(lead_ids, options, key or self.request.id, profile, **start)
+    return worker_ports(account, profile).enqueue(
+        lead_ids, options, key or self.request.id, profile, on_complete=on_complete, **start
+    )

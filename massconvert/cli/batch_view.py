@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from massconvert.cli.console import local_time, readable, utc_time
+from massconvert.cli.console import local_time, readable
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause
+from massconvert.report import status_record, utc_time
 
 _STYLES = {BatchState.RUNNING: "cyan", BatchState.PAUSED: "bold red", BatchState.FINISHED: "green"}
 _COUNTS = ("converted", "failed", "skipped", "cancelled", "sent", "waiting")
@@ -18,11 +19,7 @@ _COUNTS = ("converted", "failed", "skipped", "cancelled", "sent", "waiting")
 
 def as_json(status: BatchStatus) -> dict[str, Any]:
     """A batch for scripts. Times are ISO 8601 in UTC."""
-    return asdict(status) | {
-        "state": status.state.value,
-        "created_at": utc_time(status.created_at),
-        "finished_at": utc_time(status.finished_at),
-    }
+    return status_record(status)
 
 
 def pause_as_json(paused: Pause | None) -> dict[str, Any] | None:

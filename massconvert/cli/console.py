@@ -58,13 +58,6 @@ def local_time(seconds: float | None) -> str:
     return datetime.fromtimestamp(seconds, timezone.utc).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
-def utc_time(seconds: float | None) -> str | None:
-    """A moment (Unix seconds) for scripts: ISO 8601 in UTC."""
-    if seconds is None:
-        return None
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
-
-
 def span(seconds: float) -> str:
     """A span of time for people: ``12 s``, ``3 min 05 s``, ``2 h 10 min``."""
     whole = round(seconds)

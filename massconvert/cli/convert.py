@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from massconvert.batch import Batch
 from massconvert.cli import batch_view
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import hint, local_time, print_json, say
@@ -44,7 +45,6 @@ from massconvert.embedded import Stack
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import BatchStatus
 from massconvert.options import Options, fingerprint, parse_canary
-from massconvert.producer import Batch
 from massconvert.report import csv_lines, summarise
 from massconvert.results import Part, Results
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import err, print_json, print_lines, say
@@ -20,6 +21,7 @@ from massconvert.cli.inputs import (
     FileOption,
     KeyOption,
     LeadsArgument,
+    OnCompleteOption,
     OptionsOption,
     SkipInvalidOption,
     input_file,
@@ -33,7 +35,7 @@ from massconvert.errors import BrokerError, InputError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import Canary, Priority
 from massconvert.options import Options, parse_canary
-from massconvert.producer import Batch, MassConvert, new_batch_id
+from massconvert.producer import MassConvert, new_batch_id
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings
 
@@ -74,6 +76,7 @@ def _enqueue(
     ] = None,
     canary: CanaryOption = None,
     canary_max_failed: CanaryMaxFailedOption = None,
+    on_complete: OnCompleteOption = None,
     skip_invalid: SkipInvalidOption = False,
     dry_run: DryRunOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
@@ -91,7 +94,7 @@ def _enqueue(
             tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)
             return
         urgent = priority or (named.priority if named else None)
-        batch = take(desk.settings, checked, body, key, urgent, ahead)
+        batch = take(desk.settings, checked, body, key, urgent, ahead, on_complete)
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:
         if not as_json:
@@ -113,6 +116,7 @@ def take(
     key: str | None,
     priority: Priority | None = None,
     canary: Canary | None = None,
+    on_complete: Sequence[str] | None = None,
 ) -> Batch:
     """Enqueue with a bar for long lists. Ctrl-C says what became of those that were taken, and how to go on."""
     # Named here, so that a batch of which only a part could be taken has a name too.
@@ -127,6 +131,7 @@ def take(
                 priority=priority,
                 canary=canary.leads if canary else None,
                 canary_max_failed=canary.max_failed if canary else None,
+                on_complete=on_complete,
                 on_progress=on_progress,
             )
     except (KeyboardInterrupt, BrokerError) as error:

@@ -36,6 +36,14 @@ KeyOption = Annotated[
     str | None,
     typer.Option("--key", metavar="K", help="Names the batch. The same key again goes on with the same batch."),
 ]
+OnCompleteOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--on-complete",
+        metavar="WHOM",
+        help="Call when it has finished: TASK@QUEUE, an https address, JSON. Repeatable.",
+    ),
+]
 SkipInvalidOption = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave out what is not a lead id; without it nothing is enqueued.")
 ]

@@ -6,13 +6,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.watching import Watch, make_display
 from massconvert.embedded import Stack
 from massconvert.errors import UnknownBatchError
 from massconvert.model import BatchStatus
-from massconvert.producer import Batch, MassConvert
+from massconvert.producer import MassConvert
 
 
 @dataclass(frozen=True)

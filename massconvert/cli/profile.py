@@ -11,16 +11,18 @@ from rich import box
 from rich.table import Table
 from rich.text import Text
 
+from massconvert.batch import Batch
 from massconvert.cli.account import account_chosen, command_settings
-from massconvert.cli.console import hint, local_time, out, print_json, print_lines, readable, say, utc_time
+from massconvert.cli.console import hint, local_time, out, print_json, print_lines, readable, say
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
 from massconvert.options import Options
 from massconvert.policy import Form, Run, RunState
-from massconvert.producer import Batch, MassConvert
+from massconvert.producer import MassConvert
 from massconvert.profiles import ConfigFile, Profile, next_slot
+from massconvert.report import utc_time
 from massconvert.steps.preview import Preview, preview
 from massconvert.wiring import connect_finder
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from massconvert.batch import Batch
 from massconvert.cli.console import hint, print_json, print_lines, say
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.enqueue import print_batch
@@ -14,7 +15,7 @@ from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.model import BatchState
-from massconvert.producer import Batch, MassConvert
+from massconvert.producer import MassConvert
 
 _RETRY = """\b
 Examples:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
+from massconvert.batch import Batch
 from massconvert.cli.batch_view import counts
 from massconvert.cli.console import hint, say
 from massconvert.cli.desk import Desk, exit_of
@@ -18,7 +19,6 @@ from massconvert.cli.summary import print_summary
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.contract import Exit
 from massconvert.errors import InputError
-from massconvert.producer import Batch
 from massconvert.report import summarise
 
 FOR_EVER = "for-ever"

@@ -11,7 +11,7 @@ from massconvert.doctor.finding import Finding, warning, wrong
 from massconvert.doctor.redis_checks import check_broker, check_redis
 from massconvert.doctor.setting_checks import check_credentials, check_settings, read_settings
 from massconvert.doctor.site import Site
-from massconvert.doctor.work_checks import check_backlog, check_fleet, check_organisation
+from massconvert.doctor.work_checks import check_backlog, check_calls, check_fleet, check_organisation
 from massconvert.doctor.zoho_checks import check_zoho
 from massconvert.errors import MassConvertError, StoreError
 
@@ -39,6 +39,7 @@ CHECKS: tuple[Check, ...] = (
     Check("organisation", check_organisation),
     Check("fleet", check_fleet),
     Check("queues", check_backlog),
+    Check("callbacks", check_calls),
 )
 
 

@@ -65,6 +65,17 @@ def check_backlog(site: Site) -> Iterator[Finding]:
         yield warning("jobs", what, "It is watched on; ask Zoho's support with this job id if it does not end.")
 
 
+def check_calls(site: Site) -> Iterator[Finding]:
+    """Whether those who want to know of finished batches have been told."""
+    failing = site.ledger.callbacks.failing()
+    for call_id, (tries, why) in list(failing.items())[:NAMED]:
+        batch = call_id.partition(":")[2]
+        what = f"Batch {batch} has finished, but {tries} calls about it failed: {why}."
+        yield warning("callbacks", what, "See whom its on_complete names; it is called again for a day.")
+    if not failing:
+        yield ok("callbacks", "Nobody waits for a call that has failed.")
+
+
 def span(seconds: float) -> str:
     """A span of time in words."""
     if seconds < 120:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massconvert.leads.ids import check_batch_key, parse_lead_id, valid_ids
+from massconvert.leads.ids import check_batch_key, demand_valid, parse_lead_id, valid_ids
 from massconvert.leads.lines import LeadLine
 from massconvert.leads.reading import Table, open_table, read_lead_ids
 from massconvert.leads.spool import Leads, open_leads
@@ -12,6 +12,7 @@ __all__ = [
     "Leads",
     "Table",
     "check_batch_key",
+    "demand_valid",
     "open_leads",
     "open_table",
     "parse_lead_id",

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import Any
 
 from massconvert.errors import InputError
 
 _LARGEST = 2**63 - 1
+#: How many wrong ids an error names.
+NAMED = 20
 #: Matches every id but those of 19 digits that begin with 9, which must be compared with the largest.
 is_plain_id = re.compile(r"[1-9][0-9]{0,17}|[1-8][0-9]{18}").fullmatch
 #: Matches what a spreadsheet or JavaScript makes of an id that it takes for a number.
@@ -81,6 +84,20 @@ def _as_given(value: object) -> str:
     """What is not an id, for a report: short, and in characters that UTF-8 has bytes for."""
     text = value if isinstance(value, str) else shown(value)
     return text[:200].encode("utf-8", "backslashreplace").decode()
+
+
+def demand_valid(values: Iterable[Any]) -> None:
+    """Raise InputError that names the first of ``values`` that are no ids, if there is one."""
+    wrong: dict[str, str] = {}
+    for _ in valid_ids(values, wrong):
+        pass
+    if wrong:
+        first = "\n".join(f"  {given}: {reason}" for given, reason in islice(wrong.items(), NAMED))
+        more = f"\n  and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        raise InputError(
+            f"{len(wrong)} of the lead ids are not ids; nothing was enqueued:\n{first}{more}",
+            hint="Mend them, or pass skip_invalid=True to enqueue the others.",
+        )
 
 
 def check_batch_key(key: object) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from massconvert.ledger.backlog import Backlog, read_backlog
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
+from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
 from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.organisation import Organisation
@@ -19,7 +20,9 @@ __all__ = [
     "Backlog",
     "Batches",
     "Begun",
+    "Callbacks",
     "Chunks",
+    "DueCall",
     "Fleet",
     "Formed",
     "Ledger",
@@ -34,7 +37,7 @@ __all__ = [
 
 
 class Ledger:
-    """The ledger of one account: ``batches``, ``chunks``, ``runs``, ``organisation``, ``fleet``, ``shelf``."""
+    """The ledger of one account: its batches, chunks, runs, callbacks, organisation, fleet, and shelf of listings."""
 
     def __init__(self, redis: Redis, account: str, tuning: Tuning) -> None:
         keys, scripts = Keys(account), Scripts(redis)
@@ -43,6 +46,7 @@ class Ledger:
         self.runs = Runs(redis, keys, scripts, tuning)
         self.organisation = Organisation(redis, keys, scripts)
         self.shelf = Shelf(redis, keys)
+        self.callbacks = Callbacks(redis, keys, scripts)
         self.fleet = Fleet(redis, keys)
         self._redis, self._keys = redis, keys
 

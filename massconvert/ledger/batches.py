@@ -10,6 +10,7 @@ from typing import Any
 from massconvert.errors import KeyConflictError, UnknownBatchError
 from massconvert.ledger.codec import dump_outcome, load_outcome, segments, unreadable
 from massconvert.model import BatchState, BatchStatus, Canary, CanaryCounts, Code, Kind, LeadRow, Outcome, Priority
+from massconvert.on_complete import Target, dump_targets
 from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
 
@@ -74,18 +75,21 @@ class Batches:
         priority: Priority = Priority.BULK,
         canary: Canary | None = None,
         given: str = "",
+        on_complete: Sequence[Target] = (),
     ) -> bool:
         """Register a batch; return whether it is new. The same id again with the same options goes on with it.
 
         ``leads`` is about how many it will have; ``priority`` and ``canary`` are those of the first call. ``given`` is
         the fingerprint of the options as the caller wrote them, where names in them have become ids since: at the next
         call with the same names they may be unknown here, and it is the same batch all the same.
+        ``on_complete`` are those who are called when it has finished; given again, they replace the earlier ones.
 
         Raises KeyConflictError when the id was used with other options.
         """
         shards = next((shards for most, shards in _SHARDS if leads <= most), _MOST_SHARDS)
         body = json.dumps(options, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
         ahead, most = (canary.leads, most_failures(canary)) if canary else (0, -1)
+        calls = (dump_targets(on_complete), len(on_complete)) if on_complete else ("", 0)
         answer = self._run(
             "open_batch",
             batch_id,
@@ -97,6 +101,7 @@ class Batches:
             given or fingerprint,
             ahead,
             most,
+            *calls,
         )
         if answer == "conflict":
             raise KeyConflictError(
@@ -113,12 +118,12 @@ class Batches:
         )
         return Added(int(accepted), int(duplicates), int(skipped), _seconds(nudge))
 
-    def refuse_ids(self, batch_id: str, refused: Mapping[str, str]) -> int:
+    def refuse_ids(self, batch_id: str, refused: Mapping[str, str], *, now: float) -> int:
         """Record what is not a lead id (as given → why) as ``failed: INVALID_ID``; return how many were new."""
         flat: list[str] = []
         for given, reason in refused.items():
             flat += [given, dump_outcome(Outcome(Kind.FAILED, Code.INVALID_ID, reason))]
-        return int(self._run("refuse_ids", batch_id, *flat)) if flat else 0
+        return int(self._run("refuse_ids", batch_id, now, *flat)) if flat else 0
 
     def seal(self, batch_id: str, *, now: float, flush: bool) -> Sealed:
         """Say that the enqueue has ended; ``flush`` lets its tail go without waiting for company."""
@@ -181,7 +186,7 @@ class Batches:
                 hint="massconvert status lists the batches; finished ones are kept for the retention time.",
             )
         try:
-            return _status(batch_id, fields, paused=bool(paused))
+            return status_of(batch_id, fields, paused=bool(paused))
         except (KeyError, ValueError) as error:
             raise unreadable(f"batch:{batch_id}") from error
 
@@ -240,7 +245,8 @@ class Batches:
         return self._scripts.run(script, keys=[self._keys.prefix], args=[batch_id, *args])
 
 
-def _status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
+def status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
+    """The counts of a batch, from its hash."""
     counts = {
         name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")
     }

@@ -27,6 +27,7 @@ What an answer means for *everybody who calls* is decided apart from what it mea
 
 from __future__ import annotations
 
+from massconvert.policy.callbacks import after_failed_callback
 from massconvert.policy.calls import CallAnswer, CallRules, Gate, Heard, Report, after_call
 from massconvert.policy.canary import most_failures, priority_of
 from massconvert.policy.congestion import Congestion
@@ -93,6 +94,7 @@ __all__ = [
     "RunState",
     "Tuning",
     "after_call",
+    "after_failed_callback",
     "after_find",
     "after_post",
     "after_put",

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Protocol
 
-from massconvert.ledger import Ledger
+from massconvert.ledger import DueCall, Ledger
 from massconvert.model import Busy, Call, FindAnswer, Listing, PageAnswer, PostAnswer, ReadAnswer, StatusAnswer
+from massconvert.on_complete import Target
 from massconvert.policy import CallAnswer, Decision, Permit, RunDecision, Tuning
 
 
@@ -60,6 +61,14 @@ class Governor(Protocol):
         ...
 
 
+class Caller(Protocol):
+    """Tells those who want to know that a batch has finished."""
+
+    def call(self, target: Target, summary: Mapping[str, Any]) -> str:
+        """Call one of them; return why that failed, or nothing. Raises nothing."""
+        ...
+
+
 @dataclass(frozen=True)
 class Ports:
     """Everything a step is handed."""
@@ -72,3 +81,6 @@ class Ports:
     tuning: Tuning
     log: Callable[[Decision], None]
     log_run: Callable[[RunDecision], None] = lambda _decision: None
+    caller: Caller = field(kw_only=True)
+    #: A call that failed: why, and in how many seconds it is made again.
+    log_call: Callable[[DueCall, str, float | None], None] = field(default=lambda *_: None, kw_only=True)

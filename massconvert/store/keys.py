@@ -26,6 +26,7 @@ class Keys:
         """HASH: fp, given, created, finished, sealed, shards, priority, counts by kind, drain, held, canary, …
 
         ``given`` is there where the options were given with names, and ``fp`` is that of their ids.
+        Of its callbacks: on_complete, targets, and for each number called:N, call_tries:N, call_error:N.
         """
         return f"{self.prefix}batch:{batch_id}"
 
@@ -169,6 +170,18 @@ class Keys:
     def sweep_lease(self) -> str:
         """STRING: until when somebody sweeps (Unix seconds); expires by itself."""
         return f"{self.prefix}sweep"
+
+    # --- calls about finished batches (ledger/callbacks.py) ---
+
+    @property
+    def callbacks(self) -> str:
+        """ZSET number:batch → when the batch's target of that number is to be called."""
+        return f"{self.prefix}callbacks"
+
+    @property
+    def callbacks_busy(self) -> str:
+        """ZSET number:batch → until when somebody makes this call."""
+        return f"{self.prefix}callbacks:busy"
 
     @property
     def fleet(self) -> str:

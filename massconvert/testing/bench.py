@@ -12,9 +12,12 @@ from typing import Any
 
 import fakeredis
 
+from massconvert.batch import Batch
 from massconvert.errors import MassConvertError
 from massconvert.model import Again, BatchStatus, Job, Resend, Settle, Submitted
-from massconvert.producer import Batch, Intake
+from massconvert.on_complete import Target
+from massconvert.producer import Intake
+from massconvert.profiles import ConfigFile
 from massconvert.settings import Settings
 from massconvert.simulator import Organisation, Rules
 from massconvert.store import Redis
@@ -37,7 +40,7 @@ class FakeCrm:
     Users, stages and modules are not looked up: they are those of the app's own organisation. ``rules`` and ``faults``
     are the simulator's (docs/testing.md); ``seed`` decides what is left to chance. A lead that was never heard of is
     made when it is enqueued; ``unknown`` ones are not. With ``by_itself`` what is enqueued is converted at once;
-    without it, by `work`.
+    without it, by `work`. ``called`` is whom an ``on_complete`` has named, with the summary.
     """
 
     def __init__(
@@ -52,8 +55,13 @@ class FakeCrm:
         self.clock = VirtualClock(time.time())
         self.unknown = set(unknown)
         self.by_itself = by_itself
-        rules = rules or Rules(takes_any_options=True)
-        self.organisation = Organisation(clock=self.clock.now, random=Random(seed), leads=0, rules=rules, faults=faults)
+        self.organisation = Organisation(
+            clock=self.clock.now,
+            random=Random(seed),
+            leads=0,
+            rules=rules or Rules(takes_any_options=True),
+            faults=faults,
+        )
         self.redis: Redis = fakeredis.FakeRedis(server=fakeredis.FakeServer(), decode_responses=True)
         settings = Settings(
             ZOHO_CLIENT_ID="1000.TEST",
@@ -63,11 +71,16 @@ class FakeCrm:
             ZOHO_API_DOMAIN=_ORIGIN,
             ZOHO_CONCURRENCY=10,
         )
-        ports = make_ports(settings, self.redis, self.clock, random=Random(seed), transport_of=self._transport)
+        self.called: list[tuple[Target, dict[str, Any]]] = []
+        ports = make_ports(
+            settings, self.redis, self.clock, _Called(self.called), random=Random(seed), transport_of=self._transport
+        )
         self._messages = _Messages(self.clock)
-        self._workshop = Workshop(ports, self._messages, settings.sweep_interval)  # type: ignore[arg-type]  # its shape
+        nudge: Any = self._messages  # its shape
+        self._workshop = Workshop(ports, nudge, settings.sweep_interval, ConfigFile(settings.config_file))
         self._sweep_interval = settings.sweep_interval
         self.intake: Intake = _Intake(self)
+        self.ledger, self.nudge = ports.ledger, nudge
 
     # --- what a test asks and does ---
 
@@ -111,6 +124,7 @@ class FakeCrm:
         """
         wire = json.loads(json.dumps(dict(kwargs)))  # what is not JSON does not get through a broker
         key = wire.pop("key", None) or message_id
+        wire.pop("account", None)  # whichever it is, this is its CRM
         self.expect(wire.get("lead_ids") or ())
         batch_id = self._workshop.enqueue(wire.pop("lead_ids"), wire.pop("options", None), key, **wire)
         if self.by_itself:
@@ -137,6 +151,15 @@ class FakeCrm:
             if isinstance(next_step, Again):
                 send.chunk(next_step.in_seconds)
             return
+        if task == "call_back":
+            if isinstance(workshop.call_back(), Again):
+                send.call_back()
+            return
+        if task == "run":
+            next_step = workshop.run_profile(about["name"], about["run_id"], begin=False)
+            if isinstance(next_step, Again):
+                send.run_profile(about["name"], about["run_id"], next_step.in_seconds)
+            return
         chunk_id = about["chunk_id"]
         next_step = workshop.convert(chunk_id) if task == "convert" else workshop.status(about)
         if isinstance(next_step, Submitted):
@@ -152,7 +175,8 @@ class FakeCrm:
     def _sweep_later(self) -> bool:
         """Sweep when something will be due; return whether anything is under way."""
         backlog = self._workshop.ports.ledger.backlog(now=self.clock.now(), grace=0.0)
-        if not backlog.chunks and not backlog.leads_waiting:
+        calls = self._workshop.ports.ledger.callbacks.due(now=self.clock.now())
+        if not backlog.chunks and not backlog.leads_waiting and not calls:
             return False
         self.clock.wait(self._sweep_interval)
         self.clock.wait_until(backlog.next_due or 0.0)
@@ -181,6 +205,14 @@ class _Messages:
         about = {"chunk_id": job.chunk_id, "job_id": job.job_id} if isinstance(job, Job) else dict(job)
         self._send("status", about, countdown)
 
+    def run_profile(self, name: str, run_id: str, countdown: float = 0.0) -> None:
+        """Go on with this run of a profile."""
+        self._send("run", {"name": name, "run_id": run_id}, countdown)
+
+    def call_back(self) -> None:
+        """Make the calls that are due."""
+        self._send("call_back", None, 0.0)
+
     def next(self) -> tuple[str, Any] | None:
         """The next message, when it is due."""
         if not self._waiting:
@@ -192,6 +224,18 @@ class _Messages:
     def _send(self, task: str, about: Any, countdown: float) -> None:
         self._number += 1
         heapq.heappush(self._waiting, (self._clock.now() + countdown, self._number, task, about))
+
+
+class _Called:
+    """Notes whom a worker would call."""
+
+    def __init__(self, called: list[tuple[Target, dict[str, Any]]]) -> None:
+        self._called = called
+
+    def call(self, target: Target, summary: Mapping[str, Any]) -> str:
+        """It always comes through."""
+        self._called.append((target, dict(summary)))
+        return ""
 
 
 class _Intake(Intake):

@@ -43,9 +43,9 @@ def mass_convert(zoho_crm: FakeCrm) -> MassConvert:  # noqa: ARG001 - it is ther
 def _divert_producers(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
     from massconvert import MassConvert  # noqa: PLC0415 - only where it is used
 
-    # A property of the class stands before what an instance holds, so one made long before the test is diverted too.
-    intake = property(lambda _: crm.intake, lambda *_: None)
-    monkeypatch.setattr(MassConvert, "_intake", intake, raising=False)
+    # What the class has stands before what an instance holds, so one made long before the test is diverted too.
+    for name in ("intake", "ledger", "nudge"):
+        monkeypatch.setattr(MassConvert, f"_{name}", _Diverted(crm, name), raising=False)
 
 
 def _divert_messages(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,17 @@ def _divert_messages(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
     from massconvert.contract import TASK_ENQUEUE  # noqa: PLC0415 - as above
 
     real = Celery.send_task
-    order = ("lead_ids", "options", "profile", "key", "on_complete")
+    order = (
+        "lead_ids",
+        "options",
+        "profile",
+        "key",
+        "on_complete",
+        "priority",
+        "canary",
+        "canary_max_failed",
+        "account",
+    )
 
     def send_task(app: Any, name: str, args: Any = None, kwargs: Any = None, **more: Any) -> Any:
         if name != TASK_ENQUEUE:
@@ -65,3 +75,17 @@ def _divert_messages(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
         return app.AsyncResult(task_id)
 
     monkeypatch.setattr(Celery, "send_task", send_task)
+
+
+class _Diverted:
+    """An attribute that is another's, whatever it is set to."""
+
+    def __init__(self, crm: FakeCrm, name: str) -> None:
+        self._crm = crm
+        self._name = name
+
+    def __get__(self, instance: object, owner: type) -> Any:
+        return getattr(self._crm, self._name)
+
+    def __set__(self, instance: object, value: object) -> None:
+        """It stays what it is."""

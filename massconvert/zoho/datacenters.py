@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from massconvert.errors import SettingsError
+from massconvert.loopback import is_loopback
 
 
 @dataclass(frozen=True)
@@ -73,16 +73,6 @@ def documented_api_domain(url: str) -> str | None:
         return None
     host = parts.hostname or ""
     return f"https://{host}" if usual and is_zoho_host(host) else None
-
-
-def is_loopback(host: str) -> bool:
-    """Whether ``host`` is this machine by name or address; nothing is resolved."""
-    if host.lower() == "localhost":
-        return True
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 def _base(name: str, url: str) -> str:

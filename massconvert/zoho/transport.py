@@ -36,8 +36,8 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 from massconvert.errors import SettingsError
+from massconvert.loopback import is_loopback
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
-from massconvert.zoho.datacenters import is_loopback
 
 MAX_BODY = 16 * 1024 * 1024  # bytes, unpacked; the longest answer we ask for has well under 1 MiB
 MAX_IDLE = 30.0  # seconds that a pooled connection may have been idle

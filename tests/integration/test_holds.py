@@ -286,6 +286,6 @@ def test_the_same_key_again_does_not_send_a_second_canary(books: Books) -> None:
 
 def test_ids_that_are_none_do_not_count_as_failures_of_the_canary(books: Books) -> None:
     chunk = canary(books, 0.0)
-    books.batches.refuse_ids("b", {"abc": "is not a string of digits"})
+    books.batches.refuse_ids("b", {"abc": "is not a string of digits"}, now=LATER)
     end(books, chunk, 0)
     assert held(books, "b") == (BatchState.RUNNING, "")

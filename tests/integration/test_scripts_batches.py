@@ -171,7 +171,7 @@ def test_add_leads_to_no_batch_is_refused_and_changes_nothing(books: Books) -> N
 def test_refuse_ids_ends_what_is_no_id_at_once(books: Books) -> None:
     books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     with books.watching() as changed:
-        assert books.batches.refuse_ids("b", {"abc": "is not a string of digits", "0": "begins with 0"}) == 2
+        assert books.batches.refuse_ids("b", {"abc": "is not a string of digits", "0": "begins with 0"}, now=NOW) == 2
     assert set(changed) == {"batch:b.total", "batch:b.failed", "batch:b:invalid.abc", "batch:b:invalid.0"}
     assert books.counts("b") == {"total": 2, "failed": 2}
     assert books.outcomes("b")["abc"] == Outcome(Kind.FAILED, Code.INVALID_ID, "is not a string of digits")
@@ -179,15 +179,26 @@ def test_refuse_ids_ends_what_is_no_id_at_once(books: Books) -> None:
 
 def test_refuse_ids_again_changes_nothing(books: Books) -> None:
     books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
-    books.batches.refuse_ids("b", {"abc": "no"})
+    books.batches.refuse_ids("b", {"abc": "no"}, now=NOW)
     with books.watching() as changed:
-        assert books.batches.refuse_ids("b", {"abc": "no"}) == 0
+        assert books.batches.refuse_ids("b", {"abc": "no"}, now=NOW) == 0
     assert changed == {}
+
+
+def test_refuse_ids_of_a_batch_that_was_cancelled_meanwhile_opens_it_again(books: Books) -> None:
+    """Its producer is still at it; a batch that has finished takes nothing."""
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
+    books.batches.cancel("b", now=NOW)
+    assert books.batches.status("b").finished
+    assert books.batches.refuse_ids("b", {"abc": "no"}, now=NOW) == 1
+    assert not books.batches.status("b").finished
+    books.batches.seal("b", now=NOW, flush=False)
+    assert (books.batches.status("b").finished, books.batches.status("b").failed) == (True, 1)
 
 
 def test_refuse_ids_of_no_batch_is_refused_and_changes_nothing(books: Books) -> None:
     with books.watching() as changed, pytest.raises(LedgerError, match="UNKNOWN_BATCH"):
-        books.batches.refuse_ids("nobody", {"abc": "no"})
+        books.batches.refuse_ids("nobody", {"abc": "no"}, now=NOW)
     assert changed == {}
 
 

@@ -104,6 +104,14 @@ for _, batch in ipairs(names) do
   if left < 0 then wrong('batch', batch, 'has', left, 'leads waiting') end
   if b.h.finished and (left > 0 or b.sent > 0) then wrong('batch', batch, 'has finished with leads that have not') end
 
+  -- Whoever wants to know that it has finished was told, will be, or was given up.
+  for n = 1, b.h.finished and tonumber(b.h.targets or 0) or 0 do
+    local due = redis.call('ZSCORE', p .. 'callbacks', n .. ':' .. batch)
+    local over = b.h['called:' .. n] or b.h['call_error:' .. n]
+    if not due and not over then wrong('batch', batch, 'has finished, and nobody will tell target', n) end
+    if due and b.h['called:' .. n] then wrong('batch', batch, 'has told target', n, 'and will again') end
+  end
+
   -- An outcome once written stays as it is.
   local seen = hash(p .. 'audit:' .. batch)
   for lead, outcome in pairs(seen) do

@@ -19,6 +19,7 @@ from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
 from massconvert.model import HELD_FOR_CANARY, Again, Canary, Done, Next, Resend, Settle, Submitted
+from massconvert.on_complete import TaskTarget
 from massconvert.policy import Decision, Row, RunDecision, RunState
 from massconvert.producer import Intake
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
@@ -31,6 +32,7 @@ from tests.simulation.judge import Judge
 from tests.simulation.messages import Messages
 from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
 from tests.simulation.reach import Reach
+from tests.simulation.receivers import Receivers
 from tests.simulation.store_port import StorePort, Wire
 from tests.simulation.world import Process, World
 
@@ -45,6 +47,8 @@ STORE_AWAY = 5.0
 LONGEST_COUNTDOWN = 60.0
 #: A beat's message that arrives later than so many seconds after its slot begins nothing.
 LATEST_BEAT = 60.0
+#: Where the ledger says when something is due.
+_DUE = ("due", "inboxes", "runs:due", "callbacks")
 
 
 @dataclass
@@ -100,7 +104,18 @@ class History:
             monotonic=lambda: 0.0,
         )
         random = world.chance("steps")
-        ports = Ports(self.ledger, self.crm, governor, world, random, plan.tuning, self._log, self._log_run)
+        self.receivers = Receivers(world, plan.calls, self.judge.told)
+        ports = Ports(
+            self.ledger,
+            self.crm,
+            governor,
+            world,
+            random,
+            plan.tuning,
+            self._log,
+            self._log_run,
+            caller=self.receivers,
+        )
         config = cast("Any", Profiles(plan.orders))
         return Workshop(ports, nudge, plan.tuning.sweep_grace, config), Intake(self.ledger, world, nudge)
 
@@ -160,11 +175,7 @@ class History:
     def _idle_for(self) -> float:
         """How long a worker may leave out its sweeps, since they would find nothing: the ledger says what is due."""
         wire, p, now = self.wire, self.prefix, self.world.time
-        soon = [
-            float(x[1])
-            for x in (wire.call("ZRANGE", p + key, 0, 0, "WITHSCORES") for key in ("due", "inboxes", "runs:due"))
-            if x
-        ]
+        soon = [float(x[1]) for x in (wire.call("ZRANGE", p + key, 0, 0, "WITHSCORES") for key in _DUE) if x]
         grace = self.plan.tuning.sweep_grace
         return min(300.0, max(grace, min(soon, default=now + 300.0) - now))
 
@@ -190,6 +201,8 @@ class History:
         try:
             if task == "chunk":
                 self._come_back(task, chunk_id, self.workshop.chunk())
+            elif task == "call_back":
+                self._come_back(task, chunk_id, self.workshop.call_back())
             elif task == "convert":
                 self._come_back(task, chunk_id, self.workshop.convert(chunk_id))
             elif task in ("beat", "run"):
@@ -225,6 +238,7 @@ class History:
         if order.assignee:
             body["assign_to"] = {"name": order.assignee}
         canary = Canary(order.canary, order.canary_max_failed) if order.canary else None
+        targets = tuple(TaskTarget("told", args=(number,)) for number in range(1, order.calls + 1))
         slices = 0
 
         def progress(_taken: int) -> None:
@@ -243,6 +257,7 @@ class History:
                     body,
                     key=order.batch,
                     canary=canary,
+                    on_complete=targets,
                     record_invalid=True,
                     on_progress=progress,
                 )
@@ -387,7 +402,7 @@ class History:
             return False
         if self._looks != self.judge.looks:  # else nothing has been written since we asked last
             self._looks, call = self.judge.looks, self.wire.call
-            self._batches_finished = all(
+            self._batches_finished = not call("EXISTS", f"{self.prefix}callbacks") and all(
                 call("HEXISTS", f"{self.prefix}batch:{order.batch}", "finished")
                 for order in self.plan.orders
                 if not (order.abandoned or order.find) or call("EXISTS", f"{self.prefix}batch:{order.batch}")
@@ -412,6 +427,7 @@ class History:
                 world.note("everything has finished; the aftermath")
                 world.run(lambda: False, world.elapsed + AFTERMATH)
                 self.judge.at_the_end(self.ledger)
+                self.judge.everybody_told(self.ledger, self.receivers.failed_at)
             else:
                 world.wrong("not every batch has finished")
         finally:

@@ -61,6 +61,7 @@ class Judge:
         self._prefix = prefix
         self._orders = {order.batch: order for order in plan.orders}
         self._submitted: dict[tuple[str, str], Submission] = {}
+        self._told: dict[tuple[str, int], list[dict[str, int]]] = {}  # what each target has heard, in any order
 
     # --- after every step ---
 
@@ -173,6 +174,32 @@ class Judge:
 
         world.at(_RECOVERY, look)
 
+    # --- those who want to know ---
+
+    def told(self, batch: str, number: int, summary: Mapping[str, Any]) -> None:
+        """Somebody is told of a batch: it has finished, and what is said of it is what we have seen."""
+        counts = {kind.value: int(summary[kind.value]) for kind in Kind}
+        seen = Counter(outcome.kind.value for (of, _), outcome in self.outcomes.items() if of == batch)
+        if summary["state"] not in ("finished", "cancelled") or sum(counts.values()) != summary["total"]:
+            self.world.wrong(f"target {number} is told of {batch}, which has not finished: {dict(summary)}")
+        if any(counts[kind] > seen[kind] for kind in counts):
+            self.world.wrong(f"target {number} is told that {batch} has {counts}, and it has {dict(seen)}")
+        self._told.setdefault((batch, number), []).append(counts)
+
+    def everybody_told(self, ledger: Ledger, failed_at: Mapping[tuple[str, int], float]) -> None:
+        """At the end: everybody has heard of the last counts, but for those who did not answer for all our patience."""
+        for order in self.plan.orders:
+            # A profile's run has nobody to call.
+            if order.find or not order.calls or not self._wire.call("EXISTS", f"{self._prefix}batch:{order.batch}"):
+                continue
+            status = ledger.batches.status(order.batch)
+            counts = {kind.value: getattr(status, kind.value) for kind in Kind}
+            for number in range(1, order.calls + 1):
+                patience = (status.finished_at or 0.0) + self.plan.tuning.give_up - 1.0
+                given_up = failed_at.get((order.batch, number), 0.0) >= patience
+                if counts not in self._told.get((order.batch, number), []) and not given_up:
+                    self.world.wrong(f"target {number} of {order.batch} was never told that it has {counts}")
+
     # --- an outcome and the truth ---
 
     def _untrue(self, batch: str, lead_id: str, outcome: Outcome) -> str:
@@ -264,7 +291,7 @@ class Judge:
                 self.world.wrong(f"{order.batch} was never opened")
             if order.find:
                 self._judge_run(order, ledger)
-        for name in ("due", "unsent", "jobs", "drain", "inboxes", "unsealed", "runs:due"):
+        for name in ("due", "unsent", "jobs", "drain", "inboxes", "unsealed", "runs:due", "callbacks"):
             if self._wire.call("EXISTS", self._prefix + name):
                 self.world.wrong(f"the ledger still holds {name}")
         if self._wire.call("KEYS", self._prefix + "live:*"):

@@ -46,6 +46,10 @@ class Messages:
         """Send a hint to go on with a run."""
         self._nudge("run", run_id, countdown)
 
+    def call_back(self) -> None:
+        """Send a hint to make a call that is due."""
+        self._nudge("call_back", "", 0.0)
+
     def _nudge(self, task: str, chunk_id: str, countdown: float) -> None:
         self._world.stop(f"before nudge {task}")
         fails = self._faults.broker and self._world.troubled and self._chance.random() < self._faults.broker

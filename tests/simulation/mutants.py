@@ -322,4 +322,42 @@ MUTANTS = (
         "calm",
         "only the sweep found",
     ),
+    Mutant(
+        "a call that failed is forgotten",
+        in_lua(
+            "end_callback",
+            "redis.call('ZADD', p .. 'callbacks', ARGV[5], id)",
+            "redis.call('ZREM', p .. 'callbacks', id)",
+        ),
+        "receivers",
+        "was never told",
+    ),
+    Mutant(
+        "who failed late has the call made again",
+        in_lua("end_callback", "if not redis.call('ZSCORE', p .. 'callbacks', id) then return 0 end", ""),
+        "frozen",
+        "and will again",
+        within=400,
+    ),
+    Mutant(
+        "a call counts for a batch that was opened again meanwhile",
+        in_lua("end_callback", "if redis.call('HGET', key, 'finished') ~= ARGV[2] then return 0 end", ""),
+        "receivers",
+        "",
+        within=400,
+    ),
+    Mutant(
+        "a batch is told of before it has finished",
+        in_lua("take_callback", "if redis.call('HEXISTS', key, 'finished') == 0 then", "if false then"),
+        "receivers",
+        "",
+        within=400,
+    ),
+    Mutant(
+        "ids that are none come into a finished batch",
+        in_lua("refuse_ids", "if sealed == '1' then reopen_batch(p, batch, ARGV[2]) end", ""),
+        "producers",
+        "was never told",
+        within=400,
+    ),
 )

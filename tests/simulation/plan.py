@@ -83,6 +83,18 @@ class MessageFaults:
 
 
 @dataclass(frozen=True)
+class CallFaults:
+    """How calls about finished batches fail, each a probability: nobody hears one, or who heard it does not say so.
+
+    ``slow`` ones take up to minutes, longer than the caller's lease.
+    """
+
+    deaf: float = 0.0
+    silent: float = 0.0
+    slow: float = 0.0
+
+
+@dataclass(frozen=True)
 class LeadPlan:
     """A lead and what is the matter with it: fine, missing, stubborn, refused, converted, or by hand (at a time)."""
 
@@ -123,6 +135,7 @@ class Order:
     holds: tuple[tuple[float, float], ...] = ()  # a person pauses this batch and, so many seconds later, resumes it
     canary: int = 0
     canary_max_failed: float | None = None
+    calls: int = 0  # how many want to know when it has finished
 
 
 @dataclass(frozen=True)
@@ -142,6 +155,7 @@ class Plan:
     messages: MessageFaults = field(default_factory=MessageFaults)
     store: StoreFaults = field(default_factory=StoreFaults)
     faults: Faults = field(default_factory=Faults)
+    calls: CallFaults = field(default_factory=CallFaults)
     stage_removed_at: float = -1.0  # from then on Zoho knows the first good stage no more
     pauses: tuple[tuple[float, float], ...] = ()  # a person pauses and, so many seconds later, resumes
 
@@ -152,7 +166,7 @@ def draw(seed: int, theme: str = "") -> Plan:
     main = theme or list(THEMES)[seed % len(THEMES)]
     others = [name for name in THEMES if name not in (main, "calm", "names") and random.random() < 0.2]
     themes = (main, *([] if main == "calm" else others))
-    plan = _cast(seed, themes, random)
+    plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
     for name in themes:
         plan = THEMES[name](plan, random)
     names = Random(f"{seed}/names")  # a stream of its own: any history may have names, and is the same otherwise
@@ -160,7 +174,8 @@ def draw(seed: int, theme: str = "") -> Plan:
         plan = _named(plan, names)
     if main == "calm":
         return plan
-    point = CRASH_POINTS[seed % len(CRASH_POINTS)]
+    # Shifted with each round: else a theme and a point were tied to each other where their numbers share a factor.
+    point = CRASH_POINTS[(seed + seed // len(CRASH_POINTS)) % len(CRASH_POINTS)]
     port = point.partition(" ")[2]
     visit = random.choice([1, 1, 2, 5])
     if port in _SELDOM:
@@ -203,6 +218,10 @@ def _cast(seed: int, themes: tuple[str, ...], random: Random) -> Plan:
         orders=tuple(orders),
         faults=Faults(clock_ahead=random.uniform(-15.0, 15.0), options_first=random.random() < 0.5),
     )
+
+
+def _with_calls(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(replace(order, calls=random.choice([0, 0, 1, 2])) for order in plan.orders))
 
 
 # --- the themes -------------------------------------------------------------------------------------------------------
@@ -388,6 +407,23 @@ def _hold(plan: Plan, random: Random) -> Plan:
     return replace(plan, orders=(replace(first, holds=(hold,), abandoned=0), *others))
 
 
+def _receivers(plan: Plan, random: Random) -> Plan:
+    """And batches that are opened again after they have finished."""
+    orders = tuple(order if order.find else _wanted(order, random) for order in plan.orders)
+    deaf, silent, slow = random.choice([0.2, 0.6]), random.choice([0.0, 0.3]), random.choice([0.0, 0.5])
+    return replace(plan, orders=orders, calls=CallFaults(deaf, silent, slow))
+
+
+def _wanted(order: Order, random: Random) -> Order:
+    again = () if order.abandoned else (*order.again, order.at + random.uniform(5.0, 300.0))
+    return replace(order, calls=random.randint(1, 2), again=again, slow=random.choice([order.slow, 310.0, 400.0]))
+
+
+def _called(plan: Plan, _random: Random) -> Plan:
+    first, *others = plan.orders
+    return replace(plan, orders=(replace(first, calls=1, abandoned=0), *others))
+
+
 def _pause(plan: Plan, random: Random) -> Plan:
     return replace(plan, pauses=((random.uniform(0.0, 5.0), random.uniform(1.0, 100.0)),))
 
@@ -453,6 +489,7 @@ _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     "move_run": _bounded,
     "search": _searching,
     "LRANGE": _searching,
+    **dict.fromkeys(("take_callback", "end_callback", "call_target", "nudge call_back"), _called),
 }
 
 #: Every theme: what it makes of a plan.
@@ -475,4 +512,5 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "names": _names,
     "profiles": _profiles,
     "holds": _holds,
+    "receivers": _receivers,
 }

@@ -18,14 +18,15 @@ from tests.simulation.store_port import SCRIPTS
 #: Scripts of the access token's, which have no part here: the simulated Zoho asks for no token.
 NO_PART = frozenset({"discard_token", "end_refresh", "free_lock"})
 #: Commands on Redis that are no scripts, other than those that only reports use.
-COMMANDS = ("DEL", "EXISTS", "HDEL", "HGETALL", "HSET", "LRANGE", "MGET", "SET", "ZRANGEBYSCORE")
+COMMANDS = ("DEL", "EXISTS", "HDEL", "HGETALL", "HSET", "LRANGE", "MGET", "SET", "ZCOUNT", "ZRANGEBYSCORE")
 ZOHO = ("mass_convert", "job_status", "read_leads", "read_page", "coql", "search")
-NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run")
+OTHERS = ("call_target",)
+NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run", "nudge call_back")
 
 #: Every place at which a process can be killed.
 CRASH_POINTS: tuple[str, ...] = tuple(
     f"{when} {port}"
-    for port in (*(name for name in SCRIPTS if name not in NO_PART), *COMMANDS, *ZOHO, *NUDGES)
+    for port in (*(name for name in SCRIPTS if name not in NO_PART), *COMMANDS, *ZOHO, *OTHERS, *NUDGES)
     for when in ("before", "after")
 )
 #: What the governor must have come to.

@@ -10,9 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
+from typing import Any
 
 from tests.simulation.history import Verdict
-from tests.simulation.plan import Faults, MessageFaults, Order, Plan
+from tests.simulation.plan import CallFaults, Faults, MessageFaults, Order, Plan
 from tests.simulation.store_port import StoreFaults
 from tests.simulation.world import Mishaps
 
@@ -66,6 +67,7 @@ def _less_trouble(plan: Plan) -> Iterator[Plan]:
         ("messages", MessageFaults()),
         ("store", StoreFaults()),
         ("faults", Faults()),
+        ("calls", CallFaults()),
     ):
         given = getattr(plan, part)
         if given == none:
@@ -93,7 +95,7 @@ def _smaller_orders(order: Order) -> Iterator[Order]:
     if 1 < len(order.leads) <= 16:
         for number in range(len(order.leads)):
             yield replace(order, leads=order.leads[:number] + order.leads[number + 1 :])
-    nothing = {"again": (), "cancel_at": (), "holds": (), "canary": 0, "invalid": (), "slow": 0.0, "abandoned": 0}
-    for field, none in nothing.items():
+    nothing: dict[str, Any] = {"again": (), "cancel_at": (), "holds": (), "canary": 0, "invalid": (), "calls": 0}
+    for field, none in {**nothing, "slow": 0.0, "abandoned": 0}.items():
         if getattr(order, field) != none:
-            yield replace(order, **{field: none})  # type: ignore[arg-type]  # as above
+            yield replace(order, **{field: none})

@@ -135,6 +135,8 @@ _WRITERS = frozenset(
         "refuse_ids",
         "release_batch",
         "seal_batch",
+        "end_callback",
+        "take_callback",
     }
 )
 _MAKERS = frozenset({"drain_inbox", "form_chunks"})
@@ -244,6 +246,9 @@ class StorePort:
 
     def zrangebyscore(self, key: str, low: Any, high: Any) -> list[str]:
         return list(self._perform("ZRANGEBYSCORE", "ZRANGEBYSCORE", key, low, high))
+
+    def zcount(self, key: str, low: Any, high: Any) -> int:
+        return int(self._perform("ZCOUNT", "ZCOUNT", key, low, high))
 
     def hscan_iter(self, key: str, count: int) -> Iterator[tuple[str, str]]:
         yield from self.hgetall(key).items()

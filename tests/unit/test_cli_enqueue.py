@@ -17,6 +17,17 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
     return Shell(monkeypatch, capsys, tmp_path)
 
 
+def test_whom_to_call_is_kept_with_the_batch(shell: Shell) -> None:
+    """A task, a web hook, and what is neither."""
+    said = shell.run("enqueue", A, "--key", "k", "--on-complete", "t@q", "--on-complete", "https://shop.example.com/x")
+    assert said.code == 0
+    kept = json.loads(shell.connect("").hget("mc:{default}:batch:k", "on_complete"))
+    assert kept == [{"task": "t", "queue": "q", "args": [], "kwargs": {}}, {"url": "https://shop.example.com/x"}]
+    said = shell.run("enqueue", B, "--key", "l", "--on-complete", "http://shop.example.com/x")
+    assert said.code == 2
+    assert "https" in said.err
+
+
 def test_a_file_is_enqueued_and_json_has_the_four_counts_and_nothing_else(shell: Shell) -> None:
     shell.write("leads.csv", f"Company,Record Id\nACME,zcrm_{A}\nIT,{B}\nIT,{B}\n")
     said = shell.run("enqueue", "leads.csv", "--options", shell.options(), "--key", "k", "--json")

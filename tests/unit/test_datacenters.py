@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from massconvert.errors import SettingsError
+from massconvert.loopback import is_loopback
 from massconvert.zoho.datacenters import (
     DATA_CENTERS,
     Hosts,
     documented_api_domain,
-    is_loopback,
     is_zoho_host,
     resolve,
 )

@@ -274,7 +274,7 @@ def test_many_stuck_payloads_are_counted_and_the_worst_are_named(clinic: Clinic)
 
 def test_leads_that_nobody_forms_are_told_with_their_age(clinic: Clinic) -> None:
     batches = clinic.ledger.batches
-    batches.open("k", "0" * 16, {}, now=clinic.now - 700, large=False)
+    batches.open("k", "0" * 16, {}, now=clinic.now - 700, leads=2)
     batches.add("k", "1", [A, B], now=clinic.now - 700)
     found = only(check_backlog(clinic.site), "queues")
     assert found.level is WARNING

@@ -235,7 +235,7 @@ class House:
     def run(self, run_id: str) -> Run:
         """Visit a run until it has ended."""
         port: Any = self
-        ports = Ports(self.book, port, port, port, Random(1), Tuning(), lambda _: None, self.log_run)
+        ports = Ports(self.book, port, port, port, Random(1), Tuning(), lambda _: None, self.log_run, caller=port)
         for _ in range(200):
             if isinstance(find(ports, run_id).next, Done):
                 break

@@ -57,7 +57,14 @@ def test_a_tasks_body_has_at_most_fifteen_lines() -> None:
     bodies = {
         f"{path.stem}.{node.name}": length(node) for path in (ROOT / "tasks").glob("*.py") for node in functions(path)
     }
-    assert {"chunk.chunk", "convert.convert", "status.status", "sweep.sweep", "enqueue.enqueue"} <= set(bodies)
+    assert {
+        "chunk.chunk",
+        "convert.convert",
+        "status.status",
+        "sweep.sweep",
+        "enqueue.enqueue",
+        "call_back.call_back",
+    } <= set(bodies)
     assert {name: lines for name, lines in bodies.items() if lines > MOST_TASK_LINES} == {}
 
 

@@ -10,6 +10,7 @@ import pytest
 from tests.integration.test_fairness import *  # noqa: F403 - all of its tests
 from tests.integration.test_holds import *  # noqa: F403 - as above
 from tests.integration.test_scripts_batches import *  # noqa: F403 - as above
+from tests.integration.test_scripts_callbacks import *  # noqa: F403 - as above
 from tests.integration.test_scripts_chunks import *  # noqa: F403 - as above
 from tests.integration.test_scripts_organisation import *  # noqa: F403 - as above
 

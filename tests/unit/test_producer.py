@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from massconvert import producer
+from massconvert.batch import Batch
 from massconvert.errors import (
     BrokerError,
     InputError,
@@ -21,7 +22,7 @@ from massconvert.ledger import Ledger
 from massconvert.model import BatchState, BatchStatus, Chunk, Code, Kind, LeadRow, Outcome, Refused, State
 from massconvert.options import fingerprint
 from massconvert.policy import Moment, Tuning, after_post
-from massconvert.producer import SLICE, Batch, Intake, MassConvert, take_message
+from massconvert.producer import SLICE, Intake, MassConvert, take_message
 from massconvert.settings import Settings
 from massconvert.store import Keys
 

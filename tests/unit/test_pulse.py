@@ -112,7 +112,7 @@ class Told:
         self.fleet = Fleet(self.redis, Keys("default"))
         self.heartbeat = Heartbeat(folder / "heartbeat-worker")
         vitals = Vitals(lambda: 0, PATIENCE)
-        vitals.trouble = lambda: self.trouble  # type: ignore[method-assign]
+        vitals.trouble = lambda: self.trouble  # type: ignore[method-assign]  # the trouble is the test's
         notes: Any = self  # one ledger, whose time stands still
         self.pulse = Pulse(vitals, self.heartbeat, notes, "celery@x", self._end)
 

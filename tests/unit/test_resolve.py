@@ -9,8 +9,11 @@ from typing import Any
 
 import fakeredis
 import pytest
+from pydantic import SecretStr
 
 from massconvert import producer
+from massconvert.batch import Batch
+from massconvert.callbacks import Caller
 from massconvert.errors import KeyConflictError, OptionsError
 from massconvert.ledger import Ledger
 from massconvert.model import (
@@ -29,9 +32,10 @@ from massconvert.model import (
     State,
     Unsent,
 )
+from massconvert.nudge import Nudge
 from massconvert.options import Options
 from massconvert.policy import CallAnswer, Decision, Permit, Row, Tuning
-from massconvert.producer import Batch, Intake, take_message
+from massconvert.producer import Intake, take_message
 from massconvert.steps.advance import CONVERTING, advance
 from massconvert.steps.check import check
 from massconvert.steps.drain import drain
@@ -81,7 +85,9 @@ class Pipeline:
         self.redis: Any = fakeredis.FakeRedis(decode_responses=True)
         self.ledger = Ledger(self.redis, "default", Tuning())
         self.rows: list[Row] = []
-        self.ports = Ports(self.ledger, client_of(self.crm), self.permits, self, random.Random(1), Tuning(), self._note)
+        zoho, nobody = client_of(self.crm), Caller(Nudge("memory://"), SecretStr(""))
+        chance = random.Random(1)
+        self.ports = Ports(self.ledger, zoho, self.permits, self, chance, Tuning(), self._note, caller=nobody)
         nudge: Any = type("Nudge", (), {"chunk": lambda self, countdown=0: None})()
         self.intake = Intake(self.ledger, self, nudge)
 

@@ -10,7 +10,15 @@ from celery import Task as CeleryTask
 from celery.exceptions import Reject, Retry
 from kombu.exceptions import OperationalError
 
-from massconvert.contract import TASK_CHUNK, TASK_CONVERT, TASK_ENQUEUE, TASK_RUN_PROFILE, TASK_STATUS, TASK_SWEEP
+from massconvert.contract import (
+    TASK_CALL_BACK,
+    TASK_CHUNK,
+    TASK_CONVERT,
+    TASK_ENQUEUE,
+    TASK_RUN_PROFILE,
+    TASK_STATUS,
+    TASK_SWEEP,
+)
 from massconvert.errors import BrokerError, InputError, StoreError
 from massconvert.model import Again, Done, Job, Next, Resend, Settle, Submitted
 from tasks.obey import LONGEST_COUNTDOWN
@@ -40,7 +48,7 @@ class FakeWorkshop:
             raise self.answer
         return self.answer
 
-    chunk = status = sweep = run_profile = _call
+    chunk = status = sweep = run_profile = call_back = _call
 
     def enqueue(self, lead_ids: Any, options: Any, key: str, profile: Any, **start: Any) -> Any:
         """Remembers of how the batch shall start what the caller said."""
@@ -157,12 +165,18 @@ def test_a_profile_s_message_is_of_the_profile_s_account(monkeypatch: pytest.Mon
     assert workshop.accounts == (None, "nightly")
 
 
+def test_calling_back_comes_again_at_once_while_calls_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One call a visit, so that a call that hangs holds one message and no more."""
+    assert run(monkeypatch, TASK_CALL_BACK, Again(0.0))[0] == 0.0
+    assert run(monkeypatch, TASK_CALL_BACK, Done())[0] is None
+
+
 def test_enqueue_is_known_by_its_message_when_it_has_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
     """A second delivery of the message is then the same batch."""
     _, workshop = run(monkeypatch, TASK_ENQUEUE, "m1", ["1"], options={"a": 1})
     assert workshop.calls == [(["1"], {"a": 1}, "m1", None)]
-    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], None, "nightly", "k")
-    assert workshop.calls == [(["1"], None, "k", "nightly")]
+    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], None, "nightly", "k", "t@q")
+    assert workshop.calls == [(["1"], None, "k", "nightly", ("on_complete", "t@q"))]
 
 
 def test_a_message_says_how_its_batch_shall_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -170,15 +184,6 @@ def test_a_message_says_how_its_batch_shall_start(monkeypatch: pytest.MonkeyPatc
     start = {"priority": "interactive", "canary": 50, "canary_max_failed": 2.5}
     _, workshop = run(monkeypatch, TASK_ENQUEUE, "m1", ["1"], **start)
     assert workshop.calls == [(["1"], None, "m1", None, *start.items())]
-
-
-def test_enqueue_refuses_what_it_does_not_know_yet(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """Leads converted without their callback could not be converted again."""
-    _, workshop = run(monkeypatch, TASK_ENQUEUE, "k", ["1"], on_complete={"task": "shop.done"})
-    assert workshop.calls == []
-    assert "nothing was enqueued" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -207,6 +212,7 @@ def test_run_profile_knows_its_run_by_slot_by_name_or_by_message(
         (TASK_STATUS, [JOB]),
         (TASK_CHUNK, []),
         (TASK_SWEEP, []),
+        (TASK_CALL_BACK, []),
         (TASK_ENQUEUE, [["1"]]),
     ],
 )

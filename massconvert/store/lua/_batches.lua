@@ -44,6 +44,10 @@ local function finish_batch(p, batch, now, retention)
   if ended < tonumber(f[3]) then return 0 end
   redis.call('HSET', key, 'finished', now)
   redis.call('HDEL', key, 'held', 'held_at')
+  for n = 1, tonumber(redis.call('HGET', key, 'targets') or 0) do
+    redis.call('HDEL', key, 'called:' .. n, 'call_tries:' .. n, 'call_error:' .. n)
+    redis.call('ZADD', p .. 'callbacks', now, n .. ':' .. batch)
+  end
   redis.call('ZREM', p .. 'unsealed', batch)
   for_keys_of_batch(key, tonumber(f[8]), 'EXPIRE', retention)
   if redis.call('HINCRBY', p .. 'options:' .. f[9], 'batches', -1) <= 0 then

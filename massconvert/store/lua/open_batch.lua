@@ -3,7 +3,8 @@
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] fingerprint, [3] options JSON, [4] now, [5] shards of its member sets, [6] priority,
 -- [7] fingerprint of the options as they were given, names and all,
--- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case
+-- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case,
+-- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are
 -- Returns "created", "reopened" (the same options: what is missing may be added) or "conflict" (other options).
 local p, batch, fp = KEYS[1], ARGV[1], ARGV[2]
 local key, options = p .. 'batch:' .. batch, p .. 'options:' .. fp
@@ -13,6 +14,7 @@ if known and known ~= fp and (b[2] or known) ~= ARGV[7] then return 'conflict' e
 if known then
   if known == fp then redis.call('HSET', options, 'json', ARGV[3]) end -- else its leads wait with the options it has
   reopen_batch(p, batch, ARGV[4])
+  if ARGV[10] ~= '' then redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11]) end
   return 'reopened'
 end
 redis.call('HSET', key, 'fp', fp, 'created', ARGV[4], 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
@@ -22,6 +24,7 @@ if ARGV[8] ~= '0' then
   redis.call('HSET', key, 'canary', ARGV[8], 'canary_left', ARGV[8], 'canary_most', ARGV[9], 'canary_ended', 0,
     'canary_failed', 0)
 end
+if ARGV[10] ~= '' then redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11]) end
 redis.call('HSET', options, 'json', ARGV[3])
 -- Nobody waits with these options: their names are looked up anew.
 if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end

@@ -1,0 +1,69 @@
+"""A batch in the hands of whoever enqueued it: its counts, its outcomes, and waiting for them."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from massconvert.errors import WaitTimeoutError
+from massconvert.ledger import Ledger
+from massconvert.model import BatchStatus, LeadRow
+
+
+class Batch:
+    """What one enqueue call made. ``accepted``, ``duplicates`` and ``invalid`` count that call's ids."""
+
+    def __init__(
+        self, ledger: Ledger, batch_id: str, *, accepted: int = 0, duplicates: int = 0, invalid: int = 0
+    ) -> None:
+        self._ledger = ledger
+        self.id = batch_id
+        self.accepted = accepted
+        self.duplicates = duplicates
+        self.invalid = invalid
+
+    def __repr__(self) -> str:
+        return f"Batch({self.id!r})"
+
+    def progress(self) -> BatchStatus:
+        """The counts now. Raises UnknownBatchError when the batch has expired."""
+        return self._ledger.batches.status(self.id)
+
+    def wait(
+        self,
+        timeout: float | None = None,
+        on_progress: Callable[[BatchStatus], None] | None = None,
+        pause: Callable[[float], object] | None = None,
+    ) -> BatchStatus:
+        """Wait until every lead has its outcome, and return the final counts.
+
+        ``timeout`` is in seconds, ``None`` waits for ever; ``on_progress`` is called with each look; ``pause`` waits
+        between the looks. Raises WaitTimeoutError when the time is over: the batch goes on.
+        """
+        pause = pause or threading.Event().wait
+        end = None if timeout is None else time.monotonic() + timeout
+        interval = 0.1
+        while True:
+            status = self.progress()
+            if on_progress:
+                on_progress(status)
+            if status.finished:
+                return status
+            left = None if end is None else end - time.monotonic()
+            if left is not None and left <= 0:
+                raise WaitTimeoutError(
+                    f"Batch {self.id} goes on after {timeout:g} s: {status.ended} of {status.total} leads have ended.",
+                    hint=f"To go on watching: massconvert status {self.id} --watch",
+                )
+            pause(interval if left is None else min(interval, left))
+            interval = min(1.0, interval * 1.5)
+
+    def outcomes(self) -> Iterator[LeadRow]:
+        """Every lead with its outcome, streamed."""
+        return self._ledger.batches.rows(self.id)
+
+    def options(self) -> dict[str, Any]:
+        """The options that the batch was enqueued with, as Zoho's body keys."""
+        return self._ledger.batches.options(self.id)

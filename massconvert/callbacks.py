@@ -1,0 +1,94 @@
+"""Call those who want to know that a batch has finished: a Celery task by name, or a web hook that checks who calls.
+
+A web hook gets the batch's summary as JSON, with ``X-Massconvert-Signature: t=<Unix seconds>,v1=<hex>``: the
+HMAC-SHA256 of ``<t>.<body>`` with the secret MASSCONVERT_WEBHOOK_SECRET. `verify_webhook` is the other side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from pydantic import SecretStr
+
+from massconvert.errors import BrokerError
+from massconvert.model import NotSent, PerhapsAccepted
+from massconvert.nudge import Nudge
+from massconvert.on_complete import HookTarget, Target, TaskTarget
+from massconvert.zoho.transport import Transport
+
+SIGNATURE_HEADER = "X-Massconvert-Signature"
+#: Seconds that a web hook may take in all, and to be connected to.
+DEADLINE, CONNECT_TIMEOUT = 10.0, 5.0
+#: How old a signature may be, in seconds: a call that somebody recorded cannot be played again later.
+TOLERANCE = 300.0
+
+
+class Caller:
+    """Makes the calls. ``secret`` signs those of web hooks, ``now`` (Unix seconds, of this machine) dates them."""
+
+    def __init__(
+        self,
+        nudge: Nudge,
+        secret: SecretStr,
+        *,
+        transport: Transport | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self._nudge = nudge
+        self._secret = secret
+        self._transport = transport or Transport(connect_timeout=CONNECT_TIMEOUT, deadline=DEADLINE, slots=4)
+        self._now = now
+
+    def call(self, target: Target, summary: Mapping[str, Any]) -> str:
+        """Call ``target`` with the summary of a batch; return why that failed, or nothing. Raises nothing."""
+        return self._send(target, summary) if isinstance(target, TaskTarget) else self._post(target, summary)
+
+    def _send(self, target: TaskTarget, summary: Mapping[str, Any]) -> str:
+        args = target.args if target.immutable else (dict(summary), *target.args)
+        try:
+            self._nudge.send(target.task, target.queue, args, target.kwargs)
+        except BrokerError as error:
+            return error.message
+        return ""
+
+    def _post(self, target: HookTarget, summary: Mapping[str, Any]) -> str:
+        secret = self._secret.get_secret_value()
+        if not secret:
+            return "MASSCONVERT_WEBHOOK_SECRET is not set here, so the call cannot be signed"
+        body = json.dumps(summary, ensure_ascii=False, separators=(",", ":")).encode()
+        headers = {
+            "Content-Type": "application/json",
+            "User-Agent": "zoho-mass-convert",
+            SIGNATURE_HEADER: sign(secret, body, self._now()),
+        }
+        answer = self._transport.exchange("POST", target.url, headers=headers, body=body)
+        if isinstance(answer, NotSent | PerhapsAccepted):
+            return answer.detail
+        return "" if 200 <= answer.status < 300 else f"it answered HTTP {answer.status}"
+
+
+def sign(secret: str, body: bytes, now: float) -> str:
+    """The signature header of ``body`` sent at ``now`` (Unix seconds)."""
+    stamp = str(int(now))
+    digest = hmac.new(secret.encode(), f"{stamp}.".encode() + body, hashlib.sha256).hexdigest()
+    return f"t={stamp},v1={digest}"
+
+
+def verify_webhook(
+    secret: str, body: bytes, signature: str, *, tolerance: float = TOLERANCE, now: float | None = None
+) -> bool:
+    """Whether ``body`` was sent by who has ``secret``, at most ``tolerance`` seconds ago.
+
+    ``body`` is the request's, byte for byte; ``signature`` its header ``X-Massconvert-Signature``. Raises nothing.
+    """
+    match = re.fullmatch(r"t=([0-9]{1,12}),v1=[0-9a-f]{64}", signature)
+    if not secret or not match:
+        return False
+    age = (time.time() if now is None else now) - int(match[1])
+    return abs(age) <= tolerance and hmac.compare_digest(sign(secret, body, int(match[1])), signature)

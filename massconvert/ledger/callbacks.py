@@ -1,0 +1,82 @@
+"""Whom to call about finished batches, and when: due times in the ledger, so that no call depends on a message."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from massconvert.errors import InputError
+from massconvert.ledger.batches import status_of
+from massconvert.ledger.codec import pairs, unreadable
+from massconvert.model import BatchStatus
+from massconvert.on_complete import Target, load_targets
+from massconvert.store import Keys, Redis, Scripts, reaching
+
+#: How many calls may run at once in the whole fleet: a web hook that hangs must not take the workers from the leads.
+AT_ONCE = 4
+#: How long a call is left to whoever took it, in seconds: longer than its deadline.
+LEASE = 60.0
+
+
+@dataclass(frozen=True)
+class DueCall:
+    """A call that this caller has taken: about ``status``, for the ``tries + 1``-th time."""
+
+    id: str
+    target: Target
+    status: BatchStatus
+    finished: str  # as the ledger wrote it, to be compared
+    tries: int
+
+
+class Callbacks:
+    """The calls of one account."""
+
+    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._scripts = scripts
+
+    def due(self, *, now: float) -> int:
+        """How many calls are due. Raises StoreError."""
+        with reaching(self._redis):
+            return int(self._redis.zcount(self._keys.callbacks, "-inf", now))
+
+    def failing(self, most: int = 100) -> dict[str, tuple[int, str]]:
+        """Of the calls that are due first: those that have failed, how often, and why last. Raises StoreError."""
+        with reaching(self._redis):
+            ids = self._redis.zrange(self._keys.callbacks, 0, most - 1)
+            pipe = self._redis.pipeline(transaction=False)
+            for call_id in ids:
+                number, _, batch = call_id.partition(":")
+                pipe.hmget(self._keys.batch(batch), f"call_tries:{number}", f"call_error:{number}")
+            found = dict(zip(ids, pipe.execute(), strict=True))
+        return {call_id: (int(tries), why or "") for call_id, (tries, why) in found.items() if tries}
+
+    def take(self, *, now: float) -> DueCall | None:
+        """Take a call that is due; ``None`` when none is, or as many run as may. Raises StoreError.
+
+        The batch has finished, and ``status`` are its final counts, in one look. One that has been opened again since
+        is left: it is due again when it has finished again.
+        """
+        taken = self._scripts.run("take_callback", keys=[self._keys.prefix], args=[now, LEASE, AT_ONCE])
+        if not taken:
+            return None
+        call_id, number, batch_id, *flat = taken
+        fields = pairs(flat)
+        try:
+            target = load_targets(fields["on_complete"])[int(number) - 1]
+        except (KeyError, IndexError, InputError) as error:
+            raise unreadable(f"on_complete of batch {batch_id}") from error
+        tries = int(fields.get(f"call_tries:{number}", "0"))
+        return DueCall(call_id, target, status_of(batch_id, fields, paused=False), fields["finished"], tries)
+
+    def made(self, call: DueCall, *, now: float) -> None:
+        """Say that a call has come through. Raises StoreError."""
+        self._end(call, now, "", "")
+
+    def failed(self, call: DueCall, why: str, *, now: float, again_in: float | None) -> None:
+        """Say that a call has failed, and when to try again; ``None``: never. Raises StoreError."""
+        self._end(call, now, why[:500] or "unknown", "" if again_in is None else repr(now + again_in))
+
+    def _end(self, call: DueCall, now: float, why: str, again_at: str) -> None:
+        self._scripts.run("end_callback", keys=[self._keys.prefix], args=[call.id, call.finished, now, why, again_at])

@@ -1,0 +1,28 @@
+"""Call back: tell one of those who want to know that a batch has finished."""
+
+from __future__ import annotations
+
+from massconvert.model import Again, Done
+from massconvert.policy import Moment, after_failed_callback
+from massconvert.report import status_record
+from massconvert.steps.ports import Ports
+
+
+def call_back(ports: Ports) -> Again | Done:
+    """Make one call that is due, and write what became of it; ``Again`` when another is due as well.
+
+    A worker that dies in between has called, and the ledger does not know: somebody calls again when the lease ends.
+    """
+    callbacks = ports.ledger.callbacks
+    call = callbacks.take(now=ports.clock.now())
+    if call is None:
+        return Done()
+    why = ports.caller.call(call.target, status_record(call.status))
+    if not why:
+        callbacks.made(call, now=ports.clock.now())
+    else:
+        moment = Moment(ports.clock.now(), ports.random.random(), ports.tuning)
+        again_in = after_failed_callback(call.tries, call.status.finished_at or 0.0, moment)
+        callbacks.failed(call, why, now=ports.clock.now(), again_in=again_in)
+        ports.log_call(call, why, again_in)
+    return Again(0.0) if callbacks.due(now=ports.clock.now()) else Done()

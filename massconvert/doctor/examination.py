@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from massconvert.doctor.finding import Finding, warning, wrong
+from massconvert.doctor.name_checks import check_names
 from massconvert.doctor.redis_checks import check_broker, check_redis
 from massconvert.doctor.setting_checks import check_credentials, check_settings, read_settings
 from massconvert.doctor.site import Site
@@ -40,6 +41,7 @@ CHECKS: tuple[Check, ...] = (
     Check("fleet", check_fleet),
     Check("queues", check_backlog),
     Check("callbacks", check_calls),
+    Check("names", check_names, within=60.0, of_workers=True),
 )
 
 

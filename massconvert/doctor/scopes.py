@@ -70,8 +70,14 @@ SCOPES: tuple[Scope, ...] = (
     Scope(
         "ZohoCRM.settings.modules.READ",
         needed=False,
-        without="modules must be given with their ids",
+        without="modules must be given with their ids, not by name alone",
         probe=_get("settings/modules"),
+    ),
+    Scope(
+        "ZohoCRM.settings.clientportal.READ",
+        needed=False,
+        without="portal_user_type takes ids only, no names",
+        probe=_get("settings/portals"),
     ),
     Scope(
         "ZohoCRM.settings.fields.READ",

@@ -5,7 +5,9 @@ Every transition is one Lua script (store/lua) that compares and sets; the keys 
 
 from __future__ import annotations
 
-from massconvert.ledger.backlog import Backlog, read_backlog
+from typing import Any
+
+from massconvert.ledger.backlog import Backlog, read_backlog, waiting_options
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
@@ -53,3 +55,7 @@ class Ledger:
     def backlog(self, *, now: float, grace: float) -> Backlog:
         """What waits and why; chunks overdue by more than ``grace`` seconds are named. Raises StoreError."""
         return read_backlog(self._redis, self._keys, now=now, grace=grace)
+
+    def waiting_options(self) -> list[tuple[dict[str, Any], int]]:
+        """The options with which leads wait, and how many leads with each. Raises StoreError."""
+        return waiting_options(self._redis, self._keys)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,6 +66,16 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         oldest_job_for=oldest[0],
         next_due=due[0][1] if due else None,
     )
+
+
+def waiting_options(redis: Redis, keys: Keys) -> list[tuple[dict[str, Any], int]]:
+    """The options with which leads wait, and how many leads with each. Raises StoreError."""
+    with reaching(redis):
+        pipe = redis.pipeline(transaction=False)
+        for fingerprint in redis.zrange(keys.inboxes, 0, -1):
+            pipe.hmget(keys.options(fingerprint), "json", "waiting")
+        rows = pipe.execute()
+    return [(json.loads(body), int(waiting or 0)) for body, waiting in rows if body]
 
 
 def _late(chunk_id: str, row: list[Any], now: float, grace: float) -> Late | None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+from massconvert import MassConvert
 from massconvert.doctor import Finding, Level, examine
 from massconvert.doctor.examination import CHECKS
 from massconvert.doctor.scopes import SCOPES
+from massconvert.settings import Settings
 from massconvert.simulator import Credentials, Rules, Simulator
 from massconvert.simulator.rules import SCOPES as ALL_SCOPES
 
@@ -144,6 +146,36 @@ def test_a_closed_gate_is_respected(ask: Examine, redis_client: Any, account: st
     (found,) = ask()
     assert (found.check, found.level) == ("scopes", WARNING)
     assert "Zoho answered 429" in found.what
+
+
+@pytest.mark.parametrize(
+    ("name", "level", "words"),
+    [
+        (None, OK, "No options that wait have names"),
+        ("ann@example.com", OK, "which are known"),
+        ("nobody@example.com", WRONG, "$.assign_to"),
+    ],
+)
+def test_names_in_options_that_wait_are_held_against_the_organisation(
+    redis_tcp_url: str, account: str, name: str | None, level: Level, words: str
+) -> None:
+    settings = Settings(REDIS_URL=redis_tcp_url, MASSCONVERT_ACCOUNT=account)
+    MassConvert(settings).enqueue(["3652397000009850001"], {"assign_to": name} if name else {})
+    with Simulator(5) as zoho:
+        environ = {**zoho.environment(), "REDIS_URL": redis_tcp_url, "MASSCONVERT_ACCOUNT": account}
+        (found,) = examine(environ, checks=[check for check in CHECKS if check.name == "names"])
+    assert (found.check, found.level) == ("names", level)
+    assert words in found.what
+
+
+def test_names_that_cannot_be_read_are_a_warning(redis_tcp_url: str, account: str) -> None:
+    settings = Settings(REDIS_URL=redis_tcp_url, MASSCONVERT_ACCOUNT=account)
+    MassConvert(settings).enqueue(["3652397000009850001"], {"assign_to": "ann@example.com"})
+    with Simulator(5, rules=Rules(scopes=ALL_SCOPES - {"ZohoCRM.users.READ"})) as zoho:
+        environ = {**zoho.environment(), "REDIS_URL": redis_tcp_url, "MASSCONVERT_ACCOUNT": account}
+        (found,) = examine(environ, checks=[check for check in CHECKS if check.name == "names"])
+    assert found.level is WARNING
+    assert "ZohoCRM.users.READ" in found.what
 
 
 def test_redis_and_broker_are_looked_at(redis_tcp_url: str, account: str) -> None:

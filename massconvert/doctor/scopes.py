@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from massconvert.model import Accepted, Call, JobStatus, LeadsRead, NotSent, PerhapsAccepted, Refused
+from massconvert.model import Accepted, Call, JobStatus, LeadsFound, LeadsRead, NotSent, PerhapsAccepted, Refused
 from massconvert.zoho import ZohoClient
 from massconvert.zoho.answers import Body
 
-Answer: TypeAlias = Accepted | JobStatus | LeadsRead | Body | Refused | PerhapsAccepted | NotSent
+Answer: TypeAlias = Accepted | JobStatus | LeadsFound | LeadsRead | Body | Refused | PerhapsAccepted | NotSent
 
 #: An id that no record has: Zoho's have 15 digits and more.
 NOBODY = "1"
@@ -66,6 +66,19 @@ SCOPES: tuple[Scope, ...] = (
         needed=False,
         without="assign_to takes ids only, no names or e-mail addresses",
         probe=_get("users", type="CurrentUser"),
+    ),
+    Scope(
+        "ZohoCRM.coql.READ",
+        needed=False,
+        without="profiles with COQL criteria find no leads",
+        probe=lambda zoho: zoho.coql("select id from Leads where id = 1 limit 1"),
+        call=Call.QUERY,
+    ),
+    Scope(
+        "ZohoSearch.securesearch.READ",
+        needed=False,
+        without="profiles with search criteria find no leads",
+        probe=lambda zoho: zoho.search(f"(id:equals:{NOBODY})", 1),
     ),
     Scope(
         "ZohoCRM.settings.modules.READ",

@@ -184,6 +184,7 @@ class Settings(BaseSettings):
     heartbeat_file: Annotated[Path | None, AfterValidator(lambda path: path and _folder(path))] = Field(
         None, alias="MASSCONVERT_HEARTBEAT_FILE"
     )
+    events: int | None = Field(None, alias="MASSCONVERT_EVENTS", ge=0, le=10_000_000)
     webhook_secret: Annotated[SecretStr, AfterValidator(_long_secret)] = Field(
         SecretStr(""), alias="MASSCONVERT_WEBHOOK_SECRET"
     )

@@ -56,6 +56,7 @@ def tuning(settings: Settings) -> Tuning:
         give_up=settings.give_up_hours * 3600.0,
         retention=settings.retention_days * 86_400.0,
         sweep_grace=settings.sweep_interval,
+        events=settings.events,
     )
 
 

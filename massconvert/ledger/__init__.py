@@ -11,6 +11,7 @@ from massconvert.ledger.backlog import Backlog, read_backlog, waiting_options
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
+from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
@@ -25,6 +26,7 @@ __all__ = [
     "Callbacks",
     "Chunks",
     "DueCall",
+    "Events",
     "Fleet",
     "Formed",
     "Ledger",
@@ -49,6 +51,7 @@ class Ledger:
         self.organisation = Organisation(redis, keys, scripts)
         self.shelf = Shelf(redis, keys)
         self.callbacks = Callbacks(redis, keys, scripts)
+        self.events = Events(redis, keys, tuning)
         self.fleet = Fleet(redis, keys)
         self._redis, self._keys = redis, keys
 

@@ -35,6 +35,7 @@ class Tuning:
     clock_skew: float = 300.0  # between Zoho's clock and ours, when two of their times are compared
     retention: float = 30 * 86_400.0
     enqueue_idle: float = 900.0  # an enqueue that added nothing for so long has been abandoned
+    events: int | None = None  # how many ended leads are kept on the stream; 0: none, None: as it was
     sweep_grace: float = 15.0  # how late a message may be before the sweep sends another
 
 

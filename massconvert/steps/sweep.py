@@ -7,7 +7,11 @@ from massconvert.steps.ports import Ports
 
 
 def sweep(ports: Ports) -> list[Overdue]:
-    """Seal the batches of producers that died, and take the chunks for which no message came in time."""
+    """Seal the batches of producers that died, and take the chunks for which no message came in time.
+
+    It also has as many events kept as the settings say: somebody does it soon after they have changed.
+    """
     now = ports.clock.now()
+    ports.ledger.events.set_up()
     ports.ledger.batches.seal_abandoned(now=now)
     return ports.ledger.chunks.overdue(now=now)

@@ -171,6 +171,18 @@ class Keys:
         """STRING: until when somebody sweeps (Unix seconds); expires by itself."""
         return f"{self.prefix}sweep"
 
+    # --- events (ledger/events.py) ---
+
+    @property
+    def events(self) -> str:
+        """STREAM of the leads that have ended, about as many as are to be kept."""
+        return f"{self.prefix}events"
+
+    @property
+    def events_keep(self) -> str:
+        """STRING: how many events are kept; there when somebody wants them (MASSCONVERT_EVENTS)."""
+        return f"{self.prefix}events:keep"
+
     # --- calls about finished batches (ledger/callbacks.py) ---
 
     @property

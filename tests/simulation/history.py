@@ -301,6 +301,7 @@ class History:
         """Put everything on its way."""
         plan, world = self.plan, self.world
         self.crm.wrong_stages = {WRONG_STAGE}
+        self.wire.call("SET", f"{self.prefix}events:keep", 1_000_000)
         for lead in plan.leads:
             self._prepare_lead(lead)
         for number in range(plan.workers):
@@ -427,6 +428,7 @@ class History:
                 world.note("everything has finished; the aftermath")
                 world.run(lambda: False, world.elapsed + AFTERMATH)
                 self.judge.at_the_end(self.ledger)
+                self.judge.events_are_outcomes()
                 self.judge.everybody_told(self.ledger, self.receivers.failed_at)
             else:
                 world.wrong("not every batch has finished")

@@ -186,6 +186,19 @@ class Judge:
             self.world.wrong(f"target {number} is told that {batch} has {counts}, and it has {dict(seen)}")
         self._told.setdefault((batch, number), []).append(counts)
 
+    def events_are_outcomes(self) -> None:
+        """At the end: the stream has told of each outcome, once, and of nothing else."""
+        told: Counter[tuple[str, str, str, str]] = Counter()
+        for _, flat in self._wire.call("XRANGE", f"{self._prefix}events", "-", "+"):
+            event = dict(zip(flat[::2], flat[1::2], strict=True))
+            told[event["batch"], event["lead"], event["outcome"], event["code"]] += 1
+        have = {(batch, lead, o.kind.value, o.code) for (batch, lead), o in self.outcomes.items()}
+        for what in sorted(have ^ told.keys()):
+            self.world.wrong(f"the events {'tell' if what in told else 'do not tell'} of {what}")
+        for what, times in told.items():
+            if times > 1:
+                self.world.wrong(f"the events tell {times} times of {what}")
+
     def everybody_told(self, ledger: Ledger, failed_at: Mapping[tuple[str, int], float]) -> None:
         """At the end: everybody has heard of the last counts, but for those who did not answer for all our patience."""
         for order in self.plan.orders:

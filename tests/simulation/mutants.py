@@ -360,4 +360,10 @@ MUTANTS = (
         "was never told",
         within=400,
     ),
+    Mutant(
+        "leads that are skipped are not told of",
+        in_lua("add_leads", "tell_ends(p, batch, ARGV[6], skipped)", ""),
+        "calm",
+        "the events do not tell of",
+    ),
 )

@@ -15,6 +15,18 @@ local function live_key(p, lead)
   return p .. 'live:' .. shard_of(lead, LIVE_SHARDS)
 end
 
+-- Says that leads have ended, on the stream of those who want to know of each (ledger/events.py). `events:keep` is how
+-- many are kept; where it is not there, nobody has asked for any.
+local function tell_ends(p, batch, outcome, leads)
+  local keep = redis.call('GET', p .. 'events:keep')
+  if not keep then return end
+  local o = cjson.decode(outcome)
+  for _, lead in ipairs(leads) do
+    redis.call('XADD', p .. 'events', 'MAXLEN', '~', keep, '*', 'lead', lead, 'batch', batch, 'outcome', o[1],
+      'code', o[2] or '', 'message', o[3] or '', 'job', o[4] or '', 'attempts', o[5] or 0)
+  end
+end
+
 -- Ends leads of a batch in the same way, at most some thousands: their outcome once, then the ids, which Redis keeps
 -- as integers of 10 bytes. Other batches may have them from now on.
 local function end_leads(p, batch, kind, outcome, leads)
@@ -22,6 +34,7 @@ local function end_leads(p, batch, kind, outcome, leads)
   redis.call('RPUSH', key .. ':ended', outcome, unpack(leads))
   for _, lead in ipairs(leads) do redis.call('SREM', live_key(p, lead), lead) end
   redis.call('HINCRBY', key, kind, #leads)
+  tell_ends(p, batch, outcome, leads)
 end
 
 -- All keys of a batch that stay when it has finished.

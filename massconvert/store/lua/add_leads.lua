@@ -43,6 +43,7 @@ if #skipped > 0 then
   redis.call('RPUSH', key .. ':ended', ARGV[6])
   push(key .. ':ended', skipped)
   redis.call('HINCRBY', key, 'skipped', #skipped)
+  tell_ends(p, batch, ARGV[6], skipped)
 end
 redis.call('HINCRBY', key, 'total', #fresh + #skipped)
 redis.call('ZADD', p .. 'unsealed', now, batch)

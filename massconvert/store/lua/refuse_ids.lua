@@ -9,7 +9,10 @@ local sealed = redis.call('HGET', key, 'sealed')
 if not sealed then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
 local new = 0
 for i = 3, #ARGV, 2 do
-  new = new + redis.call('HSET', key .. ':invalid', ARGV[i], ARGV[i + 1])
+  if redis.call('HSET', key .. ':invalid', ARGV[i], ARGV[i + 1]) == 1 then
+    new = new + 1
+    tell_ends(p, batch, ARGV[i + 1], { ARGV[i] })
+  end
 end
 if new > 0 then
   if sealed == '1' then reopen_batch(p, batch, ARGV[2]) end -- it may have finished, since somebody cancelled it meanwhile

@@ -1,0 +1,31 @@
+"""The stream of ended leads, for apps that want to know of each as it happens; written by the scripts that end them.
+
+An entry has ``lead``, ``batch``, ``outcome``, ``code``, ``message``, ``job`` and ``attempts``. It is in the stream if,
+and only if, the outcome is in the ledger: both are written in one step. How many entries are kept is a key of its own
+and no argument, so that whoever ends a lead tells of it, a producer that knows no such setting too.
+"""
+
+from __future__ import annotations
+
+from massconvert.policy import Tuning
+from massconvert.store import Keys, Redis, reaching
+
+
+class Events:
+    """The events of one account."""
+
+    def __init__(self, redis: Redis, keys: Keys, tuning: Tuning) -> None:
+        self._redis = redis
+        self._keys = keys
+        self._tuning = tuning
+
+    def set_up(self) -> None:
+        """Have as many kept as the settings say; none for 0; as it was where they say nothing. Raises StoreError."""
+        keep = self._tuning.events
+        if keep is None:
+            return
+        with reaching(self._redis):
+            if keep:
+                self._redis.set(self._keys.events_keep, keep)
+            else:
+                self._redis.delete(self._keys.events_keep)

@@ -22,10 +22,12 @@ from massconvert.cli.inputs import (
     KeyOption,
     LeadsArgument,
     OptionsOption,
+    PreflightOption,
     SkipInvalidOption,
     input_file,
     read_leads,
     read_options,
+    with_preflight,
 )
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.one_machine import running
@@ -74,6 +76,7 @@ def _convert(
     canary: CanaryOption = None,
     canary_max_failed: CanaryMaxFailedOption = None,
     skip_invalid: SkipInvalidOption = False,
+    preflight: PreflightOption = False,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Where the report goes, CSV with a line a lead (default: BATCH-report.csv)."),
@@ -91,6 +94,8 @@ def _convert(
     check_folder(files, folder)
     body = read_options(options)
     ahead = parse_canary(canary, canary_max_failed)
+    body = read_options(options)
+    body = with_preflight(body) if preflight else body
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
         if dry_run:
             tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json)

@@ -89,7 +89,7 @@ class DryRun:
         distinct = len(set(map(int, leads)))
         body = resolve_body(options.body(), datetime.now(timezone.utc).date())
         first = list(dict.fromkeys(islice(leads, MAX_LEADS_A_CALL)))
-        cost = forecast(distinct, facts.pace, ahead=facts.ahead)
+        cost = forecast(distinct, facts.pace, ahead=facts.ahead, preflight=options.preflight)
         return cls(distinct, len(leads) - distinct, leads.invalid, {"ids": first, **body}, cost, facts)
 
     def as_json(self) -> dict[str, Any]:
@@ -102,7 +102,7 @@ class DryRun:
             "invalid": self.invalid,
             "payloads": cost.payloads,
             "payload": self.payload,
-            "calls": {"post": cost.posts, "status": cost.status_calls},
+            "calls": {"post": cost.posts, "status": cost.status_calls, "read": cost.reads},
             "credits": cost.credits,
             "credits_left": facts.credits_left,
             "seconds": round(cost.seconds, 1),
@@ -120,11 +120,14 @@ class DryRun:
         left_out = ", ".join(left_out_of(self.duplicates, self.invalid))
         waiting = f", behind {facts.ahead:,} leads that wait" if facts.ahead else ""
         left = "" if facts.credits_left is None else f"; Zoho said last that {facts.credits_left:,} are left today"
+        all_calls = cost.posts + cost.status_calls + cost.reads
+        calls = f"{all_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"
+        calls += f", {cost.reads:,} to read the leads first" if cost.reads else ""
         grid = Table.grid(padding=(0, 2))
         for name, value in (
             ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
             ("payloads", f"{cost.payloads:,} of up to {MAX_LEADS_A_CALL} leads"),
-            ("calls", f"{cost.posts + cost.status_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"),
+            ("calls", calls),
             ("credits", f"about {cost.credits:,} (5 a payload, which Zoho does not document, 1 a status call){left}"),
             ("time", f"about {span(cost.seconds)}{waiting}"),
             ("  calls at once", f"{pace.calls} ({readable(facts.calls_from)})"),

@@ -23,10 +23,12 @@ from massconvert.cli.inputs import (
     LeadsArgument,
     OnCompleteOption,
     OptionsOption,
+    PreflightOption,
     SkipInvalidOption,
     input_file,
     read_leads,
     read_options,
+    with_preflight,
 )
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
@@ -78,6 +80,7 @@ def _enqueue(
     canary_max_failed: CanaryMaxFailedOption = None,
     on_complete: OnCompleteOption = None,
     skip_invalid: SkipInvalidOption = False,
+    preflight: PreflightOption = False,
     dry_run: DryRunOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
 ) -> None:
@@ -86,6 +89,7 @@ def _enqueue(
     desk = open_desk(command_settings(profile=profile))
     named = _profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
+    body = with_preflight(body) if preflight else body
     ahead = parse_canary(canary, canary_max_failed)
     check_before_enqueue(desk.settings, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:

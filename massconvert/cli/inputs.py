@@ -66,6 +66,14 @@ CanaryMaxFailedOption = Annotated[
     ),
 ]
 
+PreflightOption = Annotated[
+    bool,
+    typer.Option(
+        "--preflight",
+        help="Read the leads first (100 a call): unknown, converted and locked ones end before any payload.",
+    ),
+]
+
 
 def read_leads(arguments: Sequence[str], file: str | None, *, skip_invalid: bool) -> Leads:
     """The checked ids of the one file or of the list that the arguments name. Close them.
@@ -109,6 +117,11 @@ def read_options(path: str | None) -> Options:
     for warning in options.warnings:
         say(warning, "yellow")
     return options
+
+
+def with_preflight(options: Options) -> Options:
+    """The same options, and the leads are read before any payload."""
+    return options.model_copy(update={"preflight": True})
 
 
 def _source(arguments: Sequence[str], file: str | None) -> str | None:

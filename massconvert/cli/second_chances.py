@@ -10,11 +10,12 @@ from massconvert.batch import Batch
 from massconvert.cli.console import hint, print_json, print_lines, say
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.enqueue import print_batch
-from massconvert.cli.inputs import read_options
+from massconvert.cli.inputs import PreflightOption, read_options, with_preflight
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.model import BatchState
+from massconvert.options import Options
 from massconvert.producer import MassConvert
 
 _RETRY = """\b
@@ -57,6 +58,7 @@ def _retry(
         str | None,
         typer.Option("--options", metavar="O.json", help="Mended options; without it those of the batch are used."),
     ] = None,
+    preflight: PreflightOption = False,
     wait: WaitOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new batch and its counts as JSON.")] = False,
 ) -> None:
@@ -67,6 +69,8 @@ def _retry(
     if mended is not None:
         check_before_enqueue(desk.settings, mended)
     batch = which(desk, batch, last, "retry", changes=True)
+    if preflight:
+        mended = with_preflight(mended or Options.parse(desk.ledger.batches.options(batch)))
     status = desk.ledger.batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")

@@ -11,6 +11,7 @@ from massconvert.errors import KeyConflictError, UnknownBatchError
 from massconvert.ledger.codec import dump_outcome, load_outcome, segments, unreadable
 from massconvert.model import BatchState, BatchStatus, Canary, CanaryCounts, Code, Kind, LeadRow, Outcome, Priority
 from massconvert.on_complete import Target, dump_targets
+from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
 
@@ -102,6 +103,7 @@ class Batches:
             ahead,
             most,
             *calls,
+            begins_with(options).value,
         )
         if answer == "conflict":
             raise KeyConflictError(

@@ -27,6 +27,7 @@ _PROVE_ACCESS = frozenset(
         Row.JOB_COUNTS_DIFFER,
         Row.JOB_FAILED,
         Row.SETTLED,
+        Row.PREFLIGHT_PASSED,
         Row.UNCONVERTED_AGAIN,
         Row.BAD_LEADS_OUT,
         Row.OUT_OF_ATTEMPTS,

@@ -109,6 +109,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             outage_since=float(fields.get("outage_since", "0")),
             polls=int(fields.get("polls", "0")),
             lags=int(fields.get("lags", "0")),
+            most=int(fields.get("most", "0")),
             submitted=fields.get("submitted") == "1",
             job_id=fields.get("job", ""),
             why=Why(fields.get("why", "")),

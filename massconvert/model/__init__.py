@@ -38,6 +38,7 @@ class Code:
     INVALID_ID = "INVALID_ID"
     NOT_CONVERTED = "NOT_CONVERTED"
     NOT_FOUND = "NOT_FOUND"
+    LOCKED = "LOCKED"
     GAVE_UP = "GAVE_UP"
     UNKNOWN_NAME = "UNKNOWN_NAME"
 
@@ -84,6 +85,7 @@ class Why(str, Enum):
     """Why a chunk is settled: what made the leads' own state the only witness."""
 
     NONE = ""
+    PREFLIGHT = "preflight"  # nothing was sent yet: bad leads are sorted out first
     ANSWER_LOST = "answer_lost"  # the POST was perhaps accepted
     BAD_LEADS = "bad_leads"  # Zoho refused the payload for some of its ids
     COUNTS_DIFFER = "counts_differ"  # completed, but not all of them
@@ -105,8 +107,11 @@ class Refusal:
 class Chunk:
     """Up to 50 leads with the same options: one payload, as the ledger knows it at a claim.
 
+    Before a preflight it has up to 100, which become two payloads.
+
     ``leads`` are those that have no outcome yet, in payload order. ``attempts`` counts what Zoho answered about
     these leads (accepted jobs and refusals); ``outages`` counts consecutive tries without a usable answer.
+    ``most``: formed for a preflight, it may have more leads than a payload; a payload takes so many.
     ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted.
     ``token`` is the lease of the claim that handed this value out.
     """
@@ -124,6 +129,7 @@ class Chunk:
     outage_since: float = 0.0  # of the first POST without a usable answer since the last usable one; 0.0: none
     polls: int = 0
     lags: int = 0
+    most: int = 0
     submitted: bool = False
     job_id: str = ""
     why: Why = Why.NONE

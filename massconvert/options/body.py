@@ -9,6 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from massconvert.options.check import SPAN
+from massconvert.options.extras import EXTRAS
 
 _LISTS = ("related_modules", "carry_over_tags")
 
@@ -20,12 +21,13 @@ def fingerprint(body: Mapping[str, Any]) -> str:
 
 
 def resolve_body(body: Mapping[str, Any], today: date) -> dict[str, Any]:
-    """``body`` with a relative closing date turned into a date, counted from ``today``."""
+    """``body`` as Zoho takes it: without what is ours, and with a relative closing date counted from ``today``."""
+    body = {key: value for key, value in body.items() if key != EXTRAS}
     deal = body.get("Deals")
     closing = deal.get("Closing_Date") if isinstance(deal, Mapping) else None
     span = SPAN.fullmatch(closing) if isinstance(closing, str) else None
     if not span or not isinstance(deal, Mapping):
-        return dict(body)
+        return body
     day = today + timedelta(days=int(span[1]))
     return {**body, "Deals": {**deal, "Closing_Date": day.isoformat()}}
 

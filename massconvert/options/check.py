@@ -11,6 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
+from massconvert.options.extras import EXTRAS, PREFLIGHT
 from massconvert.options.problem import Problem, demand, kind_of, shown
 
 #: The modules that each key allows (API page).
@@ -78,7 +79,7 @@ class Check:
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         for key in given:
-            if key not in ("deal", "Deals", *KEYS):
+            if key not in ("deal", "Deals", EXTRAS, PREFLIGHT, *KEYS):
                 self.note(_at("$", key), _unknown_key(key))
         rules: dict[str, Callable[[str, Any], Any]] = {
             "assign_to": lambda path, value: self.reference(path, value, _USERS),
@@ -88,11 +89,24 @@ class Check:
             "move_attachments_to": lambda path, value: self.module(path, value, MADE),
             "apply_assignment_threshold": lambda path, value: self.value(path, value, _flag),
         }
-        fields = {"deal": self.given_deal(given)}
+        fields: dict[str, Any] = {"deal": self.given_deal(given)}
         fields |= {key: rules[key](f"$.{key}", given[key]) for key in KEYS if given.get(key) is not None}
+        fields[PREFLIGHT] = self.preflight(given)
         if given.get("deal") is None and given.get("Deals") is None:
             self.needs_no_deal(given)
         return fields
+
+    def preflight(self, given: Mapping[str, Any]) -> bool:
+        """Whether the leads are read first: as written by hand, or under the key of a stored body."""
+        extras = given.get(EXTRAS)
+        if extras is not None and not isinstance(extras, Mapping):
+            self.note("$['$']", f"must be an object, not {kind_of(extras)}")
+            extras = {}
+        for key in sorted(map(str, (extras or {}).keys() - {PREFLIGHT})):
+            self.note(_at("$['$']", key), f"is not known; known is {PREFLIGHT}")
+        wanted = [given.get(PREFLIGHT), (extras or {}).get(PREFLIGHT)]
+        checked = [self.value(f"$.{PREFLIGHT}", value, _flag) for value in wanted if value is not None]
+        return any(checked)
 
     def given_deal(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
         ours: Any = given.get("deal")

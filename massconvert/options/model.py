@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from massconvert.errors import OptionsError
 from massconvert.options.check import DEAL_FIELDS, KEYS, Check, zoho_names
+from massconvert.options.extras import EXTRAS, PREFLIGHT
 
 Reference: TypeAlias = Mapping[str, Any]
 
@@ -64,7 +65,8 @@ class Options(BaseModel):
 
     ``assign_to`` takes a user's e-mail address, full name or id, ``portal_user_type`` a portal user type's name or id,
     either alone or as ``{"id": …}`` with what else is to be sent; modules are API names, alone or as ``{"api_name": …,
-    "id": …}``. Names are looked up in the organisation before anything is sent (docs/options.md).
+    "id": …}``. Names are looked up in the organisation before anything is sent (docs/options.md). ``preflight`` is not
+    Zoho's but ours: the leads are read first, and those that cannot be converted end before any payload.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -75,6 +77,7 @@ class Options(BaseModel):
     carry_over_tags: tuple[dict[str, Any], ...] = ()
     move_attachments_to: dict[str, Any] | None = None
     apply_assignment_threshold: bool | None = None
+    preflight: bool = False
 
     if TYPE_CHECKING:
 
@@ -88,6 +91,7 @@ class Options(BaseModel):
             carry_over_tags: Sequence[str | Reference] | None = None,
             move_attachments_to: str | Reference | None = None,
             apply_assignment_threshold: bool | None = None,
+            preflight: bool = False,
         ) -> None: ...
 
     else:
@@ -130,13 +134,15 @@ class Options(BaseModel):
 
     def body(self) -> dict[str, Any]:
         """Zoho's body without ``ids``; ``Closing_Date`` may still be relative (see `resolve_body`), and a reference
-        without ``id`` is a name that must still be looked up (see `resolve_names`).
+        without ``id`` is a name that must still be looked up (see `resolve_names`). What is ours stands under ``$``.
         """
         body: dict[str, Any] = {"Deals": self.deal.body()} if self.deal else {}
         for key in KEYS:
             value = getattr(self, key)
             if value is not None and value != ():
                 body[key] = _copy(value)
+        if self.preflight:
+            body[EXTRAS] = {PREFLIGHT: True}
         return body
 
 

@@ -12,7 +12,12 @@ def mermaid() -> str:
     for row, (source, targets) in MOVES.items():
         for target in sorted(targets, key=list(State).index):
             arrows.setdefault((source, target), []).append(row.value.partition(": ")[2])
-    lines = ["stateDiagram-v2", "    [*] --> waiting: formed", "    waiting --> sending: written ahead of the POST"]
+    lines = [
+        "stateDiagram-v2",
+        "    [*] --> waiting: formed",
+        "    [*] --> settling: formed for a preflight",
+        "    waiting --> sending: written ahead of the POST",
+    ]
     for (source, target), labels in arrows.items():
         lines.append(f"    {source.value} --> {target.value}: {'<br>'.join(labels)}")
     return "\n".join([*lines, "    done --> [*]"])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import ceil
 
-from massconvert.contract import MAX_LEADS_A_CALL
+from massconvert.contract import MAX_IDS_A_READ, MAX_LEADS_A_CALL
 
 #: Seconds of a call and of a job of 50 leads, where nothing is known of them.
 CALL_SECONDS = 1.0
@@ -17,6 +17,7 @@ JOB_SECONDS = 30.0
 #: What a call costs. Zoho documents 1 for a plain call and 5 for Convert Lead, and nothing for mass convert.
 POST_CREDITS = 5
 STATUS_CREDITS = 1
+READ_CREDITS = 1
 
 
 @dataclass(frozen=True)
@@ -32,23 +33,29 @@ class Pace:
 
 @dataclass(frozen=True)
 class Forecast:
-    """An estimate: a status call a payload, none refused, no answer lost. ``seconds`` are until the last job's end."""
+    """An estimate: a status call a payload, none refused, no answer lost. ``seconds`` are until the last job's end.
+
+    ``reads`` are those of a preflight, 100 leads a call.
+    """
 
     payloads: int
     posts: int
     status_calls: int
+    reads: int
     credits: int
     seconds: float
 
 
-def forecast(leads: int, pace: Pace, *, ahead: int = 0) -> Forecast:
-    """What converting ``leads`` will cost, with ``ahead`` leads waiting before them."""
+def forecast(leads: int, pace: Pace, *, ahead: int = 0, preflight: bool = False) -> Forecast:
+    """What converting ``leads`` will cost, with ``ahead`` leads waiting before them; ``preflight`` reads them first."""
+    reads = ceil(leads / MAX_IDS_A_READ) if preflight else 0
     payloads = ceil(leads / MAX_LEADS_A_CALL)
     between = max(
         pace.call_seconds / min(pace.posts, pace.calls),
-        2 * pace.call_seconds / pace.calls,
+        (2.5 if preflight else 2) * pace.call_seconds / pace.calls,
         (pace.job_seconds + pace.call_seconds) / pace.jobs,
     )
     before = ceil(ahead / MAX_LEADS_A_CALL) + max(payloads - 1, 0)
     seconds = before * between + 2 * pace.call_seconds + pace.job_seconds if payloads else 0.0
-    return Forecast(payloads, payloads, payloads, payloads * (POST_CREDITS + STATUS_CREDITS), seconds)
+    credits_used = payloads * (POST_CREDITS + STATUS_CREDITS) + reads * READ_CREDITS
+    return Forecast(payloads, payloads, payloads, reads, credits_used, seconds)

@@ -14,6 +14,7 @@ from massconvert.model import (
     LeadState,
     NotSent,
     Outcome,
+    PerhapsAccepted,
     ReadAnswer,
     Refusal,
     Refused,
@@ -41,7 +42,7 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
     """Decide by the leads' own state (state SETTLING): who has ended, and what becomes of the others."""
     chunk = tried(chunk, moment.now)
     if isinstance(answer, LeadsRead):
-        return _settled(chunk, answer, moment)
+        return (_preflown if chunk.why is Why.PREFLIGHT else _settled)(chunk, answer, moment)
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
         order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
         return paused(Row.READ_NOT_ALLOWED, chunk, order, moment)
@@ -51,7 +52,36 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
             return throttled(Row.READ_THROTTLED, State.SETTLING, chunk, answer, moment)
         if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
             return paused(Row.READ_NOT_ALLOWED, chunk, pause_order(answer), moment)
+    if chunk.why is Why.PREFLIGHT:
+        chunk = chunk if chunk.outage_since else replace(chunk, outage_since=moment.now)
+        if given_up(chunk, moment):
+            return _never_sent(chunk, answer, moment)
     return same_again(Row.READ_RETRY, chunk, moment, getattr(answer, "retry_after", None))
+
+
+def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
+    """Decide about leads that were read before any payload: those that cannot be converted end at no further call."""
+    ended: dict[str, Outcome] = {}
+    for lead in chunk.leads:
+        state = answer.states.get(lead)
+        outcome = _by_its_state(chunk, state, moment)
+        if outcome is None and state is not None and state.locked:
+            words = "Zoho has locked this lead for the user (an approval, or a process that is under way)"
+            outcome = Outcome(Kind.FAILED, Code.LOCKED, words)
+        if outcome is not None:
+            ended[lead] = outcome
+    left = len(chunk.leads) - len(ended)
+    if not left:
+        return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
+    chunk = replace(chunk, outages=0, outage_since=0.0)
+    return replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
+
+
+def _never_sent(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
+    detail = answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else getattr(answer, "message", "")
+    words = f"not sent for {hours(moment.tuning.give_up)}, since the lead could not be read before: {detail}"
+    rest = Outcome(Kind.FAILED, Code.GAVE_UP, words)
+    return Decision(Row.PREFLIGHT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
 
 
 def _settled(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:

@@ -55,6 +55,9 @@ class Row(str, Enum):
     STATUS_RETRY = "status: no usable answer"
     STATUS_THROTTLED = "status: throttled"
     STATUS_NO_PERMIT = "status: no permit"
+    # the answer to the read of leads of which none was sent yet
+    PREFLIGHT_PASSED = "preflight: the good ones go out"
+    PREFLIGHT_GIVE_UP = "preflight: no usable answer, given up"
     # the answer to the read
     SETTLED = "read: every lead has ended"
     READ_LAGS = "read: shows less than Zoho has said"
@@ -107,6 +110,8 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.STATUS_RETRY: (_R, frozenset({_R})),
     Row.STATUS_THROTTLED: (_R, frozenset({_R})),
     Row.STATUS_NO_PERMIT: (_R, frozenset({_R})),
+    Row.PREFLIGHT_PASSED: (_T, frozenset({_W})),
+    Row.PREFLIGHT_GIVE_UP: (_T, frozenset({_D})),
     Row.SETTLED: (_T, frozenset({_D})),
     Row.READ_LAGS: (_T, frozenset({_T})),
     Row.STILL_CONVERTING: (_T, frozenset({_T})),

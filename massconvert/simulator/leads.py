@@ -31,6 +31,7 @@ class Lead:
     conversions: int = 0
     overlaps: int = 0
     live_jobs: int = 0
+    locked: bool = False
 
     def converted(self, as_of: float) -> bool:
         """Whether it had been converted by then."""
@@ -78,12 +79,16 @@ class Leads:
         """Somebody converts a lead in Zoho's own pages."""
         self._make_records(self._leads[lead_id], now, deal=False)
 
+    def lock(self, lead_id: str) -> None:
+        """A process locks a lead: no job converts it."""
+        self._leads[lead_id].locked = True
+
     def convert(self, lead_ids: Iterable[str], now: float, *, deal: bool) -> int:
-        """A job converts these; how many it could, that is, existed and had not been converted."""
+        """A job converts these; how many it could, that is, existed, was not locked and had not been converted."""
         count = 0
         for lead_id in lead_ids:
             lead = self._leads.get(lead_id)
-            if lead is not None and lead.converted_at is None:
+            if lead is not None and lead.converted_at is None and not lead.locked:
                 self._make_records(lead, now, deal=deal)
                 lead.conversions += 1
                 count += 1
@@ -130,7 +135,7 @@ def record(lead: Lead, wanted: Collection[str], as_of: float) -> dict[str, Any]:
             shown[name] = {"id": record_id, "name": _PLAIN["Last_Name"](number)} if record_id else None
     shown |= {
         "$converted": converted,
-        "$locked_for_me": False,
+        "$locked_for_me": lead.locked,
         "$approved": True,
         "$in_merge": False,
         "$process_flow": False,

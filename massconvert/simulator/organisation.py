@@ -186,6 +186,12 @@ class Organisation:
             self._jobs.advance(self._clock())
             self._leads.convert_by_hand(lead_id, self._clock())
 
+    def lock_lead(self, lead_id: str) -> None:
+        """A process locks a lead. Raises KeyError if it does not exist."""
+        with self._lock:
+            self._jobs.advance(self._clock())
+            self._leads.lock(lead_id)
+
     def expire_tokens(self) -> None:
         """Somebody revokes all access tokens."""
         with self._lock:

@@ -196,6 +196,7 @@ def answer_page(organisation: Organisation, request: Request) -> Response:
         "faults": organisation.set_faults,
         "limits": organisation.set_limits,
         "converted_by_hand": lambda ids: _for_each(organisation.convert_by_hand, ids),
+        "locked": lambda ids: _for_each(organisation.lock_lead, ids),
         "deleted": lambda ids: _for_each(organisation.delete_lead, ids),
     }
     if name not in pages and name not in deeds:

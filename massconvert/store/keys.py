@@ -68,9 +68,10 @@ class Keys:
     # --- inboxes and chunks (ledger/chunks.py) ---
 
     def options(self, fingerprint: str) -> str:
-        """HASH: json, resolved, accepted, probing, flush, waiting, batches, refusal, refused_at.
+        """HASH: json, resolved, begin, accepted, probing, flush, waiting, batches, refusal, refused_at.
 
-        ``resolved`` is ``json`` with ids for its names. It expires after its last batch.
+        ``resolved`` is ``json`` with ids for its names; ``begin`` is why its
+        chunks are settled at first. It expires after its last batch.
         """
         return f"{self.prefix}options:{fingerprint}"
 

@@ -45,6 +45,20 @@ def test_names_that_cannot_be_looked_up_for_a_day_end_their_leads(house: House) 
     assert house.unfired() == []
 
 
+@takes(Row.READ_RETRY, Row.PREFLIGHT_GIVE_UP)
+def test_leads_that_cannot_be_read_for_a_day_before_they_are_sent_end(house: House) -> None:
+    house.redis()
+    house.simulator("--leads", "100")
+    house.set_faults({"method": "GET Leads", "do": "status", "status": 500})
+    house.worker(app="tests.acceptance.hurried_worker")
+    batch = house.producer().enqueue(house.leads(), options={**OPTIONS, "preflight": True})
+    batch.wait(60)
+    rows = outcomes_of(batch)
+    assert {(row["outcome"], row["code"]) for row in rows.values()} == {("failed", "GAVE_UP")}
+    assert_true(house, rows)
+    assert house.unfired() == []
+
+
 @takes(Row.NOT_SENT, Row.NOT_SENT_GIVE_UP, Row.READ_GIVE_UP, Row.STATUS_RETRY)
 def test_an_outage_is_borne_and_only_a_day_without_an_answer_ends_a_lead(house: House) -> None:
     """What has a job when Zoho goes away is never given up."""

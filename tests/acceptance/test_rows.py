@@ -225,6 +225,30 @@ def test_a_refused_lead_that_no_read_explains_fails_with_zoho_s_words(house: Hou
     assert rows[leads[3]]["message"] == "the lead is locked ($.ids[3])"
 
 
+@takes(Row.PREFLIGHT_PASSED, Row.SETTLED, Row.JOB_ALL_CONVERTED)
+def test_a_preflight_sorts_out_bad_leads_before_any_payload(house: House, pool: Iterator[str]) -> None:
+    """A hundred leads: one read, two payloads, and no payload has a lead that cannot be converted."""
+    leads = list(islice(pool, 100))
+    gone, locked, theirs = leads[:5], leads[5:10], leads[10:20]
+    for deed, whom in (("deleted", gone), ("locked", locked), ("converted_by_hand", theirs)):
+        house.ask(deed, "PUT", whom)
+    before = Counter(house.ask("calls"))
+    rows = ended(house, house.producer().enqueue(leads, options={**fresh_options(), "preflight": True}))
+    assert kinds(rows) == {
+        CONVERTED: 80,
+        ("failed", "NOT_FOUND"): 5,
+        ("failed", "LOCKED"): 5,
+        ("skipped", "ALREADY_CONVERTED"): 10,
+    }
+    made = Counter(house.ask("calls")) - before
+    assert (made[READ], made[POST]) == (1, 2)
+    truth = house.truth()
+    assert {truth[lead]["submissions"] for lead in (*locked, *theirs)} == {0}
+    none_left = house.producer().enqueue(gone, options={**fresh_options(), "preflight": True})
+    assert kinds(ended(house, none_left)) == {("failed", "NOT_FOUND"): 5}
+    assert (Counter(house.ask("calls")) - before)[POST] == 2
+
+
 @takes(Row.HALVED, Row.NAMED_OUT)
 def test_a_refused_lead_that_nothing_names_is_found_by_halving(house: House, pool: Iterator[str]) -> None:
     leads = list(islice(pool, 16))

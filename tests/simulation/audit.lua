@@ -64,6 +64,9 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
       local b = batches[batch]
       if not b.listed[id] then wrong('batch', batch, 'does not list chunk', id) end
       b.listed[id] = nil
+      if c.why == 'preflight' and b.h.drain and cjson.decode(b.h.drain)[1] == 'cancelled' then
+        wrong('chunk', id, 'is to be read for', batch, 'which was cancelled')
+      end
       if not b.h.held or (c.canary and b.h.held == 'canary') then held = false end
       if c.canary and c.members ~= batch .. '=' .. leads then wrong('the canary of', batch, 'travels with others') end
       for lead in string.gmatch(leads, '[^,]+') do
@@ -76,8 +79,9 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
     local unsent, job = redis.call('SISMEMBER', p .. 'unsent', id) == 1, redis.call('SISMEMBER', p .. 'jobs', id) == 1
     local due = redis.call('ZSCORE', p .. 'due', id)
     if held ~= not due then wrong('chunk', id, 'is', c.state, held and 'and held' or '', 'and', due and 'due' or 'never due') end
-    if unsent ~= (not held and (c.state == 'waiting' or c.state == 'sending')) then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
-    if job ~= (c.state == 'running' or c.state == 'settling') then wrong('chunk', id, 'is', c.state, 'and in jobs:', tostring(job)) end
+    local before = c.state == 'waiting' or c.state == 'sending' or c.why == 'preflight'
+    if unsent ~= (not held and before) then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
+    if job ~= not before then wrong('chunk', id, 'is', c.state, 'and in jobs:', tostring(job)) end
   end
 end
 

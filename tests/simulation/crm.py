@@ -78,6 +78,7 @@ class Lead:
     id: str
     exists: bool = True
     stubborn: bool = False  # no job ever converts it
+    locked: bool = False  # and a read shows why
     refused: bool = False  # Zoho refuses it for a reason that no read shows
     converted_at: float | None = None
     converted_by: Job | None = None  # None while unconverted, or converted by hand
@@ -117,6 +118,7 @@ class Crm:
     faults: Faults
     limit: int
     permit_lease: float
+    most: int  # leads of a payload
     whose: Callable[
         [], Mapping[str, tuple[str, float]]
     ]  # of the chunk that the current task sends: lead -> batch, created
@@ -215,6 +217,10 @@ class Crm:
         user = options.get("assign_to")
         if user is not None and user not in [{"id": user_id} for page in USERS for user_id in page.values()]:
             self.world.wrong(f"a payload was sent with assign_to {user}")
+        if "$" in options:
+            self.world.wrong("a payload was sent with what is ours")
+        if len(leads) > self.most:
+            self.world.wrong(f"a payload was sent with {len(leads)} leads, and {self.most} are the most")
         fault = self._fault("mass_convert")
         if isinstance(fault, NotSent | Refused):
             return fault
@@ -336,7 +342,7 @@ class Crm:
                 shown = at is not None and self.world.time - at >= lag
                 lead.shown_unconverted = not shown
                 reported = at + self.faults.clock_ahead if shown and at is not None else None
-                states[lead_id] = LeadState(lead_id, shown, converted_at=reported)
+                states[lead_id] = LeadState(lead_id, shown, lead.locked, converted_at=reported)
         converted = sum(state.converted for state in states.values())
         self.world.note(f"   a read shows {converted} of {len(leads)} converted, {len(leads) - len(states)} missing")
         return LeadsRead(states)

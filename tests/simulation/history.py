@@ -74,7 +74,7 @@ class History:
         self.reach = Reach(histories=1)
         self.world = world = World(plan.seed, plan.mishaps)
         self.judge = Judge(plan, world, wire, self.prefix)
-        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, self._whose, self.judge)
+        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, plan.tuning.max_leads, self._whose, self.judge)
         self.judge.crm = self.crm
         self.store = StorePort(wire, world, plan.store, self.judge)
         self.ledger = Ledger(self.store, self.account, plan.tuning)
@@ -234,9 +234,7 @@ class History:
     def _produce(self, order: Order, name: str) -> None:
         """One call of ``enqueue``; a producer that dies, or whose Redis fails, calls again with the same key."""
         process = Process(name, ahead=self._people.uniform(-0.05, 0.05))
-        body: dict[str, Any] = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
-        if order.assignee:
-            body["assign_to"] = {"name": order.assignee}
+        body = _options_of(order)
         canary = Canary(order.canary, order.canary_max_failed) if order.canary else None
         targets = tuple(TaskTarget("told", args=(number,)) for number in range(1, order.calls + 1))
         slices = 0
@@ -381,7 +379,8 @@ class History:
         self.world.at(self._people.uniform(20.0, 60.0), look)
 
     def _prepare_lead(self, given: LeadPlan) -> None:
-        lead = Lead(given.id, given.kind != "missing", given.kind == "stubborn", given.kind == "refused")
+        lead = Lead(given.id, given.kind != "missing", given.kind in ("stubborn", "locked"))
+        lead.locked, lead.refused = given.kind == "locked", given.kind == "refused"
         if given.kind == "converted":
             lead.converted_at = self.world.time - 5000.0
         self.crm.leads[lead.id] = lead
@@ -470,6 +469,15 @@ def play(plan: Plan, wire: Wire) -> Verdict:
     """Play the history of a plan on a redis-server; its keys are gone afterwards."""
     with small_slices(plan):
         return History(plan, wire).play()
+
+
+def _options_of(order: Order) -> dict[str, Any]:
+    body: dict[str, Any] = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
+    if order.assignee:
+        body["assign_to"] = {"name": order.assignee}
+    if order.preflight:
+        body["$"] = {"preflight": True}
+    return body
 
 
 def _no_question() -> Any:

@@ -96,6 +96,9 @@ class Judge:
         self._let_go(lead, submission.batch)
         if submission.batch == "nobody":
             self.world.wrong(f"lead {lead.id} was sent with no chunk that holds it")
+        order = self._orders.get(submission.batch)
+        if order and order.preflight and lead.looked_at < submission.created - _CLOCKS:
+            self.world.wrong(f"lead {lead.id} was sent without a preflight")
         for earlier in lead.submissions:
             if lead.looked_at <= earlier.at:
                 self.world.wrong(f"lead {lead.id} was submitted again without a look")
@@ -277,6 +280,8 @@ class Judge:
         order, faults = self._orders[batch], self.plan.faults
         if outcome.code == Code.NOT_CONVERTED:
             return lead.stubborn or faults.bad_job > 0.0
+        if outcome.code == Code.LOCKED:
+            return order.preflight and lead.locked
         if outcome.code == Code.UNKNOWN_NAME:
             return order.assignee == NOBODY
         if outcome.code == Code.GAVE_UP:

@@ -19,6 +19,7 @@ from massconvert.model import (
     Done,
     JobStatus,
     Kind,
+    LeadsRead,
     Listing,
     Next,
     Outcome,
@@ -156,6 +157,13 @@ def _first_look_is_the_last(chunk: Chunk, ended: dict[str, Outcome], left: tuple
 
 
 _bad_leads = read._bad_leads
+
+
+_preflown = read._preflown
+
+
+def _unsplit(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
+    return replace(_preflown(chunk, answer, moment), split=False)
 
 
 def _missing_is_unconverted(chunk: Chunk, state: Any, moment: Moment) -> Outcome | None:
@@ -315,6 +323,20 @@ MUTANTS = (
         in_lua("move_chunk", "if canary then judge_canary(p, batch, now) end", ""),
         "holds",
         "though its canary lives",
+    ),
+    Mutant(
+        "leads are sent before their preflight",
+        in_lua("form_chunks", "'state', 'settling', 'why', begin", "'state', 'waiting'"),
+        "preflight",
+        "without a preflight",
+    ),
+    Mutant("one payload after a preflight", in_python(read, "_preflown", _unsplit), "preflight", "are the most", 200),
+    Mutant(
+        "a cancelled batch is read and sent",
+        in_lua("cancel_batch", "local surely_unsent = preflight or (", "local surely_unsent = ("),
+        "preflight",
+        "which was cancelled",
+        within=200,
     ),
     Mutant(
         "the chained message counts as too early",

@@ -96,7 +96,7 @@ class CallFaults:
 
 @dataclass(frozen=True)
 class LeadPlan:
-    """A lead and what is the matter with it: fine, missing, stubborn, refused, converted, or by hand (at a time)."""
+    """A lead, and what it is: fine, missing, stubborn, locked, refused, converted, or converted by hand (at a time)."""
 
     id: str
     kind: str = "fine"
@@ -133,6 +133,7 @@ class Order:
     assignee: str = ""  # to whom the leads go, by name
     find: Find | None = None
     holds: tuple[tuple[float, float], ...] = ()  # a person pauses this batch and, so many seconds later, resumes it
+    preflight: bool = False
     canary: int = 0
     canary_max_failed: float | None = None
     calls: int = 0  # how many want to know when it has finished
@@ -164,7 +165,7 @@ def draw(seed: int, theme: str = "") -> Plan:
     """The plan of ``seed``; ``theme`` asks for another theme than the seed's own."""
     random = Random(f"{seed}/plan")
     main = theme or list(THEMES)[seed % len(THEMES)]
-    others = [name for name in THEMES if name not in (main, "calm", "names") and random.random() < 0.2]
+    others = [name for name in THEMES if name not in (main, "calm", "names", "preflight") and random.random() < 0.2]
     themes = (main, *([] if main == "calm" else others))
     plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
     for name in themes:
@@ -172,6 +173,9 @@ def draw(seed: int, theme: str = "") -> Plan:
     names = Random(f"{seed}/names")  # a stream of its own: any history may have names, and is the same otherwise
     if names.random() < 0.2:
         plan = _named(plan, names)
+    flights = Random(f"{seed}/preflight")  # likewise
+    if flights.random() < 0.15:
+        plan = _flown(plan, flights)
     if main == "calm":
         return plan
     # Shifted with each round: else a theme and a point were tied to each other where their numbers share a factor.
@@ -274,7 +278,7 @@ def _jobs(plan: Plan, random: Random) -> Plan:
 
 
 def _bad_leads(plan: Plan, random: Random) -> Plan:
-    kinds = ("missing", "stubborn", "refused", "converted", "by hand", "by hand", "deleted")
+    kinds = ("missing", "stubborn", "locked", "refused", "converted", "by hand", "by hand", "deleted")
     share, first = random.choice([0.1, 0.4]), plan.orders[0].at
     leads = tuple(
         replace(lead, kind=random.choice(kinds), at=first + random.uniform(0.0, 6.0))
@@ -380,6 +384,21 @@ def _named(plan: Plan, random: Random) -> Plan:
 def _first_named(plan: Plan, random: Random) -> Plan:
     plan = _named(plan, random)
     return replace(plan, orders=(replace(plan.orders[0], assignee="bob@example.com"), *plan.orders[1:]))
+
+
+def _preflight(plan: Plan, random: Random) -> Plan:
+    plan = _bad_leads(_flown(plan, random), random)
+    kind = random.choice(["before", "not sent", "mixed", "throttled", ""])
+    if kind and random.random() < 0.4:
+        length = random.choice([30.0, 1.6 * plan.tuning.give_up])
+        plan = _window(plan, Window(0.0, length, ("read_leads",), kind))
+    if random.random() < 0.3:
+        plan = _cancel(plan, random)
+    return plan
+
+
+def _flown(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(replace(o, preflight=not o.find and random.random() < 0.8) for o in plan.orders))
 
 
 def _holds(plan: Plan, random: Random) -> Plan:
@@ -513,4 +532,5 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "profiles": _profiles,
     "holds": _holds,
     "receivers": _receivers,
+    "preflight": _preflight,
 }

@@ -56,6 +56,9 @@ REFUSED = replace(
     said=Refusal("INVALID_DATA", "the id given seems to be invalid", "$.ids[2]"),
 )
 
+#: Formed for a preflight, with room for two leads a payload; nothing was sent.
+UNSENT = replace(WAITING, state=State.SETTLING, due_at=NOW, why=Why.PREFLIGHT, most=2)
+
 Decide = Callable[[], Decision]
 
 

@@ -35,7 +35,7 @@ def test_the_json_has_the_payload_the_counts_and_the_cost_and_nothing_is_enqueue
         "payloads": 3,
         "credits": 18,
     }
-    assert found["calls"] == {"post": 3, "status": 3}
+    assert found["calls"] == {"post": 3, "status": 3, "read": 0}
     assert found["seconds"] > 30
     closing = (datetime.now(timezone.utc).date() + timedelta(days=30)).isoformat()
     deal = {**OPTIONS["Deals"], "Closing_Date": closing}
@@ -108,3 +108,10 @@ def test_what_would_be_refused_is_refused(shell: Shell, arguments: tuple[str, ..
     said = shell.run("enqueue", *arguments, "--dry-run")
     assert (said.code, said.out) == (Exit.USAGE, "")
     assert told in said.err
+
+
+def test_a_preflight_shows_in_the_calls_and_not_in_the_payload(shell: Shell) -> None:
+    shell.write("leads.txt", "\n".join(str(3652397000009850001 + number) for number in range(101)))
+    found = shell.run("enqueue", "leads.txt", "--preflight", "--dry-run", "--json").json
+    assert found["calls"] == {"post": 3, "status": 3, "read": 2}
+    assert set(found["payload"]) == {"ids"}

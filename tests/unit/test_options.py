@@ -479,3 +479,25 @@ def test_whatever_is_given_options_come_out_or_an_options_error(value: Any) -> N
         assert error.path.startswith("$")  # noqa: PT017 - either end is right
         return
     assert Options.parse(json.dumps(options.body())) == options
+
+
+def test_a_preflight_is_ours_so_it_is_never_sent_and_travels_apart() -> None:
+    plain, flown = Options.parse({}), Options.parse({"preflight": True})
+    assert flown.body() == {"$": {"preflight": True}}
+    assert resolve_body(flown.body(), date(2026, 11, 24)) == {}
+    assert fingerprint(flown.body()) != fingerprint(plain.body())
+    assert Options.parse(flown.body()) == flown == Options(preflight=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "path"),
+    [
+        ({"preflight": "yes"}, "$.preflight"),
+        ({"$": True}, "$['$']"),
+        ({"$": {"preflights": True}}, "$['$'].preflights"),
+    ],
+)
+def test_what_is_wrong_with_our_own_part_is_named_by_its_path(given: dict[str, Any], path: str) -> None:
+    with pytest.raises(OptionsError) as caught:
+        Options.parse(given)
+    assert caught.value.path == path

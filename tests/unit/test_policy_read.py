@@ -47,6 +47,7 @@ from tests.unit.policy_cases import (
     NOW,
     REFUSED,
     TUNING,
+    UNSENT,
     A,
     B,
     C,
@@ -117,7 +118,65 @@ INVALID = Outcome(Kind.FAILED, "INVALID_DATA", "the id given seems to be invalid
 NEVER_TAKEN = replace(REFUSED, submitted=False)
 ALONE = replace(UNNAMED, leads=(A,))
 
+#: What a preflight says of leads that were never in a payload.
+GONE_UNSENT, THEIRS_UNSENT = replace(GONE, attempts=0), replace(THEIRS, attempts=0)
+LOCKED = Outcome(
+    Kind.FAILED, Code.LOCKED, "Zoho has locked this lead for the user (an approval, or a process that is under way)"
+)
+UNSENT_FOR_A_DAY = replace(UNSENT, outage_since=NOW - DAY - 1)
+
+
+def flown(outcomes: dict[str, Outcome], *, split: bool, chunk: Chunk = UNSENT) -> Decision:
+    """The good ones are sent at once, in two payloads where they are too many for one."""
+    moved = replace(chunk, state=State.WAITING, why=Why.NONE, outages=0, outage_since=0.0, due_at=NOW)
+    return Decision(Row.PREFLIGHT_PASSED, moved, Resend(0.0), outcomes=outcomes, split=split)
+
+
 CASES = [
+    # Before any payload: those that cannot be converted end at no further call.
+    read("all of them good, and two payloads", shown(), flown({}, split=True), chunk=UNSENT),
+    read(
+        "a locked and a missing one end, the others fit one payload",
+        records({**unconverted(A), "$locked_for_me": True}, unconverted(B), unconverted(D)),
+        flown({A: LOCKED, C: GONE_UNSENT}, split=False),
+        chunk=UNSENT,
+    ),
+    read(
+        "a lead that is converted was converted by somebody else, whenever",
+        records(converted(A), {**converted(B), "$locked_for_me": True}, unconverted(C), unconverted(D)),
+        flown({A: THEIRS_UNSENT, B: THEIRS_UNSENT}, split=False),
+        chunk=UNSENT,
+    ),
+    read(
+        "an outage before it is over",
+        shown(),
+        flown({}, split=True, chunk=UNSENT_FOR_A_DAY),
+        chunk=UNSENT_FOR_A_DAY,
+    ),
+    read("none is left to send", zoho.NO_RECORDS, settled(UNSENT, dict.fromkeys(LEADS, GONE_UNSENT)), chunk=UNSENT),
+    read(
+        "not readable yet: the outage begins, and nothing is sent unread",
+        PerhapsAccepted("HTTP 500", 500),
+        Decision(
+            Row.READ_RETRY,
+            replace(UNSENT, outages=1, outage_since=NOW, due_at=NOW + 0.55),
+            Again(0.55),
+        ),
+        chunk=UNSENT,
+    ),
+    read(
+        "not readable for a day: they were never sent",
+        PerhapsAccepted("HTTP 500", 500),
+        Decision(
+            Row.PREFLIGHT_GIVE_UP,
+            replace(UNSENT_FOR_A_DAY, state=State.DONE),
+            Done(),
+            rest=Outcome(
+                Kind.FAILED, Code.GAVE_UP, "not sent for 24 h, since the lead could not be read before: HTTP 500"
+            ),
+        ),
+        chunk=UNSENT_FOR_A_DAY,
+    ),
     # Every lead has ended, by what Zoho itself says of it.
     read(
         "converted by our job",

@@ -20,9 +20,11 @@ if waiting > 0 then redis.call('SADD', p .. 'drain', batch) end
 local ended, followed = 0, 0
 for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do
   local chunk = p .. 'chunk:' .. id
-  local c = redis.call('HMGET', chunk, 'state', 'members', 'lease', 'submitted', 'fp')
+  local c = redis.call('HMGET', chunk, 'state', 'members', 'lease', 'submitted', 'fp', 'why')
   local mine, others = 0, {}
-  local surely_unsent = c[1] == 'waiting' and c[4] ~= '1' and not (c[3] and tonumber(c[3]) > now)
+  -- Whoever reads before anything is sent loses the claim.
+  local preflight = c[6] == 'preflight'
+  local surely_unsent = preflight or (c[1] == 'waiting' and c[4] ~= '1' and not (c[3] and tonumber(c[3]) > now))
   for _, segment in ipairs(segments_of(c[2])) do
     if segment[1] ~= batch then
       others[#others + 1] = segment
@@ -39,6 +41,7 @@ for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do
     redis.call('SREM', key .. ':chunks', id)
     if #others > 0 then
       redis.call('HSET', chunk, 'members', members_of(others))
+      if preflight and redis.call('HDEL', chunk, 'lease', 'token') > 0 then redis.call('ZADD', p .. 'due', now, id) end
       place_chunk(p, id, now)
     else
       redis.call('DEL', chunk)

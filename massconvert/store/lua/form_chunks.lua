@@ -75,16 +75,21 @@ for turn = 1, tonumber(ARGV[6]) do
     if overtaken >= IN_A_ROW then order = { 'queue:', 'express:' } end
   end
   local options = p .. 'options:' .. fp
-  local id, need = string.format('%d', redis.call('INCR', p .. 'chunks')), size
+  local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
+  -- Leads that are read before they are sent: one read takes twice as many as a payload.
+  local begin = redis.call('HGET', options, 'begin')
+  local most = begin and 2 * size or size
+  local need = most
   chunk = { members = {} }
   for _, queue in ipairs(order) do need = fill(p .. queue .. fp, id, need) end
-  local taken = size - need
+  local taken = most - need
   if taken == 0 then
     rest_inbox(p, fp)
     redis.call('HSET', options, 'waiting', 0)
   else
     redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', members_of(chunk.members),
       'created', now, 'due', now, 'expected', now)
+    if begin then redis.call('HSET', p .. 'chunk:' .. id, 'state', 'settling', 'why', begin, 'most', size) end
     redis.call('SADD', p .. 'unsent', id)
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)
     formed[#formed + 1] = id

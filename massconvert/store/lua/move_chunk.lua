@@ -75,7 +75,7 @@ if ARGV[8] == '1' and open > 1 then
   left = keep
   local other = p .. 'chunk:' .. sibling
   redis.call('HSET', other, 'state', 'waiting', 'fp', fp, 'members', members_of(go), 'created', c[6], 'due', now,
-    'expected', now, 'attempts', fields.attempts, 'submitted', fields.submitted)
+    'expected', now, 'attempts', tonumber(fields.attempts) or 0, 'submitted', fields.submitted)
   if canary then redis.call('HSET', other, 'canary', canary) end
   redis.call('SADD', p .. 'unsent', sibling)
   redis.call('ZADD', p .. 'due', now + grace, sibling)
@@ -96,7 +96,7 @@ else
   local expected = math.min(tonumber(fields.due), now + tonumber(ARGV[12]))
   redis.call('HSET', key, 'expected', expected)
   redis.call('ZADD', p .. 'due', expected + grace, id)
-  local unsent = fields.state == 'waiting'
+  local unsent = fields.state == 'waiting' or fields.why == 'preflight'
   redis.call(unsent and 'SADD' or 'SREM', p .. 'unsent', id)
   redis.call(unsent and 'SREM' or 'SADD', p .. 'jobs', id)
   place_chunk(p, id, now)

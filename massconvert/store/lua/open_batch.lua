@@ -4,7 +4,8 @@
 -- ARGV[1] batch id, [2] fingerprint, [3] options JSON, [4] now, [5] shards of its member sets, [6] priority,
 -- [7] fingerprint of the options as they were given, names and all,
 -- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case,
--- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are
+-- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are,
+-- [12] why its chunks are settled before anything is sent, if they are
 -- Returns "created", "reopened" (the same options: what is missing may be added) or "conflict" (other options).
 local p, batch, fp = KEYS[1], ARGV[1], ARGV[2]
 local key, options = p .. 'batch:' .. batch, p .. 'options:' .. fp
@@ -26,6 +27,7 @@ if ARGV[8] ~= '0' then
 end
 if ARGV[10] ~= '' then redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11]) end
 redis.call('HSET', options, 'json', ARGV[3])
+if ARGV[12] ~= '' then redis.call('HSET', options, 'begin', ARGV[12]) end
 -- Nobody waits with these options: their names are looked up anew.
 if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end
 redis.call('PERSIST', options)

@@ -285,7 +285,10 @@ class Judge:
         if outcome.code == Code.UNKNOWN_NAME:
             return order.assignee == NOBODY
         if outcome.code == Code.GAVE_UP:
-            return bool(faults.shares) or any(window.length >= self.plan.tuning.give_up for window in faults.windows)
+            # Workers that go on dying are an outage, too: a chunk whose senders died each time had no answer.
+            died = self.plan.mishaps.crash > 0.0 and "died before it could record" in outcome.message
+            long = any(window.length >= self.plan.tuning.give_up for window in faults.windows)
+            return bool(faults.shares) or long or died
         if "$.Deals" in outcome.message:
             return order.stage == WRONG_STAGE or self.plan.stage_removed_at >= 0.0
         return outcome.code == "INVALID_DATA" and lead.refused

@@ -466,7 +466,11 @@ def _profiles(plan: Plan, random: Random) -> Plan:
             made = replace(find, slot=slot)
             orders.append(Order(f"{find.profile}@{slot}", ids, stage, at, beats[: random.randint(0, 2)], find=made))
             at += random.choice([1.0, 30.0, 200.0])
-    return replace(plan, orders=tuple(orders))
+    plan = replace(plan, orders=tuple(orders))
+    if random.random() < 0.25:  # they may convert leads, but not look for them
+        may_not = Window(random.uniform(0.0, 15.0), random.uniform(30.0, 200.0), ("coql", "search"), "no permission")
+        plan = _window(plan, may_not)
+    return plan
 
 
 def _bounded(plan: Plan, _random: Random) -> Plan:

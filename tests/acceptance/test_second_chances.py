@@ -25,16 +25,21 @@ def at_work(house: House) -> House:
     return house
 
 
-def outcomes(house: House, batch: str) -> Counter[str]:
+def outcomes(house: House, batch: str) -> Counter[str | None]:
     done = house.command("report", batch, "--format", "jsonl")
     return Counter(json.loads(line)["outcome"] for line in done.stdout.splitlines())
 
 
 def test_what_failed_for_wrong_options_is_converted_by_a_retry_with_mended_ones(at_work: House) -> None:
-    """Every lead once, although the retry is given twice."""
+    """Every lead once, although the retry is given twice. The shop that enqueues has no credentials to check with."""
+    credentials = {name: at_work.environment.pop(name) for name in list(at_work.environment) if "REFRESH" in name}
     failed = at_work.command("enqueue", "leads.txt", "--options", "wrong.json", "--key", "k", "--wait")
     assert failed.returncode == 1, failed.stderr
     assert "massconvert retry k" in failed.stderr
+    at_work.environment.update(credentials)
+    unmended = at_work.command("retry", "k", "--options", "wrong.json")
+    assert (unmended.returncode, unmended.stdout) == (2, "")
+    assert "$.Deals.Stage" in unmended.stderr
     done = at_work.command("retry", "--last", "--options", "mended.json", "--wait", "--json")
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
@@ -74,3 +79,20 @@ def test_what_has_been_sent_is_followed_although_it_is_cancelled(at_work: House)
     found, truth = outcomes(at_work, "k"), at_work.truth()
     assert found["converted"] == sum(lead["converted"] for lead in truth.values())
     assert sum(found.values()) == 60
+
+
+def test_a_paused_batch_waits_while_others_go_on_and_a_watch_says_why(at_work: House) -> None:
+    leads = at_work.leads()
+    options = ("--options", "mended.json")
+    at_work.command("pause")  # so that nothing of the batch goes out before it is paused itself
+    at_work.command("enqueue", *leads[:30], *options, "--key", "k")
+    assert "Batch k is paused" in at_work.command("pause", "--last").stdout
+    at_work.command("resume")
+    assert at_work.command("enqueue", *leads[30:], *options, "--wait").returncode == 0
+    waited = at_work.command("enqueue", leads[0], *options, "--key", "k", "--wait", "2")
+    assert waited.returncode == 4
+    assert "massconvert resume k" in waited.stderr
+    assert outcomes(at_work, "k") == {None: 30}
+    assert at_work.command("resume", "k").stdout == "Batch k goes on.\n"
+    assert at_work.command("status", "k", "--watch").returncode == 0
+    assert all(lead["conversions"] == 1 for lead in at_work.truth().values())

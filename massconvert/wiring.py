@@ -186,6 +186,8 @@ class Workshop:
 
         Raises InputError for a profile that cannot be run, SettingsError for a wrong massconvert.toml.
         """
+        if not isinstance(run_id, str):
+            raise InputError(f"The message names no run, but {shown(run_id)}. It is dropped.")
         if begin and not self._begin(name, run_id, slot):
             return Done()
         with self._share.taken() as ours:
@@ -274,8 +276,11 @@ class Fleet:
 def worker_ports(account: str | None = None, profile: str | None = None) -> Workshop:
     """This process' workshop for an account, or for that of a profile; without either, the environment's own.
 
-    Raises InputError for an unknown account, or one that is not the profile's; SettingsError.
+    Raises InputError for what names neither, an unknown account, or one that is not the profile's; SettingsError.
     """
+    for name, value in (("account", account), ("profile", profile)):
+        if not isinstance(value, str | None):
+            raise InputError(f"The message names no {name}, but {shown(value)}. It is dropped.")
     fleet = worker_fleet()
     return fleet.workshop(fleet.accounts.of_profile(account, profile) if profile else account)
 

@@ -12,7 +12,15 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from massconvert.contract import QUEUE, TASK_CHUNK, TASK_CONVERT, TASK_ENQUEUE, TASK_STATUS, TASK_SWEEP
+from massconvert.contract import (
+    QUEUE,
+    TASK_CHUNK,
+    TASK_CONVERT,
+    TASK_ENQUEUE,
+    TASK_RUN_PROFILE,
+    TASK_STATUS,
+    TASK_SWEEP,
+)
 from massconvert.store import Keys
 from tests.acceptance.house import OPTIONS, House, until
 from tests.acceptance.truth import assert_true, outcomes_of
@@ -38,14 +46,30 @@ STRANGERS: tuple[tuple[str, list[Any], dict[str, Any], str], ...] = (
         for given in (1, 1.5, None, True, ["1"], {"a": 1}, "", "one", "-1", "\ud800", "x" * 100_000, nested(300))
     ),
     (TASK_CONVERT, [], {}, "missing 1 required positional argument"),
-    (TASK_CONVERT, ["1", "2"], {}, "takes 2 positional arguments but 3"),
+    (TASK_CONVERT, ["1", None, "3"], {}, "positional arguments but 4"),
+    *(
+        (task, [given], {}, "names no account")
+        for task in (TASK_CHUNK, TASK_SWEEP)
+        for given in (1, ["default"], {"a": 1})
+    ),
+    (TASK_CONVERT, ["1", ["default"]], {}, "names no account"),
+    (TASK_CONVERT, ["1", "nobody"], {}, "nobody"),
     (TASK_CONVERT, [], {"chunk": "1"}, "unexpected keyword argument 'chunk'"),
     *(
         (TASK_STATUS, [given], {}, "names no chunk")
         for given in ("x", 5, [1], {}, {"job_id": "1"}, {"chunk_id": None}, {"chunk_id": {"a": 1}, "job_id": "1"})
     ),
     (TASK_STATUS, [], {}, "missing 1 required positional argument"),
-    (TASK_CHUNK, [1], {}, "takes 1 positional argument but 2"),
+    (TASK_STATUS, [{"chunk_id": "1", "job_id": "1"}, 5], {}, "names no account"),
+    (TASK_RUN_PROFILE, [5], {}, "names no profile"),
+    (TASK_RUN_PROFILE, ["nothing"], {}, "nothing"),
+    *((TASK_RUN_PROFILE, ["nothing"], {"run": given}, "names no run") for given in (5, [1], {"a": 1})),
+    (TASK_RUN_PROFILE, ["nothing"], {"slot": [1]}, "nothing"),
+    (TASK_ENQUEUE, [[LEAD]], {"profile": 5}, "names no profile"),
+    (TASK_ENQUEUE, [[LEAD]], {"account": {"a": 1}}, "names no account"),
+    *((TASK_ENQUEUE, [[LEAD]], {"priority": given}, "priority") for given in (5, ["x"], "urgent")),
+    *((TASK_ENQUEUE, [[LEAD]], {"canary": given}, "canary") for given in ("x", -1, [1], 1.5)),
+    (TASK_ENQUEUE, [[LEAD]], {"canary": 1, "canary_max_failed": "most"}, "canary"),
     (TASK_SWEEP, [], {"now": True}, "unexpected keyword argument 'now'"),
     (TASK_ENQUEUE, [], {}, "missing 1 required positional argument"),
     *((TASK_ENQUEUE, [given], {}, "takes a list of lead ids, not") for given in ("abc", 5, None, {"a": 1})),

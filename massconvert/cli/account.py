@@ -33,6 +33,11 @@ def choose_account(arguments: Sequence[str]) -> list[str]:
     return left
 
 
+def chosen_account() -> str | None:
+    """The account that the command line names."""
+    return _chosen.get()
+
+
 def account_chosen() -> bool:
     """Whether the command line names an account."""
     return _chosen.get() is not None

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from massconvert.cli.account import chosen_account
 from massconvert.cli.console import out, print_json, readable, say
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examine, worst
@@ -20,6 +21,7 @@ Examples:
   massconvert doctor
   massconvert doctor --json | jq '.findings[] | select(.level != "ok")'
   massconvert doctor --producer      on a machine that only enqueues
+  massconvert doctor --account emea  another organisation of massconvert.toml
 \b
 It changes nothing at Zoho, and makes a dozen calls there. Exit status: 0 all is well, or there are only warnings;
 3 something is wrong that stops work."""
@@ -42,7 +44,7 @@ def _doctor(
     """Check settings, Zoho, Redis, broker, workers and what waits; say what to mend."""
     # What the library would log to nobody in particular is among the findings.
     logging.getLogger("massconvert").addHandler(logging.NullHandler())
-    findings = examine(producer=producer)
+    findings = examine(account=chosen_account(), producer=producer)
     verdict = worst(findings)
     if as_json:
         print_json({"verdict": verdict.value, "findings": [asdict(f) | {"level": f.level.value} for f in findings]})

@@ -55,13 +55,18 @@ class _Running:
 
 
 def examine(
-    environ: Mapping[str, str] | None = None, *, producer: bool = False, checks: Iterable[Check] = CHECKS
+    environ: Mapping[str, str] | None = None,
+    *,
+    account: str | None = None,
+    producer: bool = False,
+    checks: Iterable[Check] = CHECKS,
 ) -> list[Finding]:
     """Run every check against the settings of ``environ`` (the process' own); return all that was found.
 
-    ``producer`` leaves out what only workers need. Raises nothing; takes no longer than its longest check may.
+    ``account`` names one of massconvert.toml's instead of the environment's own. ``producer`` leaves out what only
+    workers need. Raises nothing; takes no longer than its longest check may.
     """
-    settings, found = read_settings(environ)
+    settings, found = read_settings(environ, account)
     if settings is None:
         return found
     try:

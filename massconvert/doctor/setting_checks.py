@@ -8,23 +8,43 @@ from urllib.parse import urlsplit
 
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
-from massconvert.errors import SettingsError
+from massconvert.errors import MassConvertError, SettingsError
+from massconvert.profiles import Accounts
 from massconvert.settings import Settings, load_settings, variables
 from massconvert.zoho.datacenters import resolve
 
 _ALL = "docs/settings.md has every setting."
 
 
-def read_settings(environ: Mapping[str, str] | None = None) -> tuple[Settings | None, list[Finding]]:
+def read_settings(
+    environ: Mapping[str, str] | None = None, account: str | None = None
+) -> tuple[Settings | None, list[Finding]]:
     """The settings, with the default in the place of each that is wrong, and what is wrong with those.
 
-    ``None`` when none can be had: a ``.env`` file that cannot be read.
+    ``account`` is one of massconvert.toml's; without a name it is the environment's own, or the first that workers
+    serve where that has no credentials. ``None`` when none can be had: a file that cannot be read, an unknown account.
     """
     given = dict(os.environ if environ is None else environ)
     found: list[Finding] = []
     while (settings := _load(given, found)) is None and (bad := _named(found) - _blank(given)):
         given |= dict.fromkeys(bad, "")  # a blank one also hides the one in .env
-    return settings, found
+    return (_of_account(settings, account, given, found) if settings else None), found
+
+
+def _of_account(
+    base: Settings, account: str | None, environ: Mapping[str, str], found: list[Finding]
+) -> Settings | None:
+    try:
+        accounts = Accounts(environ, base=base)
+        served = accounts.served()
+        settings = accounts.settings(account or served[0])
+    except MassConvertError as error:
+        found.append(wrong("settings", error.message, error.hint or "docs/accounts.md says how accounts are written."))
+        return None
+    others = [name for name in served if name != settings.account]
+    if others:
+        found.append(ok("accounts", f"This is {settings.account}; ask --account {', '.join(others)} for the others."))
+    return settings
 
 
 def _load(given: Mapping[str, str], found: list[Finding]) -> Settings | None:

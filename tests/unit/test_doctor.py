@@ -104,6 +104,21 @@ def test_an_env_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: py
     assert "UTF-8" in found[0].what
 
 
+def test_another_account_is_examined_by_its_name_and_the_others_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "massconvert.toml").write_text("[accounts.emea]\n[accounts.apac]\n")
+    settings, found = read_settings({}, "emea")
+    assert settings
+    assert settings.account == "emea"
+    assert "apac" in found[0].what
+    settings, _ = read_settings({})
+    assert settings
+    assert settings.account == "emea"  # the environment's own has no credentials, so nobody serves it
+    assert told(examine({}, account="emae")) == [("settings", WRONG)]
+
+
 def test_a_misspelt_setting_is_a_warning_that_names_the_right_one() -> None:
     found = examine({"MASSCONVERT_LINGR": "3"}, checks=[examination.CHECKS[0]])
     assert ("settings", WARNING) in told(found)
@@ -339,7 +354,7 @@ def test_the_command_tells_each_line_and_ends_by_the_worst(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, level: Level, code: Exit, summary: str
 ) -> None:
     found = [Finding("redis", level, "Redis is \x1b[2Jthere.", "Do this." if level is not OK else "")]
-    monkeypatch.setattr(command, "examine", lambda *, producer: found)
+    monkeypatch.setattr(command, "examine", lambda *, account, producer: found)
     said = shell.run("doctor")
     assert said.code == code
     assert said.out.splitlines()[0].split() == [level.value, "redis", "Redis", "is", "\\x1b[2Jthere."]

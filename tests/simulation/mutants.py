@@ -362,13 +362,6 @@ MUTANTS = (
         within=400,
     ),
     Mutant(
-        "a call counts for a batch that was opened again meanwhile",
-        in_lua("end_callback", "if redis.call('HGET', key, 'finished') ~= ARGV[2] then return 0 end", ""),
-        "receivers",
-        "",
-        within=400,
-    ),
-    Mutant(
         "a batch is told of before it has finished",
         in_lua("take_callback", "if redis.call('HEXISTS', key, 'finished') == 0 then", "if false then"),
         "receivers",

@@ -128,7 +128,7 @@ def family_names(house: House) -> list[str]:
 
 def test_an_interrupted_convert_goes_on_where_it_stopped(alone: House) -> None:
     """Ctrl-C in mid-run, then the same command again: every lead ends once."""
-    alone.simulator("--leads", "400", "--job-seconds", "1.5")
+    alone.simulator("--leads", "400", "--job-seconds", "4")
     leads = alone.leads()
     (alone.folder / "leads.txt").write_text("\n".join(leads))
     (alone.folder / "options.json").write_text(json.dumps(OPTIONS))

@@ -19,7 +19,7 @@ from massconvert.model import Again, Done, Job, Next, Submitted
 from massconvert.nudge import Nudge
 from massconvert.store import connect
 from massconvert.store.connection import reaching
-from workers import startup
+from massconvert.wiring import Fleet
 from workers.celery import app
 
 __all__ = ["app"]
@@ -76,10 +76,12 @@ class OutageWorkshop:
 
 
 @lru_cache(maxsize=1)
-def workshop() -> OutageWorkshop:
-    """This process' workshop."""
+def workshop(*_account: object) -> OutageWorkshop:
+    """This process' workshop; there is one account."""
     return OutageWorkshop()
 
 
-for module in (tasks.chunk, tasks.convert, tasks.status, tasks.sweep, startup):
-    module.worker_ports = workshop  # type: ignore[attr-defined]  # what wiring.py makes otherwise
+# What wiring.py makes otherwise.
+for module in (tasks.chunk, tasks.convert, tasks.status, tasks.sweep):
+    module.worker_ports = workshop  # type: ignore[attr-defined]
+setattr(Fleet, "sweep", lambda _fleet: workshop().sweep())  # noqa: B010 - a plain assignment is one to a method

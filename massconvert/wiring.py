@@ -17,7 +17,7 @@ from massconvert.errors import BrokerError, InputError, MassConvertError
 from massconvert.leads.ids import shown
 from massconvert.ledger import Begun, DueCall, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
-from massconvert.model import Again, Done, Job, Next, Resend, State, Submitted
+from massconvert.model import Again, Done, Job, Next, State, Submitted
 from massconvert.nudge import Nudge
 from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
 from massconvert.producer import Intake, take_message
@@ -137,7 +137,7 @@ class Workshop:
         try:
             if isinstance(what_next, Done | Submitted):
                 self.chunk()  # what has left the window makes room
-            elif isinstance(what_next, Again | Resend) and what_next.sibling:
+            if not isinstance(what_next, Submitted) and what_next.sibling:
                 self.nudge.convert(what_next.sibling)
         except BrokerError as error:  # the sweep will send what could not be sent now
             log.warning("%s", error.message)

@@ -35,6 +35,8 @@ def batch_view(status: BatchStatus, paused: Pause | None) -> RenderableType:
     grid.add_row("leads", f"{status.total:,}" if status.sealed else f"{status.total:,} so far")
     for name in _COUNTS:
         grid.add_row(f"  {name}", f"{getattr(status, name):,}")
+    if status.deals_not_updated:
+        grid.add_row("deals not updated", Text(f"{status.deals_not_updated:,} (of those converted)", "bold red"))
     if status.held and not status.finished:
         grid.add_row("paused", Text(readable(held_in_words(status)), "bold red"))
     grid.add_row("begun", local_time(status.created_at))
@@ -77,6 +79,7 @@ def held_in_words(status: BatchStatus) -> str:
 def counts(status: BatchStatus) -> str:
     """The counts that are not nought, in words."""
     parts = [f"{getattr(status, name):,} {name}" for name in _COUNTS if getattr(status, name)]
+    parts += [f"{status.deals_not_updated:,} deals not updated"] if status.deals_not_updated else []
     return ", ".join(parts) or "nothing yet"
 
 

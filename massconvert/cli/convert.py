@@ -92,10 +92,8 @@ def _convert(
     if not dry_run:
         settings.require_zoho()
     check_folder(files, folder)
-    body = read_options(options)
     ahead = parse_canary(canary, canary_max_failed)
-    body = read_options(options)
-    body = with_preflight(body) if preflight else body
+    body = with_preflight(read_options(options), preflight)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
         if dry_run:
             tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json)

@@ -41,5 +41,8 @@ def open_desk(settings: Settings | None = None) -> Desk:
 
 
 def exit_of(status: BatchStatus) -> Exit:
-    """The exit status for a batch that has finished."""
-    return Exit.SOME_FAILED if status.failed or status.cancelled else Exit.OK
+    """The exit status for a batch that has finished.
+
+    A deal that has not the values of its own is no failed conversion, but somebody must look at it.
+    """
+    return Exit.SOME_FAILED if status.failed or status.cancelled or status.deals_not_updated else Exit.OK

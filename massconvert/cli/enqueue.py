@@ -89,7 +89,7 @@ def _enqueue(
     desk = open_desk(command_settings(profile=profile))
     named = _profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
-    body = with_preflight(body) if preflight else body
+    body = with_preflight(body, preflight)
     ahead = parse_canary(canary, canary_max_failed)
     check_before_enqueue(desk.settings, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:

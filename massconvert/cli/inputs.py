@@ -119,9 +119,9 @@ def read_options(path: str | None) -> Options:
     return options
 
 
-def with_preflight(options: Options) -> Options:
-    """The same options, and the leads are read before any payload."""
-    return options.model_copy(update={"preflight": True})
+def with_preflight(options: Options, wanted: bool) -> Options:
+    """The same options; the leads are read before any payload where that is ``wanted`` here, or in them."""
+    return options.model_copy(update={"preflight": True}) if wanted else options
 
 
 def _source(arguments: Sequence[str], file: str | None) -> str | None:

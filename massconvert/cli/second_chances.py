@@ -70,7 +70,7 @@ def _retry(
         check_before_enqueue(desk.settings, mended)
     batch = which(desk, batch, last, "retry", changes=True)
     if preflight:
-        mended = with_preflight(mended or Options.parse(desk.ledger.batches.options(batch)))
+        mended = with_preflight(mended or Options.parse(desk.ledger.batches.options(batch)), preflight)
     status = desk.ledger.batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")

@@ -265,6 +265,7 @@ def status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> Batc
         created_at=float(fields["created"]),
         finished_at=float(fields["finished"]) if "finished" in fields else None,
         held=held,
+        deals_not_updated=int(fields.get("not_updated", "0")),
         canary=CanaryCounts(*(int(fields[name]) for name in _CANARY)) if "canary" in fields else None,
         **counts,
     )

@@ -28,6 +28,8 @@ _PROVE_ACCESS = frozenset(
         Row.JOB_FAILED,
         Row.SETTLED,
         Row.PREFLIGHT_PASSED,
+        Row.DEALS_FOUND,
+        Row.DEALS_UPDATED,
         Row.UNCONVERTED_AGAIN,
         Row.BAD_LEADS_OUT,
         Row.OUT_OF_ATTEMPTS,
@@ -130,6 +132,7 @@ class Chunks:
             int(self._tuning.retention),
             self._tuning.sweep_grace,
             countdown,
+            _aside(decision.aside),
         )
         return Moved(answer[1]) if int(answer[0]) else None
 
@@ -182,6 +185,10 @@ def _by_outcome(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str, list[st
 
 def _words(decision: Decision) -> str:
     return decision.rest.message if decision.rest else ""
+
+
+def _aside(chunk: Chunk | None) -> str:
+    return json.dumps({"leads": chunk.leads, "fields": dump_chunk(chunk)}) if chunk else ""
 
 
 def _rest(rest: Outcome | None) -> str:

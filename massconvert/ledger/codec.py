@@ -10,7 +10,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from massconvert.errors import LedgerError
-from massconvert.model import Chunk, Kind, Outcome, Refusal, State, Why
+from massconvert.model import Chunk, DealUpdate, Kind, Outcome, Refusal, State, Why
+from massconvert.options import deal_templates
 from massconvert.policy import Look
 from massconvert.policy.looks import LONGEST, SHORTEST
 
@@ -80,6 +81,7 @@ def dump_chunk(chunk: Chunk) -> dict[str, str]:
         "why": chunk.why.value,
         "named": ",".join(chunk.named),
         "said": dump_refusal(chunk.said) if chunk.said else "",
+        "updates": _dump_updates(chunk.updates),
         "claimed": str(chunk.claimed_converted) if chunk.claimed_converted >= 0 else "",
     }
 
@@ -111,6 +113,8 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             lags=int(fields.get("lags", "0")),
             most=int(fields.get("most", "0")),
             submitted=fields.get("submitted") == "1",
+            deal=deal_templates(options),
+            updates=_load_updates(fields.get("updates", "")),
             job_id=fields.get("job", ""),
             why=Why(fields.get("why", "")),
             named=tuple(filter(None, fields.get("named", "").split(","))),
@@ -122,6 +126,15 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
         )
     except (KeyError, ValueError, TypeError) as error:
         raise unreadable(where) from error
+
+
+def _dump_updates(updates: Sequence[DealUpdate]) -> str:
+    rows = [[u.lead_id, u.deal_id, u.contact_id, u.account_id, dict(u.values)] for u in updates]
+    return json.dumps(rows, separators=(",", ":"), ensure_ascii=False) if rows else ""
+
+
+def _load_updates(text: str) -> tuple[DealUpdate, ...]:
+    return tuple(DealUpdate(*row) for row in json.loads(text)) if text else ()
 
 
 def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from massconvert.model.batches import BatchStatus as BatchStatus
 from massconvert.model.batches import Canary as Canary
 from massconvert.model.batches import CanaryCounts as CanaryCounts
 from massconvert.model.batches import Priority as Priority
+from massconvert.model.deals import DealUpdate as DealUpdate
 
 # --- outcomes ---------------------------------------------------------------------------------------------
 
@@ -39,6 +40,7 @@ class Code:
     NOT_CONVERTED = "NOT_CONVERTED"
     NOT_FOUND = "NOT_FOUND"
     LOCKED = "LOCKED"
+    DEAL_NOT_UPDATED = "DEAL_NOT_UPDATED"  # the lead is converted, and its deal has not the values of its own
     GAVE_UP = "GAVE_UP"
     UNKNOWN_NAME = "UNKNOWN_NAME"
 
@@ -78,6 +80,7 @@ class State(str, Enum):
     SENDING = "sending"  # written ahead of the POST: whoever finds it lapsed treats the answer as lost
     RUNNING = "running"  # Zoho accepted it: a job runs
     SETTLING = "settling"  # the leads themselves must be read
+    UPDATING = "updating"  # the leads are converted: their deals get values of their own
     DONE = "done"  # every lead has its outcome
 
 
@@ -92,6 +95,7 @@ class Why(str, Enum):
     JOB_FAILED = "job_failed"
     JOB_UNKNOWN = "job_unknown"
     OVERDUE = "overdue"  # no end by the deadline
+    IDS = "ids"  # the leads are converted: their deals and the fields in the templates are to be found
 
 
 @dataclass(frozen=True)
@@ -112,6 +116,7 @@ class Chunk:
     ``leads`` are those that have no outcome yet, in payload order. ``attempts`` counts what Zoho answered about
     these leads (accepted jobs and refusals); ``outages`` counts consecutive tries without a usable answer.
     ``most``: formed for a preflight, it may have more leads than a payload; a payload takes so many.
+    ``deal`` has the templates of the deals' texts, by field; ``updates`` is what the deals shall have (UPDATING).
     ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted.
     ``token`` is the lease of the claim that handed this value out.
     """
@@ -131,6 +136,8 @@ class Chunk:
     lags: int = 0
     most: int = 0
     submitted: bool = False
+    deal: Mapping[str, str] = field(default_factory=dict)
+    updates: tuple[DealUpdate, ...] = ()
     job_id: str = ""
     why: Why = Why.NONE
     named: tuple[str, ...] = ()  # the leads that Zoho named in its refusal
@@ -237,7 +244,10 @@ class JobStatus(FromZoho):
 
 @dataclass(frozen=True)
 class LeadState:
-    """What Get Records says of a lead. A lead that is missing from the answer has no ``LeadState``."""
+    """What Get Records says of a lead. A lead that is missing from the answer has no ``LeadState``.
+
+    ``fields`` are those that were asked for besides, as text, by API name.
+    """
 
     lead_id: str
     converted: bool
@@ -246,6 +256,7 @@ class LeadState:
     contact_id: str = ""
     account_id: str = ""
     deal_id: str = ""
+    fields: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -253,6 +264,13 @@ class LeadsRead(FromZoho):
     """The answer of Get Records, by lead id; leads that Zoho did not return are not in it."""
 
     states: Mapping[str, LeadState]
+
+
+@dataclass(frozen=True)
+class DealsUpdated(FromZoho):
+    """The answer of Update Records, one result a deal, in the order asked; ``None`` where it was updated."""
+
+    refused: tuple[Refusal | None, ...]
 
 
 class Listing(str, Enum):
@@ -293,6 +311,7 @@ class Counted(FromZoho):
 PostAnswer: TypeAlias = Accepted | Refused | PerhapsAccepted | NotSent
 StatusAnswer: TypeAlias = JobStatus | Refused | PerhapsAccepted | NotSent
 ReadAnswer: TypeAlias = LeadsRead | Refused | PerhapsAccepted | NotSent
+UpdateAnswer: TypeAlias = DealsUpdated | Refused | PerhapsAccepted | NotSent
 PageAnswer: TypeAlias = Page | Refused | PerhapsAccepted | NotSent
 FindAnswer: TypeAlias = LeadsFound | Refused | PerhapsAccepted | NotSent
 Trouble: TypeAlias = Refused | PerhapsAccepted | NotSent
@@ -307,6 +326,7 @@ class Call(str, Enum):
     POST = "post"  # mass convert: heavy, under the sub-limit
     STATUS = "status"
     READ = "read"
+    UPDATE = "update"  # of up to 100 deals: heavy too (writes of more than 10 records are)
     QUERY = "query"  # COQL: heavy too (Zoho's limits page)
 
 
@@ -336,7 +356,12 @@ class Pause:
 
 @dataclass(frozen=True)
 class Done:
-    """Nothing is left to do with this chunk here: it has ended, or somebody else holds it."""
+    """Nothing is left to do with this chunk here: it has ended, or somebody else holds it.
+
+    ``sibling`` is a chunk that goes on with leads of it.
+    """
+
+    sibling: str = ""
 
 
 @dataclass(frozen=True)
@@ -356,9 +381,10 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Settle:
-    """The leads must be read, in so many seconds."""
+    """The leads must be read, in so many seconds; ``sibling`` is a chunk that goes on with others of them."""
 
     in_seconds: float
+    sibling: str = ""
 
 
 @dataclass(frozen=True)

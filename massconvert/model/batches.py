@@ -60,6 +60,7 @@ class BatchStatus:
     ``sent`` are leads in a payload that Zoho took (or perhaps took) and that have no outcome yet.
     ``sealed`` says that the enqueue call which made the batch has ended. ``held`` is why this batch is paused while
     others go on (`HELD_FOR_CANARY`, or what a person gave as the reason), and empty when it is not.
+    ``deals_not_updated`` of the converted leads have a deal without the values of its own.
     """
 
     batch: str
@@ -76,6 +77,7 @@ class BatchStatus:
     finished_at: float | None = None
     held: str = ""
     canary: CanaryCounts | None = None
+    deals_not_updated: int = 0
 
     @property
     def ended(self) -> int:

@@ -9,7 +9,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from massconvert.options.check import SPAN
-from massconvert.options.extras import EXTRAS
+from massconvert.options.extras import EXTRAS, plain_deal
 
 _LISTS = ("related_modules", "carry_over_tags")
 
@@ -21,9 +21,15 @@ def fingerprint(body: Mapping[str, Any]) -> str:
 
 
 def resolve_body(body: Mapping[str, Any], today: date) -> dict[str, Any]:
-    """``body`` as Zoho takes it: without what is ours, and with a relative closing date counted from ``today``."""
+    """``body`` as Zoho takes it: without what is ours, with placeholders for templates, and dates for "+30d".
+
+    A relative closing date is counted from ``today``.
+    """
     body = {key: value for key, value in body.items() if key != EXTRAS}
     deal = body.get("Deals")
+    if isinstance(deal, Mapping):
+        deal = plain_deal(deal)
+        body["Deals"] = deal
     closing = deal.get("Closing_Date") if isinstance(deal, Mapping) else None
     span = SPAN.fullmatch(closing) if isinstance(closing, str) else None
     if not span or not isinstance(deal, Mapping):

@@ -11,6 +11,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
+from massconvert.model.template import TemplateError, fields_of
 from massconvert.options.extras import EXTRAS, PREFLIGHT
 from massconvert.options.problem import Problem, demand, kind_of, shown
 
@@ -36,6 +37,7 @@ SPAN = re.compile(r"\+([0-9]{1,5})d")
 _LONGEST_SPAN = 36_500  # days
 _LONGEST_NAME = 255
 _DEEPEST = 50
+_MOST_FIELDS = 10  # of the lead, in a template; Get Records takes 50 in all
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: UTF-8 has no bytes for it
 #: A text of digits is an id, or was meant to be one.
 _RATHER_AN_ID = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]*)?(?:[eE][-+]?[0-9]+)?")
@@ -122,7 +124,7 @@ class Check:
         if not isinstance(value, Mapping):
             self.note(path, f"must be an object with Deal_Name, Stage and Closing_Date, not {kind_of(value)}")
             return {}
-        rules = {"Deal_Name": _text, "Stage": _text, "Closing_Date": _closing}
+        rules = {"Deal_Name": _template, "Stage": _fixed, "Closing_Date": _closing}
         fields: dict[str, Any] = {}
         for api, rule in rules.items():
             if value.get(api) is None:
@@ -130,10 +132,13 @@ class Check:
             else:
                 fields[DEAL_FIELDS[api]] = self.value(_at(path, api), value[api], rule)
         rest = {key: self.json(_at(path, key), item) for key, item in value.items() if key not in rules}
+        for key in rest.keys() - {"Pipeline"}:
+            if isinstance(rest[key], str):
+                self.value(_at(path, key), rest[key], _template_or_empty)
         for api in ("Pipeline", "Amount"):
             fields[DEAL_FIELDS[api]] = rest.pop(api, None)
         if isinstance(fields["pipeline"], str):
-            self.value(_at(path, "Pipeline"), fields["pipeline"], _text)
+            self.value(_at(path, "Pipeline"), fields["pipeline"], _fixed)
         return {**fields, "extra": rest}
 
     def json(self, path: str, value: Any, depth: int = 0) -> Any:
@@ -236,6 +241,31 @@ def _text(value: Any) -> str:
     if not value.strip():
         raise ProblemError("is empty")
     return str(_plain(value))
+
+
+def _template(value: Any) -> str:
+    """A text, perhaps with fields of the lead."""
+    return _template_or_empty(_text(value))
+
+
+def _template_or_empty(text: str) -> str:
+    try:
+        named = fields_of(text)
+    except TemplateError as error:
+        raise ProblemError(
+            f"{error}: a field of the lead is written {{Last_Name}}, and a brace itself twice, like {{{{ or }}}}"
+        ) from None
+    if len(named) > _MOST_FIELDS:
+        raise ProblemError(f"names {len(named)} fields of the lead; at most {_MOST_FIELDS} are taken")
+    return text
+
+
+def _fixed(value: Any) -> str:
+    """A text that Zoho looks at before it converts, so that it must be the same for every lead."""
+    text = _text(value)
+    if re.search(r"\{[A-Za-z]\w*\}", text):
+        raise ProblemError(f"is {shown(text)}, but cannot name fields of the lead; it is the same for all")
+    return text
 
 
 def _name(value: Any) -> str:

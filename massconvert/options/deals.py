@@ -16,6 +16,7 @@ from typing import Any
 
 from massconvert.model import Listing
 from massconvert.options.check import SPAN
+from massconvert.options.extras import deal_templates
 from massconvert.options.names import Listings, Row
 from massconvert.options.problem import Problem, kind_of, nearest, shown
 
@@ -25,6 +26,8 @@ SHAPE = (Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.MAPPING)
 _BESIDES = frozenset({"Layout", "Tag", "id"})
 #: What a conversion fills in by itself: the new contact and account, and the owner from ``assign_to``.
 _FILLED_IN = frozenset({"Owner", "Account_Name", "Contact_Name", "Contact_Role", "Created_By", "Modified_By"})
+#: What a template may fill in.
+_TEXTS = frozenset({"text", "textarea"})
 #: Nobody writes these.
 _COMPUTED = frozenset({"formula", "autonumber", "auto_number", "rollup_summary", "profileimage"})
 
@@ -118,6 +121,10 @@ def _field(key: str, value: Any, fields: Mapping[str, Row], found: Findings) -> 
         return
     if key == "Closing_Date" and isinstance(value, str) and SPAN.fullmatch(value):
         return
+    if key in deal_templates({"Deals": {key: value}}):
+        if row["type"] not in _TEXTS:
+            found.problems.append(Problem(path, f"names fields of the lead, but is no text: its type is {row['type']}"))
+        return  # how long it gets depends on the lead
     if key in ("Stage", "Pipeline"):
         return  # see _stage
     rule = _RULES.get(row["type"])

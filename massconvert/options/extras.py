@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.model import Why
+from massconvert.model.template import TemplateError, fields_of, placeholder
 
 #: No key of Zoho's begins with it. It is a part of the options, so leads with other extras travel apart.
 EXTRAS = "$"
@@ -21,3 +22,28 @@ def extras_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 def begins_with(body: Mapping[str, Any]) -> Why:
     """Why leads with these options are settled before anything is sent; ``Why.NONE`` where they are not."""
     return Why.PREFLIGHT if extras_of(body).get(PREFLIGHT) is True else Why.NONE
+
+
+def deal_templates(body: Mapping[str, Any]) -> dict[str, str]:
+    """The texts of a body's deal that name fields of the lead, by their field. What is no template is plain text."""
+    deal = body.get("Deals")
+    return {name: text for name, text in deal.items() if _names_fields(text)} if isinstance(deal, Mapping) else {}
+
+
+def plain_deal(deal: Mapping[str, Any]) -> dict[str, Any]:
+    """A deal as a payload takes it, for any lead: with placeholders, and single braces for doubled ones."""
+    return {name: _plain(value) for name, value in deal.items()}
+
+
+def _names_fields(text: Any) -> bool:
+    try:
+        return isinstance(text, str) and bool(fields_of(text))
+    except TemplateError:
+        return False
+
+
+def _plain(value: Any) -> Any:
+    try:
+        return placeholder(value) if isinstance(value, str) and ("{" in value or "}" in value) else value
+    except TemplateError:  # kept from before there were templates
+        return value

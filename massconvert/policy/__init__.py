@@ -62,6 +62,7 @@ from massconvert.policy.table import (
     Row,
     meaning,
 )
+from massconvert.policy.update import after_update
 
 __all__ = [
     "HINTS",
@@ -100,6 +101,7 @@ __all__ = [
     "after_put",
     "after_read",
     "after_status",
+    "after_update",
     "meaning",
     "most_failures",
     "name_unknown",

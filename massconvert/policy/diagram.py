@@ -17,6 +17,7 @@ def mermaid() -> str:
         "    [*] --> waiting: formed",
         "    [*] --> settling: formed for a preflight",
         "    waiting --> sending: written ahead of the POST",
+        "    [*] --> settling: converted leads whose deals get values of their own",
     ]
     for (source, target), labels in arrows.items():
         lines.append(f"    {source.value} --> {target.value}: {'<br>'.join(labels)}")

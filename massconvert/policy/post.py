@@ -73,7 +73,12 @@ def sender_lost(chunk: Chunk, moment: Moment) -> Decision:
 
 
 #: The row of a call that was not made for want of a permit, by the state that asks for the call.
-_NO_PERMIT = {State.WAITING: Row.NO_PERMIT, State.RUNNING: Row.STATUS_NO_PERMIT, State.SETTLING: Row.READ_NO_PERMIT}
+_NO_PERMIT = {
+    State.WAITING: Row.NO_PERMIT,
+    State.RUNNING: Row.STATUS_NO_PERMIT,
+    State.SETTLING: Row.READ_NO_PERMIT,
+    State.UPDATING: Row.UPDATE_NO_PERMIT,
+}
 
 
 def no_permit(chunk: Chunk, busy: Busy, moment: Moment) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 from massconvert.model import (
@@ -21,6 +22,7 @@ from massconvert.model import (
     Resend,
     Settle,
     State,
+    Trouble,
     Unsent,
     Why,
 )
@@ -36,13 +38,14 @@ from massconvert.policy.moves import (
     tried,
 )
 from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.update import after_ids, deals_aside, ids_given_up
 
 
 def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
     """Decide by the leads' own state (state SETTLING): who has ended, and what becomes of the others."""
     chunk = tried(chunk, moment.now)
     if isinstance(answer, LeadsRead):
-        return (_preflown if chunk.why is Why.PREFLIGHT else _settled)(chunk, answer, moment)
+        return _READ.get(chunk.why, _settled)(chunk, answer, moment)
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
         order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
         return paused(Row.READ_NOT_ALLOWED, chunk, order, moment)
@@ -52,10 +55,10 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
             return throttled(Row.READ_THROTTLED, State.SETTLING, chunk, answer, moment)
         if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
             return paused(Row.READ_NOT_ALLOWED, chunk, pause_order(answer), moment)
-    if chunk.why is Why.PREFLIGHT:
+    if chunk.why in _BOUNDED:
         chunk = chunk if chunk.outage_since else replace(chunk, outage_since=moment.now)
         if given_up(chunk, moment):
-            return _never_sent(chunk, answer, moment)
+            return _BOUNDED[chunk.why](chunk, answer, moment)
     return same_again(Row.READ_RETRY, chunk, moment, getattr(answer, "retry_after", None))
 
 
@@ -77,14 +80,31 @@ def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
     return replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
 
 
-def _never_sent(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
+def _never_sent(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
     detail = answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else getattr(answer, "message", "")
     words = f"not sent for {hours(moment.tuning.give_up)}, since the lead could not be read before: {detail}"
     rest = Outcome(Kind.FAILED, Code.GAVE_UP, words)
     return Decision(Row.PREFLIGHT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
 
 
+#: What was read before anything was sent, or after the conversion.
+_READ: dict[Why, Callable[[Chunk, LeadsRead, Moment], Decision]] = {
+    Why.PREFLIGHT: _preflown,
+    Why.IDS: after_ids,
+}
+
+#: Reads that a day without an answer ends, since what became of the leads is known: they were never sent, or converted.
+_BOUNDED: dict[Why, Callable[[Chunk, Trouble, Moment], Decision]] = {
+    Why.PREFLIGHT: _never_sent,
+    Why.IDS: ids_given_up,
+}
+
+
 def _settled(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
+    return deals_aside(chunk, _by_their_states(chunk, answer, moment), moment)
+
+
+def _by_their_states(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
     ended = {
         lead: outcome
         for lead in chunk.leads

@@ -31,12 +31,13 @@ from massconvert.policy.moves import (
     to_settle,
 )
 from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.update import deals_aside
 
 
 def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision:
     """Decide what Zoho says of the job of ``chunk`` (state RUNNING)."""
     if isinstance(answer, JobStatus):
-        return _job_status(chunk, answer, moment)
+        return deals_aside(chunk, _job_status(chunk, answer, moment), moment)
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
         order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
         return paused(Row.STATUS_NOT_ALLOWED, chunk, order, moment)

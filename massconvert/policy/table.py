@@ -73,9 +73,20 @@ class Row(str, Enum):
     READ_RETRY = "read: no usable answer"
     READ_THROTTLED = "read: throttled"
     READ_NO_PERMIT = "read: no permit"
+    # the deals of converted leads, which get values of their own
+    DEALS_FOUND = "deals: found, with what they shall have"
+    DEALS_UNREAD = "deals: their leads cannot be read, given up"
+    DEALS_UPDATED = "deals: updated, or refused one by one"
+    UPDATE_REFUSED = "deals: the update is refused"
+    UPDATE_NOT_ALLOWED = "deals: the credentials are refused"
+    UPDATE_RETRY = "deals: no usable answer"
+    UPDATE_GIVE_UP = "deals: no usable answer, given up"
+    UPDATE_THROTTLED = "deals: throttled"
+    UPDATE_NO_PERMIT = "deals: no permit"
 
 
 _W, _S, _R, _T, _D = State.WAITING, State.SENDING, State.RUNNING, State.SETTLING, State.DONE
+_U = State.UPDATING
 
 #: Every row: the state it is decided in, and the states it may lead to.
 MOVES: dict[Row, tuple[State, frozenset[State]]] = {
@@ -126,6 +137,15 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.READ_RETRY: (_T, frozenset({_T})),
     Row.READ_THROTTLED: (_T, frozenset({_T})),
     Row.READ_NO_PERMIT: (_T, frozenset({_T})),
+    Row.DEALS_FOUND: (_T, frozenset({_U})),
+    Row.DEALS_UNREAD: (_T, frozenset({_D})),
+    Row.DEALS_UPDATED: (_U, frozenset({_D})),
+    Row.UPDATE_REFUSED: (_U, frozenset({_D})),
+    Row.UPDATE_NOT_ALLOWED: (_U, frozenset({_U})),
+    Row.UPDATE_RETRY: (_U, frozenset({_U})),
+    Row.UPDATE_GIVE_UP: (_U, frozenset({_D})),
+    Row.UPDATE_THROTTLED: (_U, frozenset({_U})),
+    Row.UPDATE_NO_PERMIT: (_U, frozenset({_U})),
 }
 
 
@@ -210,6 +230,7 @@ class Decision:
     accepts_options: bool = False
     resolved: Mapping[str, Any] | None = None  # the options with ids for their names
     split: bool = False
+    aside: Chunk | None = None  # goes on with converted leads of this chunk, whose deals get values of their own
     max_leads: int | None = None  # a lower limit that Zoho has shown
     job_took: float | None = None  # seconds, to learn from
     look: tuple[Look | None, Look] | None = None  # when to look at jobs first, as it was known and as it is learnt

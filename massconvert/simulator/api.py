@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 
 from massconvert.simulator import catalogue, coql, routes, search
 from massconvert.simulator.accounts import Accounts
-from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN, Faults
+from massconvert.simulator.deals import read_rows, update_deal
+from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN, UPDATE, Faults
 from massconvert.simulator.jobs import Jobs
 from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, converted_detail, field_value, record
 from massconvert.simulator.messages import RefusedError, Request, Response
@@ -50,6 +51,7 @@ class Api:
             "GET mass_convert": self._status,
             READ: self._read,
             "GET Lead": self._read_one,
+            UPDATE: self._update_deals,
             QUERY: self._query,
             SEARCH: self._search,
             "GET users": self._users,
@@ -134,6 +136,15 @@ class Api:
         fields = routes.checked_fields(query.get("fields", ""), 0) or PLAIN_FIELDS
         shown = record(lead, fields, as_of) | {"$converted_detail": converted_detail(lead, as_of)}
         return Response(200, {"data": [shown]})
+
+    def _update_deals(self, visit: Visit) -> Response:
+        if not self.rules.may_edit_deals:
+            details = {"permissions": ["Crm_Implied_Edit_Potentials"]}
+            raise RefusedError(403, "NO_PERMISSION", "permission denied", details)
+        results = [update_deal(self.leads, row) for row in read_rows(visit.request.body)]
+        failed = sum(result["status"] == "error" for result in results)
+        status = 200 if not failed else 207 if failed < len(results) else 202
+        return Response(status, {"data": results})
 
     def _query(self, visit: Visit) -> Response:
         try:

@@ -65,14 +65,15 @@ METHODS = (
     "GET settings/pipeline",
     "GET settings/portals",
     "GET settings/user_type",
+    "PUT Deals",
     "POST coql",
     "GET search",
     "POST token",
 )
 POST, READ, TOKEN = "POST mass_convert", "GET Leads", "POST token"
-QUERY, SEARCH = "POST coql", "GET search"
+QUERY, SEARCH, UPDATE = "POST coql", "GET search", "PUT Deals"
 #: Calls under the organisation's sub-limit.
-HEAVY = frozenset({POST, QUERY})
+HEAVY = frozenset({POST, QUERY, UPDATE})
 
 _FATES = {"reset": Fate.RESET, "drop": Fate.DROP, "hang": Fate.HANG, "cut": Fate.CUT, "trickle": Fate.TRICKLE}
 _ANSWERS = frozenset({"status", "garbage", *_FATES})

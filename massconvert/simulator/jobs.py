@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from random import Random
+from typing import Any
 
 from massconvert.simulator.leads import Leads
 from massconvert.simulator.rules import Rules
@@ -29,7 +30,7 @@ class Job:
 
     id: str
     leads: Sequence[str]
-    deal: bool
+    deal: dict[str, Any] | None
     starts: float
     ends: float
     fault: JobFault
@@ -60,7 +61,7 @@ class Jobs:
     _due: list[tuple[float, int, Job]] = field(default_factory=list)
     _numbers: Iterable[int] = field(default_factory=lambda: itertools.count(1))
 
-    def add(self, lead_ids: Sequence[str], now: float, *, deal: bool, fault: JobFault) -> Job:
+    def add(self, lead_ids: Sequence[str], now: float, *, deal: dict[str, Any] | None, fault: JobFault) -> Job:
         """Schedule a job for these leads."""
         rules = self.rules
         number = next(iter(self._numbers))

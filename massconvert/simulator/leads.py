@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from random import Random
 from typing import Any
@@ -27,6 +27,7 @@ class Lead:
     contact_id: str = ""
     account_id: str = ""
     deal_id: str = ""
+    deal: dict[str, Any] = field(default_factory=dict)
     submissions: int = 0
     conversions: int = 0
     overlaps: int = 0
@@ -52,8 +53,9 @@ class Leads:
         missing = set(drawn[:unknown])
         self._leads = {lead_id: Lead(lead_id) for n, lead_id in enumerate(self.all_ids) if n not in missing}
         self._records = 0
+        self._of_deals: dict[str, Lead] = {}
         for number in drawn[unknown:]:
-            self._make_records(self._leads[self.all_ids[number]], now - 86_400.0, deal=False)
+            self._make_records(self._leads[self.all_ids[number]], now - 86_400.0, deal=None)
 
     def __len__(self) -> int:
         return len(self._leads)
@@ -71,19 +73,23 @@ class Leads:
             self._leads[lead_id] = Lead(lead_id)
             self.all_ids.append(lead_id)
 
+    def of_deal(self, deal_id: str) -> Lead | None:
+        """The lead whose conversion made this deal."""
+        return self._of_deals.get(deal_id)
+
     def delete(self, lead_id: str) -> None:
         """Somebody deletes a lead."""
         self._leads.pop(lead_id, None)
 
     def convert_by_hand(self, lead_id: str, now: float) -> None:
         """Somebody converts a lead in Zoho's own pages."""
-        self._make_records(self._leads[lead_id], now, deal=False)
+        self._make_records(self._leads[lead_id], now, deal=None)
 
     def lock(self, lead_id: str) -> None:
         """A process locks a lead: no job converts it."""
         self._leads[lead_id].locked = True
 
-    def convert(self, lead_ids: Iterable[str], now: float, *, deal: bool) -> int:
+    def convert(self, lead_ids: Iterable[str], now: float, *, deal: dict[str, Any] | None) -> int:
         """A job converts these; how many it could, that is, existed, was not locked and had not been converted."""
         count = 0
         for lead_id in lead_ids:
@@ -103,6 +109,7 @@ class Leads:
                 "contact_id": lead.contact_id or None,
                 "account_id": lead.account_id or None,
                 "deal_id": lead.deal_id or None,
+                "deal": lead.deal or None,
                 "submissions": lead.submissions,
                 "conversions": lead.conversions,
                 "overlaps": lead.overlaps,
@@ -110,12 +117,15 @@ class Leads:
             for lead in self
         }
 
-    def _make_records(self, lead: Lead, now: float, *, deal: bool) -> None:
+    def _make_records(self, lead: Lead, now: float, *, deal: dict[str, Any] | None) -> None:
         self._records += 1
         base = 3652397000010000000 + self._records * STEP
         lead.converted_at = now
         lead.contact_id, lead.account_id = str(base + 1), str(base + 2)
-        lead.deal_id = str(base + 3) if deal else ""
+        lead.deal_id = str(base + 3) if deal is not None else ""
+        lead.deal = dict(deal or {})
+        if lead.deal_id:
+            self._of_deals[lead.deal_id] = lead
 
 
 def record(lead: Lead, wanted: Collection[str], as_of: float) -> dict[str, Any]:

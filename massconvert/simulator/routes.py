@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN
+from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN, UPDATE
 from massconvert.simulator.messages import RefusedError, Request
 
 OLDEST, NEWEST = 2, 8  # versions of the API
@@ -38,6 +38,7 @@ ROUTES = (
     Route("GET", "GET settings/pipeline", "settings/pipeline", "ZohoCRM.settings.pipeline.READ"),
     Route("GET", "GET settings/portals", "settings/portals", "ZohoCRM.settings.clientportal.READ"),
     Route("GET", "GET settings/user_type", r"settings/portals/[^/]+/user_type", "ZohoCRM.settings.clientportal.READ"),
+    Route("PUT", UPDATE, "Deals", "ZohoCRM.modules.deals.UPDATE"),
     Route("POST", QUERY, "coql", "ZohoCRM.coql.READ"),
     Route("GET", SEARCH, "Leads/search", "ZohoSearch.securesearch.READ"),
     Route("GET", "GET Lead", r"Leads/[^/]+", "ZohoCRM.modules.leads.READ"),

@@ -22,6 +22,7 @@ SCOPES = frozenset(
         "ZohoCRM.settings.layouts.READ",
         "ZohoCRM.settings.pipeline.READ",
         "ZohoCRM.settings.clientportal.READ",
+        "ZohoCRM.modules.deals.UPDATE",
         "ZohoCRM.coql.READ",
         "ZohoSearch.securesearch.READ",
     }
@@ -52,6 +53,7 @@ class Rules:
     assign_to_mandatory: bool = False  # the page says so, its sample and the description do not
     takes_any_options: bool = False  # users, stages and modules of somebody else's organisation: none is looked up
     may_convert: bool = True  # the user's permission
+    may_edit_deals: bool = True
 
     # The organisation.
     more_users: int = 0  # besides the three of the catalogue, all active

@@ -27,7 +27,7 @@ class Payload:
     """A payload that Zoho takes."""
 
     ids: Sequence[str]
-    deal: bool
+    deal: dict[str, Any] | None
 
 
 def read_payload(body: bytes, rules: Rules, convertible: Callable[[str], bool]) -> Payload:
@@ -42,7 +42,7 @@ def read_payload(body: bytes, rules: Rules, convertible: Callable[[str], bool]) 
     _check_options(payload, rules)
     if not rules.leads_first:
         _check_leads(ids, rules, convertible)
-    return Payload(ids, deal="Deals" in payload)
+    return Payload(ids, deal=payload.get("Deals"))
 
 
 def _parse(body: bytes) -> dict[str, Any]:

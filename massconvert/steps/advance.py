@@ -10,9 +10,10 @@ from massconvert.steps.follow import follow
 from massconvert.steps.ports import Ports
 from massconvert.steps.send import send
 from massconvert.steps.settle import settle
+from massconvert.steps.update import update
 
 #: What the two tasks may act on. A chunk is settled by whichever comes first.
-CONVERTING: frozenset[State] = frozenset({State.WAITING, State.SENDING, State.SETTLING})
+CONVERTING: frozenset[State] = frozenset({State.WAITING, State.SENDING, State.SETTLING, State.UPDATING})
 FOLLOWING: frozenset[State] = frozenset({State.RUNNING, State.SETTLING})
 
 _STEPS: dict[State, Callable[[Ports, Chunk], Next]] = {
@@ -20,6 +21,7 @@ _STEPS: dict[State, Callable[[Ports, Chunk], Next]] = {
     State.SENDING: send,
     State.RUNNING: follow,
     State.SETTLING: settle,
+    State.UPDATING: update,
 }
 
 

@@ -8,7 +8,18 @@ from random import Random
 from typing import Any, Protocol
 
 from massconvert.ledger import DueCall, Ledger
-from massconvert.model import Busy, Call, FindAnswer, Listing, PageAnswer, PostAnswer, ReadAnswer, StatusAnswer
+from massconvert.model import (
+    Busy,
+    Call,
+    DealUpdate,
+    FindAnswer,
+    Listing,
+    PageAnswer,
+    PostAnswer,
+    ReadAnswer,
+    StatusAnswer,
+    UpdateAnswer,
+)
 from massconvert.on_complete import Target
 from massconvert.policy import CallAnswer, Decision, Permit, RunDecision, Tuning
 
@@ -32,8 +43,12 @@ class Zoho(Protocol):
         """GET the counts of a job."""
         ...
 
-    def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
-        """GET up to 100 leads, converted or not."""
+    def read_leads(self, leads: Sequence[str], fields: Sequence[str] = ()) -> ReadAnswer:
+        """GET up to 100 leads, converted or not, and of each these fields besides."""
+        ...
+
+    def update_deals(self, updates: Sequence[DealUpdate]) -> UpdateAnswer:
+        """PUT values into up to 100 deals."""
         ...
 
     def read_page(self, listing: Listing, place: str) -> PageAnswer:

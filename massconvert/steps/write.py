@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from massconvert.model import Again, Chunk, Done, Next, Resend
+from massconvert.model import Chunk, Done, Next, Submitted
 from massconvert.policy import Decision, Moment, size_of
 from massconvert.steps.ports import Ports
 
@@ -32,7 +32,7 @@ def write(ports: Ports, chunk: Chunk, decision: Decision) -> Next:
     if moved is None:
         return Done()
     ports.log(decision)
-    if moved.sibling and isinstance(decision.next, Again | Resend):
+    if moved.sibling and not isinstance(decision.next, Submitted):
         return replace(decision.next, sibling=moved.sibling)
     return decision.next
 

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from functools import partial
 from typing import Any, TypeVar
 
 from massconvert.model import (
@@ -66,64 +67,64 @@ class Body(FromZoho):
     data: Mapping[str, Any]
 
 
-class _UnusableError(ValueError):
+class UnusableError(ValueError):
     """The answer is not what Zoho sends; says why."""
 
 
 def parse_post(status: int, headers: Mapping[str, str], body: bytes) -> Accepted | Failure:
     """The answer to a mass convert POST."""
-    return _parse(status, headers, body, _accepted)
+    return parse_answer(status, headers, body, _accepted)
 
 
 def parse_status(status: int, headers: Mapping[str, str], body: bytes) -> JobStatus | Failure:
     """The answer to a status GET."""
-    return _parse(status, headers, body, _job_status)
+    return parse_answer(status, headers, body, _job_status)
 
 
-def parse_read(status: int, headers: Mapping[str, str], body: bytes) -> LeadsRead | Failure:
-    """The answer to Get Records; 204 says that none of the leads is there."""
+def parse_read(status: int, headers: Mapping[str, str], body: bytes, fields: Sequence[str] = ()) -> LeadsRead | Failure:
+    """The answer to Get Records, with ``fields`` besides; 204 says that none of the leads is there."""
     if status == 204:
-        return LeadsRead({}, credits_left=_credits_left(headers))
-    return _parse(status, headers, body, _leads_read)
+        return LeadsRead({}, credits_left=credits_left_of(headers))
+    return parse_answer(status, headers, body, partial(_leads_read, fields=fields))
 
 
 def parse_found(status: int, headers: Mapping[str, str], body: bytes) -> LeadsFound | Failure:
     """A page of a query or a search; 204 says that nothing (more) was found."""
     if status == 204:
-        return LeadsFound((), more=False, credits_left=_credits_left(headers))
-    return _parse(status, headers, body, _leads_found)
+        return LeadsFound((), more=False, credits_left=credits_left_of(headers))
+    return parse_answer(status, headers, body, _leads_found)
 
 
 def parse_count(status: int, headers: Mapping[str, str], body: bytes) -> Counted | Failure:
     """The answer to a query for ``COUNT(id)``: one row with one number, whatever its name."""
     if status == 204:
-        return Counted(0, credits_left=_credits_left(headers))
-    return _parse(status, headers, body, _counted)
+        return Counted(0, credits_left=credits_left_of(headers))
+    return parse_answer(status, headers, body, _counted)
 
 
 def parse_body(status: int, headers: Mapping[str, str], body: bytes) -> Body | Failure:
     """The answer to any other GET."""
     if status == 204:
-        return Body({}, credits_left=_credits_left(headers))
-    return _parse(status, headers, body, Body)
+        return Body({}, credits_left=credits_left_of(headers))
+    return parse_answer(status, headers, body, Body)
 
 
 # --- the frame: which of the three it is ------------------------------------------------------------------
 
 
-def _parse(
+def parse_answer(
     status: int, headers: Mapping[str, str], body: bytes, wanted: Callable[[dict[str, Any]], _T]
 ) -> _T | Failure:
     answer: _T | Failure
     try:
-        answer = _judge(status, headers, _object(body), wanted)
+        answer = _judge(status, headers, object_of(body), wanted)
     except (ValueError, RecursionError) as error:  # not JSON, or JSON that nobody would send
         if status == 429:
             answer = _refused(status, headers, {})
         else:
-            bad = error if isinstance(error, _UnusableError) else _BAD
+            bad = error if isinstance(error, UnusableError) else _BAD
             answer = PerhapsAccepted(f"HTTP {status} with {bad}", status)
-    return replace(answer, credits_left=_credits_left(headers))
+    return replace(answer, credits_left=credits_left_of(headers))
 
 
 def _judge(
@@ -140,19 +141,19 @@ def _judge(
         return _perhaps(status, answer, "no error in its JSON")
     try:
         return wanted(answer)
-    except _UnusableError as error:
+    except UnusableError as error:
         return _perhaps(status, answer, str(error))
 
 
 _BAD = "a body that is not Zoho's JSON"
 
 
-def _object(body: bytes) -> dict[str, Any]:
+def object_of(body: bytes) -> dict[str, Any]:
     if not body.strip():
-        raise _UnusableError("no body")
+        raise UnusableError("no body")
     answer = _clean(json.loads(body.decode("utf-8-sig")))
     if not isinstance(answer, dict):
-        raise _UnusableError(_BAD)
+        raise UnusableError(_BAD)
     return answer
 
 
@@ -164,7 +165,7 @@ def _error_items(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
     """The error envelopes in an answer: itself, or items of its ``data``."""
     items = answer.get("data")
     for item in (answer, *(items if isinstance(items, list) else [items])):
-        if isinstance(item, dict) and _word(item.get("status")) == "error" and text_of(item.get("code")):
+        if isinstance(item, dict) and word_of(item.get("status")) == "error" and text_of(item.get("code")):
             yield item
 
 
@@ -176,29 +177,29 @@ def _refused(status: int, headers: Mapping[str, str], item: Mapping[str, Any]) -
         status=status,
         code="TOO_MANY_REQUESTS" if status == 429 else code,
         message=text_of(item.get("message")) or (f"HTTP {status}" if not code else ""),
-        paths=tuple(dict.fromkeys(_paths(details))),
+        paths=tuple(dict.fromkeys(paths_of(details))),
         details=details if isinstance(details, dict) else {},
         retry_after=_retry_after(lower),
     )
 
 
-def _credits_left(headers: Mapping[str, str]) -> int | None:
+def credits_left_of(headers: Mapping[str, str]) -> int | None:
     """What is left of the day's credits; Zoho says so once half of them are used."""
     text = next((value for name, value in headers.items() if name.lower() == "x-api-credits-remaining"), "").strip()
     return int(text) if _DIGITS.fullmatch(text) else None
 
 
-def _paths(details: Any) -> Iterator[str]:
+def paths_of(details: Any) -> Iterator[str]:
     """All JSON paths and parameter names that ``details`` has, in order, however deep."""
     if isinstance(details, list):
         for item in details:
-            yield from _paths(item)
+            yield from paths_of(item)
     elif isinstance(details, dict):
         for name, value in details.items():
             if name in ("json_path", "param", "param_name") and isinstance(value, str):
                 yield value[:MAX_TEXT]
             elif isinstance(value, dict | list):
-                yield from _paths(value)
+                yield from paths_of(value)
 
 
 def _retry_after(lower: Mapping[str, str]) -> float | None:
@@ -219,32 +220,32 @@ def _retry_after(lower: Mapping[str, str]) -> float | None:
 def _accepted(answer: dict[str, Any]) -> Accepted:
     items = answer.get("data")
     for item in (answer, *(items if isinstance(items, list) else [items])):
-        if not isinstance(item, dict) or _word(item.get("status")) != "success":
+        if not isinstance(item, dict) or word_of(item.get("status")) != "success":
             continue
         details = item.get("details")
         job_id = id_of((details if isinstance(details, dict) else item).get("job_id"))
         if job_id:
             return Accepted(job_id)
-    raise _UnusableError("neither an error nor a job_id")
+    raise UnusableError("neither an error nor a job_id")
 
 
 def _job_status(answer: dict[str, Any]) -> JobStatus:
     items = answer.get("data")
     for item in items if isinstance(items, list) else [items]:
-        fields = {_word(name): value for name, value in item.items()} if isinstance(item, dict) else {}
+        fields = {word_of(name): value for name, value in item.items()} if isinstance(item, dict) else {}
         if "status" in fields:
             break
     else:
-        raise _UnusableError("no Status of a job")
-    progress = _PROGRESS.get(_word(fields["status"]))
+        raise UnusableError("no Status of a job")
+    progress = _PROGRESS.get(word_of(fields["status"]))
     if progress is None:
-        raise _UnusableError(f"the unknown Status {text_of(fields['status'])!r}")
+        raise UnusableError(f"the unknown Status {text_of(fields['status'])!r}")
     total, converted = _count(fields, "totalcount"), _count(fields, "convertedcount")
     not_converted, failed = _count(fields, "notconvertedcount"), _count(fields, "failedcount")
     if progress is Progress.COMPLETED and (total is None or converted is None):
-        raise _UnusableError("a completed job without its counts")
+        raise UnusableError("a completed job without its counts")
     if (converted or 0) > (total or 0):
-        raise _UnusableError(f"{converted} leads of {total} converted")
+        raise UnusableError(f"{converted} leads of {total} converted")
     return JobStatus(progress, total or 0, converted or 0, not_converted or 0, failed or 0)
 
 
@@ -255,29 +256,29 @@ def _count(fields: Mapping[str, Any], name: str) -> int | None:
     if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise _UnusableError(f"the count {text_of(str(value)[:40])!r}")
+        raise UnusableError(f"the count {text_of(str(value)[:40])!r}")
     return value
 
 
-def _leads_read(answer: dict[str, Any]) -> LeadsRead:
+def _leads_read(answer: dict[str, Any], fields: Sequence[str] = ()) -> LeadsRead:
     records = answer.get("data")
     if not isinstance(records, list):
-        raise _UnusableError("no list of records")
+        raise UnusableError("no list of records")
     info = answer.get("info")
     if isinstance(info, dict) and info.get("more_records") is True:
         # A lead that is only on the next page would be taken for a deleted one.
-        raise _UnusableError("only a page of the records")
-    states = [_lead_state(record) for record in records]
+        raise UnusableError("only a page of the records")
+    states = [_lead_state(record, fields) for record in records]
     return LeadsRead({state.lead_id: state for state in states})
 
 
 def _leads_found(answer: dict[str, Any]) -> LeadsFound:
     records = answer.get("data")
     if not isinstance(records, list):
-        raise _UnusableError("no list of records")
+        raise UnusableError("no list of records")
     ids = tuple(id_of(record.get("id")) if isinstance(record, dict) else "" for record in records)
     if "" in ids:
-        raise _UnusableError("a record without id")
+        raise UnusableError("a record without id")
     info = answer.get("info")
     return LeadsFound(ids, more=isinstance(info, dict) and info.get("more_records") is True)
 
@@ -288,13 +289,13 @@ def _counted(answer: dict[str, Any]) -> Counted:
     for value in row.values() if isinstance(row, dict) else ():
         if id_of(value):
             return Counted(int(value))
-    raise _UnusableError("no count")
+    raise UnusableError("no count")
 
 
-def _lead_state(record: Any) -> LeadState:
+def _lead_state(record: Any, fields: Sequence[str] = ()) -> LeadState:
     lead_id = id_of(record.get("id")) if isinstance(record, dict) else ""
     if not lead_id:
-        raise _UnusableError("a record without id")
+        raise UnusableError("a record without id")
     detail = record.get("$converted_detail")
     detail = detail if isinstance(detail, dict) else {}
     return LeadState(
@@ -305,6 +306,7 @@ def _lead_state(record: Any) -> LeadState:
         contact_id=_lookup(record.get("Converted_Contact")) or _lookup(detail.get("contact")),
         account_id=_lookup(record.get("Converted_Account")) or _lookup(detail.get("account")),
         deal_id=_lookup(record.get("Converted_Deal")) or _lookup(detail.get("deal")),
+        fields={name: _as_text(record.get(name)) for name in fields},
     )
 
 
@@ -320,7 +322,7 @@ def _converted(lead_id: str, record: Mapping[str, Any], detail: Mapping[str, Any
         return True
     if "$converted_detail" in record:
         return False
-    raise _UnusableError(f"lead {lead_id} without Converted__s: may the user see that field?")
+    raise UnusableError(f"lead {lead_id} without Converted__s: may the user see that field?")
 
 
 # --- values -----------------------------------------------------------------------------------------------
@@ -337,6 +339,19 @@ def _lookup(value: Any) -> str:
     return id_of(value.get("id") if isinstance(value, dict) else value)
 
 
+def _as_text(value: Any) -> str:
+    """A field of a lead as people read it: a lookup by its name, a list with commas, nothing where it is empty."""
+    if isinstance(value, dict):
+        value = value.get("name")
+    if isinstance(value, list):
+        return ", ".join(filter(None, map(_as_text, value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return text_of(str(value)) if isinstance(value, str | int | float) else ""
+
+
 def _moment(value: Any) -> float | None:
     """Unix seconds of an ISO time with an offset; ``None`` for anything else."""
     if not isinstance(value, str):
@@ -348,7 +363,7 @@ def _moment(value: Any) -> float | None:
         return None
 
 
-def _word(value: Any) -> str:
+def word_of(value: Any) -> str:
     """A name or a value for comparing: case, blanks, dashes and underscores aside."""
     return re.sub(r"[\s_-]", "", value).lower() if isinstance(value, str) else ""
 

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from massconvert.model import (
     Counted,
+    DealUpdate,
     FindAnswer,
     Listing,
     NotSent,
@@ -21,6 +23,7 @@ from massconvert.model import (
     ReadAnswer,
     Refused,
     StatusAnswer,
+    UpdateAnswer,
 )
 from massconvert.zoho.answers import (
     Body,
@@ -34,6 +37,7 @@ from massconvert.zoho.answers import (
 from massconvert.zoho.names import read_page
 from massconvert.zoho.oauth import Token
 from massconvert.zoho.transport import Transport
+from massconvert.zoho.updates import parse_update
 
 _T = TypeVar("_T")
 
@@ -75,10 +79,17 @@ class ZohoClient:
         """GET the counts of a job."""
         return self._call(parse_status, "GET", _MASS_CONVERT, {"job_id": job_id})
 
-    def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
-        """GET up to 100 leads, converted or not."""
-        query = {"ids": ",".join(leads), "fields": ",".join(STATE_FIELDS), "converted": "both"}
-        return self._call(parse_read, "GET", "Leads", query)
+    def read_leads(self, leads: Sequence[str], fields: Sequence[str] = ()) -> ReadAnswer:
+        """GET up to 100 leads, converted or not, and of each these fields besides."""
+        wanted = ",".join(dict.fromkeys((*STATE_FIELDS, *fields)))
+        query = {"ids": ",".join(leads), "fields": wanted, "converted": "both"}
+        return self._call(partial(parse_read, fields=fields), "GET", "Leads", query)
+
+    def update_deals(self, updates: Sequence[DealUpdate]) -> UpdateAnswer:
+        """PUT values into up to 100 deals: Update Records; made twice it is made once."""
+        rows = [{**update.values, "id": update.deal_id} for update in updates]
+        body = json.dumps({"data": rows}, ensure_ascii=False, allow_nan=False).encode()
+        return self._call(partial(parse_update, count=len(rows)), "PUT", "Deals", {}, body)
 
     def read_page(self, listing: Listing, place: str) -> PageAnswer:
         """GET one page of what the organisation lists about itself; see `read_page` in names.py."""

@@ -29,7 +29,7 @@ from massconvert.zoho.oauth import Clock
 log = logging.getLogger("massconvert.zoho")
 
 #: The calls under Zoho's sub-limit of heavy ones (its limits page).
-HEAVY = frozenset({Call.POST, Call.QUERY})
+HEAVY = frozenset({Call.POST, Call.QUERY, Call.UPDATE})
 _SLICE = 1.0  # seconds of one wait on the wake list, less than Redis' socket time-out
 _FULL_AGAIN = 1.0  # seconds until somebody who waited in vain asks again
 #: A gate that opens within so many seconds is waited for; beyond it the worker's slot does something else meanwhile.

@@ -225,6 +225,66 @@ def test_a_refused_lead_that_no_read_explains_fails_with_zoho_s_words(house: Hou
     assert rows[leads[3]]["message"] == "the lead is locked ($.ids[3])"
 
 
+UPDATE = "PUT Deals"
+
+
+def named_deals() -> dict[str, Any]:
+    """Deals named after their leads."""
+    options = fresh_options()
+    return {**options, "Deals": {**options["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
+
+
+@takes(Row.DEALS_FOUND, Row.DEALS_UPDATED, Row.UPDATE_RETRY, Row.UPDATE_THROTTLED)
+def test_deals_are_named_after_their_leads_whatever_is_lost(house: House, pool: Iterator[str]) -> None:
+    """The update is made three times, and each deal has the name that was asked for."""
+    leads = list(islice(pool, 50))
+    house.set_faults(
+        {"method": UPDATE, "do": "status", "status": 429, "times": 1},
+        {"method": UPDATE, "do": "reset", "when": "after", "times": 1},
+    )
+    rows = ended(house, enqueue(house, leads, named_deals()))
+    assert kinds(rows) == {CONVERTED: 50}
+    truth = house.truth()
+    for lead in leads:
+        number = (int(lead) - 3652397000009850001) // 1000
+        assert truth[lead]["deal"]["Deal_Name"] == f"Company {number} Lead {number}"
+        assert rows[lead]["deal_id"] == truth[lead]["deal_id"]
+    assert submissions(house, leads) == {1: 50}
+
+
+@takes(Row.DEALS_UPDATED, Row.UPDATE_REFUSED)
+def test_a_deal_that_cannot_be_updated_belongs_to_a_converted_lead(house: House, pool: Iterator[str]) -> None:
+    """First each on its own, and then all for want of a scope: the organisation goes on."""
+    leads = list(islice(pool, 50))
+    options = named_deals()
+    options["Deals"]["Deal_Name"] = "{Company} " + "x" * 120
+    assert kinds(ended(house, enqueue(house, leads, options))) == {("converted", "DEAL_NOT_UPDATED"): 50}
+    house.set_faults(
+        {
+            "method": UPDATE,
+            "do": "status",
+            "status": 401,
+            "code": "OAUTH_SCOPE_MISMATCH",
+            "message": "scope",
+            "times": 1,
+        }
+    )
+    batch = enqueue(house, list(islice(pool, 50)), named_deals())
+    rows = ended(house, batch)
+    assert kinds(rows) == {("converted", "DEAL_NOT_UPDATED"): 50}
+    assert {row["message"] for row in rows.values()} == {"OAUTH_SCOPE_MISMATCH: scope"}
+    assert batch.progress().deals_not_updated == 50
+    assert house.command("status", batch.id, "--watch").returncode == 1
+
+
+@takes(Row.DEALS_FOUND, Row.SETTLED)
+def test_leads_whose_answer_was_lost_get_their_deals_named_too(house: House, pool: Iterator[str]) -> None:
+    leads = list(islice(pool, 50))
+    house.set_faults({"method": POST, "do": "reset", "when": "after", "times": 1})
+    assert kinds(ended(house, enqueue(house, leads, named_deals()))) == {CONVERTED: 50}
+    assert {house.truth()[lead]["deal"]["Deal_Name"].partition(" ")[0] for lead in leads} == {"Company"}
+
+
 @takes(Row.PREFLIGHT_PASSED, Row.SETTLED, Row.JOB_ALL_CONVERTED)
 def test_a_preflight_sorts_out_bad_leads_before_any_payload(house: House, pool: Iterator[str]) -> None:
     """A hundred leads: one read, two payloads, and no payload has a lead that cannot be converted."""

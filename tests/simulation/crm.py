@@ -15,6 +15,8 @@ from typing import Any, Protocol
 
 from massconvert.model import (
     Accepted,
+    DealsUpdated,
+    DealUpdate,
     FindAnswer,
     FromZoho,
     JobStatus,
@@ -29,9 +31,11 @@ from massconvert.model import (
     PostAnswer,
     Progress,
     ReadAnswer,
+    Refusal,
     Refused,
     StatusAnswer,
     Unsent,
+    UpdateAnswer,
 )
 from tests.simulation.plan import USERS, Faults
 from tests.simulation.world import Task, World
@@ -50,6 +54,7 @@ class Job:
 
     id: str
     leads: list[str]
+    deal: str  # what its deals are called
     sent: float  # when its payload was sent
     starts: float
     ends: float
@@ -85,6 +90,13 @@ class Lead:
     looked_at: float = 0.0  # when a read last showed it
     shown_unconverted: bool = False  # what that read showed
     submissions: list[Submission] = field(default_factory=list)
+    deal: str = ""  # the name of its deal, once it has one
+    nameless: bool = False  # the field that names deals is empty
+    fussy: bool = False  # Zoho refuses to update its deal
+
+    def value(self, name: str) -> str:
+        """What a field of it holds."""
+        return "" if self.nameless else f"{name} {self.id[-5:]}"
 
 
 #: Rows of a page, so that a few leads make several; and what stands in criteria that Zoho refuses.
@@ -145,9 +157,13 @@ class Crm:
         """GET the counts of a job."""
         return self._call("job_status", lambda: self._status(job_id))  # type: ignore[no-any-return]  # as above
 
-    def read_leads(self, leads: Sequence[str]) -> ReadAnswer:
+    def read_leads(self, leads: Sequence[str], fields: Sequence[str] = ()) -> ReadAnswer:
         """GET the leads themselves."""
-        return self._call("read_leads", lambda: self._read(leads))  # type: ignore[no-any-return]  # as above
+        return self._call("read_leads", lambda: self._read(leads, fields))  # type: ignore[no-any-return]  # as above
+
+    def update_deals(self, updates: Sequence[DealUpdate]) -> UpdateAnswer:
+        """PUT the names of deals."""
+        return self._call("update_deals", lambda: self._update(updates))  # type: ignore[no-any-return]  # as above
 
     def read_page(self, listing: Listing, place: str) -> PageAnswer:
         """GET a page of the users, the only listing of this world."""
@@ -217,7 +233,7 @@ class Crm:
         user = options.get("assign_to")
         if user is not None and user not in [{"id": user_id} for page in USERS for user_id in page.values()]:
             self.world.wrong(f"a payload was sent with assign_to {user}")
-        if "$" in options:
+        if "$" in options or "{" in options["Deals"]["Deal_Name"]:
             self.world.wrong("a payload was sent with what is ours")
         if len(leads) > self.most:
             self.world.wrong(f"a payload was sent with {len(leads)} leads, and {self.most} are the most")
@@ -252,7 +268,7 @@ class Crm:
         if refusal:
             self.world.note(f"   Zoho refuses {len(leads)} leads: {refusal.code} {', '.join(refusal.paths)}")
             return refusal
-        job = self._new_job(leads, sent[0].at, late=late)
+        job = self._new_job(leads, options["Deals"]["Deal_Name"], sent[0].at, late=late)
         for lead_id, submission in zip(leads, sent, strict=True):
             submission.job = job
             self.jobs_of.setdefault((submission.batch, lead_id), set()).add(job.id)
@@ -280,9 +296,11 @@ class Crm:
     def _convertible(self, lead: Lead) -> bool:
         return lead.exists and not lead.refused and lead.converted_at is None
 
-    def _new_job(self, leads: list[str], sent: float, *, late: bool) -> Job:
+    def _new_job(self, leads: list[str], name: str, sent: float, *, late: bool) -> Job:
         now, uniform = self.world.time, self._chance.uniform
-        job = Job(str(7_000_000 + len(self.jobs)), leads, sent, now + uniform(0.0, 0.5), now + uniform(0.5, NORMAL_JOB))
+        job = Job(
+            str(7_000_000 + len(self.jobs)), leads, name, sent, now + uniform(0.0, 0.5), now + uniform(0.5, NORMAL_JOB)
+        )
         job.spared = frozenset(lead_id for lead_id in leads if self.leads[lead_id].stubborn)
         self.jobs[job.id] = job
         if late or not self.world.troubled or self._chance.random() >= self.faults.bad_job:
@@ -303,7 +321,7 @@ class Crm:
         for lead_id in job.leads:
             lead = self.leads[lead_id]
             if lead_id not in job.spared and lead.exists and lead.converted_at is None:
-                lead.converted_at, lead.converted_by = self.world.time, job
+                lead.converted_at, lead.converted_by, lead.deal = self.world.time, job, job.deal
                 job.converted += 1
         self.world.note(f"   job {job.id} has ended and converted {job.converted} of {len(job.leads)}")
 
@@ -327,7 +345,7 @@ class Crm:
             return JobStatus(Progress.FAILED, total, 0, 0, total)
         return JobStatus(Progress.COMPLETED, total, job.converted, 0, total - job.converted)
 
-    def _read(self, leads: Sequence[str]) -> ReadAnswer:
+    def _read(self, leads: Sequence[str], fields: Sequence[str]) -> ReadAnswer:
         fault = self._fault("read_leads")
         if fault is not None:
             return self._lost("read") if isinstance(fault, str) else fault
@@ -342,10 +360,36 @@ class Crm:
                 shown = at is not None and self.world.time - at >= lag
                 lead.shown_unconverted = not shown
                 reported = at + self.faults.clock_ahead if shown and at is not None else None
-                states[lead_id] = LeadState(lead_id, shown, lead.locked, converted_at=reported)
+                states[lead_id] = LeadState(
+                    lead_id,
+                    shown,
+                    lead.locked,
+                    reported,
+                    deal_id=f"9{lead_id}" if shown and lead.deal else "",
+                    fields={name: lead.value(name) for name in fields},
+                )
         converted = sum(state.converted for state in states.values())
         self.world.note(f"   a read shows {converted} of {len(leads)} converted, {len(leads) - len(states)} missing")
         return LeadsRead(states)
+
+    def _update(self, updates: Sequence[DealUpdate]) -> UpdateAnswer:
+        fault = self._fault("update_deals")
+        if isinstance(fault, NotSent | Refused):
+            return fault
+        if fault in ("before", "late"):
+            return self._lost("PUT", "before its effect")
+        refused: list[Refusal | None] = []
+        for update in updates:
+            lead = self.leads[update.lead_id]
+            if update.deal_id != f"9{lead.id}" or not lead.deal:
+                self.world.wrong(f"deal {update.deal_id} was to be updated, which is not that of lead {lead.id}")
+            if lead.fussy:
+                refused.append(Refusal("INVALID_DATA", "invalid data", "Deal_Name"))
+            else:
+                lead.deal = str(update.values["Deal_Name"])
+                refused.append(None)
+        self.world.note(f"   Zoho updates {refused.count(None)} of {len(updates)} deals")
+        return self._lost("PUT", "after its effect") if fault == "after" else DealsUpdated(tuple(refused))
 
     def _users(self, page: int) -> PageAnswer:
         fault = self._fault("read_page")

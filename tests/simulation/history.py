@@ -381,6 +381,7 @@ class History:
     def _prepare_lead(self, given: LeadPlan) -> None:
         lead = Lead(given.id, given.kind != "missing", given.kind in ("stubborn", "locked"))
         lead.locked, lead.refused = given.kind == "locked", given.kind == "refused"
+        lead.nameless, lead.fussy = given.kind == "nameless", given.kind == "fussy"
         if given.kind == "converted":
             lead.converted_at = self.world.time - 5000.0
         self.crm.leads[lead.id] = lead
@@ -475,6 +476,8 @@ def _options_of(order: Order) -> dict[str, Any]:
     body: dict[str, Any] = {"Deals": {"Deal_Name": "Renewal", "Stage": order.stage, "Closing_Date": "+30d"}}
     if order.assignee:
         body["assign_to"] = {"name": order.assignee}
+    if order.named:
+        body["Deals"]["Deal_Name"] = "Renewal of {Company}"
     if order.preflight:
         body["$"] = {"preflight": True}
     return body

@@ -233,7 +233,7 @@ class Judge:
         if outcome.job_id and outcome.job_id not in self.crm.jobs_of.get((batch, lead_id), ()):
             return f"{said} by job {outcome.job_id}, which never had it"
         if outcome.kind is Kind.CONVERTED:
-            return "" if ours else self._not_ours(lead, batch, said)
+            return self._deal(order, lead, outcome, said) if ours else self._not_ours(lead, batch, said)
         if outcome.code == Code.ALREADY_CONVERTED:
             return (
                 f"{said}, but we converted it"
@@ -249,6 +249,18 @@ class Judge:
         if outcome.kind is Kind.CANCELLED:
             return "" if order.cancel_at else f"{said}, but nobody cancelled"
         return "" if self._has_reason(batch, lead, outcome) else f"{said} {outcome.message}, without a reason"
+
+    def _deal(self, order: Order, lead: Lead, outcome: Outcome, said: str) -> str:
+        """Say how the deal of a lead that we converted differs from what was asked, or from what is said of it."""
+        asked = f"Renewal of {lead.value('Company')}".strip() if order.named else "Renewal"
+        if outcome.code == Code.DEAL_NOT_UPDATED:
+            windows = any(window.length >= self.plan.tuning.give_up for window in self.plan.faults.windows)
+            forbidden = any(window.kind == "no permission" for window in self.plan.faults.windows)
+            excused = lead.fussy or windows or forbidden or not lead.exists
+            return "" if order.named and excused else f"{said} {outcome.message}, without a reason"
+        if outcome.code:
+            return f"{said}, which is no code of a conversion"
+        return "" if lead.deal == asked else f"{said}, but its deal is {lead.deal!r} and not {asked!r}"
 
     def _converted_for(self, lead: Lead, batch: str) -> bool:
         job = lead.converted_by

@@ -16,6 +16,7 @@ from massconvert.model import (
     Busy,
     Call,
     Chunk,
+    DealUpdate,
     Done,
     JobStatus,
     Kind,
@@ -29,6 +30,7 @@ from massconvert.model import (
     Refusal,
     Settle,
     State,
+    Why,
 )
 from massconvert.policy import (
     Decision,
@@ -45,6 +47,7 @@ from massconvert.policy import (
     read,
     sender_lost,
     status,
+    update,
 )
 from massconvert.policy.moves import failed
 from massconvert.policy.table import PauseOrder
@@ -159,11 +162,17 @@ def _first_look_is_the_last(chunk: Chunk, ended: dict[str, Outcome], left: tuple
 _bad_leads = read._bad_leads
 
 
-_preflown = read._preflown
-
-
 def _unsplit(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
-    return replace(_preflown(chunk, answer, moment), split=False)
+    return replace(read._preflown(chunk, answer, moment), split=False)
+
+
+def _not_aside(_chunk: Chunk, decision: Decision, _moment: Moment) -> Decision:
+    """The lead is converted, so it is done with."""
+    return decision
+
+
+def _all_updated(chunk: Chunk, made: DealUpdate, _words: str) -> Outcome:
+    return update._converted(chunk, made)
 
 
 def _missing_is_unconverted(chunk: Chunk, state: Any, moment: Moment) -> Outcome | None:
@@ -330,13 +339,28 @@ MUTANTS = (
         "preflight",
         "without a preflight",
     ),
-    Mutant("one payload after a preflight", in_python(read, "_preflown", _unsplit), "preflight", "are the most", 200),
+    Mutant(
+        "one payload after a preflight",
+        lambda: patch.dict(read._READ, {Why.PREFLIGHT: _unsplit}),
+        "preflight",
+        "are the most",
+        200,
+    ),
     Mutant(
         "a cancelled batch is read and sent",
         in_lua("cancel_batch", "local surely_unsent = preflight or (", "local surely_unsent = ("),
         "preflight",
         "which was cancelled",
         within=200,
+    ),
+    Mutant("all converted means all named", in_python(status, "deals_aside", _not_aside), "deals", "but its deal is"),
+    Mutant("a lead that was read is named", in_python(read, "deals_aside", _not_aside), "deals", "its deal is", 200),
+    Mutant("a refused deal is updated", in_python(update, "_not_updated", _all_updated), "deals", "but its deal is"),
+    Mutant(
+        "the chunk of the deals is nobody's",
+        in_lua("move_chunk", "  redis.call('ZADD', p .. 'due', now + grace, sibling)\nend\n", "end\n"),
+        "deals",
+        "never due",
     ),
     Mutant(
         "the chained message counts as too early",

@@ -27,7 +27,7 @@ TUNING = Tuning(
 )
 GOOD_STAGES = ("Qualification", "Needs Analysis")
 WRONG_STAGE = "Gone"
-CALLS = ("mass_convert", "job_status", "read_leads", "read_page", "coql", "search")
+CALLS = ("mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")
 #: Users by their e-mail address, on two pages, and one that there is not.
 USERS = ({"ann@example.com": "501"}, {"bob@example.com": "502"})
 NOBODY = "nobody@example.com"
@@ -96,7 +96,10 @@ class CallFaults:
 
 @dataclass(frozen=True)
 class LeadPlan:
-    """A lead, and what it is: fine, missing, stubborn, locked, refused, converted, or converted by hand (at a time)."""
+    """A lead, and what it is: fine, missing, stubborn, locked, refused, converted, or converted by hand (at a time).
+
+    Or it is *fussy*: its deal cannot be updated; *nameless*: the field that would name its deal is empty.
+    """
 
     id: str
     kind: str = "fine"
@@ -134,6 +137,7 @@ class Order:
     find: Find | None = None
     holds: tuple[tuple[float, float], ...] = ()  # a person pauses this batch and, so many seconds later, resumes it
     preflight: bool = False
+    named: bool = False  # its deals are named after the leads
     canary: int = 0
     canary_max_failed: float | None = None
     calls: int = 0  # how many want to know when it has finished
@@ -165,7 +169,9 @@ def draw(seed: int, theme: str = "") -> Plan:
     """The plan of ``seed``; ``theme`` asks for another theme than the seed's own."""
     random = Random(f"{seed}/plan")
     main = theme or list(THEMES)[seed % len(THEMES)]
-    others = [name for name in THEMES if name not in (main, "calm", "names", "preflight") and random.random() < 0.2]
+    others = [
+        name for name in THEMES if name not in (main, "calm", "names", "preflight", "deals") and random.random() < 0.2
+    ]
     themes = (main, *([] if main == "calm" else others))
     plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
     for name in themes:
@@ -176,6 +182,9 @@ def draw(seed: int, theme: str = "") -> Plan:
     flights = Random(f"{seed}/preflight")  # likewise
     if flights.random() < 0.15:
         plan = _flown(plan, flights)
+    deals = Random(f"{seed}/deals")
+    if deals.random() < 0.15:
+        plan = _dealt(plan, deals)
     if main == "calm":
         return plan
     # Shifted with each round: else a theme and a point were tied to each other where their numbers share a factor.
@@ -368,7 +377,7 @@ def _troubled(order: Order, random: Random) -> Order:
 def _names(plan: Plan, random: Random) -> Plan:
     plan = _named(plan, random)
     kind = random.choice(["before", "not sent", "no permission", "credentials", "throttled", "mixed", ""])
-    length = random.choice([30.0, 300.0, 1.6 * plan.tuning.give_up])
+    length = random.choice([30.0, 300.0, 1.6 * plan.tuning.give_up, 1.6 * plan.tuning.give_up])
     if kind:
         plan = _window(plan, Window(0.0, length, ("read_page",), kind))
     return _share(plan, ("token", 0.05), ("throttled", 0.05))
@@ -399,6 +408,31 @@ def _preflight(plan: Plan, random: Random) -> Plan:
 
 def _flown(plan: Plan, random: Random) -> Plan:
     return replace(plan, orders=tuple(replace(o, preflight=not o.find and random.random() < 0.8) for o in plan.orders))
+
+
+def _deals(plan: Plan, random: Random) -> Plan:
+    plan = _updating(plan, random)
+    if random.random() < 0.2:  # for longer than anybody waits, the leads cannot be read after their conversion
+        return _window(plan, Window(0.0, 4 * plan.tuning.give_up, ("read_leads",), "before"))
+    kind = random.choice(["before", "mixed", "no permission", "no permission", "credentials", "credentials", ""])
+    if kind:  # an outage for longer than anybody waits, or something that a person mends
+        length = 4 * plan.tuning.give_up if kind in ("before", "mixed") else 200.0
+        plan = _window(plan, Window(0.0, length, ("update_deals",), kind))
+    plan = _faults(plan, bad_job=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.9]))
+    return _share(plan, ("after", 0.05), ("before", 0.05), ("token", 0.03), ("throttled", 0.03))
+
+
+def _dealt(plan: Plan, random: Random) -> Plan:
+    """Deals named after their leads; some leads have no name to give, and some deals cannot be updated."""
+    orders = tuple(replace(o, named=not o.find and random.random() < 0.8) for o in plan.orders)
+    kinds = ("fine", "fine", "fine", "fussy", "nameless")
+    leads = tuple(replace(lead, kind=random.choice(kinds)) if lead.kind == "fine" else lead for lead in plan.leads)
+    return replace(plan, orders=orders, leads=leads)
+
+
+def _updating(plan: Plan, random: Random) -> Plan:
+    plan = _dealt(plan, random)
+    return replace(plan, orders=tuple(replace(o, named=not o.find) for o in plan.orders))
 
 
 def _holds(plan: Plan, random: Random) -> Plan:
@@ -508,6 +542,7 @@ _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     "refuse_ids": _invalid,
     "SET": _first_named,
     "read_page": _first_named,
+    "update_deals": _updating,
     **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), _profiles),
     "move_run": _bounded,
     "search": _searching,
@@ -537,4 +572,5 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "holds": _holds,
     "receivers": _receivers,
     "preflight": _preflight,
+    "deals": _deals,
 }

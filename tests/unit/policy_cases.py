@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from massconvert.model import Chunk, PageAnswer, PostAnswer, ReadAnswer, Refusal, State, StatusAnswer, Why
+from massconvert.model import Chunk, PageAnswer, PostAnswer, ReadAnswer, Refusal, State, StatusAnswer, UpdateAnswer, Why
 from massconvert.policy import Decision, Look, Moment, Tuning
 from tests.unit.zoho_says import JOB
 
@@ -68,7 +68,7 @@ class Case:
 
     why: str
     chunk: Chunk
-    answer: PostAnswer | StatusAnswer | ReadAnswer | PageAnswer | None
+    answer: PostAnswer | StatusAnswer | ReadAnswer | PageAnswer | UpdateAnswer | None
     decide: Decide
     decision: Decision
 

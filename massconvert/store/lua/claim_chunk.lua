@@ -9,7 +9,7 @@ local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked')
 if not c[1] or c[1] == 'done' then return { 'gone' } end
-if not string.find(',waiting,sending,running,settling,', ',' .. c[1] .. ',', 1, true) then return { 'unknown' } end
+if not string.find(',waiting,sending,running,settling,updating,', ',' .. c[1] .. ',', 1, true) then return { 'unknown' } end
 if not string.find(',' .. ARGV[5] .. ',', ',' .. c[1] .. ',', 1, true) then return { 'other' } end
 if c[6] then return { 'paused' } end
 -- What is no number was not written by us: nothing is held or put off by it, and who claims the chunk says so.

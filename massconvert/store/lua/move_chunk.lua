@@ -8,7 +8,8 @@
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
 --     {pause, proves, refuse, accept, resolved, max_leads, job_took, look}, [10] retention seconds,
 -- [11] sweep grace seconds,
--- [12] seconds within which its next message comes
+-- [12] seconds within which its next message comes,
+-- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, which were submitted, or ""
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
@@ -25,12 +26,20 @@ for _, same in ipairs(cjson.decode(ARGV[6])) do
   for _, lead in ipairs(same[3]) do fate[lead] = same end
 end
 if ARGV[7] ~= '' then rest = cjson.decode(ARGV[7]) end
+local aside, away, gone, sibling = nil, {}, {}, ''
+if ARGV[13] ~= '' then
+  aside = cjson.decode(ARGV[13])
+  sibling = string.format('%d', redis.call('INCR', p .. 'chunks'))
+  for _, lead in ipairs(aside.leads) do away[lead] = true end
+end
 local touched, left, open = {}, {}, 0
 for _, segment in ipairs(segments_of(c[3])) do
-  local batch, stay, groups, by = segment[1], {}, {}, {}
+  local batch, stay, go, groups, by = segment[1], {}, {}, {}, {}
   for _, lead in ipairs(segment[2]) do
     local how = fate[lead] or rest
-    if not how then
+    if away[lead] then
+      go[#go + 1] = lead
+    elseif not how then
       stay[#stay + 1] = lead
     else
       if not by[how[2]] then
@@ -46,8 +55,15 @@ for _, segment in ipairs(segments_of(c[3])) do
       redis.call('HINCRBY', p .. 'batch:' .. batch, 'canary_ended', #group[3])
       if group[1] == 'failed' then redis.call('HINCRBY', p .. 'batch:' .. batch, 'canary_failed', #group[3]) end
     end
+    if cjson.decode(group[2])[2] == 'DEAL_NOT_UPDATED' then
+      redis.call('HINCRBY', p .. 'batch:' .. batch, 'not_updated', #group[3])
+    end
   end
-  local sent = (is_sent and #stay or 0) - (was_sent and #segment[2] or 0)
+  if #go > 0 then
+    gone[#gone + 1] = { batch, go }
+    redis.call('SADD', p .. 'batch:' .. batch .. ':chunks', sibling)
+  end
+  local sent = (is_sent and #stay or 0) + #go - (was_sent and #segment[2] or 0)
   if sent ~= 0 then redis.call('HINCRBY', p .. 'batch:' .. batch, 'sent', sent) end
   if #stay > 0 then left[#left + 1] = { batch, stay } else redis.call('SREM', p .. 'batch:' .. batch .. ':chunks', id) end
   touched[#touched + 1] = batch
@@ -56,7 +72,17 @@ end
 if fields.state ~= 'done' and open == 0 then return redis.error_reply('MOVE nothing is open in chunk ' .. id) end
 if fields.state == 'done' and open > 0 then return redis.error_reply('MOVE leads are open in chunk ' .. id) end
 
-local sibling = ''
+if aside then
+  local other = p .. 'chunk:' .. sibling
+  for name, value in pairs(aside.fields) do
+    if value ~= '' then redis.call('HSET', other, name, value) end
+  end
+  redis.call('HSET', other, 'fp', fp, 'members', members_of(gone), 'created', c[6], 'expected', now)
+  if canary then redis.call('HSET', other, 'canary', canary) end
+  redis.call('SADD', p .. 'jobs', sibling)
+  redis.call('ZADD', p .. 'due', now + grace, sibling)
+end
+
 if ARGV[8] == '1' and open > 1 then
   local keep, go, room = {}, {}, math.ceil(open / 2)
   sibling = string.format('%d', redis.call('INCR', p .. 'chunks'))

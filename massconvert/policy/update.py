@@ -1,0 +1,168 @@
+"""Deals with values of their own: Zoho gives all deals of a payload the same, so the others come after the conversion.
+
+What is decided here is about leads that Zoho *has* converted; none of it can end a lead as anything else. Converted
+leads whose deals want values leave their chunk for one of their own: it finds the deals (one read), then writes them
+(one Update Records call), and only then do the leads have their outcome.
+
+The write sets values and does not add any: made twice, it is made once. So after a lost answer it is simply made again,
+without a look.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from massconvert.model import (
+    Again,
+    Chunk,
+    Code,
+    DealsUpdated,
+    DealUpdate,
+    Done,
+    Kind,
+    LeadsRead,
+    LeadState,
+    NotSent,
+    Outcome,
+    PerhapsAccepted,
+    Refused,
+    Settle,
+    State,
+    Trouble,
+    Unsent,
+    UpdateAnswer,
+    Why,
+)
+from massconvert.model.template import filled
+from massconvert.policy.moment import Moment
+from massconvert.policy.moves import another_outage, given_up, hours, paused, throttled, tried
+from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+
+
+def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
+    """``decision`` about ``chunk``, but that leads which it ends as converted go on in a chunk of their own.
+
+    Every decision that may convert a lead passes here, so that there is no way around it.
+    """
+    if not chunk.deal:
+        return decision
+    whole = decision.rest is not None and decision.rest.kind is Kind.CONVERTED
+    outcomes = decision.outcomes
+    held = tuple(lead for lead in chunk.leads if (outcomes[lead].kind is Kind.CONVERTED if lead in outcomes else whole))
+    if not held:
+        return decision
+    aside = replace(
+        chunk,
+        state=State.SETTLING,
+        why=Why.IDS,
+        leads=held,
+        attempts=max(1, chunk.attempts),
+        outages=0,
+        outage_since=0.0,
+        polls=0,
+        lags=0,
+        submitted=True,
+        named=(),
+        said=None,
+        claimed_converted=-1,
+        due_at=moment.now,
+    )
+    left = {lead: outcome for lead, outcome in outcomes.items() if lead not in held}
+    return replace(decision, outcomes=left, rest=None if whole else decision.rest, aside=aside)
+
+
+def after_ids(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
+    """Decide what the deals of converted leads (SETTLING, Why.IDS) shall have, by the leads' own fields."""
+    updates, ended, unseen = [], {}, []
+    for lead in chunk.leads:
+        state = answer.states.get(lead)
+        if state is None or not state.deal_id:
+            unseen.append(lead)
+            continue
+        values = {name: text for name, of in chunk.deal.items() if (text := filled(of, state.fields))}
+        update = DealUpdate(lead, state.deal_id, state.contact_id, state.account_id, values)
+        if values:
+            updates.append(update)
+        else:  # nothing to fill in: the deal keeps what the payload gave it
+            ended[lead] = _converted(chunk, update)
+    if unseen and chunk.lags < moment.tuning.read_lags:
+        wait = max(moment.tuning.backoff_base, moment.next_look(chunk.lags + 1))
+        return Decision(Row.READ_LAGS, replace(chunk, lags=chunk.lags + 1, due_at=moment.now + wait), Settle(wait))
+    for lead in unseen:
+        ended[lead] = _not_updated(chunk, _bare(answer.states.get(lead), lead), "Zoho shows no deal of this lead")
+    if not updates:
+        return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
+    moved = replace(
+        chunk,
+        state=State.UPDATING,
+        updates=tuple(updates),
+        outages=0,
+        outage_since=0.0,
+        lags=0,
+        due_at=moment.now,
+    )
+    return Decision(Row.DEALS_FOUND, moved, Again(0.0), outcomes=ended)
+
+
+def ids_given_up(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
+    """Decide about converted leads that could not be read for a day: they are converted all the same."""
+    words = f"no usable answer for {hours(moment.tuning.give_up)} when the lead was to be read: {_detail(answer)}"
+    outcomes = {lead: _not_updated(chunk, _bare(None, lead), words) for lead in chunk.leads}
+    return Decision(Row.DEALS_UNREAD, replace(chunk, state=State.DONE), Done(), outcomes=outcomes)
+
+
+def after_update(chunk: Chunk, answer: UpdateAnswer, moment: Moment) -> Decision:
+    """Decide what Zoho's answer to the update of the deals of ``chunk`` (UPDATING) means."""
+    chunk = tried(chunk, moment.now)
+    if isinstance(answer, DealsUpdated):
+        outcomes = {
+            update.lead_id: _converted(chunk, update)
+            if refused is None
+            else _not_updated(chunk, update, f"{refused.code}: {_where(refused.message, refused.path)}")
+            for update, refused in zip(chunk.updates, answer.refused, strict=True)
+        }
+        return Decision(Row.DEALS_UPDATED, replace(chunk, state=State.DONE), Done(), outcomes=outcomes)
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
+        return paused(Row.UPDATE_NOT_ALLOWED, chunk, order, moment)
+    if isinstance(answer, Refused):
+        means = meaning(answer)
+        if means is Meaning.THROTTLED:
+            return throttled(Row.UPDATE_THROTTLED, State.UPDATING, chunk, answer, moment)
+        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
+            # A missing scope or permission to edit deals stands in nobody's way but that of these deals.
+            words = f"{answer.code}: {_where(answer.message, answer.paths[0] if answer.paths else '')}"
+            return _none_updated(Row.UPDATE_REFUSED, chunk, words)
+    chunk = another_outage(chunk, moment)
+    if given_up(chunk, moment):
+        words = f"no usable answer for {hours(moment.tuning.give_up)}: {_detail(answer)}"
+        return _none_updated(Row.UPDATE_GIVE_UP, chunk, words)
+    wait = max(moment.backoff(chunk.outages), getattr(answer, "retry_after", None) or 0.0)
+    return Decision(Row.UPDATE_RETRY, replace(chunk, due_at=moment.now + wait), Again(wait))
+
+
+def _none_updated(row: Row, chunk: Chunk, words: str) -> Decision:
+    outcomes = {update.lead_id: _not_updated(chunk, update, words) for update in chunk.updates}
+    return Decision(row, replace(chunk, state=State.DONE), Done(), outcomes=outcomes)
+
+
+def _converted(chunk: Chunk, made: DealUpdate) -> Outcome:
+    ids = {"contact_id": made.contact_id, "account_id": made.account_id, "deal_id": made.deal_id}
+    return Outcome(Kind.CONVERTED, job_id=chunk.job_id, attempts=chunk.attempts, **ids)
+
+
+def _not_updated(chunk: Chunk, made: DealUpdate, words: str) -> Outcome:
+    return replace(_converted(chunk, made), code=Code.DEAL_NOT_UPDATED, message=words)
+
+
+def _bare(state: LeadState | None, lead: str) -> DealUpdate:
+    """What is known of a lead whose deal is not."""
+    return DealUpdate(lead, "", state.contact_id if state else "", state.account_id if state else "", {})
+
+
+def _where(message: str, path: str) -> str:
+    return f"{message} ({path})" if path else message
+
+
+def _detail(answer: Trouble) -> str:
+    return answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else f"{answer.code} {answer.message}"

@@ -29,7 +29,12 @@ from tests.acceptance.truth import Rows, assert_true, outcomes_of
 pytestmark = pytest.mark.acceptance
 
 #: Rows that no acceptance test takes, each with its reason.
-NOT_IN_REAL_TIME: dict[Row, str] = {}
+NOT_IN_REAL_TIME: dict[Row, str] = {
+    Row.DEALS_UNREAD: "a converted lead that Zoho does not return, look after look",
+    Row.UPDATE_GIVE_UP: "hours in which Zoho answers everything but the update",
+    Row.UPDATE_NOT_ALLOWED: "a refresh token that is revoked between the read and the update",
+    Row.UPDATE_NO_PERMIT: "a permit that is there for the read and not, a moment later, for the update",
+}
 
 HURRIED = {
     "first_look": 0.4,

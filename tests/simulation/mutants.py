@@ -236,7 +236,7 @@ MUTANTS = (
     ),
     Mutant(
         "sent is never counted down",
-        in_lua("move_chunk", "(is_sent and #stay or 0) - (was_sent", "(is_sent and #segment[2] or 0) - (was_sent"),
+        in_lua("move_chunk", "(is_sent and #stay or 0) + #go", "(is_sent and #segment[2] or 0)"),
         "calm",
         "sent and has",
     ),

@@ -83,5 +83,5 @@ def workshop(*_account: object) -> OutageWorkshop:
 
 # What wiring.py makes otherwise.
 for module in (tasks.chunk, tasks.convert, tasks.status, tasks.sweep):
-    module.worker_ports = workshop  # type: ignore[attr-defined]
+    module.worker_ports = workshop  # type: ignore[attr-defined]  # a name that the module has imported
 setattr(Fleet, "sweep", lambda _fleet: workshop().sweep())  # noqa: B010 - a plain assignment is one to a method

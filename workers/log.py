@@ -34,8 +34,6 @@ _OUTAGES = (
 _TRANSPORT = "kombu.transport."
 #: What Celery's consumer logs with an error is a connection that was lost, or a stranger's message that is no task.
 _CONSUMER = "celery.worker.consumer.consumer"
-#: What follows is source code; or advice for developers, and the stranger's message.
-_FIRST_LINE_SAYS_ALL = frozenset({"py.warnings", _CONSUMER})
 #: Celery's own lines about every message; they would drown ours. They are there at level DEBUG.
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 
@@ -78,8 +76,10 @@ class OneLine(logging.Formatter):
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
         """The line without a traceback; a message of several lines becomes one."""
         lines = super().formatMessage(record).split("\n")
-        text = lines[0] if record.name in _FIRST_LINE_SAYS_ALL else " ".join(lines)
-        return f"{text}{getattr(record, 'outage', '')}"
+        outage = getattr(record, "outage", "")
+        # What follows is source code; or advice for developers, and the stranger's message.
+        first_says_all = record.name == "py.warnings" or (record.name == _CONSUMER and outage)
+        return (lines[0] if first_says_all else " ".join(lines)) + outage
 
 
 def _outage(record: logging.LogRecord) -> str | None:

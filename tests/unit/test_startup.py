@@ -100,10 +100,13 @@ def test_a_worker_without_credentials_says_which_and_ends_with_3(
 # --- the log --------------------------------------------------------------------------------------------------
 
 
-def line(error: BaseException | None = None, message: str = "It happened") -> str:
+CONSUMER = "celery.worker.consumer.consumer"
+
+
+def line(error: BaseException | None = None, message: str = "It happened", logger: str = "massconvert") -> str:
     """A record as it is written."""
     exc_info = (type(error), error, error.__traceback__) if error else None
-    record = logging.LogRecord("massconvert", logging.WARNING, __file__, 1, message, (), exc_info)
+    record = logging.LogRecord(logger, logging.WARNING, __file__, 1, message, (), exc_info)
     record.created = 0.0
     return log.OneLine().format(record)
 
@@ -136,6 +139,13 @@ def test_an_outage_is_one_line_and_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError) as bug:
         raise ZeroDivisionError("oh")
     assert "Traceback (most recent call last)" in line(bug.value)
+
+
+def test_a_stranger_s_message_is_one_line_and_a_reconnection_says_when_it_is_tried_again() -> None:
+    """Celery writes advice for developers, and the whole message, below the one; and the time below the other."""
+    said = line(KeyError("x.y"), "Received unregistered task of type 'x.y'.\nDid you remember to import it?", CONSUMER)
+    assert said.endswith("Received unregistered task of type 'x.y'. (KeyError: 'x.y')")
+    assert line(message="Cannot connect.\nTrying again in 4 s", logger=CONSUMER).endswith("Trying again in 4 s")
 
 
 def test_the_log_s_level_is_the_more_talkative_of_celery_s_and_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -134,13 +134,11 @@ class Workshop:
             if not ours:
                 return Again(CROWDED)
             what_next = advance(self.ports, chunk_id, states)
-        try:
+        with _as_hints():
             if isinstance(what_next, Done | Submitted):
                 self.chunk()  # what has left the window makes room
             if not isinstance(what_next, Submitted) and what_next.sibling:
                 self.nudge.convert(what_next.sibling)
-        except BrokerError as error:  # the sweep will send what could not be sent now
-            log.warning("%s", error.message)
         if isinstance(what_next, Done):
             self._have_calls_made()
         return what_next
@@ -152,11 +150,9 @@ class Workshop:
     def _have_calls_made(self) -> None:
         """Send a message for each call that is due, and may be made now; calls are made beside the leads' work."""
         due = self.ports.ledger.callbacks.due(now=self.ports.clock.now())
-        try:
+        with _as_hints():
             for _ in range(min(due, AT_ONCE)):
                 self.nudge.call_back()
-        except BrokerError as error:  # they stay due
-            log.warning("%s", error.message)
 
     def sweep(self) -> int:
         """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""
@@ -195,10 +191,8 @@ class Workshop:
                 return Again(CROWDED)
             looked = find(self.ports, run_id)
         if looked.nudge_in is not None:
-            try:
+            with _as_hints():
                 self.nudge.chunk(countdown=looked.nudge_in)
-            except BrokerError as error:  # the sweep will send what could not be sent now
-                log.warning("%s", error.message)
         return looked.next
 
     def _begin(self, name: str, run_id: str, slot: str) -> bool:
@@ -214,6 +208,15 @@ class Workshop:
         if begun is Begun.BUSY:
             log.warning("profile %s: the slot %s is left out, since the run before it still finds leads", name, slot)
         return begun in (Begun.BEGUN, Begun.KNOWN)
+
+
+@contextmanager
+def _as_hints() -> Iterator[None]:
+    """Send messages that may get lost: what the broker does not take stays due in the ledger, for the sweep."""
+    try:
+        yield
+    except BrokerError as error:
+        log.warning("%s", error.message)
 
 
 def _chunk_of(named: object) -> str:

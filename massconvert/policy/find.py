@@ -29,7 +29,7 @@ from massconvert.model import (
     Unsent,
 )
 from massconvert.policy.moment import Moment
-from massconvert.policy.moves import hours
+from massconvert.policy.moves import hours, refusal
 from massconvert.policy.table import Meaning, meaning
 
 #: Rows of one COQL call; pages of one search, and leads of one page (Zoho's API pages).
@@ -166,8 +166,7 @@ def after_find(run: Run, answer: FindAnswer, moment: Moment) -> RunDecision:
         if means is Meaning.NOT_ALLOWED:
             return _failing(RunRow.NOT_ALLOWED, run, Refusal(answer.code, answer.message), moment)
         if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
-            path = answer.paths[0] if answer.paths else ""
-            return _failing(RunRow.REFUSED, run, Refusal(answer.code, answer.message, path), moment)
+            return _failing(RunRow.REFUSED, run, refusal(answer), moment)
         return _again(run, Refusal(answer.code, answer.message), moment, answer.retry_after)
     return _unanswered(run, answer, moment)
 

@@ -9,14 +9,16 @@ from massconvert.model import (
     Chunk,
     Done,
     Kind,
+    NotSent,
     Outcome,
     Refusal,
     Refused,
     Settle,
     State,
+    Unsent,
 )
 from massconvert.policy.moment import Moment
-from massconvert.policy.table import HINTS, Decision, PauseOrder, Row
+from massconvert.policy.table import CREDENTIALS_HINT, HINTS, Decision, Meaning, PauseOrder, Row, meaning
 
 
 def answered(chunk: Chunk) -> Chunk:
@@ -44,20 +46,36 @@ def same_again(row: Row, chunk: Chunk, moment: Moment, retry_after: float | None
     return Decision(row, replace(chunk, due_at=moment.now + wait), Again(wait))
 
 
-def throttled(row: Row, state: State, chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
+def held_up(chunk: Chunk, answer: object, moment: Moment, *, not_allowed: Row, too_many: Row) -> Decision | None:
+    """Decide about an answer that is about everybody's calls, whichever call it answers; ``None`` for all others.
+
+    ``not_allowed`` and ``too_many`` are the call's rows for refused credentials and for a 429.
+    """
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        return paused(not_allowed, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
+    if isinstance(answer, Refused) and meaning(answer) is Meaning.THROTTLED:
+        return throttled(too_many, chunk, answer, moment)
+    return None
+
+
+def throttled(row: Row, chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     """429: the governor closes the gate for all (see `calls`); it does not count as an attempt."""
     outages = chunk.outages + 1
     wait = answer.retry_after if answer.retry_after is not None else moment.backoff(outages + 1)
     due = moment.now + wait * (1.0 + 0.5 * moment.chance)
-    moved = replace(chunk, state=state, outages=outages, due_at=due)
+    moved = replace(chunk, state=_unsent(chunk.state), outages=outages, due_at=due)
     return Decision(row, moved, Again(due - moment.now))
 
 
 def paused(row: Row, chunk: Chunk, order: PauseOrder, moment: Moment) -> Decision:
     """Nothing fails, nothing is lost: the chunk waits until the organisation may call again."""
-    state = State.WAITING if chunk.state is State.SENDING else chunk.state
-    moved = replace(chunk, state=state, due_at=moment.now)
+    moved = replace(chunk, state=_unsent(chunk.state), due_at=moment.now)
     return Decision(row, moved, Done(), pause=order)
+
+
+def _unsent(state: State) -> State:
+    """The state of a chunk whose call came to nothing: as before it."""
+    return State.WAITING if state is State.SENDING else state
 
 
 def pause_order(answer: Refused) -> PauseOrder:
@@ -65,9 +83,18 @@ def pause_order(answer: Refused) -> PauseOrder:
     return PauseOrder(answer.code, words, HINTS.get(answer.code, HINTS[""]))
 
 
+def refusal(answer: Refused) -> Refusal:
+    """Zoho's own words; of several paths the first."""
+    return Refusal(answer.code, answer.message, answer.paths[0] if answer.paths else "")
+
+
+def in_words(said: Refusal) -> str:
+    """Zoho's message, with the place that it names."""
+    return f"{said.message} ({said.path})" if said.path else said.message
+
+
 def failed(chunk: Chunk, said: Refusal, code: str = "") -> Outcome:
-    words = f"{said.message} ({said.path})" if said.path else said.message
-    return Outcome(Kind.FAILED, code or said.code, words, attempts=chunk.attempts, job_id=chunk.job_id)
+    return Outcome(Kind.FAILED, code or said.code, in_words(said), attempts=chunk.attempts, job_id=chunk.job_id)
 
 
 def hours(seconds: float) -> str:

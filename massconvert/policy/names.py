@@ -19,11 +19,10 @@ from massconvert.model import (
     Refused,
     State,
     Trouble,
-    Unsent,
 )
 from massconvert.policy.moment import Moment
-from massconvert.policy.moves import another_outage, failed, given_up, hours, paused, throttled, tried
-from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.moves import another_outage, failed, given_up, held_up, hours, tried
+from massconvert.policy.table import Decision, Meaning, Row, meaning
 
 
 def names_found(chunk: Chunk, body: Mapping[str, Any], moment: Moment) -> Decision:
@@ -45,17 +44,13 @@ def names_not_read(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
     A missing scope or permission concerns only options with names, so the organisation does not pause for it.
     """
     chunk = tried(chunk, moment.now)
-    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
-        return paused(Row.NAMES_NOT_ALLOWED, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
-    if isinstance(answer, Refused):
-        means = meaning(answer)
-        if means is Meaning.THROTTLED:
-            return throttled(Row.NAMES_THROTTLED, State.WAITING, chunk, answer, moment)
-        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
-            wait = moment.tuning.pause_probe
-            said = Refusal(answer.code, answer.message)
-            moved = replace(chunk, said=said, outages=0, outage_since=0.0, due_at=moment.now + wait)
-            return Decision(Row.NAMES_NOT_READABLE, moved, Again(wait))
+    if held := held_up(chunk, answer, moment, not_allowed=Row.NAMES_NOT_ALLOWED, too_many=Row.NAMES_THROTTLED):
+        return held
+    if isinstance(answer, Refused) and meaning(answer) not in (Meaning.TOKEN, Meaning.UNCLEAR):
+        wait = moment.tuning.pause_probe
+        said = Refusal(answer.code, answer.message)
+        moved = replace(chunk, said=said, outages=0, outage_since=0.0, due_at=moment.now + wait)
+        return Decision(Row.NAMES_NOT_READABLE, moved, Again(wait))
     return _again(chunk, answer, moment)
 
 

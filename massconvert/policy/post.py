@@ -20,10 +20,8 @@ from massconvert.model import (
     PostAnswer,
     Refusal,
     Refused,
-    Settle,
     State,
     Submitted,
-    Unsent,
     Why,
 )
 from massconvert.policy.moment import Moment
@@ -32,19 +30,22 @@ from massconvert.policy.moves import (
     answered,
     failed,
     given_up,
+    held_up,
     hours,
     pause_order,
     paused,
-    throttled,
+    refusal,
     to_settle,
     tried,
 )
-from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.table import Decision, Meaning, Row, meaning
 
 
 def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
     """Decide what Zoho's answer to the payload of ``chunk`` (state SENDING) means."""
     chunk = tried(chunk, chunk.sent_at)
+    if held := held_up(chunk, answer, moment, not_allowed=Row.NOT_ALLOWED, too_many=Row.THROTTLED):
+        return held
     if isinstance(answer, Accepted):
         return _accepted(chunk, answer, moment)
     if isinstance(answer, NotSent):
@@ -57,19 +58,9 @@ def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
 def sender_lost(chunk: Chunk, moment: Moment) -> Decision:
     """Decide about a chunk found SENDING with a lapsed lease: its sender died between writing ahead and recording."""
     chunk = another_outage(tried(chunk, chunk.sent_at), moment)
-    due = max(moment.now, chunk.sent_at + moment.job_wait)
     said = Refusal("NO_ANSWER", "the worker that sent the payload died before it could record the answer")
-    moved = replace(
-        chunk,
-        state=State.SETTLING,
-        why=Why.ANSWER_LOST,
-        said=said,
-        job_id="",
-        submitted=True,
-        lags=0,
-        due_at=due,
-    )
-    return Decision(Row.SENDER_LOST, moved, Settle(due - moment.now))
+    wait = max(0.0, chunk.sent_at + moment.job_wait - moment.now)
+    return _answer_lost(Row.SENDER_LOST, chunk, said, moment, wait)
 
 
 #: The row of a call that was not made for want of a permit, by the state that asks for the call.
@@ -114,8 +105,6 @@ def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
 
 
 def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:
-    if answer.why is Unsent.CREDENTIALS:
-        return paused(Row.NOT_ALLOWED, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
     chunk = another_outage(chunk, moment)
     if given_up(chunk, moment) and not chunk.submitted:
         words = f"not sent for {hours(moment.tuning.give_up)}: {answer.detail}"
@@ -129,22 +118,16 @@ def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:
 def _perhaps_accepted(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
     chunk = another_outage(chunk, moment)
     wait = max(moment.backoff(chunk.outages), moment.job_wait)
-    moved = replace(
-        chunk,
-        state=State.SETTLING,
-        why=Why.ANSWER_LOST,
-        said=said,
-        job_id="",
-        submitted=True,
-        lags=0,
-        due_at=moment.now + wait,
-    )
-    return Decision(Row.PERHAPS_ACCEPTED, moved, Settle(wait))
+    return _answer_lost(Row.PERHAPS_ACCEPTED, chunk, said, moment, wait)
+
+
+def _answer_lost(row: Row, chunk: Chunk, said: Refusal, moment: Moment, wait: float) -> Decision:
+    moved = replace(chunk, why=Why.ANSWER_LOST, said=said, job_id="", submitted=True)
+    return to_settle(row, moved, moment, wait=wait)
 
 
 def _refused_post(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
-    said = Refusal(answer.code, answer.message, answer.paths[0] if answer.paths else "")
-    return _POST_REFUSALS[meaning(answer)](chunk, answer, said, moment)
+    return _POST_REFUSALS[meaning(answer)](chunk, answer, refusal(answer), moment)
 
 
 def _bad_leads_refused(chunk: Chunk, answer: Refused, said: Refusal, moment: Moment) -> Decision:
@@ -174,16 +157,13 @@ def _too_many(chunk: Chunk, _answer: Refused, said: Refusal, moment: Moment) -> 
     return Decision(Row.TOO_MANY_LEADS, moved, Again(0.0), split=True, max_leads=lower)
 
 
-#: What to do about each meaning of a refusal of a payload.
+#: What to do about each meaning of a refusal of a payload; a 429 is about everybody's calls, see `held_up`.
 _POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decision]] = {
     Meaning.LEADS: _bad_leads_refused,
     Meaning.OPTIONS: _options_refused,
     Meaning.TOO_MANY: _too_many,
     Meaning.TOKEN: _token_refused,
     Meaning.UNCLEAR: lambda chunk, _answer, said, moment: _perhaps_accepted(chunk, said, moment),
-    Meaning.THROTTLED: lambda chunk, answer, _said, moment: throttled(
-        Row.THROTTLED, State.WAITING, chunk, answer, moment
-    ),
     Meaning.NOT_ALLOWED: lambda chunk, answer, _said, moment: paused(
         Row.NOT_ALLOWED, chunk, pause_order(answer), moment
     ),

@@ -23,21 +23,20 @@ from massconvert.model import (
     Settle,
     State,
     Trouble,
-    Unsent,
     Why,
 )
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     failed,
     given_up,
+    held_up,
     hours,
     pause_order,
     paused,
     same_again,
-    throttled,
     tried,
 )
-from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.table import Decision, Meaning, Row, meaning
 from massconvert.policy.update import after_ids, deals_aside, ids_given_up
 
 
@@ -46,15 +45,10 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
     chunk = tried(chunk, moment.now)
     if isinstance(answer, LeadsRead):
         return _READ.get(chunk.why, _settled)(chunk, answer, moment)
-    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
-        order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
-        return paused(Row.READ_NOT_ALLOWED, chunk, order, moment)
-    if isinstance(answer, Refused):
-        means = meaning(answer)
-        if means is Meaning.THROTTLED:
-            return throttled(Row.READ_THROTTLED, State.SETTLING, chunk, answer, moment)
-        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
-            return paused(Row.READ_NOT_ALLOWED, chunk, pause_order(answer), moment)
+    if held := held_up(chunk, answer, moment, not_allowed=Row.READ_NOT_ALLOWED, too_many=Row.READ_THROTTLED):
+        return held
+    if isinstance(answer, Refused) and meaning(answer) not in (Meaning.TOKEN, Meaning.UNCLEAR):
+        return paused(Row.READ_NOT_ALLOWED, chunk, pause_order(answer), moment)
     if chunk.why in _BOUNDED:
         chunk = chunk if chunk.outage_since else replace(chunk, outage_since=moment.now)
         if given_up(chunk, moment):

@@ -11,26 +11,24 @@ from massconvert.model import (
     Done,
     JobStatus,
     Kind,
-    NotSent,
     Outcome,
     Progress,
     Refusal,
     Refused,
     State,
     StatusAnswer,
-    Unsent,
     Why,
 )
 from massconvert.policy.looks import Look, relearnt
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
+    held_up,
     pause_order,
     paused,
     same_again,
-    throttled,
     to_settle,
 )
-from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.table import Decision, Meaning, Row, meaning
 from massconvert.policy.update import deals_aside
 
 
@@ -38,9 +36,8 @@ def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision
     """Decide what Zoho says of the job of ``chunk`` (state RUNNING)."""
     if isinstance(answer, JobStatus):
         return deals_aside(chunk, _job_status(chunk, answer, moment), moment)
-    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
-        order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
-        return paused(Row.STATUS_NOT_ALLOWED, chunk, order, moment)
+    if held := held_up(chunk, answer, moment, not_allowed=Row.STATUS_NOT_ALLOWED, too_many=Row.STATUS_THROTTLED):
+        return held
     if isinstance(answer, Refused):
         return _refused_status(chunk, answer, moment)
     return _no_usable_answer(chunk, getattr(answer, "retry_after", None), moment)
@@ -102,8 +99,6 @@ def _overdue(chunk: Chunk, moment: Moment) -> bool:
 
 def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     means = meaning(answer)
-    if means is Meaning.THROTTLED:
-        return throttled(Row.STATUS_THROTTLED, State.RUNNING, chunk, answer, moment)
     if means in (Meaning.TOKEN, Meaning.UNCLEAR):
         return _no_usable_answer(chunk, answer.retry_after, moment)
     if means is Meaning.NOT_ALLOWED:

@@ -29,14 +29,13 @@ from massconvert.model import (
     Settle,
     State,
     Trouble,
-    Unsent,
     UpdateAnswer,
     Why,
 )
 from massconvert.model.template import filled
 from massconvert.policy.moment import Moment
-from massconvert.policy.moves import another_outage, given_up, hours, paused, throttled, tried
-from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.moves import another_outage, given_up, held_up, hours, in_words, refusal, tried
+from massconvert.policy.table import Decision, Meaning, Row, meaning
 
 
 def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
@@ -118,21 +117,15 @@ def after_update(chunk: Chunk, answer: UpdateAnswer, moment: Moment) -> Decision
         outcomes = {
             update.lead_id: _converted(chunk, update)
             if refused is None
-            else _not_updated(chunk, update, f"{refused.code}: {_where(refused.message, refused.path)}")
+            else _not_updated(chunk, update, f"{refused.code}: {in_words(refused)}")
             for update, refused in zip(chunk.updates, answer.refused, strict=True)
         }
         return Decision(Row.DEALS_UPDATED, replace(chunk, state=State.DONE), Done(), outcomes=outcomes)
-    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
-        order = PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT)
-        return paused(Row.UPDATE_NOT_ALLOWED, chunk, order, moment)
-    if isinstance(answer, Refused):
-        means = meaning(answer)
-        if means is Meaning.THROTTLED:
-            return throttled(Row.UPDATE_THROTTLED, State.UPDATING, chunk, answer, moment)
-        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
-            # A missing scope or permission to edit deals stands in nobody's way but that of these deals.
-            words = f"{answer.code}: {_where(answer.message, answer.paths[0] if answer.paths else '')}"
-            return _none_updated(Row.UPDATE_REFUSED, chunk, words)
+    if held := held_up(chunk, answer, moment, not_allowed=Row.UPDATE_NOT_ALLOWED, too_many=Row.UPDATE_THROTTLED):
+        return held
+    if isinstance(answer, Refused) and meaning(answer) not in (Meaning.TOKEN, Meaning.UNCLEAR):
+        # A missing scope or permission to edit deals stands in nobody's way but that of these deals.
+        return _none_updated(Row.UPDATE_REFUSED, chunk, f"{answer.code}: {in_words(refusal(answer))}")
     chunk = another_outage(chunk, moment)
     if given_up(chunk, moment):
         words = f"no usable answer for {hours(moment.tuning.give_up)}: {_detail(answer)}"
@@ -158,10 +151,6 @@ def _not_updated(chunk: Chunk, made: DealUpdate, words: str) -> Outcome:
 def _bare(state: LeadState | None, lead: str) -> DealUpdate:
     """What is known of a lead whose deal is not."""
     return DealUpdate(lead, "", state.contact_id if state else "", state.account_id if state else "", {})
-
-
-def _where(message: str, path: str) -> str:
-    return f"{message} ({path})" if path else message
 
 
 def _detail(answer: Trouble) -> str:

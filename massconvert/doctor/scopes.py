@@ -1,7 +1,7 @@
 """The scopes of the refresh token: which are needed, what fails without each, and a harmless call that shows it.
 
-Names as Zoho documents them with each call. No probe changes anything: the POST has no lead in it, and the reads ask
-for a lead and a job that cannot exist.
+Names as Zoho documents them with each call. No probe changes anything: the POST has no lead in it, the PUT no deal, and
+the reads ask for a lead and a job that cannot exist.
 """
 
 from __future__ import annotations
@@ -10,11 +10,23 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from massconvert.model import Accepted, Call, JobStatus, LeadsFound, LeadsRead, NotSent, PerhapsAccepted, Refused
+from massconvert.model import (
+    Accepted,
+    Call,
+    DealsUpdated,
+    JobStatus,
+    LeadsFound,
+    LeadsRead,
+    NotSent,
+    PerhapsAccepted,
+    Refused,
+)
 from massconvert.zoho import ZohoClient
 from massconvert.zoho.answers import Body
 
-Answer: TypeAlias = Accepted | JobStatus | LeadsFound | LeadsRead | Body | Refused | PerhapsAccepted | NotSent
+Answer: TypeAlias = (
+    Accepted | JobStatus | LeadsFound | LeadsRead | DealsUpdated | Body | Refused | PerhapsAccepted | NotSent
+)
 
 #: An id that no record has: Zoho's have 15 digits and more.
 NOBODY = "1"
@@ -54,6 +66,12 @@ SCOPES: tuple[Scope, ...] = (
         needed=True,
         without="no lead's outcome can be looked up after a lost answer or a job that failed in part",
         probe=lambda zoho: zoho.read_leads((NOBODY,)),
+    ),
+    Scope(
+        "ZohoCRM.modules.deals.UPDATE",
+        needed=False,
+        without="deals named after their leads keep the name that they were made with",
+        probe=lambda zoho: zoho.update_deals(()),
     ),
     Scope(
         "ZohoCRM.org.READ",

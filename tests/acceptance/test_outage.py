@@ -18,7 +18,7 @@ import redis
 from massconvert.errors import BrokerError
 from massconvert.nudge import Nudge
 from tests.acceptance.house import House, until
-from tests.acceptance.outage_worker import DONE, DUE, GRACE, STEPS
+from tests.acceptance.outage_workshop import DONE, DUE, GRACE, STEPS
 
 pytestmark = pytest.mark.acceptance
 CHUNKS = 120

@@ -348,6 +348,17 @@ def test_a_probe_is_rather_a_status_call_than_a_post(workers: Workers) -> None:
 # --- credits, rate, share ---------------------------------------------------------------------------------------------
 
 
+def test_answers_that_overtake_one_another_do_not_add_credits(workers: Workers) -> None:
+    """The first says that the reserve is reached; one that Zoho gave before it comes in after it."""
+    governor = workers.governor()
+    early, late = take(governor), take(governor)
+    governor.release(late, replace(USABLE, credits_left=503))
+    governor.release(early, replace(USABLE, credits_left=506))
+    seen = workers.standing()
+    assert seen.hold is not None
+    assert (seen.hold.kind, seen.credits_left) == (HoldKind.CREDITS, 503)
+
+
 def test_near_the_reserve_all_calls_stop_but_a_probe_every_few_minutes_and_begin_again_by_themselves(
     workers: Workers,
 ) -> None:

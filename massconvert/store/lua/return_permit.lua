@@ -13,11 +13,6 @@ local news = {}
 local ours = redis.call('ZREM', p .. 'permits', id)
 local post = redis.call('ZREM', p .. 'permits:post', id)
 
-if report.credits then
-  redis.call('HSET', p .. 'credits', 'left', report.credits, 'at', ARGV[2])
-  redis.call('EXPIRE', p .. 'credits', 3600)
-end
-
 -- The gate: one that is closed for longer already stays so.
 if report.gate then
   local key, till = p .. 'gate', now + report.gate[1]
@@ -45,6 +40,14 @@ local key = p .. 'hold'
 local hold = redis.call('HMGET', key, 'kind', 'by', 'since')
 if hold[1] ~= 'outage' and hold[1] ~= 'credits' then hold = {} end
 local probe = hold[2] == id
+
+-- The credits: calls that were under way when the last ones went are answered in any order, and only a probe asks anew.
+local fewest = tonumber(redis.call('HGET', p .. 'credits', 'left') or '')
+if report.credits and not (hold[1] == 'credits' and not probe and fewest and fewest < report.credits) then
+  redis.call('HSET', p .. 'credits', 'left', report.credits, 'at', ARGV[2])
+  redis.call('EXPIRE', p .. 'credits', 3600)
+end
+
 local function begin(h)
   if hold[1] ~= h[1] then news[#news + 1] = h[1] end
   local since = hold[1] == h[1] and hold[3] or ARGV[2]

@@ -11,7 +11,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 10))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$python -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$python && break; done)
 # Test processes at once. Most of them wait most of the time.
-JOBS ?= 4
+JOBS ?= 6
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
@@ -35,7 +35,7 @@ demo: install ## convert 1,000 simulated leads with real workers, and show the r
 	@$(BIN)/massconvert demo
 
 test: install sdk-env ## run all tests: unit, integration, simulation, acceptance
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 $(PYTEST_ARGS)
 
 # Zoho's own SDK, for one integration test, in an environment of its own. That test is skipped where it cannot be had.
 sdk-env: install

@@ -123,6 +123,7 @@ def test_a_hook_that_hangs_holds_up_no_lead_and_is_named_by_the_doctor(
     until(lambda: len({call["batch"] for call in shop.calls}) == 6, 90, "every batch to be told of")
 
 
+@pytest.mark.slow
 def test_a_worker_killed_while_it_calls_is_followed_by_another_that_calls_again(
     house: House, enqueue: Callable[..., None], shop: Shop
 ) -> None:

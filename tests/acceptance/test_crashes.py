@@ -164,6 +164,7 @@ def test_sigterm_finishes_what_runs_and_hands_back_the_rest_at_once(house: House
     assert Row.SENDER_LOST not in {step.row for step in steps(house)}
 
 
+@pytest.mark.slow
 def test_a_call_that_outlives_the_stop_s_grace_is_left_to_another_worker(house: House) -> None:
     """After 30 s the worker ends whatever runs; the ledger knows that a POST was under way."""
     house.environment |= {"MASSCONVERT_CALL_DEADLINE": "60"}

@@ -26,6 +26,7 @@ def examine(house: House, status: int) -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_doctor_finds_a_house_in_order_and_names_what_is_not(house: House) -> None:
     """Before anything runs, in order, the worker dead and its message lost, Redis away."""
     found = examine(house, 3)

@@ -31,6 +31,7 @@ def house(house: House) -> House:
     return house
 
 
+@pytest.mark.slow
 @takes(Row.NAMES_RETRY, Row.NAMES_GIVE_UP)
 def test_names_that_cannot_be_looked_up_for_a_day_end_their_leads(house: House) -> None:
     house.redis()

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from massconvert.policy.holds import DEAREST_CALL
 from tests.acceptance.house import House, until
 from tests.acceptance.test_pipeline import write_inputs
 from tests.acceptance.truth import assert_true, reported
@@ -51,6 +52,7 @@ def calls(house: House) -> int:
     return sum(count for name, count in house.ask("calls").items() if name != "POST token")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_outage_is_probed_and_not_hammered_and_work_goes_on_within_a_minute_of_its_end(house: House) -> None:
     """Two workers of twenty slots, a limit of five calls: no 429 before, during or after."""
@@ -91,7 +93,7 @@ def test_calls_stop_at_the_reserve_of_credits_and_the_status_says_so(house: Hous
     begin(house, "--leads", "1000", "--day-credits", "100", workers=1, MASSCONVERT_CREDITS_RESERVE="30")
     until(lambda: held(house, "credits"), 60, "the hold")
     seen = overview(house)
-    assert 0 < seen["calls"]["credits_left"] <= 35
+    assert 0 < seen["calls"]["credits_left"] < 30 + DEAREST_CALL
     assert 240 <= seen["calls"]["held"]["next_probe_in"] <= 300
     assert seen["leads_waiting"] > 0
     said = house.command("status").stdout
@@ -100,6 +102,7 @@ def test_calls_stop_at_the_reserve_of_credits_and_the_status_says_so(house: Hous
     assert house.ask("load")["credits_used"] <= 100
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(240)
 def test_beside_another_client_fewer_calls_are_made_and_all_again_when_it_has_gone(house: House) -> None:
     leads = begin(house, "--leads", "10000", "--latency", "0.2", "--job-seconds", "0.3")

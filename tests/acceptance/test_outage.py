@@ -48,6 +48,7 @@ def offer(house: House, first: int, count: int) -> None:
     client.close()
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
 def test_a_worker_comes_through_a_restart_of_redis_under_load(house: House, how: signal.Signals) -> None:

@@ -88,6 +88,7 @@ def test_a_profile_is_checked_tried_run_and_ends_with_true_outcomes(house: House
     assert house.ask("calls")["POST coql"] <= 8  # 1 lost, 2 of the dry run, 2 pages, one more where a page was full
 
 
+@pytest.mark.slow
 def test_two_beats_run_each_slot_once_and_follow_edits(house: House) -> None:
     """The ledger decides by `profile@slot`; what the last run has in flight or converted is enqueued by none again."""
     want = start(house, profile("often", COQL), "--leads", "200", "--job-seconds", "0.2")

@@ -118,6 +118,7 @@ def full_run(house: House) -> list[bytes]:
     return printed
 
 
+@pytest.mark.slow
 def test_no_secret_is_left_anywhere_by_a_full_run_with_faults(house: House) -> None:
     """Redis, its append-only file and messages, logs at their most talkative, process lists, commands, reports."""
     house.environment |= {

@@ -7,6 +7,7 @@ what was visited and the traces of what failed to stdout.
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
 import time
@@ -27,6 +28,7 @@ TOLD = 3
 def main() -> int:
     """Run as the arguments say."""
     arguments = _arguments()
+    logging.getLogger("massconvert").setLevel(logging.CRITICAL)  # the product warns of just what the histories provoke
     if arguments.n == 1:
         return _replay(arguments.seed, arguments.theme, whole=True)
     began, tally = time.monotonic(), Tally()

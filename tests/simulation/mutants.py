@@ -180,7 +180,7 @@ def _missing_is_unconverted(chunk: Chunk, state: Any, moment: Moment) -> Outcome
 
 
 def _seldom_probes(detail: str, tries: int, chance: float, numbers: Holding) -> Hold:
-    return replace(_outage_hold(detail, tries, chance, numbers), wait=60.0 * 2.0 ** min(tries, 6))
+    return replace(_outage_hold(detail, tries, chance, numbers), wait=600.0)
 
 
 _outage_hold = holds.outage_hold
@@ -267,7 +267,7 @@ MUTANTS = (
         "outage",
         "calls probe at once",
     ),
-    Mutant("probes are seldom", in_python(calls, "outage_hold", _seldom_probes), "outage", "nobody has called", 200),
+    Mutant("probes are seldom", in_python(calls, "outage_hold", _seldom_probes), "recovery", "nobody has called"),
     Mutant(
         "the reserve is used",
         in_python(calls, "credits_are_used", lambda left, rules: False),

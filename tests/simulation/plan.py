@@ -170,9 +170,9 @@ def draw(seed: int, theme: str = "") -> Plan:
     random = Random(f"{seed}/plan")
     main = theme or list(THEMES)[seed % len(THEMES)]
     others = [
-        name for name in THEMES if name not in (main, "calm", "names", "preflight", "deals") and random.random() < 0.2
+        name for name in THEMES if name not in (main, *ALONE, "names", "preflight", "deals") and random.random() < 0.2
     ]
-    themes = (main, *([] if main == "calm" else others))
+    themes = (main, *([] if main in ALONE else others))
     plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
     for name in themes:
         plan = THEMES[name](plan, random)
@@ -185,7 +185,7 @@ def draw(seed: int, theme: str = "") -> Plan:
     deals = Random(f"{seed}/deals")
     if deals.random() < 0.15:
         plan = _dealt(plan, deals)
-    if main == "calm":
+    if main in ALONE:
         return plan
     # Shifted with each round: else a theme and a point were tied to each other where their numbers share a factor.
     point = CRASH_POINTS[(seed + seed // len(CRASH_POINTS)) % len(CRASH_POINTS)]
@@ -349,7 +349,8 @@ def _neighbour(plan: Plan, random: Random) -> Plan:
 
 def _credits(plan: Plan, random: Random) -> Plan:
     rules = CallRules(holding=Holding(reserve=random.choice([0, 80])))
-    return _faults(replace(plan, rules=rules, tuning=replace(plan.tuning, max_leads=1)), credits=200)
+    left = 200 if len(plan.leads) <= 50 else 600  # enough for the leads within the time of a history
+    return _faults(replace(plan, rules=rules, tuning=replace(plan.tuning, max_leads=1)), credits=left)
 
 
 def _producers(plan: Plan, random: Random) -> Plan:
@@ -573,4 +574,7 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "receivers": _receivers,
     "preflight": _preflight,
     "deals": _deals,
+    "recovery": _outage,
 }
+#: Themes of histories with no other trouble: no others, and no crash.
+ALONE = ("calm", "recovery")

@@ -13,6 +13,19 @@ and the broker are replaced. So an outcome here is one that production could sho
 
 from __future__ import annotations
 
-from massconvert.testing.bench import FakeCrm, StuckError
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from massconvert.testing.bench import FakeCrm as FakeCrm
+    from massconvert.testing.bench import StuckError as StuckError
 
 __all__ = ["FakeCrm", "StuckError"]
+
+
+if not TYPE_CHECKING:  # as in massconvert/__init__.py
+
+    def __getattr__(name: str) -> object:
+        if name not in __all__:
+            raise AttributeError(f"module 'massconvert.testing' has no attribute {name!r}")
+        return getattr(import_module("massconvert.testing.bench"), name)

@@ -31,12 +31,15 @@ OPTIONS = {
 
 
 def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
-    """Wait until ``condition`` answers something true; what it answered."""
+    """Wait until ``condition`` answers something true; what it answered.
+
+    A dear one, such as a command, is not asked for most of the time: the workers have to go on.
+    """
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while (asked := time.monotonic()) < end:
         if answer := condition():
             return answer
-        time.sleep(0.05)
+        time.sleep(max(0.05, 2 * (time.monotonic() - asked)))
     raise AssertionError(f"waited {seconds} s in vain for {what}")
 
 

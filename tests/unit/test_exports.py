@@ -61,9 +61,10 @@ def test_every_public_error_is_a_mass_convert_error_that_says_what_to_do() -> No
         assert (raised.code, raised.path, raised.job_id, raised.lead_id) == ("X", "$.ids", "7", "8")
 
 
-def test_the_package_loads_nothing_until_a_name_is_used() -> None:
-    """A web shop imports it at its start."""
-    probe = "import sys, massconvert; print(sorted({'celery', 'redis', 'pydantic', 'requests'} & set(sys.modules)))"
+@pytest.mark.parametrize("module", ["massconvert", "massconvert.testing.plugin"])
+def test_the_package_loads_nothing_until_a_name_is_used(module: str) -> None:
+    """A web shop imports it at its start, and pytest the plugin in every run."""
+    probe = f"import sys, {module}; print(sorted({{'celery', 'redis', 'pydantic', 'requests'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.strip() == "[]"
 

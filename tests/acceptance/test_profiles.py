@@ -116,6 +116,7 @@ def test_two_beats_run_each_slot_once_and_follow_edits(house: House) -> None:
     client.close()
 
 
+@pytest.mark.slow
 def test_a_run_whose_worker_is_killed_goes_on_from_its_cursor(house: House) -> None:
     """Another worker finds it in the ledger; no lead is missed, none is converted twice."""
     want = start(house, profile("nightly", COQL), "--leads", "20000", "--job-seconds", "0.2", "--latency", "2")

@@ -100,7 +100,7 @@ class ProfileScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery shi
         """Make the entries what massconvert.toml says. A wrong file is told once, and the last right one holds."""
         assert self._config is not None  # noqa: S101 - made in setup_schedule, which comes first
         try:
-            found = self._config.config()
+            found = self._config.last_right()
         except SettingsError as error:
             if str(error) != self._complaint:
                 self._complaint = str(error)

@@ -35,7 +35,7 @@ class Accounts:
         """
         if account is None or account == self.base.account:
             return self.base
-        known = self.config.config().accounts
+        known = self.config.last_right().accounts
         if account not in known:
             near = get_close_matches(account, [*known, self.base.account], n=1)
             raise InputError(
@@ -50,7 +50,7 @@ class Accounts:
 
     def served(self) -> list[str]:
         """The accounts of a fleet of workers: the named ones, and the environment's own if it has credentials."""
-        named = [name for name in self.config.config().accounts if name != self.base.account]
+        named = [name for name in self.config.last_right().accounts if name != self.base.account]
         try:
             self.base.require_zoho()
         except SettingsError:

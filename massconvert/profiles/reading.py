@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import threading
 from collections.abc import Iterable
@@ -19,6 +20,8 @@ if sys.version_info >= (3, 11):
 else:  # pragma: no cover - the same library under its older name
     import tomli as tomllib
 
+log = logging.getLogger("massconvert")
+
 _Stamp = tuple[int, int, int] | None
 
 
@@ -29,6 +32,7 @@ class ConfigFile:
         self.path = path
         self._lock = threading.Lock()
         self._read: tuple[_Stamp, Config | SettingsError] | None = None
+        self._right: Config | None = None
 
     def config(self) -> Config:
         """What stands in it now. Raises SettingsError that names each wrong place, until the file changes."""
@@ -36,13 +40,25 @@ class ConfigFile:
             stamp = self._stamp()
             if self._read is None or self._read[0] != stamp:
                 try:
-                    self._read = (stamp, read_config(self.path) if stamp else Config())
+                    self._right = read_config(self.path) if stamp else Config()
+                    self._read = (stamp, self._right)
                 except SettingsError as error:
                     self._read = (stamp, error)
+                    if self._right:
+                        log.error("%s What it said before holds until it is mended.", error)  # noqa: TRY400 - expected
             found = self._read[1]
         if isinstance(found, SettingsError):
             raise found
         return found
+
+    def last_right(self) -> Config:
+        """What stands in it, or did before somebody made it wrong. Raises SettingsError if it was never right."""
+        try:
+            return self.config()
+        except SettingsError:
+            if self._right is None:
+                raise
+            return self._right
 
     def profile(self, name: str) -> Profile:
         """The profile of that name. Raises InputError that names the nearest; SettingsError for a wrong file."""

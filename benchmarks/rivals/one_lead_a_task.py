@@ -51,14 +51,18 @@ def convert(self: Any, lead_id: str, job: str = "") -> None:
     answer = requests.get(URL + PATH, params={"job_id": job}, headers=headers, timeout=30)
     if answer.status_code == 429 or answer.json()["data"][0]["Status"].lower() != "completed":
         raise Later
-    redis.Redis.from_url(BROKER).incr("rival:done")
+    _counter(BROKER).incr("rival:done")
+
+
+def _counter(broker: str) -> Any:
+    return redis.Redis.from_url(broker.replace("redis+socket://", "unix://"))  # Celery's word for it, and redis-py's
 
 
 def main(url: str, broker: str, leads: str) -> None:
     """Enqueue, and wait for the end."""
     with urlopen(f"{url}/__simulator__/leads") as answer:
         ids = json.loads(answer.read())[: int(leads)]
-    counter: Any = redis.Redis.from_url(broker)
+    counter = _counter(broker)
     producer = Celery("rival", broker=broker)
     began = time.perf_counter()
     for lead_id in ids:

@@ -251,7 +251,7 @@ class Keys:
 
     @property
     def permits_wanted(self) -> str:
-        """STRING: until when a POST waits for a permit, so that polls take only their share; expires."""
+        """ZSET permit id → until when it waits: those of POSTs, beside which polls take only their share; expires."""
         return f"{self.prefix}permits:wanted"
 
     @property

@@ -79,9 +79,9 @@ class Governor:
 
     def acquire(self, call: Call) -> Permit | Busy:
         """Take a permit; wait a bounded time for one. Raises StoreError when Redis cannot be reached."""
-        give_up = self._monotonic() + self._wait
+        name, give_up = uuid4().hex, self._monotonic() + self._wait
         while True:
-            taken = self._take(call, self._limit) or self._first(call, give_up)
+            taken = self._take(name, call, self._limit) or self._first(name, call, give_up)
             if isinstance(taken, Permit | Busy):
                 return taken
             kind, seconds, why = taken
@@ -113,16 +113,15 @@ class Governor:
         for what in news:
             _tell(what, report)
 
-    def _first(self, call: Call, give_up: float) -> Permit | Busy | _Wait:
+    def _first(self, name: str, call: Call, give_up: float) -> Permit | Busy | _Wait:
         """Ask for the edition, which nobody has done yet, and then for a permit."""
         self._learn()
         if self._monotonic() >= give_up:  # the caller's own lease was not made for that call besides
             return Busy(0.0, "the organisation's limit has just been learnt")
-        return self._take(call, self._known_limit()) or Busy(_FULL_AGAIN, "the organisation's limit is not known")
+        return self._take(name, call, self._known_limit()) or Busy(_FULL_AGAIN, "the organisation's limit is not known")
 
-    def _take(self, call: Call, limit: int) -> Permit | _Wait | None:
-        """A permit, or what to wait for; ``None`` when the limit is not known."""
-        name = uuid4().hex
+    def _take(self, name: str, call: Call, limit: int) -> Permit | _Wait | None:
+        """A permit of this name, or what to wait for; ``None`` when the limit is not known."""
         rules = self._rules
         args: list[str | float] = [
             name,
@@ -160,7 +159,7 @@ class Governor:
             if not self._redis.set(self._keys.limit_lock, name, nx=True, px=int(self._lease * 1000)):
                 return
         try:
-            permit = self._take(Call.READ, LEAST)
+            permit = self._take(name, Call.READ, LEAST)
             if not isinstance(permit, Permit):
                 return
             answer = None

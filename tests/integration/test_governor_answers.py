@@ -425,6 +425,20 @@ def test_no_permit_idles_for_a_post_that_waits_no_more(workers: Workers) -> None
     take(governor, Call.STATUS)
 
 
+def test_no_permit_idles_for_a_post_that_has_its_own(workers: Workers, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for a moment, however many others are left."""
+    monkeypatch.setattr(governor_module, "_SLICE", 30.0)
+    governor, waiting = workers.governor(10), workers.governor(10, wait=30.0)
+    polls = [take(governor, Call.STATUS) for _ in range(10)]
+    thread = threading.Thread(target=take, args=(waiting, Call.POST))
+    thread.start()
+    until(lambda: workers.redis.exists(workers.keys.permits_wanted), 10, "the POST to wait")
+    governor.release(polls[0], USABLE)
+    thread.join(10)
+    governor.release(polls[1], USABLE)
+    take(governor, Call.STATUS)
+
+
 def test_the_only_permit_is_for_posts_and_polls_in_turn(workers: Workers) -> None:
     governor = workers.governor(1)
     post = take(governor, Call.POST)

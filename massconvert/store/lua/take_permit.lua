@@ -1,7 +1,7 @@
 -- include: _wake
 -- Takes a permit to call Zoho, if nothing holds all calls back and there is room.
 -- KEYS[1] prefix
--- ARGV[1] permit id, [2] "post" for a mass convert POST or another heavy call, else "poll", [3] now, [4] lease seconds, [5] how many calls may
+-- ARGV[1] permit id, the same each time its caller asks, [2] "post" for a mass convert POST or another heavy call, else "poll", [3] now, [4] lease seconds, [5] how many calls may
 -- run at once, 0: as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while
 -- a POST waits, [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
@@ -31,9 +31,10 @@ if limit == 0 then limit = number(redis.call('HGET', p .. 'limit', 'calls'), 0) 
 if limit < 1 then return { 'unknown' } end
 local learnt = redis.call('HMGET', p .. 'limit:learnt', 'calls', 'event', 'ceiling', 'at', 'row')
 local most = math.max(1, math.min(limit, number(learnt[1], limit)))
-local all, posts = p .. 'permits', p .. 'permits:post'
+local all, posts, wanted = p .. 'permits', p .. 'permits:post', p .. 'permits:wanted'
 redis.call('ZREMRANGEBYSCORE', all, '-inf', ARGV[3]) -- dead holders' permits return by themselves
 redis.call('ZREMRANGEBYSCORE', posts, '-inf', ARGV[3])
+redis.call('ZREMRANGEBYSCORE', wanted, '-inf', ARGV[3])
 
 local function full(set, list)
   -- Nobody can go on now, so who waits here needs no earlier wake-up: only a permit given back from now on counts.
@@ -48,11 +49,14 @@ local running, posting = redis.call('ZCARD', all), redis.call('ZCARD', posts)
 if post and posting >= math.min(most, tonumber(ARGV[6])) then return full(posts, 'post') end
 if running >= most then
   -- Who waits asks again each second; so the mark outlasts that by little, and no permit idles for a POST that has gone.
-  if post then redis.call('SET', p .. 'permits:wanted', string.format('%.6f', now + 1.2), 'PX', 60000) end
+  if post then
+    redis.call('ZADD', wanted, string.format('%.6f', now + 1.2), ARGV[1])
+    redis.call('PEXPIRE', wanted, 60000)
+  end
   return full(all, 'any')
 end
 if not post and running - posting >= math.max(1, math.floor(most * tonumber(ARGV[7])))
-  and number(redis.call('GET', p .. 'permits:wanted'), 0) > now then
+  and redis.call('EXISTS', wanted) == 1 then
   return full(all, 'poll')
 end
 
@@ -70,7 +74,10 @@ end
 
 local till = now + tonumber(ARGV[4])
 redis.call('ZADD', all, till, ARGV[1])
-if post then redis.call('ZADD', posts, till, ARGV[1]) end
+if post then
+  redis.call('ZADD', posts, till, ARGV[1])
+  redis.call('ZREM', wanted, ARGV[1])
+end
 if kind ~= '' then redis.call('HSET', p .. 'hold', 'probe', string.format('%.6f', till), 'by', ARGV[1]) end
 return { 'taken', running + 1, limit, most, number(learnt[2], 0), number(learnt[3], 0),
   string.format('%.6f', number(learnt[4], 0)), number(learnt[5], 0), kind, number(hold[5], 0) }

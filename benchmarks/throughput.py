@@ -58,8 +58,9 @@ def one_a_task(leads: int, workers: int) -> float:
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "RIVAL_URL": crm.url, "RIVAL_BROKER": broker}
         command = [sys.executable, "-m", "celery", "-A", "benchmarks.rivals.one_lead_a_task", "worker"]
         command += ["-P", "threads", "-c", str(SLOTS), "-l", "CRITICAL", "--without-gossip", "--without-mingle"]
+        silent = subprocess.DEVNULL
         running = [
-            subprocess.Popen([*command, "-n", f"r{number}@%h"], cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
+            subprocess.Popen([*command, "-n", f"r{number}@%h"], cwd=ROOT, env=environment, stdout=silent, stderr=silent)
             for number in range(workers)
         ]
         try:

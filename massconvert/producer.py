@@ -277,8 +277,9 @@ class MassConvert:
         interrupted call may simply be made again. ``priority`` is ``"interactive"`` (goes with the next payload) or
         ``"bulk"`` (waits its turn); by default batches of at most 10 leads are interactive. ``canary=50`` converts 50
         leads and then pauses the batch until `resume`; with ``canary_max_failed`` it goes on by itself when at most so
-        many per cent of them failed. ``on_complete`` is called when the batch has finished, with its counts, at least
-        once: a Celery task by name (``"shop.converted@shop"``, a signature), a web hook's https address, or several.
+        many per cent of them failed. ``on_complete`` (by default the profile's) is called when the batch has finished,
+        with its counts, at least once: a Celery task by name (``"shop.converted@shop"``, a signature), a web hook's
+        https address, or several.
         ``on_progress`` is told how many ids were taken so far.
 
         Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those instead), or the
@@ -293,7 +294,7 @@ class MassConvert:
         known = lead_ids if isinstance(lead_ids, Collection) else list(lead_ids)
         if not skip_invalid and not getattr(known, "checked", False):
             demand_valid(known)
-        targets = parse_targets(on_complete)
+        targets = _calls(on_complete, named)
         return self._intake.take(
             known, body, key=key, priority=urgent, canary=ahead, on_complete=targets, on_progress=on_progress
         )
@@ -337,7 +338,7 @@ def take_message(
     if not isinstance(lead_ids, list | tuple):
         raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
     urgent, ahead = _start(priority, canary, canary_max_failed, profile)
-    targets = parse_targets(on_complete)
+    targets = _calls(on_complete, profile)
     return intake.take(lead_ids, body, key=key, priority=urgent, canary=ahead, on_complete=targets, record_invalid=True)
 
 
@@ -348,6 +349,11 @@ def _body(options: Any, profile: Profile | None) -> Mapping[str, Any]:
     if options is not None:
         raise InputError("Both options and a profile are given.", hint="Give one: the profile has options of its own.")
     return profile.options
+
+
+def _calls(on_complete: Any, profile: Profile | None) -> tuple[Target, ...]:
+    """Whom the batch calls: those that the caller names, else its profile's."""
+    return profile.targets if on_complete is None and profile else parse_targets(on_complete)
 
 
 def _start(

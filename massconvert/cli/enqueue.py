@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -36,6 +36,7 @@ from massconvert.cli.which_batch import remember
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import Canary, Priority
+from massconvert.on_complete import Given
 from massconvert.options import Options, parse_canary
 from massconvert.producer import MassConvert, new_batch_id
 from massconvert.profiles import ConfigFile, Profile
@@ -98,7 +99,8 @@ def _enqueue(
             tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)
             return
         urgent = priority or (named.priority if named else None)
-        batch = take(desk.settings, checked, body, key, urgent, ahead, on_complete)
+        calls = on_complete or (named.on_complete if named else None)
+        batch = take(desk.settings, checked, body, key, urgent, ahead, calls)
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:
         if not as_json:
@@ -120,7 +122,7 @@ def take(
     key: str | None,
     priority: Priority | None = None,
     canary: Canary | None = None,
-    on_complete: Sequence[str] | None = None,
+    on_complete: Given = None,
 ) -> Batch:
     """Enqueue with a bar for long lists. Ctrl-C says what became of those that were taken, and how to go on."""
     # Named here, so that a batch of which only a part could be taken has a name too.

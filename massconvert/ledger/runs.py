@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
+from massconvert.errors import InputError
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.ledger.codec import dump_refusal, load_refusal, pairs, unreadable
 from massconvert.model import Again, Done, Priority
+from massconvert.on_complete import dump_targets, load_targets
 from massconvert.policy import Form, Run, RunDecision, RunRow, RunState, Tuning
 from massconvert.profiles import Profile
 from massconvert.store import Keys, Redis, Scripts, reaching
@@ -59,6 +61,7 @@ class Runs:
             "options": profile.options,
             "max_leads": profile.limits.max_leads,
             "priority": profile.priority.value,
+            "on_complete": dump_targets(profile.targets),
         }
         bounded = profile.limits.max_leads is not None and criteria.form is Form.COQL
         grace = self._tuning.sweep_grace
@@ -155,6 +158,7 @@ def load_run(run_id: str, fields: Mapping[str, str]) -> Run:
             options=dict(job["options"]),
             max_leads=job["max_leads"],
             priority=Priority(job["priority"]),
+            on_complete=load_targets(job.get("on_complete", "[]")),
             slot=fields.get("slot", ""),
             state=RunState(fields["state"]),
             ending=RunState(fields["ending"]) if fields.get("ending") else None,
@@ -174,5 +178,5 @@ def load_run(run_id: str, fields: Mapping[str, str]) -> Run:
             ended_at=float(fields.get("ended", "0")),
             due_at=float(fields["due"]),
         )
-    except (KeyError, ValueError, TypeError) as error:
+    except (KeyError, ValueError, TypeError, InputError) as error:
         raise unreadable(where) from error

@@ -70,6 +70,7 @@ class Run:
     options: Mapping[str, Any] = field(default_factory=dict)
     max_leads: int | None = None
     priority: Priority = Priority.BULK
+    on_complete: tuple[Any, ...] = ()  # whom its batch calls
     slot: str = ""
     state: RunState = RunState.FINDING
     ending: RunState | None = None

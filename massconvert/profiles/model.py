@@ -8,8 +8,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from massconvert.errors import OptionsError
+from massconvert.errors import InputError, OptionsError
 from massconvert.model import Priority
+from massconvert.on_complete import Target, parse_targets
 from massconvert.options import Options
 from massconvert.policy import Form
 from massconvert.profiles.criteria import check_search, where_of
@@ -46,6 +47,14 @@ def _options(value: dict[str, Any]) -> dict[str, Any]:
         return Options.parse(value).body()
     except OptionsError as error:
         raise ValueError(error.message) from None
+
+
+def _targets(value: Any) -> Any:
+    try:
+        parse_targets(value)
+    except InputError as error:
+        raise ValueError(error.message.removeprefix("on_complete ").removesuffix(".")) from None
+    return value
 
 
 Span = Annotated[
@@ -195,6 +204,11 @@ class Profile(_Table):
     criteria: LeadCriteria | None = None
     schedule: Schedule | None = None
     limits: Limits = Limits()
+    on_complete: Annotated[str | dict[str, Any] | list[str | dict[str, Any]] | None, AfterValidator(_targets)] = Field(
+        None,
+        description="Whom to call when a batch of it has finished: a Celery task, a web hook, or a list of these.",
+        examples=["shop.converted@shop", "https://shop.example.com/converted"],
+    )
 
     @model_validator(mode="after")
     def _scheduled_with_criteria(self) -> Profile:
@@ -206,6 +220,11 @@ class Profile(_Table):
     def priority(self) -> Priority:
         """The priority of its batches."""
         return Priority(self.limits.priority)
+
+    @property
+    def targets(self) -> tuple[Target, ...]:
+        """Whom its batches call when they have finished."""
+        return parse_targets(self.on_complete)
 
 
 class Config(_Table):

@@ -53,7 +53,15 @@ def _put(ports: Ports, run: Run) -> Looked:
     if leads:
         # How many there will be is not known while more are found: room for many.
         about = len(leads) if run.ending else run.max_leads or _MANY
-        batches.open(run.id, fingerprint(run.options), run.options, now=now, leads=about, priority=run.priority)
+        batches.open(
+            run.id,
+            fingerprint(run.options),
+            run.options,
+            now=now,
+            leads=about,
+            priority=run.priority,
+            on_complete=run.on_complete,
+        )
         added = batches.add(run.id, run.token, leads, now=now)
         # Those that a worker put there before it died count just the same.
         taken, nudge_in = added.accepted + added.duplicates, added.nudge_in

@@ -27,6 +27,8 @@ max_leads = 700
 [profiles.by-search.criteria]
 search = "(Lead_Status:equals:Qualified)"
 
+[profiles.options-only]
+on_complete = "shop.converted@shop"
 [profiles.options-only.options]
 assign_to = { id = "7" }
 """
@@ -232,6 +234,9 @@ def test_enqueue_takes_a_profile_s_options(shell: Shell) -> None:
     said = shell.run("enqueue", A, B, "--profile", "options-only", "--key", "k", "--json")
     assert said.code == 0
     assert shell.ledger.batches.options("k") == {"assign_to": {"id": "7"}}
+    assert "shop.converted" in shell.connect("").hget("mc:{default}:batch:k", "on_complete")
+    said = shell.run("enqueue", A, B, "--profile", "options-only", "--key", "l", "--on-complete", "other@q")
+    assert "shop.converted" not in shell.connect("").hget("mc:{default}:batch:l", "on_complete")
     both = shell.run("enqueue", A, "--profile", "options-only", "--options", shell.options())
     assert both.code == 2
     assert "Both --options and --profile" in both.err

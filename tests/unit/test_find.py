@@ -24,6 +24,7 @@ from massconvert.model import (
     Refused,
     Unsent,
 )
+from massconvert.on_complete import HookTarget, TaskTarget, load_targets
 from massconvert.policy import (
     RUN_MOVES,
     Form,
@@ -178,11 +179,6 @@ def test_a_page_that_cannot_be_read_whole_is_asked_for_again(status: int, body: 
 # --- a ledger and a profile -----------------------------------------------------------------------------------
 
 
-def ledger(**tuning: Any) -> Ledger:
-    """A ledger of its own."""
-    return Ledger(fakeredis.FakeRedis(decode_responses=True), "default", Tuning(**tuning))
-
-
 def profile(max_leads: int | None = None, **criteria: str) -> Profile:
     """A profile with criteria."""
     return Profile(
@@ -198,10 +194,14 @@ class House:
     """The find step with a ledger and a simulated CRM under it."""
 
     crm: Crm
-    book: Ledger = field(default_factory=ledger)
+    redis: Any = field(default_factory=lambda: fakeredis.FakeRedis(decode_responses=True))
+    book: Ledger = field(init=False)
     asked: list[str] = field(default_factory=list)
     permits: list[Call] = field(default_factory=list)
     rows: list[RunRow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.book = Ledger(self.redis, "default", Tuning())
 
     def now(self) -> float:
         """The clock port."""
@@ -266,6 +266,16 @@ def test_a_run_finds_any_number_of_leads_a_page_at_a_time() -> None:
     assert set(house.permits) == {Call.QUERY}
     assert len(house.asked) == 3
     assert house.book.batches.status("n@1").sealed
+
+
+def test_whom_a_profile_names_is_called_by_the_batches_of_its_runs() -> None:
+    """As it was when the run began."""
+    house = House(Crm(40))
+    named = profile().model_copy(update={"on_complete": ["shop.converted@shop", "https://shop.example.com/done"]})
+    house.book.runs.begin("n@1", "n", named, now=house.now())
+    house.run("n@1")
+    kept = house.redis.hget("mc:{default}:batch:n@1", "on_complete")
+    assert load_targets(kept) == (TaskTarget("shop.converted", "shop"), HookTarget("https://shop.example.com/done"))
 
 
 def test_a_search_finds_two_thousand_and_says_that_there_are_more() -> None:

@@ -16,11 +16,12 @@ from massconvert.batch import Batch
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import check_batch_key, demand_valid, valid_ids
 from massconvert.ledger import Ledger
-from massconvert.model import Canary, Priority
+from massconvert.model import Canary, Priority, Why
 from massconvert.nudge import Nudge
 from massconvert.on_complete import Given, Target, parse_targets
 from massconvert.options import (
     Options,
+    begins_with,
     demand,
     examine,
     fingerprint,
@@ -31,7 +32,7 @@ from massconvert.options import (
 )
 from massconvert.policy import Tuning, priority_of
 from massconvert.profiles import Accounts, Profile
-from massconvert.retries import failed_leads, retry_key
+from massconvert.retries import deals_to_retry, leads_to_retry, retry_key
 from massconvert.settings import Settings
 from massconvert.store import RedisClock, connect
 
@@ -89,12 +90,30 @@ class Intake:
                     self._nudge.convert(chunk_id)
         return released.was_held
 
+    def retry(
+        self,
+        batch_id: str,
+        options: Options | Mapping[str, Any] | None = None,
+        *,
+        codes: Collection[str] = (),
+        lead_ids: Collection[str] = (),
+        deals: bool = False,
+    ) -> Batch:
+        """Take leads of a batch in again, as a batch of their own; see `MassConvert.retry`."""
+        batch = self.batch(batch_id)
+        leads = leads_to_retry(batch_id, batch.outcomes(), codes, lead_ids, deals=deals)
+        body = batch.options() if options is None else Options.parse(options).body()
+        body = deals_to_retry(batch_id, body) if deals else Options.parse(body).body()
+        return self.take(leads, body, key=retry_key(batch_id, body, leads))
+
     def look_up(self, given: Mapping[str, Any], *, refuse: bool) -> Mapping[str, Any]:
         """``given`` with ids for the names that are in what workers or commands have read of the organisation.
 
         Names that are not travel with the leads, and a worker looks them up before it sends anything. With ``refuse``,
         raises OptionsError for what a listing of the last `TRUSTED` seconds says against the options.
         """
+        if begins_with(given) is Why.IDS:  # no payload is made with them
+            return given
         now, name = self._clock.now(), fingerprint(given)
         until, body = self._ready.get(name, (0.0, given))
         if now < until:
@@ -245,17 +264,18 @@ class MassConvert:
         options: Options | Mapping[str, Any] | None = None,
         codes: Collection[str] = (),
         lead_ids: Collection[str] = (),
+        deals: bool = False,
     ) -> Batch:
         """Enqueue the failed leads of a batch again, as a batch of its own: all, or those with ``codes``, ``lead_ids``.
 
+        With ``deals``: the converted leads whose deals could not be updated (``DEAL_NOT_UPDATED``). Nothing is then
+        converted; the leads are read, and their deals updated once more (docs/deals.md).
         ``options`` are mended options; by default those of the batch. The new batch is named after the old one and
         what is retried, so that the same call twice is the same batch; what fails in that one is retried under its
-        name. Raises InputError when nothing has failed so, or one of ``lead_ids`` has not.
+        name. Raises InputError when nothing has failed so, or one of ``lead_ids`` has not; with ``deals``, also when
+        the options have no text that names fields of the lead.
         """
-        batch = self.batch(batch_id)
-        failed = failed_leads(batch_id, batch.outcomes(), codes, lead_ids)
-        body = Options.parse(options if options is not None else batch.options()).body()
-        return self._intake.take(failed, body, key=retry_key(batch_id, body, failed))
+        return self._intake.retry(batch_id, options, codes=codes, lead_ids=lead_ids, deals=deals)
 
     def enqueue(
         self,

@@ -1,4 +1,4 @@
-"""Which leads of a batch are tried again, and what the batch is called that tries them: pure."""
+"""Which leads of a batch are tried again, with what, and what the batch is called that tries them: pure."""
 
 from __future__ import annotations
 
@@ -7,36 +7,48 @@ from typing import Any
 
 from massconvert.errors import InputError
 from massconvert.leads import parse_lead_id
-from massconvert.model import Code, Kind, LeadRow
-from massconvert.options import fingerprint
+from massconvert.model import Code, Kind, LeadRow, Outcome
+from massconvert.options import deal_templates, deals_only, fingerprint
 
 _NAMED = 20  # leads in an error
 # Characters of a batch's name in that of its retry: a name has at most 200, and a retry may be retried.
 _ROOM_FOR_A_BATCH = 180
 
 
-def failed_leads(
-    batch_id: str, rows: Iterable[LeadRow], codes: Collection[str], lead_ids: Collection[str]
+def leads_to_retry(
+    batch_id: str,
+    rows: Iterable[LeadRow],
+    codes: Collection[str] = (),
+    lead_ids: Collection[str] = (),
+    *,
+    deals: bool = False,
 ) -> list[str]:
-    """The leads among ``rows`` that failed and can be tried again: all, or those with ``codes``, ``lead_ids``.
+    """The leads among ``rows`` that can be tried again: all, or those with ``codes``, ``lead_ids``.
 
+    Those that failed; with ``deals``, those that are converted and whose deals could not be updated.
     Raises InputError when there are none, or one of ``lead_ids`` is not among them.
     """
     ids = frozenset(map(parse_lead_id, lead_ids))
     found: list[str] = []
     seen: set[str] = set()
+    other = False
     for row in rows:
-        # What is not a lead id cannot be sent, however often.
-        if row.outcome is None or row.outcome.kind is not Kind.FAILED or row.outcome.code == Code.INVALID_ID:
+        if row.outcome is None or not (_has_failed(row.outcome) or _has_no_deal(row.outcome)):
+            continue
+        if _has_no_deal(row.outcome) is not deals:
+            other = True
             continue
         seen.add(row.outcome.code)
         if (not codes or row.outcome.code in codes) and (not ids or row.lead_id in ids):
             found.append(row.lead_id)
     look = f"To see its outcomes: massconvert report {batch_id}"
     if not found:
+        what = "deals to update again" if deals else "failed leads to retry"
         told = f" with {', '.join(sorted(codes))}" if codes and seen else ""
         also = f" Its codes: {', '.join(sorted(seen))}." if seen else ""
-        raise InputError(f"Batch {batch_id} has no failed leads to retry{told}.{also}", hint=look)
+        raise InputError(
+            f"Batch {batch_id} has no {what}{told}.{also}", hint=_instead(batch_id, deals) if other else look
+        )
     if missing := sorted(ids.difference(found)):
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         named = f"{', '.join(missing[:_NAMED])}{more}"
@@ -44,7 +56,33 @@ def failed_leads(
     return found
 
 
+def deals_to_retry(batch_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
+    """Of ``body``, what the deals of converted leads are updated with. Raises InputError where that is nothing."""
+    if not deal_templates(body):
+        raise InputError(
+            f"The options have nothing that the deals of batch {batch_id} could be updated with.",
+            hint='A text of the deal must name fields of the lead: "Deal_Name": "{Company} {Last_Name}".',
+        )
+    return deals_only(body)
+
+
 def retry_key(batch_id: str, body: Mapping[str, Any], leads: Iterable[str]) -> str:
     """The name of the batch that tries ``leads`` of ``batch_id`` again with the options ``body``: always the same."""
     digest = fingerprint({"batch": batch_id, "options": body, "leads": sorted(leads)})[:8]
     return f"{batch_id[:_ROOM_FOR_A_BATCH]}.{digest}"
+
+
+def _has_failed(outcome: Outcome) -> bool:
+    """What is not a lead id cannot be sent, however often."""
+    return outcome.kind is Kind.FAILED and outcome.code != Code.INVALID_ID
+
+
+def _has_no_deal(outcome: Outcome) -> bool:
+    return outcome.kind is Kind.CONVERTED and outcome.code == Code.DEAL_NOT_UPDATED
+
+
+def _instead(batch_id: str, deals: bool) -> str:
+    """What the batch has to retry, where it is not what was asked for."""
+    if deals:
+        return f"Leads of it failed. To try those again: massconvert retry {batch_id}"
+    return f"Deals of it were not updated. To try those again: massconvert retry {batch_id} --deals"

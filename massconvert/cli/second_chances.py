@@ -14,6 +14,7 @@ from massconvert.cli.inputs import PreflightOption, read_options, with_preflight
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
+from massconvert.errors import InputError
 from massconvert.model import BatchState
 from massconvert.options import Options
 from massconvert.producer import MassConvert
@@ -23,6 +24,7 @@ Examples:
   massconvert retry import-2026-11-24                         all that failed, with the same options
   massconvert retry --last --code NOT_CONVERTED --code GAVE_UP
   massconvert retry import-2026-11-24 --code INVALID_DATA --options mended.json --wait
+  massconvert retry import-2026-11-24 --deals                 converted, but DEAL_NOT_UPDATED: the deals alone
 \b
 The failed leads become a batch of their own, named after the old one; the same command again is the
 same batch, so it is safe to repeat. What fails there is retried under that name.
@@ -58,12 +60,20 @@ def _retry(
         str | None,
         typer.Option("--options", metavar="O.json", help="Mended options; without it those of the batch are used."),
     ] = None,
+    deals: Annotated[
+        bool,
+        typer.Option("--deals", help="Convert nothing: update the deals of converted leads that could not be updated."),
+    ] = False,
     preflight: PreflightOption = False,
     wait: WaitOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new batch and its counts as JSON.")] = False,
 ) -> None:
-    """Try the failed leads of a batch again."""
+    """Try the failed leads of a batch again, or the deals that could not be updated."""
     timeout = wait_seconds(wait)
+    if deals and preflight:
+        raise InputError(
+            "--deals and --preflight are given.", hint="A retry of deals converts nothing: leave --preflight out."
+        )
     desk = open_desk()
     mended = read_options(options) if options is not None else None
     if mended is not None:
@@ -76,7 +86,7 @@ def _retry(
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")
     try:
         made = MassConvert(desk.settings).retry(
-            batch, options=mended, codes=[code.upper() for code in codes or ()], lead_ids=ids or ()
+            batch, options=mended, codes=[code.upper() for code in codes or ()], lead_ids=ids or (), deals=deals
         )
     except KeyboardInterrupt:
         say("interrupted while enqueueing; the leads that were taken will be converted. The same command goes on.")
@@ -100,6 +110,8 @@ def _tell_retried(desk: Desk, batch: str, made: Batch, *, as_json: bool) -> None
     print_lines([f"Batch {made.id} has retried these leads before; it is {status.state.value}.\n"])
     if status.failed:
         hint(f"To retry what failed there: massconvert retry {made.id}")
+    if status.deals_not_updated:
+        hint(f"To retry the deals there: massconvert retry {made.id} --deals")
 
 
 def _cancel(

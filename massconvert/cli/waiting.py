@@ -85,6 +85,8 @@ def wait_for(desk: Desk, batch: Batch, timeout: float | None, source: str | None
     hint(f"As files: massconvert report {batch.id} --files{f' --input {quote(source)}' if source else ''}")
     if status.failed:
         hint(f"To try the failed ones again: massconvert retry {batch.id}")
+    if status.deals_not_updated:
+        hint(f"To try the deals again: massconvert retry {batch.id} --deals")
     raise typer.Exit(exit_of(status))
 
 

@@ -111,13 +111,13 @@ class Refusal:
 class Chunk:
     """Up to 50 leads with the same options: one payload, as the ledger knows it at a claim.
 
-    Before a preflight it has up to 100, which become two payloads.
+    Before a preflight it has up to 100, which become two payloads; and where only deals are to be updated.
 
     ``leads`` are those that have no outcome yet, in payload order. ``attempts`` counts what Zoho answered about
     these leads (accepted jobs and refusals); ``outages`` counts consecutive tries without a usable answer.
-    ``most``: formed for a preflight, it may have more leads than a payload; a payload takes so many.
+    ``most``: formed to be read first, it may have more leads than a payload; a payload takes so many.
     ``deal`` has the templates of the deals' texts, by field; ``updates`` is what the deals shall have (UPDATING).
-    ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted.
+    ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted, in whichever batch.
     ``token`` is the lease of the claim that handed this value out.
     """
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from massconvert.options.body import fingerprint, resolve_body
 from massconvert.options.examine import Examined, examine, listings_for
-from massconvert.options.extras import begins_with, deal_templates
+from massconvert.options.extras import begins_with, deal_templates, deals_only
 from massconvert.options.model import Deal, Options
 from massconvert.options.names import Resolution, resolve_names, unresolved
 from massconvert.options.problem import Problem, demand
@@ -25,6 +25,7 @@ __all__ = [
     "Resolution",
     "begins_with",
     "deal_templates",
+    "deals_only",
     "demand",
     "examine",
     "fingerprint",

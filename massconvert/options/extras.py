@@ -11,6 +11,8 @@ from massconvert.model.template import TemplateError, fields_of, placeholder
 #: No key of Zoho's begins with it. It is a part of the options, so leads with other extras travel apart.
 EXTRAS = "$"
 PREFLIGHT = "preflight"
+#: Set by a retry of deals alone, and by nobody else: the leads are converted, and no payload is made of them.
+DEALS_ONLY = "deals_only"
 
 
 def extras_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -21,7 +23,18 @@ def extras_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def begins_with(body: Mapping[str, Any]) -> Why:
     """Why leads with these options are settled before anything is sent; ``Why.NONE`` where they are not."""
-    return Why.PREFLIGHT if extras_of(body).get(PREFLIGHT) is True else Why.NONE
+    extras = extras_of(body)
+    if extras.get(DEALS_ONLY) is True:
+        return Why.IDS
+    return Why.PREFLIGHT if extras.get(PREFLIGHT) is True else Why.NONE
+
+
+def deals_only(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Options for leads that are converted: what ``body`` gives their deals by the leads' own fields, and nothing else.
+
+    Without what Zoho looks at before a conversion, so nothing that has changed there since stands in their way.
+    """
+    return {"Deals": deal_templates(body), EXTRAS: {DEALS_ONLY: True}}
 
 
 def deal_templates(body: Mapping[str, Any]) -> dict[str, str]:

@@ -6,6 +6,9 @@ leads whose deals want values leave their chunk for one of their own: it finds t
 
 The write sets values and does not add any: made twice, it is made once. So after a lost answer it is simply made again,
 without a look.
+
+Deals that were not updated are tried again in a batch of their own, whose chunks begin with that read. No row here
+leads to WAITING, so none of its leads can be sent.
 """
 
 from __future__ import annotations
@@ -95,6 +98,7 @@ def after_ids(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
         chunk,
         state=State.UPDATING,
         updates=tuple(updates),
+        submitted=True,  # for a retry of deals, by the batch before
         outages=0,
         outage_since=0.0,
         lags=0,

@@ -96,3 +96,38 @@ def test_a_paused_batch_waits_while_others_go_on_and_a_watch_says_why(at_work: H
     assert at_work.command("resume", "k").stdout == "Batch k goes on.\n"
     assert at_work.command("status", "k", "--watch").returncode == 0
     assert all(lead["conversions"] == 1 for lead in at_work.truth().values())
+
+
+def deals(house: House) -> Counter[str]:
+    """What the deals are called, but for the numbers of their leads."""
+    return Counter(lead["deal"]["Deal_Name"].partition(" ")[0] for lead in house.truth().values())
+
+
+def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_converted_again(at_work: House) -> None:
+    """The scope to edit deals is missing at first; then the names are too long; then both are mended."""
+    named = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
+    long = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} " + "x" * 120}}
+    for name, options in (("named.json", named), ("long.json", long)):
+        (at_work.folder / name).write_text(json.dumps(options))
+    no_scope = {"status": 401, "code": "OAUTH_SCOPE_MISMATCH", "message": "invalid oauth scope"}
+    at_work.set_faults({"method": "PUT Deals", "do": "status", **no_scope})
+    done = at_work.command("enqueue", "leads.txt", "--options", "named.json", "--key", "k", "--wait")
+    assert done.returncode == 1, done.stderr
+    assert "massconvert retry k --deals" in done.stderr
+    assert deals(at_work) == {"Deal": 60}
+    at_work.set_faults()
+    before = at_work.ask("calls")["POST mass_convert"]
+    in_vain = at_work.command("retry", "k", "--deals", "--options", "long.json", "--wait", "--json")
+    assert in_vain.returncode == 1, in_vain.stderr
+    made = json.loads(in_vain.stdout)
+    assert (made["accepted"], made["retries"]) == (60, "k")
+    counts = json.loads(at_work.command("status", made["batch"], "--json").stdout)
+    assert (counts["converted"], counts["deals_not_updated"]) == (60, 60)
+    mended = at_work.command("retry", made["batch"], "--deals", "--options", "named.json", "--wait")
+    assert mended.returncode == 0, mended.stderr
+    assert deals(at_work) == {"Company": 60}
+    again = at_work.command("retry", made["batch"], "--deals", "--options", "named.json")
+    assert "has retried these leads before" in again.stdout
+    assert outcomes(at_work, "k") == outcomes(at_work, made["batch"]) == {"converted": 60}
+    assert at_work.ask("calls")["POST mass_convert"] == before
+    assert all(lead["conversions"] == 1 for lead in at_work.truth().values())

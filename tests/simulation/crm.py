@@ -93,6 +93,7 @@ class Lead:
     deal: str = ""  # the name of its deal, once it has one
     nameless: bool = False  # the field that names deals is empty
     fussy: bool = False  # Zoho refuses to update its deal
+    was_fussy: bool = False  # and did so once, though it does no more
 
     def value(self, name: str) -> str:
         """What a field of it holds."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
@@ -329,8 +329,18 @@ class History:
             self._plan(at, f"pause {batch} ({number})", pause)
             resume = partial(self._resume_batch, order, f"pause {batch} ({number})")
             self._plan(at + length, f"resume {batch} ({number})", resume)
+        for number, at in enumerate(order.deals_again, 1):
+            again = partial(self._command, partial(self._retry_deals, batch))
+            self._plan(at, f"retry deals of {batch} ({number})", again)
         if order.canary:
             self._tend_canary(order)
+
+    def _retry_deals(self, batch: str) -> None:
+        """A person has deals tried again; those of the retry, where that has been made before."""
+        with suppress(BrokerError):  # the leads are accepted
+            made = self.intake.retry(batch, deals=True)
+            while not made.accepted:
+                made = self.intake.retry(made.id, deals=True)
 
     def _plan(self, at: float, name: str, what: Callable[[str], None]) -> None:
         """Let ``what`` be done at a time; the history does not end before it has come through."""
@@ -382,6 +392,7 @@ class History:
         lead = Lead(given.id, given.kind != "missing", given.kind in ("stubborn", "locked"))
         lead.locked, lead.refused = given.kind == "locked", given.kind == "refused"
         lead.nameless, lead.fussy = given.kind == "nameless", given.kind == "fussy"
+        lead.was_fussy = lead.fussy
         if given.kind == "converted":
             lead.converted_at = self.world.time - 5000.0
         self.crm.leads[lead.id] = lead
@@ -396,6 +407,8 @@ class History:
 
         if given.kind in ("by hand", "deleted"):
             self.world.at(given.at, by_hand)
+        if given.kind == "fussy" and given.at:
+            self.world.at(given.at, lambda: setattr(lead, "fussy", False))
 
     def finished(self) -> bool:
         """Whether every producer and command has come to an end, every batch has finished, and every job has ended."""
@@ -407,6 +420,9 @@ class History:
                 call("HEXISTS", f"{self.prefix}batch:{order.batch}", "finished")
                 for order in self.plan.orders
                 if not (order.abandoned or order.find) or call("EXISTS", f"{self.prefix}batch:{order.batch}")
+            )
+            self._batches_finished &= all(
+                call("HEXISTS", f"{self.prefix}batch:{retry}", "finished") for retry in self.judge.retries()
             )
         return self._batches_finished and self._runs_ended()
 

@@ -96,6 +96,8 @@ class Judge:
         self._let_go(lead, submission.batch)
         if submission.batch == "nobody":
             self.world.wrong(f"lead {lead.id} was sent with no chunk that holds it")
+        elif submission.batch not in self._orders:
+            self.world.wrong(f"lead {lead.id} was sent for {submission.batch}, which only updates deals")
         order = self._orders.get(submission.batch)
         if order and order.preflight and lead.looked_at < submission.created - _CLOCKS:
             self.world.wrong(f"lead {lead.id} was sent without a preflight")
@@ -220,6 +222,11 @@ class Judge:
 
     def _untrue(self, batch: str, lead_id: str, outcome: Outcome) -> str:
         """Say how an outcome differs from Zoho's truth; empty when it does not."""
+        if batch in self._orders:
+            return self._untrue_at_first(batch, lead_id, outcome)
+        return self._untrue_again(self._order_of(batch), lead_id, outcome)
+
+    def _untrue_at_first(self, batch: str, lead_id: str, outcome: Outcome) -> str:
         order, lead = self._orders[batch], self.crm.leads.get(lead_id)
         said = f"is {outcome.kind.value} {outcome.code}".rstrip()
         if outcome.code == Code.INVALID_ID:
@@ -250,17 +257,34 @@ class Judge:
             return "" if order.cancel_at else f"{said}, but nobody cancelled"
         return "" if self._has_reason(batch, lead, outcome) else f"{said} {outcome.message}, without a reason"
 
+    def _untrue_again(self, order: Order, lead_id: str, outcome: Outcome) -> str:
+        """The deals of an order were tried again: its leads are converted, whatever comes of that."""
+        said = f"is {outcome.kind.value} {outcome.code}".rstrip()
+        if outcome.code == Code.ALREADY_QUEUED:
+            return "" if len(order.deals_again) > 1 else f"{said}, but no other batch has it"
+        if outcome.kind is not Kind.CONVERTED:
+            return f"{said}, and it was a retry of deals"
+        return self._untrue_at_first(order.batch, lead_id, outcome)
+
     def _deal(self, order: Order, lead: Lead, outcome: Outcome, said: str) -> str:
         """Say how the deal of a lead that we converted differs from what was asked, or from what is said of it."""
         asked = f"Renewal of {lead.value('Company')}".strip() if order.named else "Renewal"
         if outcome.code == Code.DEAL_NOT_UPDATED:
             windows = any(window.length >= self.plan.tuning.give_up for window in self.plan.faults.windows)
             forbidden = any(window.kind == "no permission" for window in self.plan.faults.windows)
-            excused = lead.fussy or windows or forbidden or not lead.exists
+            excused = lead.was_fussy or windows or forbidden or not lead.exists
             return "" if order.named and excused else f"{said} {outcome.message}, without a reason"
         if outcome.code:
             return f"{said}, which is no code of a conversion"
         return "" if lead.deal == asked else f"{said}, but its deal is {lead.deal!r} and not {asked!r}"
+
+    def _order_of(self, batch: str) -> Order:
+        """The order of a batch, or of the one whose deals it tries again."""
+        return self._orders.get(batch) or self._orders[batch.partition(".")[0]]
+
+    def retries(self) -> list[str]:
+        """The batches that try deals again."""
+        return [name for name in self._wire.call("ZRANGE", f"{self._prefix}batches", 0, -1) if name not in self._orders]
 
     def _converted_for(self, lead: Lead, batch: str) -> bool:
         job = lead.converted_by
@@ -317,13 +341,7 @@ class Judge:
 
     def at_the_end(self, ledger: Ledger) -> None:
         """Compare once more, when every job has ended; through the product's own report, as a user would see it."""
-        for order in self.plan.orders:
-            if self._wire.call("EXISTS", f"{self._prefix}batch:{order.batch}"):
-                self._judge_batch(order.batch, ledger)
-            elif not (order.abandoned or order.find):
-                self.world.wrong(f"{order.batch} was never opened")
-            if order.find:
-                self._judge_run(order, ledger)
+        self._judge_batches(ledger)
         for name in ("due", "unsent", "jobs", "drain", "inboxes", "unsealed", "runs:due", "callbacks"):
             if self._wire.call("EXISTS", self._prefix + name):
                 self.world.wrong(f"the ledger still holds {name}")
@@ -337,6 +355,17 @@ class Judge:
             for end in self._wire.call("ZRANGE", f"{self._prefix}permits", 0, -1, "WITHSCORES")[1::2]
         ):
             self.world.wrong("a permit was never returned")
+
+    def _judge_batches(self, ledger: Ledger) -> None:
+        for order in self.plan.orders:
+            if self._wire.call("EXISTS", f"{self._prefix}batch:{order.batch}"):
+                self._judge_batch(order.batch, ledger)
+            elif not (order.abandoned or order.find):
+                self.world.wrong(f"{order.batch} was never opened")
+            if order.find:
+                self._judge_run(order, ledger)
+        for retry in self.retries():
+            self._judge_batch(retry, ledger)
 
     def _judge_run(self, order: Order, ledger: Ledger) -> None:
         """A run that came to its end has all leads that were there to be found, or as many as it may take."""
@@ -358,11 +387,11 @@ class Judge:
                 self.world.wrong(f"run {run.id} did not find lead {lead.id}")
 
     def _judge_batch(self, batch: str, ledger: Ledger) -> None:
-        order, status, rows = self._orders[batch], ledger.batches.status(batch), list(ledger.batches.rows(batch))
+        order, status, rows = self._order_of(batch), ledger.batches.status(batch), list(ledger.batches.rows(batch))
         world = self.world
         wanted = Counter([*dict.fromkeys(order.leads), *order.invalid])
         have = Counter(row.lead_id for row in rows)
-        if have != wanted and not ((order.abandoned or order.find) and have <= wanted):
+        if have != wanted and not ((order.abandoned or order.find or batch != order.batch) and have <= wanted):
             world.wrong(f"{batch} reports {sum(have.values())} leads and was given {sum(wanted.values())}")
         kinds = Counter(row.outcome.kind if row.outcome else None for row in rows)
         counted = {Kind(name): getattr(status, name) for name in ("converted", "failed", "skipped", "cancelled")}

@@ -357,6 +357,18 @@ MUTANTS = (
     Mutant("a lead that was read is named", in_python(read, "deals_aside", _not_aside), "deals", "its deal is", 200),
     Mutant("a refused deal is updated", in_python(update, "_not_updated", _all_updated), "deals", "but its deal is"),
     Mutant(
+        "leads are converted again for their deals",
+        in_lua("form_chunks", "'state', 'settling', 'why', begin", "'state', 'waiting'"),
+        "deals",
+        "which only updates deals",
+    ),
+    Mutant(
+        "a retry of deals takes the room of payloads",
+        in_lua("form_chunks", "(begin == 'ids' and 'jobs' or 'unsent')", "'unsent'"),
+        "deals",
+        "and in unsent",
+    ),
+    Mutant(
         "the chunk of the deals is nobody's",
         in_lua("move_chunk", "  redis.call('ZADD', p .. 'due', now + grace, sibling)\nend\n", "end\n"),
         "deals",

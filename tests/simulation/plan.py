@@ -98,7 +98,8 @@ class CallFaults:
 class LeadPlan:
     """A lead, and what it is: fine, missing, stubborn, locked, refused, converted, or converted by hand (at a time).
 
-    Or it is *fussy*: its deal cannot be updated; *nameless*: the field that would name its deal is empty.
+    Or it is *fussy*: its deal cannot be updated (until a time, where it has one); *nameless*: the field that would name
+    its deal is empty.
     """
 
     id: str
@@ -138,6 +139,7 @@ class Order:
     holds: tuple[tuple[float, float], ...] = ()  # a person pauses this batch and, so many seconds later, resumes it
     preflight: bool = False
     named: bool = False  # its deals are named after the leads
+    deals_again: tuple[float, ...] = ()  # a person has the deals that were not updated tried again
     canary: int = 0
     canary_max_failed: float | None = None
     calls: int = 0  # how many want to know when it has finished
@@ -185,6 +187,7 @@ def draw(seed: int, theme: str = "") -> Plan:
     deals = Random(f"{seed}/deals")
     if deals.random() < 0.15:
         plan = _dealt(plan, deals)
+    plan = _with_second_chances(plan, Random(f"{seed}/deals again"))
     if main in ALONE:
         return plan
     # Shifted with each round: else a theme and a point were tied to each other where their numbers share a factor.
@@ -431,6 +434,30 @@ def _dealt(plan: Plan, random: Random) -> Plan:
     return replace(plan, orders=orders, leads=leads)
 
 
+def _with_second_chances(plan: Plan, random: Random) -> Plan:
+    """People try deals again, and some of those that could not be updated can be by then."""
+
+    def tried(order: Order) -> Order:
+        spans = ((5.0, 60.0), (100.0, 400.0), (1300.0, 2500.0), (4900.0, 5300.0))
+        times = tuple(order.at + random.uniform(*span) for span in spans if random.random() < 0.4)
+        return replace(order, deals_again=times) if order.named and random.random() < 0.6 else order
+
+    def mended(lead: LeadPlan) -> LeadPlan:
+        at_all = lead.kind == "fussy" and random.random() < 0.6
+        return replace(lead, at=random.uniform(10.0, 2000.0)) if at_all else lead
+
+    return replace(plan, orders=tuple(map(tried, plan.orders)), leads=tuple(map(mended, plan.leads)))
+
+
+def _dealt_again(plan: Plan, random: Random) -> Plan:
+    """A batch whose deals cannot be updated, and that a person has tried again."""
+    plan = _updating(plan, random)
+    leads = tuple(replace(lead, kind="fussy", at=200.0) if lead.kind == "fine" else lead for lead in plan.leads)
+    first, *others = plan.orders
+    first = replace(first, deals_again=(first.at + random.uniform(30.0, 60.0),), abandoned=0, cancel_at=())
+    return replace(plan, leads=leads, orders=(first, *others))
+
+
 def _updating(plan: Plan, random: Random) -> Plan:
     plan = _dealt(plan, random)
     return replace(plan, orders=tuple(replace(o, named=not o.find) for o in plan.orders))
@@ -544,6 +571,7 @@ _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     "SET": _first_named,
     "read_page": _first_named,
     "update_deals": _updating,
+    **dict.fromkeys(("HGET", "SMEMBERS"), _dealt_again),
     **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), _profiles),
     "move_run": _bounded,
     "search": _searching,

@@ -18,7 +18,10 @@ from tests.simulation.store_port import SCRIPTS
 #: Scripts of the access token's, which have no part here: the simulated Zoho asks for no token.
 NO_PART = frozenset({"discard_token", "end_refresh", "free_lock"})
 #: Commands on Redis that are no scripts, other than those that only reports use.
-COMMANDS = ("DEL", "EXISTS", "HDEL", "HGETALL", "HSET", "LRANGE", "MGET", "SET", "ZCOUNT", "ZRANGEBYSCORE")
+COMMANDS = (
+    *("DEL", "EXISTS", "HDEL", "HGET", "HGETALL", "HSET", "LRANGE", "MGET", "SET", "SMEMBERS", "ZCOUNT"),
+    "ZRANGEBYSCORE",
+)
 ZOHO = ("mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")
 OTHERS = ("call_target",)
 NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run", "nudge call_back")

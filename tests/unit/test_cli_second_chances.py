@@ -113,6 +113,49 @@ def test_a_batch_that_goes_on_retries_what_has_failed_so_far_and_says_so(shell: 
     assert "only what has failed so far" in said.err
 
 
+NOT_UPDATED = Outcome(Kind.CONVERTED, "DEAL_NOT_UPDATED", "NO_PERMISSION: permission denied", "77", 1)
+
+
+@pytest.fixture
+def undealt(shell: Shell) -> Shell:
+    """A batch d with deals named after their leads, one of which could not be updated."""
+    options = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company}"}}
+    shell.run("enqueue", "5", "6", "--options", shell.write("named.json", json.dumps(options)), "--key", "d")
+    shell.end("d", {A: NOT_UPDATED, B: CONVERTED})
+    return shell
+
+
+def test_deals_that_were_not_updated_are_a_batch_of_their_own(undealt: Shell) -> None:
+    said = undealt.run("retry", "d", "--deals", "--json")
+    assert said.code == Exit.OK, said.err
+    assert (said.json["accepted"], said.json["retries"]) == (1, "d")
+    assert waiting_of(undealt, said.json["batch"]) == {A}
+    again = undealt.run("retry", "d", "--deals")
+    assert again.out == f"Batch {said.json['batch']} has retried these leads before; it is running.\n"
+
+
+def test_deals_that_cannot_be_updated_again_are_retried_under_the_new_name(undealt: Shell) -> None:
+    made = undealt.run("retry", "d", "--deals", "--json").json["batch"]
+    undealt.end(made, {A: NOT_UPDATED})
+    undealt.connect("").hset(f"mc:{{default}}:batch:{made}", "not_updated", 1)
+    assert f"massconvert retry {made} --deals" in undealt.run("retry", "d", "--deals").err
+    assert undealt.run("retry", made, "--deals", "--json").json["accepted"] == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--deals", "--preflight"), "leave --preflight out"),
+        (("--deals", "--id", B), "no deals to update again"),
+        ((), "massconvert retry d --deals"),
+    ],
+)
+def test_a_retry_of_no_deals_is_told_in_words(undealt: Shell, arguments: tuple[str, ...], told: str) -> None:
+    said = undealt.run("retry", "d", *arguments)
+    assert (said.code, said.out) == (Exit.USAGE, "")
+    assert told in said.err
+
+
 def test_a_retry_can_be_waited_for(shell: Shell) -> None:
     said = shell.run("retry", "k", "--wait", "0")
     assert said.code == Exit.STILL_RUNNING

@@ -116,6 +116,12 @@ CASES = [
         Decision(Row.DEALS_FOUND, replace(UPDATING), Again(0.0)),
     ),
     read(
+        "a retry of deals: nothing was sent in this batch, and the leads are converted all the same",
+        records(lead(A, "Acme"), lead(B, "Bolt")),
+        Decision(Row.DEALS_FOUND, replace(UPDATING, job_id="", attempts=0, submitted=True, most=50), Again(0.0)),
+        chunk=replace(IDS, job_id="", attempts=0, submitted=False, most=50),
+    ),
+    read(
         "what is empty leaves no gap, and the others are found",
         records(lead(A, None), lead(B, "Bolt")),
         Decision(

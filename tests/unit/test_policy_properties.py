@@ -111,7 +111,7 @@ def chunks(draw: st.DrawFn, state: State) -> Chunk:
         polls=draw(st.integers(0, 500)),
         lags=draw(st.integers(0, TUNING.read_lags)),
         most=draw(st.integers(1, 50)) if why is Why.PREFLIGHT else 0,
-        submitted=why is not Why.PREFLIGHT and (taken or draw(st.booleans())),
+        submitted=why is not Why.PREFLIGHT and ((taken and why is not Why.IDS) or draw(st.booleans())),
         deal={"Deal_Name": "{Company}"} if why is Why.IDS or state is State.UPDATING else {},
         updates=tuple(DealUpdate(lead, "33", "", "", {"Deal_Name": "x"}) for lead in leads)
         if state is State.UPDATING

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -19,9 +20,9 @@ from massconvert.errors import (
     WaitTimeoutError,
 )
 from massconvert.ledger import Ledger
-from massconvert.model import BatchState, BatchStatus, Chunk, Code, Kind, LeadRow, Outcome, Refused, State
+from massconvert.model import BatchState, BatchStatus, Chunk, Code, Done, Kind, LeadRow, Outcome, Refused, State, Why
 from massconvert.options import fingerprint
-from massconvert.policy import Moment, Tuning, after_post
+from massconvert.policy import Decision, Moment, Row, Tuning, after_post
 from massconvert.producer import SLICE, Intake, MassConvert, take_message
 from massconvert.settings import Settings
 from massconvert.store import Keys
@@ -376,6 +377,74 @@ def test_retry_takes_only_the_codes_and_leads_that_are_named(mc: MassConvert, le
     assert [row.lead_id for row in mc.retry("k", options=OTHER, lead_ids=[B]).outcomes()] == [B]
     with pytest.raises(InputError, match="no failed leads to retry"):
         mc.retry("k", codes=["NOT_FOUND"])
+
+
+NAMED = {"Deals": {"Deal_Name": "{Company} renewal", "Stage": "Closed Won", "Closing_Date": "+30d"}}
+
+
+@pytest.fixture
+def undealt(mc: MassConvert, ledger: Ledger) -> MassConvert:
+    """A batch k: A is converted and its deal could not be updated, B failed, C is converted."""
+    mc.enqueue([A, B, C], NAMED, key="k")
+    (chunk_id,) = ledger.chunks.form(now=NOW + TUNING.linger).chunk_ids
+    chunk = ledger.chunks.claim(chunk_id, [State.WAITING], token="t", now=NOW + TUNING.linger)
+    assert isinstance(chunk, Chunk)
+    outcomes = {
+        A: Outcome(Kind.CONVERTED, Code.DEAL_NOT_UPDATED, "NO_PERMISSION: permission denied"),
+        B: Outcome(Kind.FAILED, "NOT_FOUND", "gone"),
+        C: Outcome(Kind.CONVERTED),
+    }
+    decision = Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=outcomes)
+    assert ledger.chunks.move(chunk, decision, now=NOW)
+    return mc
+
+
+def test_deals_that_were_not_updated_are_tried_again_without_a_conversion(undealt: MassConvert, ledger: Ledger) -> None:
+    retried = undealt.retry("k", deals=True)
+    assert [row.lead_id for row in retried.outcomes()] == [A]
+    (chunk_id,) = ledger.chunks.form(now=NOW + TUNING.linger).chunk_ids
+    chunk = ledger.chunks.claim(chunk_id, [State.SETTLING], token="t", now=NOW + TUNING.linger)
+    assert isinstance(chunk, Chunk)
+    assert (chunk.state, chunk.why, chunk.deal) == (State.SETTLING, Why.IDS, {"Deal_Name": "{Company} renewal"})
+
+
+def test_a_retry_of_deals_twice_is_the_same_batch_and_none_of_failures(undealt: MassConvert) -> None:
+    first = undealt.retry("k", deals=True)
+    again = undealt.retry("k", deals=True)
+    assert (again.id, again.accepted) == (first.id, 0)
+    failures = undealt.retry("k")
+    assert [row.lead_id for row in failures.outcomes()] == [B]
+    assert failures.options() == NAMED
+
+
+def test_a_retry_of_deals_takes_mended_templates_alone(undealt: MassConvert) -> None:
+    """What else stands in the options is about a conversion, and may have changed in the organisation since."""
+    mended = {**NAMED, "Deals": {**NAMED["Deals"], "Deal_Name": "{Last_Name}"}, "assign_to": {"id": "6"}}
+    assert undealt.retry("k", deals=True, options=mended).options() == {
+        "Deals": {"Deal_Name": "{Last_Name}"},
+        "$": {"deals_only": True},
+    }
+    with pytest.raises(InputError, match="nothing that the deals of batch k could be updated with"):
+        undealt.retry("k", deals=True, options=OPTIONS)
+
+
+def test_nobody_else_can_say_that_leads_are_converted(mc: MassConvert) -> None:
+    """Leads that somebody else converted keep their deals."""
+    with pytest.raises(OptionsError, match="deals_only"):
+        mc.enqueue([A], {**NAMED, "$": {"deals_only": True}})
+
+
+def test_a_retry_of_the_wrong_kind_says_which_there_is(undealt: MassConvert, ledger: Ledger) -> None:
+    made = undealt.retry("k", lead_ids=[B])
+    with pytest.raises(InputError, match="has no deals to update again") as caught:
+        undealt.retry(made.id, deals=True)
+    assert caught.value.hint == f"To see its outcomes: massconvert report {made.id}"
+    with pytest.raises(InputError, match=r"with NOT_FOUND\. Its codes: DEAL_NOT_UPDATED") as caught:
+        undealt.retry("k", deals=True, codes=["NOT_FOUND"])
+    assert caught.value.hint == "Leads of it failed. To try those again: massconvert retry k"
+    with pytest.raises(InputError, match="no failed leads to retry") as caught:
+        undealt.retry("k", lead_ids=[A])
+    assert caught.value.hint == "Deals of it were not updated. To try those again: massconvert retry k --deals"
 
 
 def test_retry_leaves_what_is_no_id_and_what_did_not_fail(mc: MassConvert, ledger: Ledger, told: Told) -> None:

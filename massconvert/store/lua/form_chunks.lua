@@ -90,7 +90,7 @@ for turn = 1, tonumber(ARGV[6]) do
     redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', members_of(chunk.members),
       'created', now, 'due', now, 'expected', now)
     if begin then redis.call('HSET', p .. 'chunk:' .. id, 'state', 'settling', 'why', begin, 'most', size) end
-    redis.call('SADD', p .. 'unsent', id)
+    redis.call('SADD', p .. (begin == 'ids' and 'jobs' or 'unsent'), id) -- converted leads are never sent
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)
     formed[#formed + 1] = id
     redis.call('HINCRBY', options, 'waiting', -taken)

@@ -28,6 +28,8 @@ end
 if ARGV[10] ~= '' then redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11]) end
 redis.call('HSET', options, 'json', ARGV[3])
 if ARGV[12] ~= '' then redis.call('HSET', options, 'begin', ARGV[12]) end
+-- No payload is made with them, so there is nothing that Zoho could accept first.
+if ARGV[12] == 'ids' then redis.call('HSET', options, 'accepted', 1) end
 -- Nobody waits with these options: their names are looked up anew.
 if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end
 redis.call('PERSIST', options)

@@ -9,10 +9,12 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Protocol
 from uuid import uuid4
 
 from massconvert.batch import Batch
+from massconvert.deal_values import demand_deal, parse_deal_values
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import check_batch_key, demand_valid, valid_ids
 from massconvert.ledger import Ledger
@@ -103,8 +105,9 @@ class Intake:
         batch = self.batch(batch_id)
         leads = leads_to_retry(batch_id, batch.outcomes(), codes, lead_ids, deals=deals)
         body = batch.options() if options is None else Options.parse(options).body()
-        body = deals_to_retry(batch_id, body) if deals else Options.parse(body).body()
-        return self.take(leads, body, key=retry_key(batch_id, body, leads))
+        values = self._ledger.batches.deal_values(batch_id, leads)
+        body = deals_to_retry(batch_id, body, bare=len(leads) - len(values)) if deals else Options.parse(body).body()
+        return self.take(leads, body, key=retry_key(batch_id, body, leads), deal_values=values)
 
     def look_up(self, given: Mapping[str, Any], *, refuse: bool) -> Mapping[str, Any]:
         """``given`` with ids for the names that are in what workers or commands have read of the organisation.
@@ -142,12 +145,15 @@ class Intake:
         on_complete: Sequence[Target] = (),
         record_invalid: bool = False,
         on_progress: Progress | None = None,
+        deal_values: Mapping[str, str] = MappingProxyType({}),
     ) -> Batch:
         """Open the batch (or go on with it), add its leads slice by slice, seal it.
 
         ``given`` are the options, names and all. What is not an id is counted, and with ``record_invalid`` ends as
         ``failed: INVALID_ID`` in the batch. Where that is not set, raises OptionsError as `look_up` does.
+        ``deal_values`` are those that `parse_deal_values` makes. Raises InputError where the options make no deal.
         """
+        demand_deal(given, deal_values)
         body = self.look_up(given, refuse=not record_invalid)
         batch_id = new_batch_id() if key is None else check_batch_key(key)
         batches = self._ledger.batches
@@ -167,7 +173,7 @@ class Intake:
         ids, run = valid_ids(lead_ids, wrong), uuid4().hex[:12]
         untold: BrokerError | None = None
         for number, part in enumerate(iter(lambda: list(islice(ids, SLICE)), [])):
-            added = batches.add(batch_id, f"{run}:{number}", part, now=self._clock.now())
+            added = batches.add(batch_id, f"{run}:{number}", part, now=self._clock.now(), deal_values=deal_values)
             batch.accepted += added.accepted + added.skipped
             batch.duplicates += added.duplicates
             untold = self._tell(added.nudge_in) or untold
@@ -227,10 +233,12 @@ class MassConvert:
         options: Options | Mapping[str, Any] | None = None,
         *,
         key: str | None = None,
+        deal_values: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> None:
         """Raise what `enqueue` would say of these; asks nobody. Raises InputError, OptionsError."""
-        Options.parse(options)
+        body, lead_ids = Options.parse(options).body(), list(lead_ids)
         demand_valid(lead_ids)
+        demand_deal(body, parse_deal_values(deal_values, lead_ids))
         if key is not None:
             check_batch_key(key)
 
@@ -290,6 +298,7 @@ class MassConvert:
         on_complete: Given = None,
         skip_invalid: bool = False,
         on_progress: Progress | None = None,
+        deal_values: Mapping[str, Mapping[str, Any]] | None = None,
     ) -> Batch:
         """Accept lead ids for conversion with these options, or those of a ``profile``; return their batch at once.
 
@@ -300,23 +309,33 @@ class MassConvert:
         many per cent of them failed. ``on_complete`` (by default the profile's) is called when the batch has finished,
         with its counts, at least once: a Celery task by name (``"shop.converted@shop"``, a signature), a web hook's
         https address, or several.
-        ``on_progress`` is told how many ids were taken so far.
+        ``on_progress`` is told how many ids were taken so far. ``deal_values={lead_id: {"Amount": 1000}}`` are values
+        of single leads' deals by API name, written after their conversion (docs/deals.md).
 
         Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those instead), or the
         priority or the canary is not; OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are
         safe in the ledger but no worker could be told: workers find them by themselves.
         """
         named = self._profile(profile) if profile else None
-        body = _body(options, named)
-        urgent, ahead = _start(priority, canary, canary_max_failed, named)
+        body = body_of(options, named)
+        urgent, ahead = start_of(priority, canary, canary_max_failed, named)
         if isinstance(lead_ids, str | bytes):
             raise InputError("enqueue takes a list of lead ids, not one string.", hint="Write enqueue([lead_id]).")
         known = lead_ids if isinstance(lead_ids, Collection) else list(lead_ids)
         if not skip_invalid and not getattr(known, "checked", False):
             demand_valid(known)
-        targets = _calls(on_complete, named)
+        targets = calls_of(on_complete, named)
+        # A file that has been read brings its own.
+        values = getattr(known, "deal_values", None) or parse_deal_values(deal_values, known)
         return self._intake.take(
-            known, body, key=key, priority=urgent, canary=ahead, on_complete=targets, on_progress=on_progress
+            known,
+            body,
+            key=key,
+            priority=urgent,
+            canary=ahead,
+            on_complete=targets,
+            on_progress=on_progress,
+            deal_values=values,
         )
 
     def run_profile(self, name: str) -> str:
@@ -338,31 +357,7 @@ class MassConvert:
         return profile
 
 
-def take_message(
-    intake: Intake,
-    lead_ids: Any,
-    options: Any,
-    key: str,
-    profile: Profile | None = None,
-    *,
-    priority: Any = None,
-    canary: Any = None,
-    canary_max_failed: Any = None,
-    on_complete: Any = None,
-) -> Batch:
-    """Accept a task message's leads. Nobody is there to be told of a wrong id: it ends as ``failed: INVALID_ID``.
-
-    Raises InputError, OptionsError, KeyConflictError, StoreError, BrokerError.
-    """
-    body = _body(options, profile)
-    if not isinstance(lead_ids, list | tuple):
-        raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
-    urgent, ahead = _start(priority, canary, canary_max_failed, profile)
-    targets = _calls(on_complete, profile)
-    return intake.take(lead_ids, body, key=key, priority=urgent, canary=ahead, on_complete=targets, record_invalid=True)
-
-
-def _body(options: Any, profile: Profile | None) -> Mapping[str, Any]:
+def body_of(options: Any, profile: Profile | None) -> Mapping[str, Any]:
     """Zoho's body of what was given: options, or a profile's."""
     if profile is None:
         return Options.parse(options).body()
@@ -371,12 +366,12 @@ def _body(options: Any, profile: Profile | None) -> Mapping[str, Any]:
     return profile.options
 
 
-def _calls(on_complete: Any, profile: Profile | None) -> tuple[Target, ...]:
+def calls_of(on_complete: Any, profile: Profile | None) -> tuple[Target, ...]:
     """Whom the batch calls: those that the caller names, else its profile's."""
     return profile.targets if on_complete is None and profile else parse_targets(on_complete)
 
 
-def _start(
+def start_of(
     priority: Any, canary: Any, canary_max_failed: Any, profile: Profile | None
 ) -> tuple[Priority | None, Canary | None]:
     """How the batch starts: as the caller says, else with its profile's priority."""

@@ -56,9 +56,12 @@ def leads_to_retry(
     return found
 
 
-def deals_to_retry(batch_id: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    """Of ``body``, what the deals of converted leads are updated with. Raises InputError where that is nothing."""
-    if not deal_templates(body):
+def deals_to_retry(batch_id: str, body: Mapping[str, Any], *, bare: int) -> dict[str, Any]:
+    """Of ``body``, what the deals of converted leads are updated with, ``bare`` of which bring no values of their own.
+
+    Raises InputError where there is nothing to update those with.
+    """
+    if bare and not deal_templates(body):
         raise InputError(
             f"The options have nothing that the deals of batch {batch_id} could be updated with.",
             hint='A text of the deal must name fields of the lead: "Deal_Name": "{Company} {Last_Name}".',

@@ -20,7 +20,7 @@ from massconvert.ledger.callbacks import AT_ONCE
 from massconvert.model import Again, Done, Job, Next, State, Submitted
 from massconvert.nudge import Nudge
 from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
-from massconvert.producer import Intake, take_message
+from massconvert.producer import Intake
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
@@ -32,6 +32,7 @@ from massconvert.steps.ports import Caller as CallerPort
 from massconvert.steps.ports import Clock, Ports
 from massconvert.steps.sweep import sweep
 from massconvert.store import Redis, RedisClock, connect
+from massconvert.task_message import take_message
 from massconvert.zoho import Governor, ZohoClient, connect_zoho
 from massconvert.zoho.transport import Transport
 
@@ -172,7 +173,7 @@ class Workshop:
         return len(found) + len(runs)
 
     def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None, **start: Any) -> str:
-        """Accept the leads of a task message; return the batch id. ``start`` as in `producer.take_message`."""
+        """Accept the leads of a task message; return the batch id. ``start`` as in `task_message.take_message`."""
         intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
         named = self._config.profile(profile) if profile else None
         return take_message(intake, lead_ids, options, key, named, **start).id

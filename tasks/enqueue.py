@@ -22,9 +22,11 @@ def enqueue(
     canary: int | None = None,
     canary_max_failed: float | None = None,
     account: str | None = None,
+    deal_values: Mapping[str, Mapping[str, Any]] | None = None,
 ) -> str:
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
     start = {"priority": priority, "canary": canary, "canary_max_failed": canary_max_failed}
+    besides = {"on_complete": on_complete, "deal_values": deal_values}
     return worker_ports(account, profile).enqueue(
-        lead_ids, options, key or self.request.id, profile, on_complete=on_complete, **start
+        lead_ids, options, key or self.request.id, profile, **besides, **start
     )

@@ -55,6 +55,7 @@ Examples:
   massconvert convert leads.csv --options options.json
   massconvert convert 3652397000009850001 --options options.json --output report.csv
   massconvert convert leads.csv --options options.json --canary 50
+  massconvert convert leads.csv --options options.json        columns deal.Amount, deal.Type, …: each lead's own deal
   massconvert convert leads.csv --options options.json --files --dir results
 \b
 An interrupted run goes on where it stopped when the same command is given again.
@@ -140,6 +141,8 @@ def batch_id_of(leads: Leads, options: Options) -> str:
             digest.update("\n".join([*ids, ""]).encode())
             ids.clear()
     digest.update("\n".join([*ids, ""] if ids else []).encode())
+    for lead_id, values in leads.deal_values.items():
+        digest.update(f"{lead_id} {values}\n".encode())
     return f"convert-{digest.hexdigest()[:16]}"
 
 

@@ -15,6 +15,7 @@ from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import out, print_json, print_lines, readable, say, span
 from massconvert.cli.desk import Desk
 from massconvert.contract import MAX_LEADS_A_CALL
+from massconvert.deal_values import demand_deal
 from massconvert.errors import StoreError, UnknownBatchError
 from massconvert.leads import Leads
 from massconvert.options import Options, fingerprint
@@ -144,7 +145,8 @@ class DryRun:
 
 
 def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool) -> None:
-    """Print what would be done."""
+    """Print what would be done. Raises InputError where leads bring values for deals that are not made."""
+    demand_deal(options.body(), leads.deal_values)
     found = DryRun.of(leads, options, facts)
     if as_json:
         print_json(found.as_json())

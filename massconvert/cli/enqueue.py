@@ -52,6 +52,7 @@ Examples:
   massconvert enqueue leads.csv --options options.json --dry-run
   massconvert enqueue urgent.csv --options options.json --priority interactive
   massconvert enqueue leads.csv --options options.json --canary 50 --wait
+  massconvert enqueue leads.csv --options options.json        columns deal.Amount, deal.Type, …: each lead's own deal
   cut -d, -f1 leads.csv | massconvert enqueue - --skip-invalid --wait 600
 \b
 Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 wrong input,

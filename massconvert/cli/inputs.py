@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from massconvert.cli.console import hint, say
+from massconvert.deal_values import read_deal_cells
 from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
 from massconvert.leads.spreadsheets import ROW
@@ -86,7 +87,7 @@ def read_leads(arguments: Sequence[str], file: str | None, *, skip_invalid: bool
     if source is None:
         leads = open_leads(ids=[_typed_id(argument) for argument in arguments])
     else:
-        leads = open_leads(source, skip_invalid=skip_invalid)
+        leads = open_leads(source, skip_invalid=skip_invalid, read_deal=read_deal_cells)
     if leads.invalid:
         say(f"{leads.invalid:,} values are not lead ids and are left out:")
         hint(leads.complaint())

@@ -30,8 +30,8 @@ def enqueue_on_commit(
     """Enqueue these leads once the transaction of the database ``using`` has committed; return the batch's id now.
 
     The id is the ``key``, or a new one: keep it in a row that the same transaction writes. ``start`` is passed on to
-    `MassConvert.enqueue` (``priority``, …); ``mass_convert`` defaults to one of the process' own. Outside of a
-    transaction it is enqueued at once; after a rollback, never.
+    `MassConvert.enqueue` (``priority``, ``deal_values``, …); ``mass_convert`` defaults to one of the process' own.
+    Outside of a transaction it is enqueued at once; after a rollback, never.
 
     Raises InputError or OptionsError at once, so that what is wrong rolls the transaction back. After the commit: a
     broker that is away is logged, since the leads are safe in the ledger; StoreError is raised by the commit (with
@@ -39,7 +39,7 @@ def enqueue_on_commit(
     """
     leads = list(lead_ids)
     producer = mass_convert or _own(os.getpid())
-    producer.check(leads, options, key=key)
+    producer.check(leads, options, key=key, deal_values=start.get("deal_values"))
     batch_id = key or producer.new_key()
 
     def enqueue() -> None:

@@ -19,15 +19,21 @@ if TYPE_CHECKING:
 
 _NAMED = 20  # columns that an error lists
 LONGEST_HEADING = 1 << 16
+#: What the name of a column with values for the leads' deals begins with; a field's API name follows.
+DEAL = "deal."
 _COLUMNS = frozenset({"id", "recordid", "leadid"})
 
 
 class Heading(NamedTuple):
-    """The columns of a CSV file, which of them has the ids, and which has our own names of the rows (or ``None``)."""
+    """The columns of a CSV file, which of them has the ids, and which has our own names of the rows (or ``None``).
+
+    ``deals`` are the columns with values for the leads' deals, and the fields that they name.
+    """
 
     cells: list[str]
     ids: int
     rows: int | None
+    deals: tuple[tuple[int, str], ...] = ()
 
 
 def delimiter_of(first: str, name: str) -> str:
@@ -66,6 +72,11 @@ def is_ours(column: str) -> bool:
     return column.strip().lower().startswith(OURS)
 
 
+def is_deal(column: str) -> bool:
+    """Whether a column has values for the deals of the leads: ``deal.Amount``."""
+    return column.strip()[: len(DEAL)].lower() == DEAL
+
+
 def read_csv(
     lines: Iterator[str], delimiter: str, before: int, name: str
 ) -> tuple[Heading, Iterator[tuple[LeadLine, list[str]]]]:
@@ -88,7 +99,7 @@ def read_csv(
 
 
 def _rows(reader: Reader, heading: Heading, before: int, name: str) -> Iterator[tuple[LeadLine, list[str]]]:
-    column, own, width = heading.ids, heading.rows, len(heading.cells)
+    column, own, width, deals = heading.ids, heading.rows, len(heading.cells), heading.deals
     ended = before + reader.line_num
     try:
         for row in reader:
@@ -96,11 +107,18 @@ def _rows(reader: Reader, heading: Heading, before: int, name: str) -> Iterator[
             number, ended = ended + 1, before + reader.line_num
             value = row[column].strip() if len(row) == width else ""
             if is_plain_id(value := value.removeprefix("zcrm_")) and (own is None or row[own].endswith(value)):
-                yield LeadLine(number, value, None, value), row
+                line = LeadLine(number, value, None, value)
             elif any(cell.strip() for cell in row):
-                yield _odd_row(number, row, heading), row
+                line = _odd_row(number, row, heading)
+            else:
+                continue
+            yield (_with_deal(line, row, deals) if deals else line), row
     except csv.Error as error:
         raise _improper(name, ended, error) from None
+
+
+def _with_deal(line: LeadLine, row: list[str], deals: tuple[tuple[int, str], ...]) -> LeadLine:
+    return line._replace(deal=tuple((field, row[number]) for number, field in deals if number < len(row)))
 
 
 def _odd_row(number: int, row: list[str], heading: Heading) -> LeadLine:
@@ -127,7 +145,11 @@ def _heading(cells: list[str], name: str) -> Heading:
             hint="Rename or remove all but the one with Zoho's ids.",
         )
     own = [number for number, cell in enumerate(cells) if cell.strip().lower() == ROW]
-    return Heading(cells, found[0], own[0] if own else None)
+    deals = tuple((number, cell.strip()[len(DEAL) :]) for number, cell in enumerate(cells) if is_deal(cell))
+    fields = [field for _, field in deals]
+    if twice := {field for field in fields if fields.count(field) > 1}:
+        raise InputError(f"{name} has more than one column {DEAL}{min(twice)}.", hint="Rename or remove all but one.")
+    return Heading(cells, found[0], own[0] if own else None, deals)
 
 
 def _cells(line: str, delimiter: str) -> list[str]:

@@ -18,7 +18,8 @@ is_like_an_id = re.compile(r"[\"']?(zcrm_)?[0-9][0-9.eE+]*[\"']?", re.IGNORECASE
 class LeadLine(NamedTuple):
     """One value of a file: its line (from 1), the lead id or else what speaks against it, and the value as found.
 
-    ``restored`` says that a spreadsheet had rounded the id, and that our own column beside it had kept it.
+    ``restored`` says that a spreadsheet had rounded the id, and that our own column beside it had kept it. ``deal`` has
+    the cells of a row that are for its deal, by the field.
     """
 
     line: int
@@ -26,6 +27,7 @@ class LeadLine(NamedTuple):
     problem: str | None
     raw: str
     restored: bool = False
+    deal: tuple[tuple[str, str], ...] = ()
 
 
 def lead_line(number: int, value: object) -> LeadLine:

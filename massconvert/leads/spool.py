@@ -7,11 +7,11 @@ as well as a file, and a file that changes meanwhile does no harm.
 from __future__ import annotations
 
 import sys
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from tempfile import SpooledTemporaryFile, gettempdir
 from types import TracebackType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, TypeAlias
 
 from massconvert.errors import InputError
 from massconvert.leads.ids import shown
@@ -27,20 +27,27 @@ _IN_MEMORY = 4 << 20  # bytes: some 200,000 ids
 _AT_ONCE = 8192  # ids
 _BLOCK = 1 << 17
 
+ReadDeal: TypeAlias = Callable[[LeadLine], str]
+
 
 class Leads(Collection[str]):
     """The lead ids of a file or a list, in their order, duplicates and all; iterate as often as you like.
 
     ``len()`` counts the ids; ``invalid`` counts the values that are not ids, and ``problems`` are the first of those;
-    ``restored`` counts the ids that a spreadsheet had rounded and that a column of ours had kept.
+    ``restored`` counts the ids that a spreadsheet had rounded and that a column of ours had kept. ``deal_values`` has
+    what the file gives the deals of single leads, as JSON; it is held in memory, and of a lead the first row counts.
     Close it, or use it as a context manager: a temporary file may stand behind it.
     """
 
     #: Tells the producer that every id has been checked.
     checked = True
 
-    def __init__(self, lines: Iterable[LeadLine], name: str, *, counts: str = "line") -> None:
+    def __init__(
+        self, lines: Iterable[LeadLine], name: str, *, counts: str = "line", read_deal: ReadDeal | None = None
+    ) -> None:
         self.name = name
+        self.deal_values: dict[str, str] = {}
+        self._read_deal = read_deal
         self.invalid = self.restored = 0
         self.problems: tuple[LeadLine, ...] = ()
         self._counts = counts
@@ -108,6 +115,8 @@ class Leads(Collection[str]):
             if line.lead_id is not None:
                 ids.append(line.lead_id)
                 self.restored += line.restored
+                if line.deal and self._read_deal and (values := self._read_deal(line)):
+                    self.deal_values.setdefault(line.lead_id, values)
                 if len(ids) == _AT_ONCE:
                     self._keep(ids)
                     ids.clear()
@@ -135,12 +144,14 @@ def open_leads(
     *,
     skip_invalid: bool = False,
     stdin: IO[bytes] | None = None,
+    read_deal: ReadDeal | None = None,
 ) -> Leads:
     """Read and check all lead ids of a file (``-`` is ``stdin``), or of a list, and hand them out as a collection.
 
     A value that is not an id refuses the whole; with ``skip_invalid`` the others go on, and what was left out is in
-    ``invalid``, ``problems`` and ``complaint()``. Raises InputError that names the wrong lines (the first 20, and how
-    many), or what is wrong with the file.
+    ``invalid``, ``problems`` and ``complaint()``. ``read_deal`` makes JSON of a row's cells that are for its
+    deal; without it they mean nothing. Raises InputError that names the wrong lines (the first 20, and how many), or
+    what is wrong with the file.
     """
     if (source is None) == (not ids):
         raise InputError("Give either a file of lead ids or the ids themselves.", hint="A - reads them from stdin.")
@@ -148,9 +159,9 @@ def open_leads(
         lines: Iterable[LeadLine] = (lead_line(number, value) for number, value in enumerate(ids, 1))
         leads = Leads(lines, "The list of lead ids", counts="value")
     elif str(source) == "-":
-        leads = Leads(read_lead_ids(stdin or sys.stdin.buffer, "stdin"), "stdin")
+        leads = Leads(read_lead_ids(stdin or sys.stdin.buffer, "stdin"), "stdin", read_deal=read_deal)
     else:
-        leads = Leads(read_lead_ids(source), str(source))
+        leads = Leads(read_lead_ids(source), str(source), read_deal=read_deal)
     try:
         leads.refuse(skip_invalid=skip_invalid)
     except InputError:

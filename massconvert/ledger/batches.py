@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from massconvert.errors import KeyConflictError, UnknownBatchError
@@ -112,11 +113,30 @@ class Batches:
             )
         return bool(answer == "created")
 
-    def add(self, batch_id: str, call_id: str, leads: Sequence[str], *, now: float) -> Added:
-        """Add one slice of leads. The same ``call_id`` twice in a row changes nothing and answers the same."""
+    def add(
+        self,
+        batch_id: str,
+        call_id: str,
+        leads: Sequence[str],
+        *,
+        now: float,
+        deal_values: Mapping[str, str] = MappingProxyType({}),
+    ) -> Added:
+        """Add one slice of leads. The same ``call_id`` twice in a row changes nothing and answers the same.
+
+        ``deal_values`` is the JSON of what single leads bring for their deals; what a lead brought first stays.
+        """
         tuning, skipped_as = self._tuning, dump_outcome(_ALREADY_QUEUED)
         accepted, duplicates, skipped, nudge = self._run(
-            "add_leads", batch_id, call_id, now, tuning.linger, tuning.max_leads, skipped_as, ",".join(leads)
+            "add_leads",
+            batch_id,
+            call_id,
+            now,
+            tuning.linger,
+            tuning.max_leads,
+            skipped_as,
+            ",".join(leads),
+            json.dumps({lead: deal_values[lead] for lead in leads if lead in deal_values}) if deal_values else "",
         )
         return Added(int(accepted), int(duplicates), int(skipped), _seconds(nudge))
 
@@ -176,6 +196,16 @@ class Batches:
             fingerprint = self._redis.hget(self._keys.batch(batch_id), "fp")
             body = self._redis.hget(self._keys.options(fingerprint), "json")
         return dict(json.loads(body))
+
+    def deal_values(self, batch_id: str, leads: Sequence[str]) -> dict[str, str]:
+        """The JSON of what these leads of a batch bring for their deals, of those that bring anything."""
+        found: dict[str, str] = {}
+        for place in range(0, len(leads), _PAGE):
+            page = leads[place : place + _PAGE]
+            with reaching(self._redis):
+                texts = self._redis.hmget(self._keys.batch_deals(batch_id), page)
+            found |= {lead: text for lead, text in zip(page, texts, strict=True) if text is not None}
+        return found
 
     def status(self, batch_id: str) -> BatchStatus:
         """The counts of a batch. Raises UnknownBatchError, LedgerError."""

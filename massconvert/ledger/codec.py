@@ -114,6 +114,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             most=int(fields.get("most", "0")),
             submitted=fields.get("submitted") == "1",
             deal=deal_templates(options),
+            deal_values=_load_deal_values(fields.get("deal_values", "")),
             updates=_load_updates(fields.get("updates", "")),
             job_id=fields.get("job", ""),
             why=Why(fields.get("why", "")),
@@ -135,6 +136,10 @@ def _dump_updates(updates: Sequence[DealUpdate]) -> str:
 
 def _load_updates(text: str) -> tuple[DealUpdate, ...]:
     return tuple(DealUpdate(*row) for row in json.loads(text)) if text else ()
+
+
+def _load_deal_values(text: str) -> dict[str, dict[str, Any]]:
+    return {lead: dict(json.loads(values)) for lead, values in json.loads(text).items()} if text else {}
 
 
 def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:

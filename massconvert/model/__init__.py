@@ -116,7 +116,8 @@ class Chunk:
     ``leads`` are those that have no outcome yet, in payload order. ``attempts`` counts what Zoho answered about
     these leads (accepted jobs and refusals); ``outages`` counts consecutive tries without a usable answer.
     ``most``: formed to be read first, it may have more leads than a payload; a payload takes so many.
-    ``deal`` has the templates of the deals' texts, by field; ``updates`` is what the deals shall have (UPDATING).
+    ``deal`` has the templates of the deals' texts, by field; ``deal_values`` what single leads bring for their deals;
+    ``updates`` is what the deals shall have (UPDATING).
     ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted, in whichever batch.
     ``token`` is the lease of the claim that handed this value out.
     """
@@ -137,6 +138,7 @@ class Chunk:
     most: int = 0
     submitted: bool = False
     deal: Mapping[str, str] = field(default_factory=dict)
+    deal_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     updates: tuple[DealUpdate, ...] = ()
     job_id: str = ""
     why: Why = Why.NONE

@@ -38,6 +38,7 @@ _LONGEST_SPAN = 36_500  # days
 _LONGEST_NAME = 255
 _DEEPEST = 50
 _MOST_FIELDS = 10  # of the lead, in a template; Get Records takes 50 in all
+_FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: UTF-8 has no bytes for it
 #: A text of digits is an id, or was meant to be one.
 _RATHER_AN_ID = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]*)?(?:[eE][-+]?[0-9]+)?")
@@ -140,6 +141,15 @@ class Check:
         if isinstance(fields["pipeline"], str):
             self.value(_at(path, "Pipeline"), fields["pipeline"], _fixed)
         return {**fields, "extra": rest}
+
+    def deal_value(self, path: str, api: Any, value: Any) -> Any:
+        """A value for the deal of one lead, written after the conversion as it stands: no template, no span."""
+        if not (isinstance(api, str) and _FIELD.fullmatch(api)) or api.lower() == "id":
+            self.note(_at(path, api), "is not the API name of a field of deals, like Amount")
+            return None
+        if rule := _OF_ONE_DEAL.get(api):
+            return self.value(_at(path, api), value, rule)
+        return self.json(_at(path, api), value)
 
     def json(self, path: str, value: Any, depth: int = 0) -> Any:
         """A value that passes through, if JSON can carry it; dates and decimals are written as Zoho takes them."""
@@ -298,6 +308,22 @@ def _closing(value: Any) -> str:
         raise ProblemError(
             f"is {shown(value)}, but must be a real date like 2026-12-24, or +30d for 30 days from when it is sent"
         ) from None
+
+
+def _date(value: Any) -> str:
+    """A date, and no span: it is written when the lead has been converted."""
+    text = _closing(value)
+    if SPAN.fullmatch(text):
+        raise ProblemError(f"is {shown(text)}, but for a single deal must be a date like 2026-12-24")
+    return text
+
+
+_OF_ONE_DEAL: dict[str, Callable[[Any], Any]] = {
+    "Deal_Name": _text,
+    "Stage": _text,
+    "Pipeline": _text,
+    "Closing_Date": _date,
+}
 
 
 def _plain(value: Any) -> Any:

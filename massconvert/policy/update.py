@@ -14,6 +14,7 @@ leads to WAITING, so none of its leads can be sent.
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from massconvert.model import (
     Again,
@@ -46,11 +47,12 @@ def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
 
     Every decision that may convert a lead passes here, so that there is no way around it.
     """
-    if not chunk.deal:
+    if not chunk.deal and not chunk.deal_values:
         return decision
     whole = decision.rest is not None and decision.rest.kind is Kind.CONVERTED
     outcomes = decision.outcomes
-    held = tuple(lead for lead in chunk.leads if (outcomes[lead].kind is Kind.CONVERTED if lead in outcomes else whole))
+    converted = (lead for lead in chunk.leads if (outcomes[lead].kind is Kind.CONVERTED if lead in outcomes else whole))
+    held = tuple(lead for lead in converted if chunk.deal or lead in chunk.deal_values)
     if not held:
         return decision
     aside = replace(
@@ -70,7 +72,8 @@ def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
         due_at=moment.now,
     )
     left = {lead: outcome for lead, outcome in outcomes.items() if lead not in held}
-    return replace(decision, outcomes=left, rest=None if whole else decision.rest, aside=aside)
+    others = len(held) + len(left) < len(chunk.leads)
+    return replace(decision, outcomes=left, rest=decision.rest if others or not whole else None, aside=aside)
 
 
 def after_ids(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
@@ -81,7 +84,8 @@ def after_ids(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
         if state is None or not state.deal_id:
             unseen.append(lead)
             continue
-        values = {name: text for name, of in chunk.deal.items() if (text := filled(of, state.fields))}
+        values: dict[str, Any] = {name: text for name, of in chunk.deal.items() if (text := filled(of, state.fields))}
+        values |= chunk.deal_values.get(lead, {})
         update = DealUpdate(lead, state.deal_id, state.contact_id, state.account_id, values)
         if values:
             updates.append(update)

@@ -50,6 +50,13 @@ class Keys:
         """HASH what was given → outcome JSON, of what is not a lead id."""
         return f"{self.batch(batch_id)}:invalid"
 
+    def batch_deals(self, batch_id: str) -> str:
+        """HASH lead id → JSON of the values that it brings for its deal, of leads that have some.
+
+        Gone when the lead is converted and its deal has them; else kept, for a retry.
+        """
+        return f"{self.batch(batch_id)}:deals"
+
     @property
     def batches(self) -> str:
         """ZSET batch id → when it was made; ids of expired batches go when somebody lists them."""

@@ -65,6 +65,7 @@ def _divert_messages(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
         "canary",
         "canary_max_failed",
         "account",
+        "deal_values",
     )
 
     def send_task(app: Any, name: str, args: Any = None, kwargs: Any = None, **more: Any) -> Any:

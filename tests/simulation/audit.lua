@@ -97,6 +97,12 @@ for _, batch in ipairs(names) do
     local enough = ended >= tonumber(b.h.canary) and tonumber(b.h.canary_failed) <= tonumber(b.h.canary_most)
     if b.h.held == 'canary' and enough then wrong('batch', batch, 'is held though its canary lives') end
   end
+  -- What a lead brings for its deal is kept for as long as it may be needed.
+  for _, lead in ipairs(redis.call('HKEYS', p .. 'batch:' .. batch .. ':deals')) do
+    local o = b.ended[lead] and cjson.decode(b.ended[lead]) or {}
+    if not b.rows[lead] then wrong('batch', batch, 'keeps values for the deal of', lead, 'which it does not have') end
+    if o[1] == 'converted' and o[2] ~= 'DEAL_NOT_UPDATED' then wrong('batch', batch, 'keeps values for the deal of', lead, 'which has them') end
+  end
   if b.h.held and b.h.finished then wrong('batch', batch, 'has finished and is held') end
   local total, left = tonumber(b.h.total), tonumber(b.h.total) - tonumber(b.h.sent)
   if total ~= b.n then wrong('batch', batch, 'counts', b.h.total, 'leads and has', b.n) end

@@ -91,6 +91,7 @@ class Lead:
     shown_unconverted: bool = False  # what that read showed
     submissions: list[Submission] = field(default_factory=list)
     deal: str = ""  # the name of its deal, once it has one
+    amount: int | None = None  # and its amount
     nameless: bool = False  # the field that names deals is empty
     fussy: bool = False  # Zoho refuses to update its deal
     was_fussy: bool = False  # and did so once, though it does no more
@@ -387,7 +388,8 @@ class Crm:
             if lead.fussy:
                 refused.append(Refusal("INVALID_DATA", "invalid data", "Deal_Name"))
             else:
-                lead.deal = str(update.values["Deal_Name"])
+                lead.deal = str(update.values.get("Deal_Name", lead.deal))
+                lead.amount = update.values.get("Amount", lead.amount)
                 refused.append(None)
         self.world.note(f"   Zoho updates {refused.count(None)} of {len(updates)} deals")
         return self._lost("PUT", "after its effect") if fault == "after" else DealsUpdated(tuple(refused))

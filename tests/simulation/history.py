@@ -6,6 +6,7 @@ ledger's scripts on a real redis-server. What this file adds is what Celery, the
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, suppress
@@ -236,6 +237,7 @@ class History:
         process = Process(name, ahead=self._people.uniform(-0.05, 0.05))
         body = _options_of(order)
         canary = Canary(order.canary, order.canary_max_failed) if order.canary else None
+        amounts = {lead: json.dumps({"Amount": n}) for lead in order.leads if (n := order.amount_of(lead)) is not None}
         targets = tuple(TaskTarget("told", args=(number,)) for number in range(1, order.calls + 1))
         slices = 0
 
@@ -258,6 +260,7 @@ class History:
                     on_complete=targets,
                     record_invalid=True,
                     on_progress=progress,
+                    deal_values=amounts,
                 )
             except BrokerError:
                 self.world.note(f"   {order.batch} is accepted, but no worker could be told")

@@ -268,15 +268,27 @@ class Judge:
 
     def _deal(self, order: Order, lead: Lead, outcome: Outcome, said: str) -> str:
         """Say how the deal of a lead that we converted differs from what was asked, or from what is said of it."""
-        asked = f"Renewal of {lead.value('Company')}".strip() if order.named else "Renewal"
+        amount = order.amount_of(lead.id)
         if outcome.code == Code.DEAL_NOT_UPDATED:
             windows = any(window.length >= self.plan.tuning.give_up for window in self.plan.faults.windows)
             forbidden = any(window.kind == "no permission" for window in self.plan.faults.windows)
             excused = lead.was_fussy or windows or forbidden or not lead.exists
-            return "" if order.named and excused else f"{said} {outcome.message}, without a reason"
+            return (
+                "" if (order.named or amount is not None) and excused else f"{said} {outcome.message}, without a reason"
+            )
         if outcome.code:
             return f"{said}, which is no code of a conversion"
-        return "" if lead.deal == asked else f"{said}, but its deal is {lead.deal!r} and not {asked!r}"
+        owners = [order, *self._perhaps_owners(order, lead)]
+        names = [f"Renewal of {lead.value('Company')}".strip() if owner.named else "Renewal" for owner in owners]
+        if lead.amount not in [owner.amount_of(lead.id) for owner in owners]:
+            return f"{said}, but the amount of its deal is {lead.amount} and not {amount}"
+        return "" if lead.deal in names else f"{said}, but its deal is {lead.deal!r} and not {names[0]!r}"
+
+    def _perhaps_owners(self, order: Order, lead: Lead) -> list[Order]:
+        """Other orders that take a lead for converted by them, where nobody could know: they write its deal as well."""
+        others = (other for other in self.plan.orders if other is not order and lead.id in other.leads)
+        said = ((other, self.outcomes.get((other.batch, lead.id))) for other in others)
+        return [other for other, outcome in said if outcome is None or outcome.kind is Kind.CONVERTED]
 
     def _order_of(self, batch: str) -> Order:
         """The order of a batch, or of the one whose deals it tries again."""

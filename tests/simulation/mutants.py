@@ -369,6 +369,18 @@ MUTANTS = (
         "and in unsent",
     ),
     Mutant(
+        "what a lead brings for its deal is forgotten",
+        in_lua("claim_chunk", "deal_values = some and cjson.encode(values) or nil", ""),
+        "deals",
+        "the amount of its deal is None",
+    ),
+    Mutant(
+        "what leads bring for their deals is kept for ever",
+        in_lua("move_chunk", "elseif group[1] == 'converted' then", "elseif false then"),
+        "deals",
+        "which has them",
+    ),
+    Mutant(
         "the chunk of the deals is nobody's",
         in_lua("move_chunk", "  redis.call('ZADD', p .. 'due', now + grace, sibling)\nend\n", "end\n"),
         "deals",

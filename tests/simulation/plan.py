@@ -139,10 +139,15 @@ class Order:
     holds: tuple[tuple[float, float], ...] = ()  # a person pauses this batch and, so many seconds later, resumes it
     preflight: bool = False
     named: bool = False  # its deals are named after the leads
+    amounts: bool = False  # some of its leads bring an amount for their deals
     deals_again: tuple[float, ...] = ()  # a person has the deals that were not updated tried again
     canary: int = 0
     canary_max_failed: float | None = None
     calls: int = 0  # how many want to know when it has finished
+
+    def amount_of(self, lead_id: str) -> int | None:
+        """What a lead of it brings for its deal."""
+        return int(lead_id[-4:]) if self.amounts and lead_id in self.leads and int(lead_id) % 3 else None
 
 
 @dataclass(frozen=True)
@@ -435,12 +440,13 @@ def _dealt(plan: Plan, random: Random) -> Plan:
 
 
 def _with_second_chances(plan: Plan, random: Random) -> Plan:
-    """People try deals again, and some of those that could not be updated can be by then."""
+    """People try deals again, and some of those that could not be updated can be by then. Some deals have amounts."""
 
     def tried(order: Order) -> Order:
+        order = replace(order, amounts=not order.find and random.random() < (0.5 if order.named else 0.1))
         spans = ((5.0, 60.0), (100.0, 400.0), (1300.0, 2500.0), (4900.0, 5300.0))
         times = tuple(order.at + random.uniform(*span) for span in spans if random.random() < 0.4)
-        return replace(order, deals_again=times) if order.named and random.random() < 0.6 else order
+        return replace(order, deals_again=times) if (order.named or order.amounts) and random.random() < 0.6 else order
 
     def mended(lead: LeadPlan) -> LeadPlan:
         at_all = lead.kind == "fussy" and random.random() < 0.6
@@ -455,6 +461,7 @@ def _dealt_again(plan: Plan, random: Random) -> Plan:
     leads = tuple(replace(lead, kind="fussy", at=200.0) if lead.kind == "fine" else lead for lead in plan.leads)
     first, *others = plan.orders
     first = replace(first, deals_again=(first.at + random.uniform(30.0, 60.0),), abandoned=0, cancel_at=())
+    first = replace(first, amounts=not first.find)
     return replace(plan, leads=leads, orders=(first, *others))
 
 
@@ -571,7 +578,7 @@ _SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     "SET": _first_named,
     "read_page": _first_named,
     "update_deals": _updating,
-    **dict.fromkeys(("HGET", "SMEMBERS"), _dealt_again),
+    **dict.fromkeys(("HGET", "HMGET", "SMEMBERS"), _dealt_again),
     **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), _profiles),
     "move_run": _bounded,
     "search": _searching,

@@ -19,7 +19,7 @@ from tests.simulation.store_port import SCRIPTS
 NO_PART = frozenset({"discard_token", "end_refresh", "free_lock"})
 #: Commands on Redis that are no scripts, other than those that only reports use.
 COMMANDS = (
-    *("DEL", "EXISTS", "HDEL", "HGET", "HGETALL", "HSET", "LRANGE", "MGET", "SET", "SMEMBERS", "ZCOUNT"),
+    *("DEL", "EXISTS", "HDEL", "HGET", "HGETALL", "HMGET", "HSET", "LRANGE", "MGET", "SET", "SMEMBERS", "ZCOUNT"),
     "ZRANGEBYSCORE",
 )
 ZOHO = ("mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")

@@ -12,7 +12,8 @@ from massconvert.ledger import Ledger
 from massconvert.model import HELD_FOR_CANARY, BatchState, Canary, Priority
 from massconvert.options import parse_canary, parse_priority
 from massconvert.policy import Tuning, most_failures, priority_of
-from massconvert.producer import Intake, take_message
+from massconvert.producer import Intake
+from massconvert.task_message import take_message
 
 NOW = 1_800_000_000.0
 IDS = [str(3652397000009850001 + number) for number in range(120)]

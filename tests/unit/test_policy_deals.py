@@ -55,6 +55,7 @@ def made(lead: str, name: str) -> DealUpdate:
 
 UPDATING = replace(IDS, state=State.UPDATING, updates=(made(A, "Acme renewal"), made(B, "Bolt renewal")))
 OURS = Outcome(Kind.CONVERTED, "", "", JOB, 1, "11", "22", "33")
+OF_ITS_OWN: dict[str, dict[str, Any]] = {A: {"Amount": 7}, B: {"Deal_Name": "Own"}}
 UNREAD_FOR_A_DAY = replace(IDS, outage_since=NOW - DAY - 1)
 DEAF_FOR_A_DAY = replace(UPDATING, outages=9, outage_since=NOW - DAY - 1)
 
@@ -120,6 +121,23 @@ CASES = [
         records(lead(A, "Acme"), lead(B, "Bolt")),
         Decision(Row.DEALS_FOUND, replace(UPDATING, job_id="", attempts=0, submitted=True, most=50), Again(0.0)),
         chunk=replace(IDS, job_id="", attempts=0, submitted=False, most=50),
+    ),
+    read(
+        "what a lead brings is written with what its fields give, and before it",
+        records(lead(A, "Acme"), lead(B, "Bolt")),
+        Decision(
+            Row.DEALS_FOUND,
+            replace(
+                UPDATING,
+                deal_values=OF_ITS_OWN,
+                updates=(
+                    replace(made(A, "Acme renewal"), values={"Deal_Name": "Acme renewal", "Amount": 7}),
+                    replace(made(B, "Own"), values={"Deal_Name": "Own"}),
+                ),
+            ),
+            Again(0.0),
+        ),
+        chunk=replace(IDS, deal_values=OF_ITS_OWN),
     ),
     read(
         "what is empty leaves no gap, and the others are found",
@@ -274,3 +292,23 @@ def test_without_templates_nothing_is_different() -> None:
     decision = after_status(RUNNING, JobStatus(Progress.COMPLETED, 4, 4, 0, 0), MOMENT)
     assert decision.aside is None
     assert decision.rest == Outcome(Kind.CONVERTED, job_id=JOB, attempts=1)
+
+
+def test_without_templates_only_leads_that_bring_values_go_on() -> None:
+    """The others have ended with the job, at no further call."""
+    chunk = replace(RUNNING, leads=(A, B, C), deal_values={B: {"Amount": 7}})
+    status = JobStatus(Progress.COMPLETED, 3, 3, 0, 0)
+    decision = after_status(chunk, status, MOMENT)
+    assert decision.aside is not None
+    assert (decision.aside.leads, decision.aside.why) == ((B,), Why.IDS)
+    assert decision.rest == Outcome(Kind.CONVERTED, job_id=JOB, attempts=1)
+    all_of_them = replace(chunk, deal_values={lead: {"Amount": 7} for lead in (A, B, C)})
+    assert after_status(all_of_them, status, MOMENT).rest is None
+
+
+def test_a_lead_that_somebody_else_converted_keeps_its_deal_whatever_it_brings() -> None:
+    chunk = replace(LOST, leads=(A, B), submitted=False, deal_values={A: {"Amount": 7}})
+    came = parse_read(200, {}, records(converted(A), converted(B)).raw)
+    decision = after_read(chunk, came, MOMENT)
+    assert decision.aside is None
+    assert {outcome.kind for outcome in decision.outcomes.values()} == {Kind.SKIPPED}

@@ -23,9 +23,10 @@ from massconvert.ledger import Ledger
 from massconvert.model import BatchState, BatchStatus, Chunk, Code, Done, Kind, LeadRow, Outcome, Refused, State, Why
 from massconvert.options import fingerprint
 from massconvert.policy import Decision, Moment, Row, Tuning, after_post
-from massconvert.producer import SLICE, Intake, MassConvert, take_message
+from massconvert.producer import SLICE, Intake, MassConvert
 from massconvert.settings import Settings
 from massconvert.store import Keys
+from massconvert.task_message import take_message
 
 OPTIONS = {"Deals": {"Deal_Name": "Renewal", "Stage": "Closed Won", "Closing_Date": "+30d"}}
 OTHER = {"Deals": {"Deal_Name": "Other", "Stage": "Closed Won", "Closing_Date": "+30d"}}
@@ -347,6 +348,37 @@ def test_cancel_ends_what_was_not_sent_and_is_safe_to_repeat(mc: MassConvert, le
     status = batch.progress()
     assert (status.state, status.cancelled) == (BatchState.CANCELLED, 2)
     assert mc.cancel(batch.id) == (0, 0)
+
+
+# --- values of single leads' deals
+
+
+def test_what_leads_bring_for_their_deals_comes_into_the_batch(mc: MassConvert, ledger: Ledger) -> None:
+    mc.enqueue([A, B], OPTIONS, key="k", deal_values={A: {"Amount": 1000, "Type": None}, B: {}})
+    assert ledger.batches.deal_values("k", [A, B]) == {A: '{"Amount":1000}'}
+
+
+def test_a_message_brings_them_by_the_same_word(ledger: Ledger, told: Told) -> None:
+    intake = Intake(ledger, Clock(), told)  # type: ignore[arg-type]  # notes what it is told
+    take_message(intake, [A, "abc"], OPTIONS, "m", deal_values={A: {"Amount": 1000}})
+    assert ledger.batches.deal_values("m", [A]) == {A: '{"Amount":1000}'}
+    with pytest.raises(InputError, match="Annual Revenue"):
+        take_message(intake, [A], OPTIONS, "n", deal_values={A: {"Annual Revenue": 1}})
+    with pytest.raises(UnknownBatchError):
+        ledger.batches.status("n")
+
+
+def test_nothing_is_enqueued_where_they_are_wrong_or_no_deal_is_made(mc: MassConvert) -> None:
+    for options, values, told in (
+        (OPTIONS, {C: {"Amount": 1}}, "is not among the leads"),
+        ({}, {A: {"Amount": 1}}, "the options make no deal"),
+    ):
+        with pytest.raises(InputError, match=told):
+            mc.enqueue([A, B], options, key="k", deal_values=values)
+        with pytest.raises(InputError, match=told):
+            mc.check([A, B], options, key="k", deal_values=values)
+        with pytest.raises(UnknownBatchError):
+            mc.batch("k")
 
 
 # --- retry

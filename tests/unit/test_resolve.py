@@ -35,13 +35,14 @@ from massconvert.model import (
 from massconvert.nudge import Nudge
 from massconvert.options import Options
 from massconvert.policy import CallAnswer, Decision, Permit, Row, Tuning
-from massconvert.producer import Intake, take_message
+from massconvert.producer import Intake
 from massconvert.steps.advance import CONVERTING, advance
 from massconvert.steps.check import check
 from massconvert.steps.drain import drain
 from massconvert.steps.form import form
 from massconvert.steps.ports import Ports
 from massconvert.steps.resolve import resolve
+from massconvert.task_message import take_message
 from tests.unit.listed import client_of
 from tests.unit.simulated_crm import ANN, DEAL, Crm
 

@@ -51,6 +51,9 @@ ACCEPTED = [
     good(account="emea"),
     good(priority="interactive", canary=50, canary_max_failed=2.5),
     good(priority=None, canary=None, canary_max_failed=None),
+    good(options={"Deals": DEAL}, deal_values={LEAD: {"Amount": 1000, "Type": None}}),
+    good(deal_values=None),
+    good(deal_values={}),
     good(options={"Deals": DEAL, "assign_to": {"id": "5"}, "apply_assignment_threshold": True}),
     good(options={"Deals": {**DEAL, "Amount": 10, "Pipeline": "Standard", "Lead_Source": "Web"}}),
     good(options={"deal": OURS, "assign_to": "5"}),
@@ -61,6 +64,10 @@ ACCEPTED = [
 ]
 REFUSED = [
     {},
+    good(options={"Deals": DEAL}, deal_values=[LEAD]),
+    good(options={"Deals": DEAL}, deal_values={LEAD: 1000}),
+    good(options={"Deals": DEAL}, deal_values={LEAD: {"Annual Revenue": 1000}}),
+    good(options={"Deals": DEAL}, deal_values={LEAD: {"id": "7"}}),
     {"lead_ids": LEAD},
     {"lead_ids": None},
     good(leads=[LEAD]),

@@ -181,7 +181,7 @@ def test_enqueue_is_known_by_its_message_when_it_has_no_key(monkeypatch: pytest.
 
 def test_a_message_says_how_its_batch_shall_start(monkeypatch: pytest.MonkeyPatch) -> None:
     """By the words of `MassConvert.enqueue`."""
-    start = {"priority": "interactive", "canary": 50, "canary_max_failed": 2.5}
+    start = {"deal_values": {"1": {"Amount": 5}}, "priority": "interactive", "canary": 50, "canary_max_failed": 2.5}
     _, workshop = run(monkeypatch, TASK_ENQUEUE, "m1", ["1"], **start)
     assert workshop.calls == [(["1"], None, "m1", None, *start.items())]
 

@@ -42,6 +42,7 @@ local function for_keys_of_batch(key, shards, what, ...)
   redis.call(what, key, ...)
   redis.call(what, key .. ':ended', ...)
   redis.call(what, key .. ':invalid', ...)
+  redis.call(what, key .. ':deals', ...)
   for shard = 0, shards - 1 do
     redis.call(what, key .. ':members:' .. string.format('%d', shard), ...)
   end

@@ -2,7 +2,8 @@
 -- Adds one slice of leads to a batch: the new ones wait in its inbox, those in flight elsewhere are skipped.
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] id of this call (the same call repeated changes nothing and answers the same),
--- [3] now, [4] linger seconds, [5] leads a payload, [6] outcome JSON of a lead that is in flight elsewhere, [7] leads, comma-separated
+-- [3] now, [4] linger seconds, [5] leads a payload, [6] outcome JSON of a lead that is in flight elsewhere, [7] leads, comma-separated,
+-- [8] JSON lead -> JSON of the values that it brings for its deal, or ""
 -- Returns {accepted, duplicates, skipped, seconds until a chunk can be formed, or "" when nobody need be told}
 local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
@@ -26,6 +27,10 @@ local function push(list, leads)
   for i = 1, #leads, 1000 do redis.call('RPUSH', list, unpack(leads, i, math.min(i + 999, #leads))) end
 end
 local nudge = ''
+local values = #fresh > 0 and ARGV[8] ~= '' and cjson.decode(ARGV[8]) or {}
+for _, lead in ipairs(fresh) do
+  if values[lead] then redis.call('HSET', key .. ':deals', lead, values[lead]) end
+end
 if #fresh > 0 then
   push(key .. ':inbox', fresh)
   if b[7] then

@@ -7,7 +7,7 @@
 -- expected) or {"early", seconds until this message shall come again}.
 local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked')
+local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members')
 if not c[1] or c[1] == 'done' then return { 'gone' } end
 if not string.find(',waiting,sending,running,settling,updating,', ',' .. c[1] .. ',', 1, true) then return { 'unknown' } end
 if not string.find(',' .. ARGV[5] .. ',', ',' .. c[1] .. ',', 1, true) then return { 'other' } end
@@ -34,8 +34,18 @@ redis.call('ZADD', p .. 'due', till, id)
 local options = redis.call('HMGET', p .. 'options:' .. c[5], 'json', 'accepted', 'refusal', 'refused_at', 'resolved')
 local answer = redis.call('HGETALL', key)
 table.insert(answer, 1, 'claimed')
+local values, some = {}, false
+for batch, leads in string.gmatch(c[7] or '', '([^;=]+)=([^;]*)') do
+  local deals = p .. 'batch:' .. batch .. ':deals'
+  if redis.call('EXISTS', deals) == 1 then
+    for lead in string.gmatch(leads, '[^,]+') do
+      values[lead] = redis.call('HGET', deals, lead) or nil
+      some = some or values[lead] ~= nil
+    end
+  end
+end
 local about = { options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4],
-  resolved = options[5] }
+  resolved = options[5], deal_values = some and cjson.encode(values) or nil }
 for name, value in pairs(about) do
   if value then
     answer[#answer + 1] = name

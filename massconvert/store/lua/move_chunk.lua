@@ -57,6 +57,8 @@ for _, segment in ipairs(segments_of(c[3])) do
     end
     if cjson.decode(group[2])[2] == 'DEAL_NOT_UPDATED' then
       redis.call('HINCRBY', p .. 'batch:' .. batch, 'not_updated', #group[3])
+    elseif group[1] == 'converted' then -- there will be no retry that needs them
+      redis.call('HDEL', p .. 'batch:' .. batch .. ':deals', unpack(group[3]))
     end
   end
   if #go > 0 then

@@ -104,3 +104,44 @@ def test_an_outage_is_borne_and_only_a_day_without_an_answer_ends_a_lead(house: 
     assert outcome_of(mc.enqueue(given_up, options=OPTIONS)) == {("failed", "GAVE_UP")}
     assert {house.truth()[lead]["submissions"] for lead in (*unanswered, *given_up)} == {0}
     assert house.unfired() == []
+
+
+@takes(Row.DEALS_UNREAD, Row.UPDATE_RETRY, Row.UPDATE_GIVE_UP)
+def test_deals_that_cannot_be_named_for_a_day_are_told_and_their_leads_are_converted(house: House) -> None:
+    """Neither a read nor an update that fails for ever makes a conversion undone, or done twice."""
+    house.redis()
+    house.simulator("--leads", "100", "--job-seconds", "0.2")
+    house.worker(app="tests.acceptance.hurried_worker")
+    options = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
+    for leads, call, words in (
+        (house.leads()[:50], "GET Leads", "when the lead was to be read"),
+        (house.leads()[50:], "PUT Deals", "HTTP 500"),
+    ):
+        house.set_faults({"method": call, "do": "status", "status": 500})
+        batch = house.producer().enqueue(leads, options=options)
+        batch.wait(60)
+        rows = outcomes_of(batch)
+        assert {(row["outcome"], row["code"]) for row in rows.values()} == {("converted", "DEAL_NOT_UPDATED")}
+        assert all(words in row["message"] for row in rows.values())
+        assert house.unfired() == []
+        house.set_faults()
+        assert_true(house, rows)
+
+
+@takes(Row.UPDATE_NO_PERMIT, Row.DEALS_UPDATED)
+def test_deals_wait_for_a_permit_as_every_call_does(house: House) -> None:
+    """One call at a time, of which each takes longer than anybody waits for it."""
+    house.environment |= {"ZOHO_CONCURRENCY": "1", "MASSCONVERT_PERMIT_WAIT": "0.3"}
+    house.redis()
+    house.simulator("--leads", "12", "--job-seconds", "0.2", "--latency", "0.5")
+    house.worker()
+    names = ({"Deals": {**OPTIONS["Deals"], "Deal_Name": f"{number} {{Last_Name}}"}} for number in range(6))
+    ids = house.leads()
+    batches = [house.producer().enqueue(ids[2 * n : 2 * n + 2], options=of) for n, of in enumerate(names)]
+    for batch in batches:
+        assert batch.wait(60).converted == 2
+        assert_true(house, outcomes_of(batch))
+    assert house.ask("load")["throttled"] == 0
+    assert sorted(lead["deal"]["Deal_Name"].partition(" ")[0] for lead in house.truth().values()) == sorted(
+        "001122334455"
+    )

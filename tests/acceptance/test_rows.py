@@ -28,14 +28,6 @@ from tests.acceptance.truth import Rows, assert_true, outcomes_of
 
 pytestmark = pytest.mark.acceptance
 
-#: Rows that no acceptance test takes, each with its reason.
-NOT_IN_REAL_TIME: dict[Row, str] = {
-    Row.DEALS_UNREAD: "a converted lead that Zoho does not return, look after look",
-    Row.UPDATE_GIVE_UP: "hours in which Zoho answers everything but the update",
-    Row.UPDATE_NOT_ALLOWED: "a refresh token that is revoked between the read and the update",
-    Row.UPDATE_NO_PERMIT: "a permit that is there for the read and not, a moment later, for the update",
-}
-
 HURRIED = {
     "first_look": 0.4,
     "read_lag": 0.4,
@@ -566,6 +558,5 @@ def test_every_row_of_the_decision_table_is_taken_by_an_acceptance_test() -> Non
     for module in pkgutil.iter_modules(tests.acceptance.__path__):
         if module.name.startswith("test_"):
             import_module(f"tests.acceptance.{module.name}")
-    missing = set(Row) - TAKEN.keys() - NOT_IN_REAL_TIME.keys()
+    missing = set(Row) - TAKEN.keys()
     assert missing == set(), sorted(row.value for row in missing)
-    assert NOT_IN_REAL_TIME.keys().isdisjoint(TAKEN), "taken, though said to be impossible"

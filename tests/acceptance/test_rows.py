@@ -2,7 +2,7 @@
 
 The tests share a house, one after another, each with leads, options and faults of its own. Its worker is hurried
 (`tests.acceptance.hurried_worker`), so that what takes an hour in production takes seconds. What each test claims to
-take is checked against the worker's own log, and the last test names the rows that no acceptance test takes.
+take is checked against the worker's own log, and the last test fails where no acceptance test takes a row.
 """
 
 from __future__ import annotations

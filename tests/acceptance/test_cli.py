@@ -128,7 +128,10 @@ def family_names(house: House) -> list[str]:
 
 def test_an_interrupted_convert_goes_on_where_it_stopped(alone: House) -> None:
     """Ctrl-C in mid-run, then the same command again: every lead ends once."""
-    alone.simulator("--leads", "400", "--job-seconds", "4")
+    alone.simulator("--leads", "400", "--job-seconds", "1")
+    alone.set_faults(
+        {"method": "POST mass_convert", "do": "status", "status": 429, "skip": 3}
+    )  # until it is interrupted
     leads = alone.leads()
     (alone.folder / "leads.txt").write_text("\n".join(leads))
     (alone.folder / "options.json").write_text(json.dumps(OPTIONS))
@@ -138,6 +141,7 @@ def test_an_interrupted_convert_goes_on_where_it_stopped(alone: House) -> None:
     assert process.wait(60) == 130, said(alone)
     assert "goes on where it stopped" in said(alone)
     assert family_names(alone) == ["simulator"]
+    alone.set_faults()
     done = alone.command("convert", "leads.txt", "--options", "options.json", "--output", "report.csv")
     assert done.returncode == 0, done.stderr
     assert "going on with batch" in done.stderr

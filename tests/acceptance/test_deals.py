@@ -17,9 +17,9 @@ from tests.acceptance.truth import Rows, assert_true, outcomes_of
 pytestmark = pytest.mark.acceptance
 
 NAMED = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
-#: A day of three seconds: longer than it takes one chunk alone to meet the answers in a row that begin a hold.
+#: A day of five seconds: much longer than it takes one chunk alone to meet the answers in a row that begin a hold.
 TUNING = {
-    "give_up": 3.0,
+    "give_up": 5.0,
     "backoff_base": 0.2,
     "backoff_cap": 1.0,
     "probe_backoff_cap": 1.0,
@@ -64,6 +64,7 @@ def own_names(house: House, leads: Sequence[str]) -> list[str]:
     return [f"Company {order[lead]} Lead {order[lead]}" for lead in leads]
 
 
+@pytest.mark.slow
 @takes(Row.DEALS_UNREAD, Row.UPDATE_RETRY, Row.UPDATE_NO_PERMIT, Row.UPDATE_GIVE_UP)
 def test_deals_that_cannot_be_read_or_updated_for_a_day_belong_to_converted_leads(house: House) -> None:
     """The unusable answers hold all calls back for a while, and nothing that this delays is lost."""

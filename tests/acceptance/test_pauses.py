@@ -90,26 +90,3 @@ def test_credentials_that_zoho_refuses_pause_until_workers_have_others(house: Ho
     assert house.command("resume").returncode == 0
     all_converted(house, batch, 100)
     assert "1000.revoked" not in house.logs() + json.dumps(said)
-
-
-@takes(Row.UPDATE_NOT_ALLOWED, Row.DEALS_UPDATED)
-def test_credentials_that_are_revoked_before_the_deals_are_named_pause_and_lose_nothing(house: House) -> None:
-    """The leads are converted by then: they wait for their deals, and are not converted again."""
-    house.redis()
-    house.simulator("--leads", "50", "--job-seconds", "0.2")
-    house.set_faults(
-        {"method": "PUT Deals", "do": "expire_tokens", "times": 1},
-        {"method": "POST token", "do": "status", "status": 400, "body": '{"error": "invalid_code"}', "skip": 1},
-    )
-    worker = house.worker()
-    options = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
-    batch = house.producer().enqueue(house.leads(), options=options)
-    assert until(lambda: paused(house), 20, "the pause")["code"] == "invalid_code"
-    assert (batch.progress().sent, batch.progress().ended) == (50, 0)
-    house.set_faults()
-    house.kill(worker, signal.SIGTERM)
-    house.environment["ZOHO_REFRESH_TOKEN"] = "1000.good"
-    house.worker()
-    assert house.command("resume").returncode == 0
-    all_converted(house, batch, 50)
-    assert all(lead["deal"]["Deal_Name"].startswith("Company ") for lead in house.truth().values())

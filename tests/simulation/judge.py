@@ -234,8 +234,7 @@ class Judge:
         if lead is None:
             return f"{said}, but there is no such lead"
         if outcome.code == Code.ALREADY_QUEUED:
-            others = any(lead_id in other.leads for other in self.plan.orders if other is not order)
-            return "" if others else f"{said}, but no other batch has it"
+            return "" if self._elsewhere(order, lead_id) else f"{said}, but no other batch has it"
         ours = self._converted_for(lead, batch)
         if outcome.job_id and outcome.job_id not in self.crm.jobs_of.get((batch, lead_id), ()):
             return f"{said} by job {outcome.job_id}, which never had it"
@@ -257,11 +256,16 @@ class Judge:
             return "" if order.cancel_at else f"{said}, but nobody cancelled"
         return "" if self._has_reason(batch, lead, outcome) else f"{said} {outcome.message}, without a reason"
 
+    def _elsewhere(self, order: Order, lead_id: str) -> bool:
+        """Whether somebody else has ordered it, so that it may be in flight there."""
+        return any(lead_id in other.leads for other in self.plan.orders if other is not order)
+
     def _untrue_again(self, order: Order, lead_id: str, outcome: Outcome) -> str:
         """The deals of an order were tried again: its leads are converted, whatever comes of that."""
         said = f"is {outcome.kind.value} {outcome.code}".rstrip()
         if outcome.code == Code.ALREADY_QUEUED:
-            return "" if len(order.deals_again) > 1 else f"{said}, but no other batch has it"
+            others = len(order.deals_again) > 1 or self._elsewhere(order, lead_id)
+            return "" if others else f"{said}, but no other batch has it"
         if outcome.kind is not Kind.CONVERTED:
             return f"{said}, and it was a retry of deals"
         return self._untrue_at_first(order.batch, lead_id, outcome)

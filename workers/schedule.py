@@ -19,7 +19,6 @@ from celery.schedules import BaseSchedule, schedstate
 from massconvert.contract import QUEUE, TASK_RUN_PROFILE, Exit
 from massconvert.errors import SettingsError
 from massconvert.profiles import Accounts, Config, ConfigFile, Schedule, latest_slot, next_slot, slot_name
-from massconvert.settings import load_settings
 from workers.signs import SignsOfLife
 
 logger = logging.getLogger("massconvert")
@@ -75,8 +74,8 @@ class ProfileScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery shi
         except OSError as error:
             print(f"Beat cannot write {path}: {error.strerror}.\nSet MASSCONVERT_STATE_DIR.", file=sys.stderr)
             raise SystemExit(int(Exit.UNREACHABLE)) from None
-        self._signs = SignsOfLife(Accounts())
-        self._config = ConfigFile(load_settings().config_file)
+        accounts = Accounts()
+        self._signs, self._config = SignsOfLife(accounts), accounts.config
         self.follow()
 
     def merge_inplace(self, b: Any) -> None:

@@ -38,9 +38,11 @@ local values, some = {}, false
 for batch, leads in string.gmatch(c[7] or '', '([^;=]+)=([^;]*)') do
   local deals = p .. 'batch:' .. batch .. ':deals'
   if redis.call('EXISTS', deals) == 1 then
-    for lead in string.gmatch(leads, '[^,]+') do
-      values[lead] = redis.call('HGET', deals, lead) or nil
-      some = some or values[lead] ~= nil
+    local ids = {}
+    for lead in string.gmatch(leads, '[^,]+') do ids[#ids + 1] = lead end
+    for place, value in ipairs(#ids > 0 and redis.call('HMGET', deals, unpack(ids)) or {}) do
+      values[ids[place]] = value or nil
+      some = some or value ~= false
     end
   end
 end

@@ -101,12 +101,12 @@ class Fleet:
         """CPU seconds that the workers and Redis have used so far, children included."""
         import psutil  # noqa: PLC0415 - only the benchmarks need it
 
-        used = 0.0
-        for pid in self.stack.pids.values():
-            for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True)):
-                times = process.cpu_times()
-                used += times.user + times.system
-        return used
+        processes = {
+            process
+            for pid in self.stack.pids.values()  # some of them are others' children
+            for process in (psutil.Process(pid), *psutil.Process(pid).children(recursive=True))
+        }
+        return sum(process.cpu_times().user + process.cpu_times().system for process in processes)
 
 
 @contextmanager

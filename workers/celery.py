@@ -15,6 +15,7 @@ from massconvert.contract import Exit
 from massconvert.errors import BrokerError, InputError, MassConvertError, SettingsError, StoreError
 from workers import log, startup
 from workers.pulse import turning
+from workers.reading import ReadingAtOnce
 
 logger = logging.getLogger("massconvert")
 
@@ -72,7 +73,7 @@ def _make_app() -> Celery:
         raise SystemExit(int(Exit.UNREACHABLE)) from None
     made = Celery("massconvert", task_cls=Task)
     made.config_from_object(celeryconfig)
-    made.steps["consumer"].add(turning(startup.vitals))
+    made.steps["consumer"].update({turning(startup.vitals), ReadingAtOnce})
     return made
 
 

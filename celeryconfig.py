@@ -44,6 +44,8 @@ broker_transport_options = {
     # Dead connections behind a NAT or firewall are found out; the default finds them at the next write.
     "socket_keepalive": True,
     "health_check_interval": 10,
+    # Payloads before looks at jobs, and both in turn with what comes in.
+    "queue_order_strategy": "workers.order:PostsFirst",
     # No global_keyprefix: an app that has only Celery would have to know it, and queue names carry our name already.
     # No retry_on_timeout: a second try of a push whose answer was lost doubles the message.
 }

@@ -113,6 +113,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             lags=int(fields.get("lags", "0")),
             most=int(fields.get("most", "0")),
             submitted=fields.get("submitted") == "1",
+            express=fields.get("express") == "1",
             deal=deal_templates(options),
             deal_values=_load_deal_values(fields.get("deal_values", "")),
             updates=_load_updates(fields.get("updates", "")),

@@ -35,7 +35,7 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         today = datetime.fromtimestamp(now, timezone.utc).date()
         return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today))
 
-    asked = ask(ports, Call.POST, post)
+    asked = ask(ports, Call.EXPRESS if chunk.express else Call.POST, post)
     if isinstance(asked, Busy):
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
     if sending is None or asked.answer is None:

@@ -250,7 +250,7 @@ class Keys:
         return f"{self.prefix}permits:post"
 
     def permit_wake(self, what: str) -> str:
-        """LIST: a permit of this kind (``any``, ``post``, ``poll``) may be free, for whom BLPOP waits; expires.
+        """LIST: a permit of this kind (``any``, ``post``, ``poll``, ``express``) may be free, for BLPOP; expires.
 
         Nothing is ever pushed to ``pause``: who waits on it lets time pass.
         """
@@ -260,6 +260,16 @@ class Keys:
     def permits_wanted(self) -> str:
         """ZSET permit id → until when it waits: those of POSTs, beside which polls take only their share; expires."""
         return f"{self.prefix}permits:wanted"
+
+    @property
+    def permits_express(self) -> str:
+        """ZSET permit id → until when it waits: those of payloads with interactive leads, woken first; expires."""
+        return f"{self.prefix}permits:express"
+
+    @property
+    def permits_turn(self) -> str:
+        """STRING: how often one of ``permits_express`` or another in its turn was woken; expires."""
+        return f"{self.prefix}permits:turn"
 
     @property
     def gate(self) -> str:

@@ -29,7 +29,7 @@ from massconvert.zoho.oauth import Clock
 log = logging.getLogger("massconvert.zoho")
 
 #: The calls under Zoho's sub-limit of heavy ones (its limits page).
-HEAVY = frozenset({Call.POST, Call.QUERY, Call.UPDATE})
+HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.QUERY, Call.UPDATE})
 _SLICE = 1.0  # seconds of one wait on the wake list, less than Redis' socket time-out
 _FULL_AGAIN = 1.0  # seconds until somebody who waited in vain asks again
 #: A gate that opens within so many seconds is waited for; beyond it the worker's slot does something else meanwhile.
@@ -37,7 +37,7 @@ _SHORT = 1.0
 
 
 class _Wait(NamedTuple):
-    """No permit: ``shut`` for so many seconds, and why; or ``full``, until a lease ends, and which list to wait on."""
+    """No permit: ``shut`` for so many seconds, and why; or ``full``, until a lease ends, and which lists to wait on."""
 
     kind: str
     seconds: float
@@ -125,7 +125,7 @@ class Governor:
         rules = self._rules
         args: list[str | float] = [
             name,
-            "post" if call in HEAVY else "poll",
+            "express" if call is Call.EXPRESS else "post" if call in HEAVY else "poll",
             self._clock.now(),
             self._lease,
             limit,
@@ -141,9 +141,9 @@ class Governor:
             return None
         return _Wait("shut", float(rest[0]), rest[1]) if said == "shut" else _Wait("full", float(rest[1]), rest[0])
 
-    def _await_permit(self, which: str, seconds: float) -> None:
+    def _await_permit(self, lists: str, seconds: float) -> None:
         with reaching(self._redis):
-            self._redis.blpop([self._keys.permit_wake(which)], timeout=seconds)
+            self._redis.blpop([self._keys.permit_wake(which) for which in lists.split(",")], timeout=seconds)
 
     # --- the limit ----------------------------------------------------------------------------------------
 

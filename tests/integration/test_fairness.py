@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from massconvert.ledger.codec import segments
-from massconvert.model import Priority
+from massconvert.model import Priority, Refused
+from massconvert.policy import Moment, after_post
 from massconvert.producer import Intake
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, OTHER_FINGERPRINT, TUNING, Books, leads
 
@@ -87,7 +88,25 @@ def test_an_interactive_lead_goes_with_the_next_payload_of_the_same_options(book
     books.batch("one", [URGENT], now=LATER, priority=Priority.INTERACTIVE)
     (chunk_id,) = one_at_a_time(books, 1)
     assert of_batches(books, chunk_id) == {"one": 1, "bulk": 49}
-    assert books.claim(chunk_id, now=LATER + 10 * TUNING.lease).leads[0] == URGENT
+    chunk = books.claim(chunk_id, now=LATER + 10 * TUNING.lease)
+    assert (chunk.leads[0], chunk.express) == (URGENT, True)
+
+
+def test_only_payloads_with_interactive_leads_overtake_on_their_way(books: Books) -> None:
+    """Also when such a lead only fills up a payload of others, or is in the half that was split off."""
+    books.batch("bulk", leads(75))
+    (plain,) = books.chunks.form(now=LATER, most=1).chunk_ids
+    books.batch("one", [URGENT], now=LATER, priority=Priority.INTERACTIVE)
+    books.redis.set(books.keys.overtaken, 3)  # it is the turn of others, and they have room
+    (mixed,) = books.chunks.form(now=LATER, most=1).chunk_ids
+    assert of_batches(books, mixed) == {"bulk": 25, "one": 1}
+    assert not books.claim(plain, now=LATER).express
+    chunk = books.send(mixed, now=LATER)
+    assert chunk.express
+    too_many = after_post(chunk, Refused(400, "RECORD_LIMIT_EXCEEDED", "too many"), Moment(now=LATER, chance=0.0, tuning=TUNING))
+    moved = books.chunks.move(chunk, too_many, now=LATER)
+    assert moved is not None
+    assert books.claim(moved.sibling, now=LATER).express
 
 
 def test_an_interactive_lead_with_other_options_is_next_once_it_has_waited_for_company(books: Books) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from massconvert.model import Again, Done, State
+from massconvert.model import Again, Call, Done, Priority, State
+from massconvert.options import Options
 from massconvert.policy import Row, Tuning
 from massconvert.steps.send import LATE
 from tests.unit.simulated_crm import ANN
@@ -45,3 +46,11 @@ def test_a_slow_write_ahead_is_no_freeze() -> None:
     freezing(line, Tuning().lease * LATE - 1)
     assert not isinstance(line.step(chunk), Again)
     assert line.rows == [Row.ACCEPTED]
+
+
+def test_a_payload_with_interactive_leads_asks_to_call_before_others() -> None:
+    for priority, call in ((Priority.INTERACTIVE, Call.EXPRESS), (Priority.BULK, Call.POST)):
+        line = Pipeline()
+        line.intake.take(line.crm.ids[:2], Options.parse({}).body(), priority=priority)
+        line.step(line.form())
+        assert line.permits.given == [call]

@@ -1,8 +1,18 @@
--- Wakes one who waits for a permit of this kind.
-local function wake(p, kind)
-  local key = p .. 'permits:wake:' .. kind
+-- Wakes one who waits for a permit on this list.
+local function push(p, list)
+  local key = p .. 'permits:wake:' .. list
   redis.call('RPUSH', key, '1')
   redis.call('LTRIM', key, 0, 99) -- more than any limit
   redis.call('PEXPIRE', key, 60000)
 end
 
+-- Wakes who may have a permit that is free: an interactive payload that waits, three times in four; else, on each of
+-- `lists`, who has waited there for longest, which may be that payload too.
+local function wake(p, lists)
+  if redis.call('EXISTS', p .. 'permits:express') == 1 then
+    local turn = redis.call('INCR', p .. 'permits:turn')
+    redis.call('PEXPIRE', p .. 'permits:turn', 60000)
+    if turn % 4 ~= 0 then lists = { 'express' } end
+  end
+  for _, list in ipairs(lists) do push(p, list) end
+end

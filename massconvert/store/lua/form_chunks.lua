@@ -20,7 +20,7 @@ local function ready(inboxes)
 end
 
 -- Takes leads for chunk `id` from the batches of a queue in turn. A canary travels alone. Returns leads that are missing.
-local chunk -- {members, canary}
+local chunk -- {members, canary, express}
 local function fill(queue, id, need)
   while need > 0 and not chunk.canary do
     local batch = redis.call('LINDEX', queue, 0)
@@ -81,7 +81,11 @@ for turn = 1, tonumber(ARGV[6]) do
   local most = begin and 2 * size or size
   local need = most
   chunk = { members = {} }
-  for _, queue in ipairs(order) do need = fill(p .. queue .. fp, id, need) end
+  for _, queue in ipairs(order) do
+    local before = need
+    need = fill(p .. queue .. fp, id, need)
+    if queue == 'express:' and need < before then chunk.express = true end
+  end
   local taken = most - need
   if taken == 0 then
     rest_inbox(p, fp)
@@ -90,6 +94,7 @@ for turn = 1, tonumber(ARGV[6]) do
     redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', members_of(chunk.members),
       'created', now, 'due', now, 'expected', now)
     if begin then redis.call('HSET', p .. 'chunk:' .. id, 'state', 'settling', 'why', begin, 'most', size) end
+    if chunk.express then redis.call('HSET', p .. 'chunk:' .. id, 'express', 1) end
     redis.call('SADD', p .. (begin == 'ids' and 'jobs' or 'unsent'), id) -- converted leads are never sent
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)
     formed[#formed + 1] = id

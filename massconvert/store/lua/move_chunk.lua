@@ -13,11 +13,11 @@
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary')
+local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express')
 if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end
 
 local fields, changes = cjson.decode(ARGV[5]), cjson.decode(ARGV[9])
-local fp, options, canary = c[5], p .. 'options:' .. c[5], c[7]
+local fp, options, canary, express = c[5], p .. 'options:' .. c[5], c[7], c[8]
 local was_sent, is_sent = c[4] == '1', fields.submitted == '1'
 
 -- Who of each batch ends now, and how, and who stays open.
@@ -81,6 +81,7 @@ if aside then
   end
   redis.call('HSET', other, 'fp', fp, 'members', members_of(gone), 'created', c[6], 'expected', now)
   if canary then redis.call('HSET', other, 'canary', canary) end
+  if express then redis.call('HSET', other, 'express', express) end
   redis.call('SADD', p .. 'jobs', sibling)
   redis.call('ZADD', p .. 'due', now + grace, sibling)
 end
@@ -105,6 +106,7 @@ if ARGV[8] == '1' and open > 1 then
   redis.call('HSET', other, 'state', 'waiting', 'fp', fp, 'members', members_of(go), 'created', c[6], 'due', now,
     'expected', now, 'attempts', tonumber(fields.attempts) or 0, 'submitted', fields.submitted)
   if canary then redis.call('HSET', other, 'canary', canary) end
+  if express then redis.call('HSET', other, 'express', express) end
   redis.call('SADD', p .. 'unsent', sibling)
   redis.call('ZADD', p .. 'due', now + grace, sibling)
   place_chunk(p, sibling, now)

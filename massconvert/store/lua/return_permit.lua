@@ -31,7 +31,7 @@ if report.learnt then
     redis.call('HSET', key, 'calls', calls, 'event', event, 'ceiling', ceiling, 'at', at, 'row', row)
     redis.call('EXPIRE', key, 3600)
     if event > event_before then news[1] = 'lowered' end
-    if calls > (tonumber(known[1] or '') or calls) then wake(p, 'any') end
+    if calls > (tonumber(known[1] or '') or calls) then wake(p, { 'any' }) end
   end
 end
 
@@ -71,6 +71,10 @@ elseif probe and report.heard == '' then -- the probe was not used
   redis.call('HSET', key, 'probe', ARGV[2])
 end
 
-if ours == 1 then wake(p, 'any') end
-if post == 1 then wake(p, 'post') else wake(p, 'poll') end
+if post == 1 then
+  wake(p, { 'any', 'post' })
+else
+  if ours == 1 then wake(p, { 'any' }) end
+  push(p, 'poll')
+end
 return { ours, unpack(news) }

@@ -1,13 +1,15 @@
 -- include: _wake
 -- Takes a permit to call Zoho, if nothing holds all calls back and there is room.
 -- KEYS[1] prefix
--- ARGV[1] permit id, the same each time its caller asks, [2] "post" for a mass convert POST or another heavy call, else "poll", [3] now, [4] lease seconds, [5] how many calls may
--- run at once, 0: as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while
--- a POST waits, [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
+-- ARGV[1] permit id, the same each time its caller asks, [2] "express" for a mass convert POST with interactive leads,
+-- "post" for another or another heavy call, else "poll", [3] now, [4] lease seconds, [5] how many calls may run at once, 0:
+-- as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while a POST waits,
+-- [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
--- this is or "", its tries}, {"shut", seconds until somebody may call, why}, {"full", which list to wait on, seconds
--- until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
-local p, post, now = KEYS[1], ARGV[2] == 'post', tonumber(ARGV[3])
+-- this is or "", its tries}, {"shut", seconds until somebody may call, why}, {"full", which lists to wait on, comma-separated,
+-- seconds until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
+local p, express, now = KEYS[1], ARGV[2] == 'express', tonumber(ARGV[3])
+local post = express or ARGV[2] == 'post'
 
 -- What is no number was not written by us: nothing is held back by it.
 local function number(text, otherwise) return tonumber(text or otherwise) or otherwise end
@@ -31,28 +33,37 @@ if limit == 0 then limit = number(redis.call('HGET', p .. 'limit', 'calls'), 0) 
 if limit < 1 then return { 'unknown' } end
 local learnt = redis.call('HMGET', p .. 'limit:learnt', 'calls', 'event', 'ceiling', 'at', 'row')
 local most = math.max(1, math.min(limit, number(learnt[1], limit)))
-local all, posts, wanted = p .. 'permits', p .. 'permits:post', p .. 'permits:wanted'
+local all, posts, wanted, first = p .. 'permits', p .. 'permits:post', p .. 'permits:wanted', p .. 'permits:express'
 redis.call('ZREMRANGEBYSCORE', all, '-inf', ARGV[3]) -- dead holders' permits return by themselves
 redis.call('ZREMRANGEBYSCORE', posts, '-inf', ARGV[3])
 redis.call('ZREMRANGEBYSCORE', wanted, '-inf', ARGV[3])
+redis.call('ZREMRANGEBYSCORE', first, '-inf', ARGV[3])
+
+-- Who waits asks again each second; so the mark outlasts that by little, and no permit idles for one that has gone.
+local function mark(waiting)
+  redis.call('ZADD', waiting, string.format('%.6f', now + 1.2), ARGV[1])
+  redis.call('PEXPIRE', waiting, 60000)
+end
 
 local function full(set, list)
+  local lists = list
+  if express then
+    mark(first)
+    lists = 'express,' .. list
+    redis.call('DEL', p .. 'permits:wake:express')
+  end
   -- Nobody can go on now, so who waits here needs no earlier wake-up: only a permit given back from now on counts.
   redis.call('DEL', p .. 'permits:wake:' .. list)
   -- But one who waits for any permit may go on, if this call was woken in its stead.
-  if list ~= 'any' then wake(p, 'any') end
-  local first = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
-  return { 'full', list, tostring(first[2] and tonumber(first[2]) - now or 1) }
+  if list ~= 'any' then push(p, 'any') end
+  local earliest = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
+  return { 'full', lists, tostring(earliest[2] and tonumber(earliest[2]) - now or 1) }
 end
 
 local running, posting = redis.call('ZCARD', all), redis.call('ZCARD', posts)
 if post and posting >= math.min(most, tonumber(ARGV[6])) then return full(posts, 'post') end
 if running >= most then
-  -- Who waits asks again each second; so the mark outlasts that by little, and no permit idles for a POST that has gone.
-  if post then
-    redis.call('ZADD', wanted, string.format('%.6f', now + 1.2), ARGV[1])
-    redis.call('PEXPIRE', wanted, 60000)
-  end
+  if post then mark(wanted) end
   return full(all, 'any')
 end
 if not post and running - posting >= math.max(1, math.floor(most * tonumber(ARGV[7])))
@@ -77,6 +88,7 @@ redis.call('ZADD', all, till, ARGV[1])
 if post then
   redis.call('ZADD', posts, till, ARGV[1])
   redis.call('ZREM', wanted, ARGV[1])
+  redis.call('ZREM', first, ARGV[1])
 end
 if kind ~= '' then redis.call('HSET', p .. 'hold', 'probe', string.format('%.6f', till), 'by', ARGV[1]) end
 return { 'taken', running + 1, limit, most, number(learnt[2], 0), number(learnt[3], 0),

@@ -103,7 +103,9 @@ def test_only_payloads_with_interactive_leads_overtake_on_their_way(books: Books
     assert not books.claim(plain, now=LATER).express
     chunk = books.send(mixed, now=LATER)
     assert chunk.express
-    too_many = after_post(chunk, Refused(400, "RECORD_LIMIT_EXCEEDED", "too many"), Moment(now=LATER, chance=0.0, tuning=TUNING))
+    too_many = after_post(
+        chunk, Refused(400, "RECORD_LIMIT_EXCEEDED", "too many"), Moment(now=LATER, chance=0.0, tuning=TUNING)
+    )
     moved = books.chunks.move(chunk, too_many, now=LATER)
     assert moved is not None
     assert books.claim(moved.sibling, now=LATER).express

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from massconvert.cli.console import local_time, readable
-from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause
+from massconvert.cli.console import local_time, readable, span
+from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause, Waits
 from massconvert.report import status_record, utc_time
 
 _STYLES = {BatchState.RUNNING: "cyan", BatchState.PAUSED: "bold red", BatchState.FINISHED: "green"}
@@ -27,8 +27,16 @@ def pause_as_json(paused: Pause | None) -> dict[str, Any] | None:
     return asdict(paused) | {"since": utc_time(paused.since)} if paused else None
 
 
-def batch_view(status: BatchStatus, paused: Pause | None) -> RenderableType:
-    """A batch for people; ``paused`` is shown while it matters."""
+def waits_as_json(waits: Waits | None) -> dict[str, Any] | None:
+    """What payloads of a batch wait for, for scripts; ``None`` where Zoho said nothing about any."""
+    if waits is None:
+        return None
+    found = asdict(waits)
+    return found | {"until": utc_time(waits.until)}
+
+
+def batch_view(status: BatchStatus, paused: Pause | None, waits: str = "") -> RenderableType:
+    """A batch for people; ``paused`` is shown while it matters, and what payloads wait for, in words."""
     grid = Table.grid(padding=(0, 2))
     grid.add_row("batch", Text(readable(status.batch), "bold"))
     grid.add_row("state", state_view(status))
@@ -39,6 +47,8 @@ def batch_view(status: BatchStatus, paused: Pause | None) -> RenderableType:
         grid.add_row("deals not updated", Text(f"{status.deals_not_updated:,} (of those converted)", "bold red"))
     if status.held and not status.finished:
         grid.add_row("paused", Text(readable(held_in_words(status)), "bold red"))
+    if waits:
+        grid.add_row("to be tried again", Text(readable(waits), "yellow"))
     grid.add_row("begun", local_time(status.created_at))
     grid.add_row("finished", local_time(status.finished_at))
     return Group(pause_view(paused), grid) if paused and not status.finished else grid
@@ -74,6 +84,14 @@ def held_in_words(status: BatchStatus) -> str:
     return (
         f"The canary has ended: {canary.failed:,} of {canary.leads:,} leads failed. The others wait.\n{look}\n{go_on}"
     )
+
+
+def waits_in_words(waits: Waits | None, now: float) -> str:
+    """What payloads wait for, and for how long; blank where Zoho said nothing about any. ``now``: Unix seconds."""
+    if waits is None:
+        return ""
+    payloads = f"{waits.payloads:,} payload{'' if waits.payloads == 1 else 's'}"
+    return f"{payloads}, in {span(waits.until - now)}; Zoho said: {waits.code}: {waits.message}"
 
 
 def counts(status: BatchStatus) -> str:

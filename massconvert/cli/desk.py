@@ -9,7 +9,7 @@ from massconvert.cli.account import command_settings
 from massconvert.cli.console import say
 from massconvert.contract import Exit
 from massconvert.ledger import Ledger
-from massconvert.model import BatchStatus
+from massconvert.model import BatchStatus, Waits
 from massconvert.settings import Settings
 from massconvert.zoho.standing import Standing, read_standing
 
@@ -26,6 +26,10 @@ class Desk:
     def standing(self) -> Standing:
         """How leave to call Zoho stands. Raises StoreError."""
         return read_standing(self.redis, store.Keys(self.settings.account), self.clock, self.settings.zoho_concurrency)
+
+    def waits(self, batch_id: str) -> Waits | None:
+        """What payloads of a batch wait for, where Zoho has said something about them. Raises StoreError."""
+        return self.ledger.batches.waits(batch_id, now=self.clock.now())
 
 
 def open_desk(settings: Settings | None = None) -> Desk:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massconvert.cli.batch_view import as_json, batch_view, pause_as_json
+from massconvert.cli.batch_view import as_json, batch_view, pause_as_json, waits_as_json, waits_in_words
 from massconvert.cli.console import out, print_json, say
 from massconvert.cli.desk import Desk, exit_of, open_desk
 from massconvert.cli.overview import show_overview
@@ -55,7 +55,8 @@ def _status(
     elif in_json:
         _print_json(desk, status)
     if not in_json:
-        out().print(batch_view(status, desk.ledger.organisation.paused()))
+        waits = waits_in_words(desk.waits(status.batch), desk.clock.now())
+        out().print(batch_view(status, desk.ledger.organisation.paused(), waits))
     if watch:
         raise typer.Exit(exit_of(status))
 
@@ -85,9 +86,15 @@ class _JsonLines:
 def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
     with _JsonLines(desk) if in_json else make_display() as display:
         organisation, batches = desk.ledger.organisation, desk.ledger.batches
-        watch = Watch(lambda: batches.status(batch), paused=organisation.paused, display=display)
+        watch = Watch(
+            lambda: batches.status(batch),
+            paused=organisation.paused,
+            display=display,
+            waits=lambda: waits_in_words(desk.waits(batch), desk.clock.now()),
+        )
         return watch_to_the_end(watch, batch, None)
 
 
 def _print_json(desk: Desk, status: BatchStatus) -> None:
-    print_json(as_json(status) | {"paused": pause_as_json(desk.ledger.organisation.paused())})
+    paused, waits = desk.ledger.organisation.paused(), desk.waits(status.batch)
+    print_json(as_json(status) | {"paused": pause_as_json(paused), "waits_for": waits_as_json(waits)})

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from massconvert.batch import Batch
-from massconvert.cli.batch_view import counts
+from massconvert.cli.batch_view import counts, waits_in_words
 from massconvert.cli.console import hint, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.summary import print_summary
@@ -75,7 +75,13 @@ def wait_for(desk: Desk, batch: Batch, timeout: float | None, source: str | None
     ``source`` is the file that its leads came from, if they came from one.
     """
     with make_display() as display:
-        watch = Watch(batch.progress, paused=desk.ledger.organisation.paused, display=display, to_verdict=True)
+        watch = Watch(
+            batch.progress,
+            paused=desk.ledger.organisation.paused,
+            display=display,
+            waits=lambda: waits_in_words(desk.waits(batch.id), desk.clock.now()),
+            to_verdict=True,
+        )
         status = watch_to_the_end(watch, batch.id, timeout)
     if status.awaits_verdict:
         show_canary(batch)

@@ -140,9 +140,9 @@ def make_display() -> Display:
 class Watch:
     """Looks at a batch again and again.
 
-    ``look`` reads its counts, ``paused`` why the organisation is paused; ``idle`` is what to say when nothing moves
-    although leads wait. With ``to_verdict`` the watch ends, too, when a canary has ended and the others wait for
-    somebody. ``monotonic`` and ``pause`` are the watch's time, in seconds.
+    ``look`` reads its counts, ``paused`` why the organisation is paused; when nothing moves although leads wait,
+    ``waits`` says what for, in words, and ``idle`` is what to do. With ``to_verdict`` the watch ends, too, when a
+    canary has ended and the others wait for somebody. ``monotonic`` and ``pause`` are the watch's time, in seconds.
     """
 
     def __init__(
@@ -151,6 +151,7 @@ class Watch:
         *,
         paused: Callable[[], Pause | None],
         display: Display,
+        waits: Callable[[], str] = str,
         idle: str = f"If no worker runs, start one: {START_A_WORKER}",
         to_verdict: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
@@ -159,6 +160,7 @@ class Watch:
         self._look = look
         self._paused = paused
         self._display = display
+        self._waits = waits
         self._idle = idle
         self._to_verdict = to_verdict
         self._monotonic = monotonic
@@ -231,7 +233,9 @@ class Watch:
         elif not status.sealed and not status.waiting:
             self._display.note("The enqueue call has not ended yet, or was interrupted: make it again with its key.")
         else:
-            self._display.note(f"Nothing has moved for {span(now - self._moved_at)}. {self._idle}")
+            waits = self._waits()
+            what = f"To be tried again: {waits}" if waits else self._idle
+            self._display.note(f"Nothing has moved for {span(now - self._moved_at)}. {what}")
 
 
 def watch_to_the_end(watch: Watch, batch_id: str, timeout: float | None) -> BatchStatus:

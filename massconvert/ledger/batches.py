@@ -9,8 +9,19 @@ from types import MappingProxyType
 from typing import Any
 
 from massconvert.errors import KeyConflictError, UnknownBatchError
-from massconvert.ledger.codec import dump_outcome, load_outcome, segments, unreadable
-from massconvert.model import BatchState, BatchStatus, Canary, CanaryCounts, Code, Kind, LeadRow, Outcome, Priority
+from massconvert.ledger.codec import dump_outcome, load_outcome, load_refusal, number, segments, unreadable
+from massconvert.model import (
+    BatchState,
+    BatchStatus,
+    Canary,
+    CanaryCounts,
+    Code,
+    Kind,
+    LeadRow,
+    Outcome,
+    Priority,
+    Waits,
+)
 from massconvert.on_complete import Target, dump_targets
 from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
@@ -136,7 +147,7 @@ class Batches:
             tuning.max_leads,
             skipped_as,
             ",".join(leads),
-            json.dumps({lead: deal_values[lead] for lead in leads if lead in deal_values}) if deal_values else "",
+            json.dumps({lead: text for lead in leads if (text := deal_values.get(lead))}) if deal_values else "",
         )
         return Added(int(accepted), int(duplicates), int(skipped), _seconds(nudge))
 
@@ -221,6 +232,27 @@ class Batches:
             return status_of(batch_id, fields, paused=bool(paused))
         except (KeyError, ValueError) as error:
             raise unreadable(f"batch:{batch_id}") from error
+
+    def waits(self, batch_id: str, *, now: float, most: int = 100) -> Waits | None:
+        """Zoho's last words about payloads of a batch that wait for another try; ``None`` where there are none.
+
+        Of ``most`` open chunks, since there may be many; the words that most of them wait with.
+        """
+        with reaching(self._redis):
+            chunk_ids = self._redis.srandmember(self._keys.batch_chunks(batch_id), most) or []
+            pipe = self._redis.pipeline(transaction=False)
+            for chunk_id in chunk_ids:
+                pipe.hmget(self._keys.chunk(chunk_id), "said", "due", "parked")
+            found = pipe.execute()
+        until: dict[tuple[str, str], list[float]] = {}
+        for chunk_id, (said, due, parked) in zip(chunk_ids, found, strict=True):
+            if said and not parked and (again_at := number(due or "") or 0.0) > now:
+                words = load_refusal(said, f"chunk:{chunk_id}")
+                until.setdefault((words.code, words.message), []).append(again_at)
+        if not until:
+            return None
+        (code, message), times = max(until.items(), key=lambda each: len(each[1]))
+        return Waits(len(times), code, message, min(times))
 
     def recent(self, limit: int = 20) -> list[BatchStatus]:
         """The latest batches, newest first; forgets the ids of those that have expired."""

@@ -40,6 +40,7 @@ from massconvert.model.batches import BatchStatus as BatchStatus
 from massconvert.model.batches import Canary as Canary
 from massconvert.model.batches import CanaryCounts as CanaryCounts
 from massconvert.model.batches import Priority as Priority
+from massconvert.model.batches import Waits as Waits
 from massconvert.model.deals import DealUpdate as DealUpdate
 
 # --- outcomes ---------------------------------------------------------------------------------------------

@@ -139,7 +139,7 @@ class Listing(str, Enum):
     FIELDS = "fields"  # of Deals
     LAYOUTS = "layouts"  # of Deals
     PIPELINES = "pipelines"  # of Deals, of each layout
-    MAPPING = "mapping"  # the fields of Leads that fill one of Deals
+    LEAD_FIELDS = "lead_fields"  # of Leads, and which of Deals each fills
 
 
 @dataclass(frozen=True)

@@ -54,6 +54,16 @@ class CanaryCounts:
 
 
 @dataclass(frozen=True)
+class Waits:
+    """Payloads of a batch that wait for another try, and Zoho's last words about them; ``until``: Unix seconds."""
+
+    payloads: int
+    code: str
+    message: str
+    until: float
+
+
+@dataclass(frozen=True)
 class BatchStatus:
     """The counts of a batch: ``total = waiting + sent + converted + failed + skipped + cancelled``.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -232,3 +233,37 @@ def test_a_batch_that_goes_on_in_a_paused_organisation_says_so(shell: Shell) -> 
 def test_pausing_an_unknown_batch_is_status_2_and_stops_nothing(shell: Shell, command: str) -> None:
     assert shell.run(command, "nope").code == Exit.USAGE
     assert shell.ledger.organisation.paused() is None
+
+
+def test_a_batch_whose_payloads_are_to_be_tried_again_says_why_and_when(shell: Shell) -> None:
+    """Those that nobody said anything about, that are due, or are held, do not count."""
+    shell.batch("k", {}, waiting=[A])
+    redis, prefix = shell.connect(""), "mc:{default}:"
+    words = json.dumps(["OAUTH_SCOPE_MISMATCH", "invalid scope", ""])
+    other = json.dumps(["BUSY", "later", ""])
+    soon, past = 4_000_000_000.0, 1_000_000_000.0
+    for number, fields in enumerate(
+        [
+            {"said": words, "due": soon},
+            {"said": words, "due": soon + 60},
+            {"said": other, "due": soon},
+            {"due": soon},
+            {"said": other, "due": past},
+            {"said": other, "due": soon, "parked": 1},
+            {"said": other, "due": soon, "parked": 1},
+            {"said": other, "due": "soon"},
+        ]
+    ):
+        redis.hset(f"{prefix}chunk:{number}", mapping=fields)
+        redis.sadd(f"{prefix}batch:k:chunks", number)
+    found = shell.run("status", "k", "--json").json["waits_for"]
+    assert found == {
+        "payloads": 2,
+        "code": "OAUTH_SCOPE_MISMATCH",
+        "message": "invalid scope",
+        "until": "2096-10-02T07:06:40.000Z",
+    }
+    assert "2 payloads, in" in (said := shell.run("status", "k")).out
+    assert "Zoho said: OAUTH_SCOPE_MISMATCH: invalid scope" in said.out
+    redis.delete(*(f"{prefix}chunk:{number}" for number in range(8)))
+    assert shell.run("status", "k", "--json").json["waits_for"] is None

@@ -8,12 +8,15 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from massconvert.errors import InputError
 from massconvert.leads import LeadLine, parse_lead_id, valid_ids
 from massconvert.options.check import Check
-from massconvert.options.problem import kind_of
+from massconvert.options.deals import not_taken, not_written, unlisted
+from massconvert.options.names import Row
+from massconvert.options.problem import Problem, kind_of
 
 #: How many wrong values are named.
 NAMED = 20
@@ -71,11 +74,45 @@ def demand_deal(body: Mapping[str, Any], values: Collection[str]) -> None:
         )
 
 
+@dataclass(frozen=True)
+class Misfits:
+    """Values that the Deals module has no field for, or whose field does not take them: the first, and how many."""
+
+    problems: tuple[Problem, ...] = ()
+    more: int = 0
+
+    def demand_none(self) -> None:
+        """Raise InputError where there are any."""
+        _refuse("The deal values are wrong", self.problems, self.more)
+
+
+def misfits(values: Mapping[str, str], fields: Iterable[Row]) -> Misfits:
+    """Hold ``values`` against what the Fields API lists of Deals; where nothing is known of it, nothing is said."""
+    rows = {row["api_name"]: row for row in fields}
+    whole, each, count = dict[str, Problem](), list[Problem](), 0
+    for lead_id, text in values.items() if rows else ():
+        for name, value in json.loads(text).items():
+            row = rows.get(name)
+            if (row is None or not_written(row)) and name not in whole:
+                reason = unlisted(name, "Deals", rows.values()) if row is None else not_written(row)
+                whole[name] = Problem(f"deal.{name}", reason)
+            elif row is not None and name not in whole and (reason := not_taken(value, row)):
+                count += 1
+                if count <= NAMED:
+                    each.append(Problem(f"lead {lead_id}: deal.{name}", reason))
+    told = (*whole.values(), *each)
+    return Misfits(told[:NAMED], len(whole) + count - min(len(told), NAMED))
+
+
 def _demand(check: Check, what: str) -> None:
-    if check.problems:
-        told = "\n".join(f"  {problem.path} {problem.reason}" for problem in check.problems[:NAMED])
-        more = f"\n  and {len(check.problems) - NAMED:,} more" if len(check.problems) > NAMED else ""
-        raise InputError(f"{what}:\n{told}{more}", hint="Nothing was enqueued.")
+    _refuse(what, check.problems[:NAMED], len(check.problems) - NAMED)
+
+
+def _refuse(what: str, problems: Iterable[Problem], more: int) -> None:
+    told = "\n".join(f"  {problem.path} {problem.reason}" for problem in problems)
+    others = f"\n  and {more:,} more" if more > 0 else ""
+    if told:
+        raise InputError(f"{what}:\n{told}{others}", hint="Nothing was enqueued.")
 
 
 def _dump(check: Check, path: str, values: Mapping[Any, Any]) -> str:

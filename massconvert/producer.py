@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from massconvert.batch import Batch
-from massconvert.deal_values import demand_deal, parse_deal_values
+from massconvert.deal_values import demand_deal, misfits, parse_deal_values
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import check_batch_key, demand_valid, valid_ids
 from massconvert.ledger import Ledger
-from massconvert.model import Canary, Priority, Why
+from massconvert.model import Canary, Listing, Priority, Why
 from massconvert.nudge import Nudge
 from massconvert.on_complete import Given, Target, parse_targets
 from massconvert.options import (
@@ -192,6 +192,14 @@ class Intake:
             )
         return batch
 
+    def demand_fit(self, deal_values: Mapping[str, str]) -> None:
+        """Raise InputError for what a listing of the last `TRUSTED` seconds says against values of single deals."""
+        if not deal_values:
+            return
+        kept = self._ledger.shelf.look([Listing.FIELDS]).get(Listing.FIELDS)
+        if kept and kept.age(self._clock.now()) <= TRUSTED:
+            misfits(deal_values, kept.rows).demand_none()
+
     def _tell(self, nudge_in: float | None) -> BrokerError | None:
         if nudge_in is None:
             return None
@@ -327,6 +335,7 @@ class MassConvert:
         targets = calls_of(on_complete, named)
         # A file that has been read brings its own.
         values = getattr(known, "deal_values", None) or parse_deal_values(deal_values, known)
+        self._intake.demand_fit(values)
         return self._intake.take(
             known,
             body,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated
 
@@ -12,7 +14,7 @@ from massconvert.batch import Batch
 from massconvert.cli import batch_view
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import hint, local_time, print_json, say
-from massconvert.cli.desk import exit_of
+from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
 from massconvert.cli.enqueue import take
 from massconvert.cli.inputs import (
@@ -30,7 +32,7 @@ from massconvert.cli.inputs import (
     with_preflight,
 )
 from massconvert.cli.live_options import check_before_enqueue
-from massconvert.cli.one_machine import running
+from massconvert.cli.one_machine import Machine, running
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.result_files import (
     FilesOption,
@@ -42,10 +44,14 @@ from massconvert.cli.result_files import (
 )
 from massconvert.cli.summary import print_summary
 from massconvert.cli.waiting import show_canary
+from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.contract import Exit
+from massconvert.deal_values import demand_deal
 from massconvert.embedded import Stack
+from massconvert.errors import ZohoError
 from massconvert.leads import Leads, check_batch_key
-from massconvert.model import BatchStatus
+from massconvert.leads.brought import Brought
+from massconvert.model import BatchStatus, Canary, LeadRow
 from massconvert.options import Options, fingerprint, parse_canary
 from massconvert.report import csv_lines, summarise
 from massconvert.results import Part, Results
@@ -85,6 +91,7 @@ def _convert(
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     files: FilesOption = False,
     folder: FolderOption = None,
+    with_ids: WithIdsOption = False,
     dry_run: DryRunOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
@@ -96,31 +103,25 @@ def _convert(
     ahead = parse_canary(canary, canary_max_failed)
     body = with_preflight(read_options(options), preflight)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
+        demand_deal(body.body(), checked.deal_values)
         if dry_run:
             tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json)
             return
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
         # A report of the same batch is a report that this command has written before.
         report, replace = (output, force) if output else (Path(f"{batch_id}-report.csv"), True)
+        wanted = _Wanted(report, replace, files, folder, input_file(leads or (), file), with_ids)
         check_output(report, force=replace)
         try:
             say("starting Redis and the workers on this machine.")
             with running(Stack()) as machine:
-                earlier = machine.existing(batch_id)
-                if earlier is None:
-                    check_before_enqueue(machine.desk.settings, body)
-                _tell_earlier(earlier)
-                if earlier is not None and earlier.awaits_verdict and ahead is None:
-                    machine.producer.resume(batch_id)
-                batch = take(machine.desk.settings, checked, body, batch_id, canary=ahead)
+                batch = _begin(machine, checked, body, batch_id, ahead)
                 status = machine.finish(batch)
                 if status.awaits_verdict:
                     show_canary(batch)
                     say("nothing is left running. To let the others follow, give the same command without --canary.")
                     raise typer.Exit(Exit.STILL_RUNNING)
-                write_output(report, csv_lines(batch.outcomes()), force=replace)
-                source = input_file(leads or (), file)
-                results = write_files(status, batch.outcomes(), folder, source) if files else None
+                results, trouble = _write(machine.desk, batch, status, wanted)
                 _report(batch, status, checked.invalid, results, as_json=as_json)
         except KeyboardInterrupt:
             say("stopped; nothing is left running. The same command goes on where it stopped.")
@@ -128,7 +129,49 @@ def _convert(
     say(f"batch {batch.id} is {status.state.value}: {batch_view.counts(status)}. The report, a line a lead: {report}")
     if status.failed:
         _tell_mending(results)
+    if trouble:
+        raise trouble
     raise typer.Exit(exit_of(status))
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """What is written when the batch has ended. ``replace``: the report may be there; ``source``: the leads' file."""
+
+    report: Path
+    replace: bool
+    files: bool
+    folder: Path | None
+    source: str | None
+    with_ids: bool
+
+
+def _begin(machine: Machine, leads: Leads, body: Options, batch_id: str, ahead: Canary | None) -> Batch:
+    """Enqueue the batch, or go on with the one that is there."""
+    earlier = machine.existing(batch_id)
+    if earlier is None:
+        check_before_enqueue(machine.desk.settings, body, leads.deal_values)
+    _tell_earlier(earlier)
+    if earlier is not None and earlier.awaits_verdict and ahead is None:
+        machine.producer.resume(batch_id)
+    return take(machine.desk.settings, leads, body, batch_id, canary=ahead)
+
+
+def _write(desk: Desk, batch: Batch, status: BatchStatus, wanted: _Wanted) -> tuple[Results | None, ZohoError | None]:
+    """Write the report and the files. Where Zoho does not tell the ids they go without, and why is returned."""
+    known = Brought()
+
+    def rows() -> Iterator[LeadRow]:
+        return rows_with_ids(desk, batch.outcomes(), known) if wanted.with_ids else batch.outcomes()
+
+    try:
+        write_output(wanted.report, csv_lines(rows()), force=wanted.replace)
+        return write_files(status, rows(), wanted.folder, wanted.source) if wanted.files else None, None
+    except ZohoError as error:
+        results, _ = _write(desk, batch, status, replace(wanted, replace=True, with_ids=False))
+        return results, error
+    finally:
+        known.close()
 
 
 def batch_id_of(leads: Leads, options: Options) -> str:

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from itertools import islice
+from math import ceil
 from typing import Annotated, Any
 
 import typer
@@ -15,13 +16,12 @@ from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import out, print_json, print_lines, readable, say, span
 from massconvert.cli.desk import Desk
 from massconvert.contract import MAX_LEADS_A_CALL
-from massconvert.deal_values import demand_deal
 from massconvert.errors import StoreError, UnknownBatchError
 from massconvert.leads import Leads
-from massconvert.options import Options, fingerprint
+from massconvert.options import Options, deal_templates, fingerprint
 from massconvert.options.body import resolve_body
 from massconvert.options.names import unresolved
-from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Forecast, Pace, forecast
+from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Deals, Forecast, Pace, forecast
 from massconvert.settings import Settings
 from massconvert.zoho.edition import LEAST, MAX_POSTS
 
@@ -90,7 +90,8 @@ class DryRun:
         distinct = len(set(map(int, leads)))
         body = resolve_body(options.body(), datetime.now(timezone.utc).date())
         first = list(dict.fromkeys(islice(leads, MAX_LEADS_A_CALL)))
-        cost = forecast(distinct, facts.pace, ahead=facts.ahead, preflight=options.preflight)
+        deals = Deals(distinct, ceil(distinct / MAX_LEADS_A_CALL)) if deal_templates(options.body()) else _deals(leads)
+        cost = forecast(distinct, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals)
         return cls(distinct, len(leads) - distinct, leads.invalid, {"ids": first, **body}, cost, facts)
 
     def as_json(self) -> dict[str, Any]:
@@ -103,7 +104,12 @@ class DryRun:
             "invalid": self.invalid,
             "payloads": cost.payloads,
             "payload": self.payload,
-            "calls": {"post": cost.posts, "status": cost.status_calls, "read": cost.reads},
+            "calls": {
+                "post": cost.posts,
+                "status": cost.status_calls,
+                "read": cost.reads,
+                "update": cost.updates,
+            },
             "credits": cost.credits,
             "credits_left": facts.credits_left,
             "seconds": round(cost.seconds, 1),
@@ -121,9 +127,10 @@ class DryRun:
         left_out = ", ".join(left_out_of(self.duplicates, self.invalid))
         waiting = f", behind {facts.ahead:,} leads that wait" if facts.ahead else ""
         left = "" if facts.credits_left is None else f"; Zoho said last that {facts.credits_left:,} are left today"
-        all_calls = cost.posts + cost.status_calls + cost.reads
+        all_calls = cost.posts + cost.status_calls + cost.reads + cost.updates
         calls = f"{all_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"
-        calls += f", {cost.reads:,} to read the leads first" if cost.reads else ""
+        calls += f", {cost.reads:,} to read leads" if cost.reads else ""
+        calls += f", {cost.updates:,} to update deals" if cost.updates else ""
         grid = Table.grid(padding=(0, 2))
         for name, value in (
             ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
@@ -144,9 +151,19 @@ class DryRun:
         )
 
 
+def _deals(leads: Leads) -> Deals:
+    """Those of leads that bring values along: their payloads by their place, as they will be filled."""
+    if not leads.deal_values:
+        return Deals()
+    places = enumerate(dict.fromkeys(map(int, leads)))
+    return Deals(
+        len(leads.deal_values),
+        len({place // MAX_LEADS_A_CALL for place, lead in places if str(lead) in leads.deal_values}),
+    )
+
+
 def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool) -> None:
-    """Print what would be done. Raises InputError where leads bring values for deals that are not made."""
-    demand_deal(options.body(), leads.deal_values)
+    """Print what would be done."""
     found = DryRun.of(leads, options, facts)
     if as_json:
         print_json(found.as_json())

@@ -33,6 +33,7 @@ from massconvert.cli.inputs import (
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.which_batch import remember
+from massconvert.deal_values import demand_deal
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import Canary, Priority
@@ -93,8 +94,9 @@ def _enqueue(
     body = Options.parse(named.options) if named else read_options(options)
     body = with_preflight(body, preflight)
     ahead = parse_canary(canary, canary_max_failed)
-    check_before_enqueue(desk.settings, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
+        demand_deal(body.body(), checked.deal_values)
+        check_before_enqueue(desk.settings, body, checked.deal_values)
         if dry_run:
             tell_key(desk, key, body)
             tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)

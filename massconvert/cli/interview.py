@@ -21,7 +21,7 @@ from massconvert.steps.ports import Ports
 _NONE = "none"
 #: With more than so many to choose from, a name is asked for instead of a number.
 _A_LIST = 40
-_WANTED = (Listing.USERS, Listing.MODULES, Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.MAPPING)
+_WANTED = (Listing.USERS, Listing.MODULES, Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.LEAD_FIELDS)
 
 
 def interview(ports: Ports) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from massconvert import wiring
 from massconvert.cli.console import say
@@ -14,7 +15,9 @@ from massconvert.steps.check import check, why
 from massconvert.steps.ports import Ports
 
 
-def check_before_enqueue(settings: Settings, options: Options) -> None:
+def check_before_enqueue(
+    settings: Settings, options: Options, deal_values: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """`check_live`, where there are credentials. Without any nothing is called: a worker will look the names up.
 
     What is found out is kept for the enqueue that follows, which writes ids.
@@ -24,17 +27,21 @@ def check_before_enqueue(settings: Settings, options: Options) -> None:
     except SettingsError:
         return
     if listings_for(options.body()):
-        check_live(wiring.open_ports(settings), options, "Nothing was enqueued.")
+        check_live(wiring.open_ports(settings), options, "Nothing was enqueued.", deal_values)
 
 
-def check_live(ports: Ports, options: Options, hint: str) -> None:
+def check_live(
+    ports: Ports, options: Options, hint: str, deal_values: Mapping[str, str] = MappingProxyType({})
+) -> None:
     """Look the names up and hold the deal against the metadata; what could not be read is told and not checked.
 
-    Raises OptionsError with every problem and ``hint``, StoreError.
+    ``deal_values`` are those that single leads bring, as JSON. Raises OptionsError with every problem and ``hint``,
+    InputError with every deal value that does not fit, StoreError.
     """
     body = options.body()
-    checked = check(ports, body)
+    checked = check(ports, body, deal_values)
     demand(checked.problems, hint)
+    checked.misfits.demand_none()
     for path, reason in checked.warnings:
         say(f"{path} {reason}", "yellow")
     for what, reason in unread_words(checked.unread).items():
@@ -51,7 +58,7 @@ _WORDS = {
     Listing.FIELDS: "the fields of deals",
     Listing.LAYOUTS: "the layouts of deals",
     Listing.PIPELINES: "the pipelines of deals",
-    Listing.MAPPING: "which lead fields fill a deal's",
+    Listing.LEAD_FIELDS: "the fields of leads",
 }
 
 

@@ -18,7 +18,7 @@ from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
-from massconvert.options import Options
+from massconvert.options import Options, deal_templates
 from massconvert.policy import Form, Run, RunState
 from massconvert.producer import MassConvert
 from massconvert.profiles import ConfigFile, Profile, next_slot
@@ -166,23 +166,27 @@ def _show_preview(desk: Desk, name: str, profile: Profile, *, as_json: bool) -> 
     assert profile.criteria is not None  # noqa: S101 - to_find_with has said so
     zoho, governor = connect_finder(desk.settings)
     seen = preview(zoho, governor, profile.criteria, profile.limits.max_leads)
+    updates = seen.payloads if deal_templates(profile.options) else 0
     if as_json:
-        print_json(_preview_as_json(name, seen))
+        print_json(_preview_as_json(name, seen, updates))
         return
+    named = f", {updates:,} to read leads and {updates:,} to update deals" if updates else ""
+    follow = f"{seen.payloads:,} or more to follow{named}"
     least = "" if seen.exact else "at least "
     bound = f", {seen.enqueued:,} a run" if seen.enqueued < seen.leads else ""
     print_lines(
         [
             f"Profile {name} would find {least}{seen.leads:,} leads that are not converted{bound}.\n",
             f"Payloads: {seen.payloads:,} of up to 50 leads.\n",
-            f"Calls: {seen.queries:,} to find, {seen.payloads:,} to convert, {seen.payloads:,} or more to follow.\n",
+            f"Calls: {seen.queries:,} to find, {seen.payloads:,} to convert, {follow}.\n",
             *([f"First: {', '.join(seen.first[:_SHOWN])}{', …' if seen.leads > _SHOWN else ''}\n"] * bool(seen.first)),
         ]
     )
     hint("Nothing was enqueued. Leads that are in flight already would be skipped.")
 
 
-def _preview_as_json(name: str, seen: Preview) -> dict[str, Any]:
+def _preview_as_json(name: str, seen: Preview, updates: int) -> dict[str, Any]:
+    calls = {"find": seen.queries, "convert": seen.payloads, "status": seen.payloads}
     return {
         "profile": name,
         "dry_run": True,
@@ -190,7 +194,7 @@ def _preview_as_json(name: str, seen: Preview) -> dict[str, Any]:
         "exact": seen.exact,
         "would_enqueue": seen.enqueued,
         "payloads": seen.payloads,
-        "calls": {"find": seen.queries, "convert": seen.payloads, "status": seen.payloads},
+        "calls": calls | {"read": updates, "update": updates},
         "first": list(seen.first[:_SHOWN]),
     }
 

@@ -13,6 +13,7 @@ import typer
 from massconvert.cli.desk import Desk
 from massconvert.contract import MAX_IDS_A_READ
 from massconvert.errors import ZohoError
+from massconvert.leads.brought import Brought
 from massconvert.model import Busy, Code, Kind, LeadRow, LeadsRead, LeadState, NotSent, ReadAnswer, Refused, Unsent
 from massconvert.steps.identify import identify
 from massconvert.wiring import open_workshop
@@ -32,20 +33,24 @@ _LONGEST_PAUSE = 30.0
 Look = Callable[[Sequence[str]], ReadAnswer | Busy]
 
 
-def rows_with_ids(desk: Desk, rows: Iterable[LeadRow]) -> Iterator[LeadRow]:
-    """``rows`` with the ids of what each converted lead has become. Raises SettingsError, ZohoError."""
+def rows_with_ids(desk: Desk, rows: Iterable[LeadRow], known: Brought | None = None) -> Iterator[LeadRow]:
+    """``rows`` with the ids of what each converted lead has become. Raises SettingsError, ZohoError.
+
+    What is read is kept in ``known``, and what is there is not read again.
+    """
     desk.settings.require_zoho()
     if paused := desk.ledger.organisation.paused():
         raise ZohoError(
             f"The organisation is paused, so Zoho is not asked for the ids. {paused.reason}", hint=paused.hint
         )
     ports = open_workshop(desk.settings).ports
-    return fill_in(rows, lambda leads: identify(ports, leads))
+    return fill_in(rows, lambda leads: identify(ports, leads), known)
 
 
 def fill_in(
     rows: Iterable[LeadRow],
     look: Look,
+    known: Brought | None = None,
     *,
     monotonic: Callable[[], float] = time.monotonic,
     pause: Callable[[float], object] | None = None,
@@ -54,12 +59,12 @@ def fill_in(
 
     ``monotonic`` and ``pause`` are its time, in seconds. Raises ZohoError when Zoho refuses, or stays away.
     """
-    patient = _Patience(look, monotonic, pause or threading.Event().wait)
+    patient = _Patience(look, Brought() if known is None else known, monotonic, pause or threading.Event().wait)
     held: list[LeadRow] = []
     wanted: list[str] = []
     for row in rows:
         held.append(row)
-        if _is_unknown(row):
+        if _is_unknown(row) and row.lead_id not in patient.known:
             wanted.append(row.lead_id)
         if len(wanted) == MAX_IDS_A_READ or len(held) == _HELD:
             yield from _filled(held, patient, wanted)
@@ -68,8 +73,10 @@ def fill_in(
 
 
 def _filled(held: list[LeadRow], patient: _Patience, wanted: list[str]) -> Iterator[LeadRow]:
-    states = patient.read(wanted) if wanted else {}
-    return (_with(row, states.get(row.lead_id)) for row in held)
+    if wanted:
+        for lead_id, state in patient.read(wanted).items():
+            patient.known.add(lead_id, f"{state.contact_id} {state.account_id} {state.deal_id}")
+    return (_with(row, patient.known) for row in held)
 
 
 def _is_unknown(row: LeadRow) -> bool:
@@ -79,18 +86,22 @@ def _is_unknown(row: LeadRow) -> bool:
     return outcome.kind is Kind.CONVERTED or outcome.code == Code.ALREADY_CONVERTED
 
 
-def _with(row: LeadRow, state: LeadState | None) -> LeadRow:
-    if state is None or row.outcome is None or not _is_unknown(row):
+def _with(row: LeadRow, known: Brought) -> LeadRow:
+    ids = known.get(row.lead_id) if _is_unknown(row) else None
+    if ids is None or row.outcome is None:
         return row
-    contact, account, deal = state.contact_id, state.account_id, state.deal_id
+    contact, account, deal = ids.split(" ")
     return replace(row, outcome=replace(row.outcome, contact_id=contact, account_id=account, deal_id=deal))
 
 
 class _Patience:
     """Looks again until there is an answer, for a while."""
 
-    def __init__(self, look: Look, monotonic: Callable[[], float], pause: Callable[[float], object]) -> None:
+    def __init__(
+        self, look: Look, known: Brought, monotonic: Callable[[], float], pause: Callable[[float], object]
+    ) -> None:
         self._look = look
+        self.known = known
         self._monotonic = monotonic
         self._pause = pause
 

@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import IO, TYPE_CHECKING, TypeAlias
 
 from massconvert.errors import InputError
+from massconvert.leads.brought import Brought
 from massconvert.leads.ids import shown
 from massconvert.leads.lines import LeadLine, lead_line
 from massconvert.leads.reading import read_lead_ids
@@ -35,8 +36,8 @@ class Leads(Collection[str]):
 
     ``len()`` counts the ids; ``invalid`` counts the values that are not ids, and ``problems`` are the first of those;
     ``restored`` counts the ids that a spreadsheet had rounded and that a column of ours had kept. ``deal_values`` has
-    what the file gives the deals of single leads, as JSON; it is held in memory, and of a lead the first row counts.
-    Close it, or use it as a context manager: a temporary file may stand behind it.
+    what the file gives the deals of single leads, as JSON; of a lead the first row counts. Close it, or use it as a
+    context manager: temporary files may stand behind it.
     """
 
     #: Tells the producer that every id has been checked.
@@ -46,7 +47,7 @@ class Leads(Collection[str]):
         self, lines: Iterable[LeadLine], name: str, *, counts: str = "line", read_deal: ReadDeal | None = None
     ) -> None:
         self.name = name
-        self.deal_values: dict[str, str] = {}
+        self.deal_values = Brought()
         self._read_deal = read_deal
         self.invalid = self.restored = 0
         self.problems: tuple[LeadLine, ...] = ()
@@ -86,8 +87,9 @@ class Leads(Collection[str]):
         self.close()
 
     def close(self) -> None:
-        """Let go of the temporary file; safe to repeat."""
+        """Let go of the temporary files; safe to repeat."""
         self._spool.close()
+        self.deal_values.close()
 
     def complaint(self) -> str:
         """The first wrong values with their lines and reasons, a line each, and how many more; blank if all is well."""
@@ -116,7 +118,7 @@ class Leads(Collection[str]):
                 ids.append(line.lead_id)
                 self.restored += line.restored
                 if line.deal and self._read_deal and (values := self._read_deal(line)):
-                    self.deal_values.setdefault(line.lead_id, values)
+                    self.deal_values.add(line.lead_id, values)
                 if len(ids) == _AT_ONCE:
                     self._keep(ids)
                     ids.clear()

@@ -15,13 +15,14 @@ from datetime import date, datetime
 from typing import Any
 
 from massconvert.model import Listing
+from massconvert.model.template import fields_of
 from massconvert.options.check import SPAN
 from massconvert.options.extras import deal_templates
 from massconvert.options.names import Listings, Row
 from massconvert.options.problem import Problem, kind_of, nearest, shown
 
 #: What a deal is checked against.
-SHAPE = (Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.MAPPING)
+SHAPE = (Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.LEAD_FIELDS)
 #: Keys of a record that are no fields of the module.
 _BESIDES = frozenset({"Layout", "Tag", "id"})
 #: What a conversion fills in by itself: the new contact and account, and the owner from ``assign_to``.
@@ -49,6 +50,7 @@ def check_deal(deal: Mapping[str, Any], listings: Listings) -> Findings:
         _missing(deal, fields, layout, listings, found)
         for key, value in deal.items():
             _field(key, value, fields, found)
+    _templates(deal, listings.get(Listing.LEAD_FIELDS) or (), found)
     pipelines = listings.get(Listing.PIPELINES) or ()
     if layout is not None:
         pipelines = [row for row in pipelines if row["layout"] == layout["id"]] or pipelines
@@ -79,8 +81,8 @@ def _missing(
 ) -> None:
     by_layout = set(layout["required"]) if layout is not None else set()
     # Of other layouts, the page says that their mandatory fields are not looked at.
-    sure = layout is not None and layout["name"] == "Standard" and Listing.MAPPING in listings
-    mapped = {row["fills"]: row["api_name"] for row in listings.get(Listing.MAPPING) or ()}
+    sure = layout is not None and layout["name"] == "Standard" and Listing.LEAD_FIELDS in listings
+    mapped = {row["fills"]: row["api_name"] for row in listings.get(Listing.LEAD_FIELDS) or () if row["fills"]}
     for name, row in fields.items():
         if deal.get(name) not in (None, "") or not (row["mandatory"] or name in by_layout):
             continue
@@ -110,14 +112,12 @@ def _field(key: str, value: Any, fields: Mapping[str, Row], found: Findings) -> 
     row = fields.get(key)
     if row is None:
         if key not in _BESIDES and not key.startswith("$"):
-            known = [(form, name) for name, each in fields.items() for form in (name, each["label"]) if form]
-            near = nearest(key, known)
-            found.problems.append(Problem(path, f"is no field of the Deals module that this user may see{near}"))
+            found.problems.append(Problem(path, unlisted(key, "Deals", fields.values())))
         return
     if value is None:
         return
-    if row["computed"] or row["type"] in _COMPUTED:
-        found.warnings.append(Problem(path, "is set by Zoho itself and cannot be given"))
+    if reason := not_written(row):
+        found.warnings.append(Problem(path, reason))
         return
     if key == "Closing_Date" and isinstance(value, str) and SPAN.fullmatch(value):
         return
@@ -127,10 +127,35 @@ def _field(key: str, value: Any, fields: Mapping[str, Row], found: Findings) -> 
         return  # how long it gets depends on the lead
     if key in ("Stage", "Pipeline"):
         return  # see _stage
-    rule = _RULES.get(row["type"])
-    reason = rule(value, row) if rule else ""
-    if reason:
+    if reason := not_taken(value, row):
         found.problems.append(Problem(path, reason))
+
+
+def _templates(deal: Mapping[str, Any], lead_fields: Sequence[Row], found: Findings) -> None:
+    """A field of the lead that there is not would be empty in every deal's name."""
+    known = {row["api_name"] for row in lead_fields}
+    for key, text in deal_templates({"Deals": deal}).items() if known else ():
+        for name in fields_of(text):
+            if name not in known and name not in _BESIDES:
+                words = f"names {{{name}}}, which {unlisted(name, 'Leads', lead_fields)}"
+                found.problems.append(Problem(f"$.Deals.{key}", words))
+
+
+def unlisted(name: str, module: str, fields: Iterable[Row]) -> str:
+    """What is wrong with a field that the Fields API does not list, with the nearest of those that it does."""
+    known = [(form, row["api_name"]) for row in fields for form in (row["api_name"], row["label"]) if form]
+    return f"is no field of the {module} module that this user may see{nearest(name, known)}"
+
+
+def not_written(row: Row) -> str:
+    """Why nobody gives this field a value; blank where somebody may."""
+    return "is set by Zoho itself and cannot be given" if row["computed"] or row["type"] in _COMPUTED else ""
+
+
+def not_taken(value: Any, row: Row) -> str:
+    """Why a field does not take ``value``, by its type; blank where it does, or only Zoho can say."""
+    rule = _RULES.get(row["type"])
+    return rule(value, row) if rule else ""
 
 
 def _text(value: Any, row: Row) -> str:

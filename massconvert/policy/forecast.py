@@ -18,6 +18,8 @@ JOB_SECONDS = 30.0
 POST_CREDITS = 5
 STATUS_CREDITS = 1
 READ_CREDITS = 1
+#: An update costs a credit for so many deals.
+DEALS_A_CREDIT = 10
 
 
 @dataclass(frozen=True)
@@ -35,27 +37,44 @@ class Pace:
 class Forecast:
     """An estimate: a status call a payload, none refused, no answer lost. ``seconds`` are until the last job's end.
 
-    ``reads`` are those of a preflight, 100 leads a call.
+    ``reads`` are those of a preflight, 100 leads a call, and one before each of the ``updates``.
     """
 
     payloads: int
     posts: int
     status_calls: int
     reads: int
+    updates: int
     credits: int
     seconds: float
 
 
-def forecast(leads: int, pace: Pace, *, ahead: int = 0, preflight: bool = False) -> Forecast:
+@dataclass(frozen=True)
+class Deals:
+    """How many deals get values of their own after the conversion, and how many payloads those are in."""
+
+    number: int = 0
+    payloads: int = 0
+
+
+def forecast(
+    leads: int, pace: Pace, *, ahead: int = 0, preflight: bool = False, deals: Deals | None = None
+) -> Forecast:
     """What converting ``leads`` will cost, with ``ahead`` leads waiting before them; ``preflight`` reads them first."""
-    reads = ceil(leads / MAX_IDS_A_READ) if preflight else 0
+    deals = deals or Deals()
+    updates = deals.payloads
+    reads = updates + (ceil(leads / MAX_IDS_A_READ) if preflight else 0)
     payloads = ceil(leads / MAX_LEADS_A_CALL)
+    if not payloads:
+        return Forecast(0, 0, 0, 0, 0, 0, 0.0)
     between = max(
-        pace.call_seconds / min(pace.posts, pace.calls),
-        (2.5 if preflight else 2) * pace.call_seconds / pace.calls,
+        (1 + updates / payloads) * pace.call_seconds / min(pace.posts, pace.calls),  # updates are heavy calls too
+        (2 + (reads + updates) / payloads) * pace.call_seconds / pace.calls,
         (pace.job_seconds + pace.call_seconds) / pace.jobs,
     )
-    before = ceil(ahead / MAX_LEADS_A_CALL) + max(payloads - 1, 0)
-    seconds = before * between + 2 * pace.call_seconds + pace.job_seconds if payloads else 0.0
-    credits_used = payloads * (POST_CREDITS + STATUS_CREDITS) + reads * READ_CREDITS
-    return Forecast(payloads, payloads, payloads, reads, credits_used, seconds)
+    before = ceil(ahead / MAX_LEADS_A_CALL) + payloads - 1
+    seconds = before * between + (4 if updates else 2) * pace.call_seconds + pace.job_seconds
+    credits_used = (
+        payloads * (POST_CREDITS + STATUS_CREDITS) + reads * READ_CREDITS + ceil(deals.number / DEALS_A_CREDIT)
+    )
+    return Forecast(payloads, payloads, payloads, reads, updates, credits_used, seconds)

@@ -8,9 +8,9 @@ from typing import Any
 from massconvert.simulator import catalogue
 from massconvert.simulator.leads import Leads
 from massconvert.simulator.messages import RefusedError, envelope
+from massconvert.simulator.validation import check_field
 
 MOST_RECORDS = 100
-LONGEST_NAME = 120
 
 
 def read_rows(body: bytes) -> list[dict[str, Any]]:
@@ -32,11 +32,15 @@ def update_deal(leads: Leads, row: dict[str, Any]) -> dict[str, Any]:
     lead = leads.of_deal(str(row.get("id", "")))
     if lead is None:
         return envelope("INVALID_DATA", "the id given seems to be invalid", {"id": row.get("id")})
-    name = row.get("Deal_Name", "x")
-    if not isinstance(name, str) or not name:
+    fields = {field["api_name"]: field for field in catalogue.fields("Deals", pipelines=True)}
+    known = {key: value for key, value in row.items() if key in fields}  # others are ignored, as in a payload
+    if known.get("Deal_Name") == "":
         return envelope("INVALID_DATA", "invalid data", {"expected_data_type": "text", "api_name": "Deal_Name"})
-    if len(name) > LONGEST_NAME:
-        return envelope("INVALID_DATA", "invalid data", {"maximum_length": LONGEST_NAME, "api_name": "Deal_Name"})
-    known = {field["api_name"] for field in catalogue.fields("Deals", pipelines=True)}
-    lead.deal |= {key: value for key, value in row.items() if key in known}
+    name = ""
+    try:
+        for name, value in known.items():
+            check_field(value, fields[name])
+    except RefusedError as refused:
+        return envelope(refused.code, refused.message, refused.details | {"api_name": name})
+    lead.deal |= known
     return {"code": "SUCCESS", "details": {"id": lead.deal_id}, "message": "record updated", "status": "success"}

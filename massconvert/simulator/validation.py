@@ -128,11 +128,11 @@ def _check_deal(deal: Any, rules: Rules) -> None:
         raise _invalid("$.Deals.Deal_Name", maximum_length=255)
     for field in catalogue.fields("Deals", pipelines=rules.pipelines):
         if field["api_name"] not in mandatory and deal.get(field["api_name"]) is not None:
-            _check_field(deal[field["api_name"]], field)
+            check_field(deal[field["api_name"]], field)
     _check_stage(deal, rules)
 
 
-def _check_field(value: Any, field: Mapping[str, Any]) -> None:
+def check_field(value: Any, field: Mapping[str, Any]) -> None:
     """A field of a deal, by its metadata. A key that is no field at all is ignored."""
     path, json_type = f"$.Deals.{field['api_name']}", str(field["json_type"])
     if isinstance(value, bool) != (json_type == "boolean") or not isinstance(value, _JSON_TYPES[json_type]):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
+from massconvert.deal_values import Misfits, misfits
 from massconvert.model import Busy, Listing, NotSent, PerhapsAccepted, Trouble
 from massconvert.options import Problem, examine, listings_for
 from massconvert.steps.ask import Asked
@@ -21,23 +23,29 @@ FRESH = 900.0
 class Checked:
     """``problems`` are sure; ``warnings`` are for people; ``unread`` are the listings that could not be read, and why.
 
-    What ``unread`` lists was not checked. It is no problem: what Zoho says of it later stays the truth.
+    ``misfits`` are the problems of what single leads bring for their deals. What ``unread`` lists was not checked. It
+    is no problem: what Zoho says of it later stays the truth.
     """
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    misfits: Misfits
     unread: Mapping[Listing, Busy | Trouble]
 
 
-def check(ports: Ports, body: Mapping[str, Any]) -> Checked:
-    """Hold ``body`` against everything that the organisation lists about it. Raises StoreError."""
-    wanted = listings_for(body)
-    kept, unread = read(ports, wanted, FRESH)
-    found = examine(body, {listing: each.rows for listing, each in kept.items()})
-    if found.problems:  # perhaps it has been mended in the CRM since
-        kept, unread = read(ports, wanted, SURE)
-        found = examine(body, {listing: each.rows for listing, each in kept.items()})
-    return Checked(found.problems, found.warnings, unread)
+def check(ports: Ports, body: Mapping[str, Any], deal_values: Mapping[str, str] = MappingProxyType({})) -> Checked:
+    """Hold ``body``, and what leads bring for their deals, against what the organisation lists. Raises StoreError."""
+    found = _check(ports, body, deal_values, FRESH)
+    # Where something is wrong it has perhaps been mended in the CRM since.
+    return _check(ports, body, deal_values, SURE) if found.problems or found.misfits.problems else found
+
+
+def _check(ports: Ports, body: Mapping[str, Any], deal_values: Mapping[str, str], fresh: float) -> Checked:
+    kept, unread = read(ports, listings_for(body), fresh)
+    listings = {listing: each.rows for listing, each in kept.items()}
+    found = examine(body, listings)
+    wrong = misfits(deal_values, listings.get(Listing.FIELDS, ()))
+    return Checked(found.problems, found.warnings, wrong, unread)
 
 
 def read(

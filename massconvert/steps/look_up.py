@@ -47,4 +47,5 @@ def _with_its_scope(answer: Trouble, listing: Listing) -> Trouble:
     """A missing scope is named, since Zoho does not say which it is."""
     if not (isinstance(answer, Refused) and answer.code == "OAUTH_SCOPE_MISMATCH"):
         return answer
-    return replace(answer, message=f"{answer.message} (the {listing.value} need the scope {SCOPES[listing]})")
+    what = listing.value.replace("_", " ")
+    return replace(answer, message=f"{answer.message} (the {what} need the scope {SCOPES[listing]})")

@@ -17,7 +17,7 @@ from massconvert.store.keys import Keys
 #: Seconds for which a listing is kept.
 KEPT = 3600
 #: The form of the rows (zoho/names.py); another version's are not read.
-FORM = 1
+FORM = 2
 
 
 @dataclass(frozen=True)

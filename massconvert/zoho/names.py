@@ -25,7 +25,7 @@ SCOPES: dict[Listing, str] = {
     Listing.FIELDS: "ZohoCRM.settings.fields.READ",
     Listing.LAYOUTS: "ZohoCRM.settings.layouts.READ",
     Listing.PIPELINES: "ZohoCRM.settings.pipeline.READ and ZohoCRM.settings.layouts.READ",
-    Listing.MAPPING: "ZohoCRM.settings.fields.READ",
+    Listing.LEAD_FIELDS: "ZohoCRM.settings.fields.READ",
 }
 
 
@@ -185,18 +185,22 @@ def _pipelines(get: Get, place: str) -> PageAnswer:
     )
 
 
-def _mapping(get: Get, _place: str) -> PageAnswer:
+def _lead_fields(get: Get, _place: str) -> PageAnswer:
     fields = _listed(get("settings/fields", {"module": "Leads"}), "fields", may_be_empty=False)
     if not isinstance(fields, list):
         return fields
-    rows = []
-    for field in fields:
-        mapping = field.get("convert_mapping")
-        target = mapping.get("Deals") if isinstance(mapping, dict) else None
-        fills = text_of(target.get("api_name") if isinstance(target, dict) else target)
-        if fills and text_of(field.get("api_name")):
-            rows.append({"api_name": text_of(field.get("api_name")), "fills": fills})
-    return Page(tuple(rows))
+    rows = (
+        {"api_name": text_of(row.get("api_name")), "label": text_of(row.get("field_label")), "fills": _fills(row)}
+        for row in fields
+    )
+    return Page(tuple(row for row in rows if row["api_name"]))
+
+
+def _fills(field: Mapping[str, Any]) -> str:
+    """The field of a deal that a conversion fills from this one of the lead; blank where there is none."""
+    mapping = field.get("convert_mapping")
+    target = mapping.get("Deals") if isinstance(mapping, dict) else None
+    return text_of(target.get("api_name") if isinstance(target, dict) else target)
 
 
 _READERS: dict[Listing, Callable[[Get, str], PageAnswer]] = {
@@ -206,7 +210,7 @@ _READERS: dict[Listing, Callable[[Get, str], PageAnswer]] = {
     Listing.FIELDS: _fields,
     Listing.LAYOUTS: _layouts,
     Listing.PIPELINES: _pipelines,
-    Listing.MAPPING: _mapping,
+    Listing.LEAD_FIELDS: _lead_fields,
 }
 
 

@@ -88,3 +88,37 @@ def test_a_wrong_cell_stops_everything_before_anything_is_sent(at_work: House) -
     assert (done.returncode, done.stdout) == (2, "")
     assert f"line 2 (lead {lead}): deal.Closing_Date is 'soon'" in done.stderr
     assert at_work.ask("calls").get("POST mass_convert", 0) == 0
+
+
+@pytest.mark.parametrize("command", ["enqueue", "convert"])
+def test_what_the_organisation_has_no_field_for_stops_everything_too(at_work: House, command: str) -> None:
+    """Where the command has credentials, and Zoho tells; what it does not tell is told afterwards, by the update."""
+    first, second = at_work.leads()[:2]
+    text = f"id,deal.Amout,deal.Amount\n{first},5,\n{second},,5 EUR\n"
+    (at_work.folder / "leads.csv").write_text(text)
+    done = at_work.command(command, "leads.csv", "--options", "options.json")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "deal.Amout is no field of the Deals module that this user may see; nearest: Amount" in done.stderr
+    assert f"lead {second}: deal.Amount must be a number, not a text" in done.stderr
+    assert at_work.ask("calls").get("POST mass_convert", 0) == 0
+    if command == "enqueue":
+        no_scope = {"status": 401, "code": "OAUTH_SCOPE_MISMATCH", "message": "invalid oauth scope"}
+        at_work.set_faults({"method": "GET settings/fields", "do": "status", **no_scope})
+        at_work.ledger.delete(*at_work.ledger.keys("mc:{default}:listing:*"))
+        done = at_work.command("enqueue", "leads.csv", "--options", "options.json", "--key", "k", "--wait")
+        assert done.returncode == 1, done.stderr
+        assert "not checked: the fields of deals: 401 OAUTH_SCOPE_MISMATCH" in done.stderr
+        report = at_work.command("report", "k", "--format", "jsonl").stdout.splitlines()
+        said = {row["lead_id"]: row["message"] for row in map(json.loads, report) if row["code"]}
+        assert list(said) == [second]
+        assert "INVALID_DATA" in said[second]
+
+
+def test_values_for_deals_that_are_not_made_are_told_before_anything_is_started(at_work: House) -> None:
+    (at_work.folder / "leads.csv").write_text(f"id,deal.Amount\n{at_work.leads()[0]},5\n")
+    (at_work.folder / "plain.json").write_text("{}")
+    for command in ("enqueue", "convert"):
+        done = at_work.command(command, "leads.csv", "--options", "plain.json")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "1 leads bring values for their deals, but the options make no deal." in done.stderr
+        assert "starting" not in done.stderr

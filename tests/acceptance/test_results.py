@@ -13,9 +13,9 @@ from tests.acceptance.house import OPTIONS, House
 pytestmark = pytest.mark.acceptance
 
 
-def rows(path: Path) -> list[dict[str, str]]:
+def rows(path: Path, delimiter: str = ";") -> list[dict[str, str]]:
     with path.open(encoding="utf-8-sig", newline="") as stream:
-        return list(csv.DictReader(stream, delimiter=";"))
+        return list(csv.DictReader(stream, delimiter=delimiter))
 
 
 def test_a_csv_comes_back_as_three_and_the_mended_error_file_is_input_again(house: House) -> None:
@@ -83,3 +83,41 @@ def test_convert_writes_them_with_the_columns_of_its_input(house: House) -> None
     (error,) = rows(house.folder / "k-error.csv")
     assert (error["Name"], error["mc_code"]) == ("x", "NOT_FOUND")
     assert (house.folder / "k-report.csv").exists()
+
+
+def test_convert_brings_the_ids_along_and_reads_each_once(house: House) -> None:
+    """Into the report and the files; where Zoho does not tell them, both are written without, and that is said."""
+    house.environment.pop("REDIS_URL")
+    house.environment["XDG_STATE_HOME"] = str(house.folder / "state")
+    house.simulator("--leads", "130", "--job-seconds", "0.2")
+    leads = house.leads()
+    (house.folder / "leads.csv").write_text("\n".join(["id", *leads]))
+    (house.folder / "options.json").write_text(json.dumps(OPTIONS))
+    no_scope = {"status": 401, "code": "OAUTH_SCOPE_MISMATCH", "message": "invalid oauth scope"}
+    house.set_faults({"method": "GET Leads", "do": "status", **no_scope})
+    convert = ("convert", "leads.csv", "--options", "options.json", "--with-ids", "--output", "report.csv")
+    refused = house.command(*convert, "--files", "--dir", "first")
+    assert refused.returncode == 2  # there is no such directory
+    (house.folder / "first").mkdir()
+    refused = house.command(*convert, "--files", "--dir", "first")
+    assert refused.returncode == 3, refused.stderr
+    assert "Zoho refuses to tell the ids: 401 OAUTH_SCOPE_MISMATCH" in refused.stderr
+    assert {row["outcome"] for row in rows(house.folder / "report.csv", ",")} == {"converted"}
+    assert {row["contact_id"] for row in rows(house.folder / "report.csv", ",")} == {""}
+    assert [path.name.rpartition("-")[2] for path in (house.folder / "first").glob("*-success.csv")] == ["success.csv"]
+
+    house.set_faults()
+    (house.folder / "again").mkdir()
+    calls = house.ask("calls").get("GET Leads", 0)
+    done = house.command(*convert, "--force", "--files", "--dir", "again")
+    assert done.returncode == 0, done.stderr
+    assert house.ask("calls")["GET Leads"] == calls + 2
+    assert house.ask("calls")["POST mass_convert"] == 3
+    truth = house.truth()
+    (success,) = (house.folder / "again").glob("*-success.csv")
+    for row in rows(house.folder / "report.csv", ","):
+        assert row["contact_id"] == truth[row["lead_id"]]["contact_id"]
+    for row in rows(success, ","):
+        assert [row["mc_contact_id"], row["mc_deal_id"]] == [
+            truth[row["id"]][f"{what}_id"] for what in ("contact", "deal")
+        ]

@@ -184,7 +184,7 @@ def test_dry_run_counts_leads_payloads_and_calls(shell: Shell, monkeypatch: pyte
         "exact": True,
         "would_enqueue": 700,
         "payloads": 14,
-        "calls": {"find": 1, "convert": 14, "status": 14},
+        "calls": {"find": 1, "convert": 14, "status": 14, "read": 0, "update": 0},
         "first": ["1", "2", "3", "4", "5"],
     }
     said = shell.run("profile", "run", "nightly", "--dry-run")

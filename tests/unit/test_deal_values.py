@@ -12,11 +12,17 @@ from typing import Any
 
 import pytest
 
-from massconvert.deal_values import parse_deal_values, read_deal_cells
+from massconvert.deal_values import NAMED, misfits, parse_deal_values, read_deal_cells
 from massconvert.errors import InputError
 from massconvert.leads import Leads, open_leads
-from massconvert.model import Kind, Outcome
+from massconvert.leads.brought import Brought
+from massconvert.model import Kind, Listing, Outcome
+from massconvert.producer import MassConvert
+from massconvert.settings import load_settings
+from massconvert.store import RedisClock
 from tests.unit.cli_shell import OPTIONS, A, B, C, Shell
+from tests.unit.listed import listed
+from tests.unit.simulated_crm import Crm
 
 
 def parsed(given: Any) -> dict[str, Any]:
@@ -163,3 +169,64 @@ def test_deals_are_tried_again_with_them_alone_only_where_each_has_some(shell: S
     assert "nothing that the deals of batch k could be updated with" in shell.run("retry", "k", "--deals").err
     made = shell.run("retry", "k", "--deals", "--id", A, "--json").json["batch"]
     assert shell.ledger.batches.deal_values(made, [A]) == {A: '{"Amount":1000}'}
+
+
+@pytest.fixture(scope="module")
+def fields() -> Any:
+    return listed(Crm(), Listing.FIELDS)[Listing.FIELDS]
+
+
+def brought(values: Mapping[str, Any]) -> dict[str, str]:
+    return {lead: json.dumps(each) for lead, each in values.items()}
+
+
+def test_values_that_the_deals_module_takes_fit(fields: Any) -> None:
+    good = {"Amount": 10.5, "Type": "New Business", "Closing_Date": "2026-12-24", "Renewal": True, "Deal_Name": "{x}"}
+    assert misfits(brought({A: good, B: {"Stage": "Qualification", "Probability": 5}}), fields).problems == ()
+    assert misfits(brought({A: {"Amout": 1}}), ()).problems == ()  # nothing is known of the fields
+
+
+def test_values_that_do_not_fit_are_told_at_once_and_what_is_wrong_for_all_once(fields: Any) -> None:
+    wrong = {"Amout": 1, "Amount": "much", "Type": "New Busines", "Expected_Revenue": 3}
+    with pytest.raises(InputError) as caught:
+        misfits(brought({A: wrong, B: {**wrong, "Amount": 7}}), fields).demand_none()
+    assert caught.value.message.splitlines()[1:] == [
+        "  deal.Amout is no field of the Deals module that this user may see; nearest: Amount",
+        "  deal.Expected_Revenue is set by Zoho itself and cannot be given",
+        f"  lead {A}: deal.Amount must be a number, not a text",
+        f"  lead {A}: deal.Type is 'New Busines', but there is no such value; nearest: New Business, Existing Business",
+        f"  lead {B}: deal.Type is 'New Busines', but there is no such value; nearest: New Business, Existing Business",
+    ]
+
+
+def test_of_very_many_the_first_are_told_and_how_many_more(fields: Any) -> None:
+    many = brought({str(int(A) + number): {"Amount": "x", "Amout": 1} for number in range(NAMED + 5)})
+    with pytest.raises(InputError) as caught:
+        misfits(many, fields).demand_none()
+    assert len(caught.value.message.splitlines()) == 1 + NAMED + 1
+    assert caught.value.message.endswith("and 6 more")
+
+
+def test_what_a_file_brings_is_kept_outside_of_memory_and_of_a_lead_the_first_counts() -> None:
+    values = Brought()
+    assert (len(values), list(values.items()), values.get(A)) == (0, [], None)
+    for lead, text in ((B, "b"), (A, "a"), (B, "later")):
+        values.add(lead, text)
+    assert (len(values), dict(values), list(values)) == (2, {A: "a", B: "b"}, [A, B])
+    assert (values[B], values.get(C), C in values) == ("b", None, False)
+    values.close()
+    values.close()
+    assert dict(values) == {}
+
+
+def test_a_producer_refuses_what_a_fresh_listing_speaks_against_and_a_retry_does_not(shell: Shell, fields: Any) -> None:
+    """The values of a batch cannot be mended in a retry: what Zoho says then is the truth."""
+    producer = MassConvert(load_settings({"REDIS_URL": "redis://127.0.0.1:1/0"}, dotenv=None))
+    shell.ledger.shelf.keep(Listing.FIELDS, fields, now=RedisClock(shell.connect("")).now())
+    with pytest.raises(InputError, match=r"deal\.Amout is no field"):
+        producer.enqueue([A], OPTIONS, key="k", deal_values={A: {"Amout": 1}})
+    assert not shell.connect("").exists("mc:{default}:batch:k")
+    shell.ledger.batches.open("old", "0" * 16, OPTIONS, now=1_800_000_000.0, leads=1)
+    shell.end("old", {A: Outcome(Kind.FAILED, "X")})
+    shell.connect("").hset("mc:{default}:batch:old:deals", A, json.dumps({"Amout": 1}))
+    assert producer.retry("old").accepted == 1

@@ -153,7 +153,7 @@ def test_what_could_not_be_read_is_not_held_against_a_deal(unread: Listing, stri
 
 def test_without_the_mapping_a_layouts_mandatory_field_is_only_a_warning(strict: Listings) -> None:
     rest = {**strict}
-    del rest[Listing.MAPPING]
+    del rest[Listing.LEAD_FIELDS]
     assert "$.Deals.Type" not in problems(WITH_PIPELINE, rest)
     assert "Zoho may ask for it" in warnings(WITH_PIPELINE, rest)["$.Deals.Type"]
 
@@ -193,3 +193,21 @@ def test_a_deal_without_a_problem_is_one_that_the_simulated_zoho_takes(fields: d
 
 ENDLESS = Crm(pipelines=True, job_seconds=10**6)
 ENDLESS_SHAPE = listed(ENDLESS, *SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{Company} {Last_Name}", ""),
+        ("{Compny} {Last_Name} {id}", "names {Compny}, which is no field of the Leads module that this user may see"),
+        ("{Annual Revenue}", ""),  # no template at all: told elsewhere
+    ],
+)
+def test_a_template_names_fields_that_leads_have(text: str, told: str, plain: Listings) -> None:
+    """Else every deal would be called by what is left of it."""
+    found = problems({**DEAL, "Deal_Name": text}, plain)
+    assert found.get("$.Deals.Deal_Name", "").partition(";")[0] == told
+    if told:
+        assert found["$.Deals.Deal_Name"].endswith("nearest: Company")
+    unread = {**plain, Listing.LEAD_FIELDS: ()}
+    assert problems({**DEAL, "Deal_Name": text}, unread) == {}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Pace, forecast
+from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Deals, Pace, forecast
 
 PACE = Pace(calls=10, posts=10, jobs=200, call_seconds=1.0, job_seconds=30.0)
 
@@ -35,3 +35,10 @@ def test_the_narrowest_place_decides(pace: Pace, seconds: float) -> None:
 
 def test_what_waits_before_takes_its_time_first() -> None:
     assert forecast(50, PACE, ahead=5000).seconds == pytest.approx(forecast(5050, PACE).seconds)
+
+
+def test_deals_that_are_updated_cost_calls_credits_and_time() -> None:
+    plain, named = forecast(5000, PACE), forecast(5000, PACE, deals=Deals(5000, 100))
+    assert (named.reads, named.updates) == (100, 100)
+    assert named.credits == plain.credits + 100 + 500
+    assert named.seconds > 1.5 * plain.seconds - JOB_SECONDS

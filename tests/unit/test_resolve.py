@@ -452,6 +452,6 @@ def test_when_zoho_is_away_one_call_finds_out() -> None:
         Listing.FIELDS,
         Listing.LAYOUTS,
         Listing.PIPELINES,
-        Listing.MAPPING,
+        Listing.LEAD_FIELDS,
     }
     assert len(line.permits.given) == 1

@@ -8,6 +8,7 @@ import pytest
 
 from massconvert.cli.with_ids import PATIENCE, fill_in
 from massconvert.errors import ZohoError
+from massconvert.leads.brought import Brought
 from massconvert.model import (
     Busy,
     Kind,
@@ -134,3 +135,13 @@ def test_a_refusal_is_told_at_once_in_zohos_words(answer: ReadAnswer, told: str)
     with pytest.raises(ZohoError, match=told):
         zoho.fill([LeadRow("1", CONVERTED)])
     assert zoho.waited == []
+
+
+def test_what_was_read_once_is_not_read_again() -> None:
+    """For a second output of the same command."""
+    zoho, known = Zoho(), Brought()
+    rows = [LeadRow("1", CONVERTED), LeadRow("no id", Outcome(Kind.FAILED, "INVALID_ID")), LeadRow("2", CONVERTED)]
+    first, second = (list(fill_in(rows, zoho.look, known)) for _ in range(2))
+    assert first == second
+    assert [row.outcome.contact_id for row in second if row.outcome] == ["c1", "", "c2"]
+    assert zoho.asked == [["1", "2"]]

@@ -56,7 +56,9 @@ def test_the_shape_of_deals_is_read_from_fields_layouts_pipelines_and_the_mappin
     assert [row["name"] for row in rows[Listing.PIPELINES]] == [["Standard (Standard)"], ["Renewals"]]
     assert rows[Listing.PIPELINES][1]["layout"] == layout["id"]
     assert rows[Listing.PIPELINES][1]["stages"][-1] == ["Closed Won"]
-    assert rows[Listing.MAPPING] == ({"api_name": "Budget_Code", "fills": "Budget_Code"},)
+    lead_fields = {row["api_name"]: row["fills"] for row in rows[Listing.LEAD_FIELDS]}
+    assert {name for name, fills in lead_fields.items() if fills} == {"Budget_Code"}
+    assert {"Last_Name", "Company", "Full_Name"} <= set(lead_fields)
 
 
 def test_an_organisation_without_pipelines_or_portals_lists_none() -> None:
@@ -84,20 +86,27 @@ def test_a_picklists_value_keeps_both_its_forms_and_loses_those_that_are_not_use
     assert page.rows[0]["values"] == [["East", "IN_East"], ["West"]]
 
 
-def test_a_mapping_may_be_a_name_or_an_object() -> None:
+def test_the_field_that_one_of_a_leads_fills_may_be_a_name_or_an_object() -> None:
     leads = [
-        {"api_name": "A", "convert_mapping": {"Deals": "X"}},
+        {"api_name": "A", "field_label": "An A", "convert_mapping": {"Deals": "X"}},
         {"api_name": "B", "convert_mapping": {"Deals": {"api_name": "Y", "id": "1"}}},
         {"api_name": "C", "convert_mapping": {"Deals": None}},
         {"api_name": "D"},
     ]
     get, _ = answering({"fields": leads})
-    assert read_page(get, Listing.MAPPING, "") == Page(
-        ({"api_name": "A", "fills": "X"}, {"api_name": "B", "fills": "Y"})
+    assert read_page(get, Listing.LEAD_FIELDS, "") == Page(
+        (
+            {"api_name": "A", "label": "An A", "fills": "X"},
+            {"api_name": "B", "label": "", "fills": "Y"},
+            {"api_name": "C", "label": "", "fills": ""},
+            {"api_name": "D", "label": "", "fills": ""},
+        )
     )
 
 
-@pytest.mark.parametrize("listing", [Listing.USERS, Listing.MODULES, Listing.FIELDS, Listing.LAYOUTS, Listing.MAPPING])
+@pytest.mark.parametrize(
+    "listing", [Listing.USERS, Listing.MODULES, Listing.FIELDS, Listing.LAYOUTS, Listing.LEAD_FIELDS]
+)
 @pytest.mark.parametrize("answer", [{}, {"info": {}}, {"users": "many", "modules": 1, "fields": None, "layouts": [7]}])
 def test_what_is_no_list_says_nothing_so_that_no_name_is_unknown_because_of_it(listing: Listing, answer: Any) -> None:
     get, _ = answering(answer)
@@ -130,7 +139,7 @@ def test_each_way_to_fail_comes_back_as_it_is(listing: Listing, fault: dict[str,
         (Listing.FIELDS, "ZohoCRM.settings.fields.READ"),
         (Listing.LAYOUTS, "ZohoCRM.settings.layouts.READ"),
         (Listing.PIPELINES, "ZohoCRM.settings.layouts.READ"),
-        (Listing.MAPPING, "ZohoCRM.settings.fields.READ"),
+        (Listing.LEAD_FIELDS, "ZohoCRM.settings.fields.READ"),
     ],
 )
 def test_each_listing_needs_its_scope_and_no_other(listing: Listing, scope: str) -> None:

@@ -104,9 +104,11 @@ class Intake:
         """Take leads of a batch in again, as a batch of their own; see `MassConvert.retry`."""
         batch = self.batch(batch_id)
         leads = leads_to_retry(batch_id, batch.outcomes(), codes, lead_ids, deals=deals)
-        body = batch.options() if options is None else Options.parse(options).body()
-        values = self._ledger.batches.deal_values(batch_id, leads)
-        body = deals_to_retry(batch_id, body, bare=len(leads) - len(values)) if deals else Options.parse(body).body()
+        own, values = batch.options(), self._ledger.batches.deal_values(batch_id, leads)
+        # The options of a batch that was itself about deals alone are none that anybody may give.
+        body = own if deals and options is None else Options.parse(own if options is None else options).body()
+        if deals:
+            body = deals_to_retry(batch_id, body, bare=len(leads) - len(values))
         return self.take(leads, body, key=retry_key(batch_id, body, leads), deal_values=values)
 
     def look_up(self, given: Mapping[str, Any], *, refuse: bool) -> Mapping[str, Any]:

@@ -159,6 +159,15 @@ class House:
         until(ready, 40, "the worker")
         return process
 
+    def hurry(self, **tuning: float) -> None:
+        """Leave no patience to workers of `hurried_worker`: ``tuning`` are fields of `Tuning`, most of them seconds."""
+        self.environment |= {
+            "HURRIED_TUNING": json.dumps(tuning),
+            "MASSCONVERT_JOB_WAIT": "1",
+            "MASSCONVERT_CALL_DEADLINE": "1",
+            "MASSCONVERT_SWEEP_INTERVAL": "1",
+        }
+
     def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run ``massconvert …`` as a user would."""
         command = [sys.executable, "-m", "massconvert.cli", *arguments]

@@ -17,28 +17,18 @@ from tests.acceptance.truth import Rows, assert_true, outcomes_of
 pytestmark = pytest.mark.acceptance
 
 NAMED = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
-#: A day of five seconds: much longer than it takes one chunk alone to meet the answers in a row that begin a hold.
-TUNING = {
-    "give_up": 5.0,
-    "backoff_base": 0.2,
-    "backoff_cap": 1.0,
-    "probe_backoff_cap": 1.0,
-    "first_look": 0.5,
-    "read_lag": 0.2,
-}
 
 
 @pytest.fixture
 def house(house: House) -> House:
-    """A house whose worker has no patience."""
-    house.environment |= {
-        "HURRIED_TUNING": json.dumps(TUNING),
-        "MASSCONVERT_JOB_WAIT": "1",
-        "MASSCONVERT_CALL_DEADLINE": "1",
-        "MASSCONVERT_PERMIT_WAIT": "0.5",
-        "MASSCONVERT_SWEEP_INTERVAL": "1",
-        "MASSCONVERT_LINGER": "0.2",
-    }
+    """A house whose worker has no patience.
+
+    A day of five seconds is much longer than it takes one chunk alone to meet the answers in a row that begin a hold.
+    """
+    house.hurry(
+        give_up=5.0, backoff_base=0.2, backoff_cap=1.0, probe_backoff_cap=1.0, first_look=0.5, read_lag=0.2, linger=0.2
+    )
+    house.environment["MASSCONVERT_PERMIT_WAIT"] = "0.5"
     house.redis()
     return house
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 
 from massconvert import Batch
@@ -15,19 +13,10 @@ from tests.acceptance.truth import assert_true, outcomes_of
 pytestmark = pytest.mark.acceptance
 
 
-#: A day of three seconds.
-TUNING = {"give_up": 3.0, "backoff_base": 0.2, "first_look": 0.5, "read_lag": 0.2, "backoff_cap": 1.0}
-
-
 @pytest.fixture
 def house(house: House) -> House:
-    """A house whose worker has no patience."""
-    house.environment |= {
-        "HURRIED_TUNING": json.dumps(TUNING),
-        "MASSCONVERT_JOB_WAIT": "1",
-        "MASSCONVERT_CALL_DEADLINE": "1",
-        "MASSCONVERT_SWEEP_INTERVAL": "1",
-    }
+    """A house whose worker has no patience: a day of three seconds."""
+    house.hurry(give_up=3.0, backoff_base=0.2, first_look=0.5, read_lag=0.2, backoff_cap=1.0)
     return house
 
 

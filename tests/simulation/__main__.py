@@ -14,10 +14,11 @@ import time
 from collections import Counter
 
 from tests.simulation.crew import Crew, Tally, one_server
+from tests.simulation.draw import draw
 from tests.simulation.history import Verdict, play
-from tests.simulation.plan import THEMES, draw
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.store_port import Wire
+from tests.simulation.themes import THEMES
 
 #: So few histories need not visit everything.
 ENOUGH = 500

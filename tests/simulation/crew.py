@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.integration.conftest import RedisServer
+from tests.simulation.draw import draw
 from tests.simulation.history import play
-from tests.simulation.plan import draw
 from tests.simulation.reach import Reach
 from tests.simulation.store_port import Wire
 

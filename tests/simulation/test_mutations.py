@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation.draw import draw
 from tests.simulation.history import play
 from tests.simulation.mutants import MUTANTS, Mutant
-from tests.simulation.plan import draw
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.store_port import Wire
 

@@ -11,8 +11,8 @@ import pytest
 
 from tests.simulation.__main__ import tell
 from tests.simulation.crew import play_seeds
+from tests.simulation.draw import draw
 from tests.simulation.history import play
-from tests.simulation.plan import draw
 from tests.simulation.reach import Reach
 from tests.simulation.shrink import shrink
 from tests.simulation.store_port import Wire

@@ -1,0 +1,92 @@
+"""What a seed stands for: the plan that is drawn from it.
+
+A plan is a frozen value. It is drawn from the seed alone, a history is played from it alone, and the shrinker makes
+smaller plans of it. Each seed has one *theme* in full (``THEMES[seed % len(THEMES)]``) and others besides by chance: so
+every theme is met equally often however few histories run, and every pair of themes is met sooner or later.
+
+In the same way each seed names one crash point (a port call, before or after its effect) and the visit at which whoever
+comes there is killed. Chance alone would hardly ever kill a worker just after it closed the governor's gate.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from random import Random
+
+from massconvert.policy import CallRules
+from tests.simulation.plan import GOOD_STAGES, TUNING, Faults, LeadPlan, Order, Plan
+from tests.simulation.reach import CRASH_POINTS
+from tests.simulation.themes import ALONE, SELDOM, THEMES, dealt, flown, named, with_faults, with_second_chances
+
+
+def draw(seed: int, theme: str = "") -> Plan:
+    """The plan of ``seed``; ``theme`` asks for another theme than the seed's own."""
+    random = Random(f"{seed}/plan")
+    main = theme or list(THEMES)[seed % len(THEMES)]
+    others = [
+        name for name in THEMES if name not in (main, *ALONE, "names", "preflight", "deals") and random.random() < 0.2
+    ]
+    themes = (main, *([] if main in ALONE else others))
+    plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
+    for name in themes:
+        plan = THEMES[name](plan, random)
+    names = Random(f"{seed}/names")  # a stream of its own: any history may have names, and is the same otherwise
+    if names.random() < 0.2:
+        plan = named(plan, names)
+    flights = Random(f"{seed}/preflight")  # likewise
+    if flights.random() < 0.15:
+        plan = flown(plan, flights)
+    deals = Random(f"{seed}/deals")
+    if deals.random() < 0.15:
+        plan = dealt(plan, deals)
+    plan = with_second_chances(plan, Random(f"{seed}/deals again"))
+    if main in ALONE:
+        return plan
+    # Shifted with each round: else a theme and a point were tied to each other where their numbers share a factor.
+    point = CRASH_POINTS[(seed + seed // len(CRASH_POINTS)) % len(CRASH_POINTS)]
+    port = point.partition(" ")[2]
+    visit = random.choice([1, 1, 2, 5])
+    if port in SELDOM:
+        plan, visit = SELDOM[port](plan, random), 1
+    return _bearable(replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit)))
+
+
+def _bearable(plan: Plan) -> Plan:
+    """Themes add up. When most calls fail, nothing gets through, and nothing is learnt from it."""
+    too_much = sum(share for _, share in plan.faults.shares) / 0.5
+    if too_much <= 1.0:
+        return plan
+    return with_faults(plan, shares=tuple((kind, share / too_much) for kind, share in plan.faults.shares))
+
+
+def _cast(seed: int, themes: tuple[str, ...], random: Random) -> Plan:
+    large = random.random() < 0.03
+    size = 50 if large else random.choice([1, 2, 3, 4, 5, 8])
+    pool = [
+        LeadPlan(str(3_652_397_000_009_850_001 + 1009 * n))
+        for n in range(130 if large else random.randint(1, 3 * size + 6))
+    ]
+    orders = []
+    for number in range(random.choice([1, 1, 2, 3])):
+        wanted = random.sample(pool, random.randint(1, len(pool)))
+        again = (random.uniform(0.0, 60.0),) if random.random() < 0.2 else ()
+        ids = tuple(lead.id for lead in wanted)
+        at = random.uniform(0.0, random.choice([1.0, 10.0, 60.0]))
+        orders.append(Order(f"batch-{number}", ids, random.choice(GOOD_STAGES), at, again))
+    tuning = replace(TUNING, max_leads=size, window=random.choice([1, 2, 4, 8]), max_jobs=random.choice([1, 3, 20]))
+    return Plan(
+        seed,
+        themes,
+        workers=random.randint(1, 3),
+        permits=random.choice([1, 2, 5, 10]),
+        tuning=tuning,
+        rules=CallRules(),
+        slice=50 if large else random.randint(1, 6),
+        leads=tuple(pool),
+        orders=tuple(orders),
+        faults=Faults(clock_ahead=random.uniform(-15.0, 15.0), options_first=random.random() < 0.5),
+    )
+
+
+def _with_calls(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(replace(order, calls=random.choice([0, 0, 1, 2])) for order in plan.orders))

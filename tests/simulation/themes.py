@@ -1,0 +1,396 @@
+"""The themes of histories: what goes wrong in each, as a change of a plan that is fair otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from random import Random
+from typing import Any
+
+from massconvert.policy import CallRules, Holding
+from massconvert.profiles import slot_name
+from tests.simulation.plan import (
+    CALLS,
+    GOOD_STAGES,
+    NOBODY,
+    TUNING,
+    USERS,
+    WRONG_STAGE,
+    CallFaults,
+    Find,
+    LeadPlan,
+    MessageFaults,
+    Neighbour,
+    Order,
+    Plan,
+    Window,
+)
+from tests.simulation.store_port import StoreFaults
+from tests.simulation.world import EPOCH
+
+
+def with_faults(plan: Plan, **changes: object) -> Plan:
+    return replace(plan, faults=replace(plan.faults, **changes))  # type: ignore[arg-type]  # each caller names fields
+
+
+def _window(plan: Plan, window: Window) -> Plan:
+    return with_faults(plan, windows=(*plan.faults.windows, window))
+
+
+def _share(plan: Plan, *shares: tuple[str, float]) -> Plan:
+    return with_faults(plan, shares=(*plan.faults.shares, *shares))
+
+
+def _calm(plan: Plan, _random: Random) -> Plan:
+    return plan
+
+
+def _crashes(plan: Plan, random: Random) -> Plan:
+    return replace(plan, mishaps=replace(plan.mishaps, crash=random.choice([0.005, 0.02])))
+
+
+def _frozen(plan: Plan, random: Random) -> Plan:
+    return replace(plan, mishaps=replace(plan.mishaps, freeze=random.choice([0.01, 0.05])))
+
+
+def _messages(plan: Plan, random: Random) -> Plan:
+    pick = random.choice
+    lost, doubled, delayed = pick([0.0, 0.1, 0.5]), pick([0.1, 0.5, 1.0]), pick([0.0, 0.1, 0.4])
+    wiped = tuple(random.uniform(0.0, 30.0) for _ in range(pick([0, 0, 1, 3])))
+    return replace(plan, messages=MessageFaults(lost, doubled, delayed, broker=pick([0.0, 0.05]), wiped=wiped))
+
+
+def _store(plan: Plan, random: Random) -> Plan:
+    share = random.choice([0.005, 0.02])
+    away = (random.uniform(0.0, 10.0), random.uniform(5.0, 60.0)) if random.random() < 0.3 else None
+    return replace(plan, store=StoreFaults(before=share, after=share, away=away))
+
+
+def _answers(plan: Plan, random: Random) -> Plan:
+    share = random.choice([0.05, 0.2])
+    return _share(plan, ("before", share), ("after", share), ("late", share / 2), ("not sent", share / 2))
+
+
+def _jobs(plan: Plan, random: Random) -> Plan:
+    return with_faults(plan, bad_job=random.choice([0.3, 0.7]), read_lag=random.choice([0.0, 0.5, 0.9]))
+
+
+def _bad_leads(plan: Plan, random: Random) -> Plan:
+    kinds = ("missing", "stubborn", "locked", "refused", "converted", "by hand", "by hand", "deleted")
+    share, first = random.choice([0.1, 0.4]), plan.orders[0].at
+    leads = tuple(
+        replace(lead, kind=random.choice(kinds), at=first + random.uniform(0.0, 6.0))
+        if random.random() < share
+        else lead
+        for lead in plan.leads
+    )
+    names = random.choice(["all", "all", "first", "none"])
+    read_lag = max(plan.faults.read_lag, random.choice([0.0, 0.5]))
+    return with_faults(replace(plan, leads=leads), names=names, read_lag=read_lag)
+
+
+def _outage(plan: Plan, random: Random) -> Plan:
+    calls = random.choice([CALLS, CALLS, ("mass_convert",), ("coql", "search")])
+    length = random.choice([60.0, 300.0, 1.6 * plan.tuning.give_up])
+    kind = random.choice(["before", "not sent", "mixed"])
+    return _window(plan, Window(random.choice([0.0, random.uniform(1.0, 15.0)]), length, calls, kind))
+
+
+def _access(plan: Plan, random: Random) -> Plan:
+    some = [("mass_convert",), ("job_status",), ("read_leads",), ("job_status", "read_leads"), ("coql", "search")]
+    calls = random.choice([CALLS, *some])
+    kind = random.choice(["no permission", "credentials"])
+    plan = _window(plan, Window(random.uniform(0.0, 8.0), random.uniform(10.0, 300.0), calls, kind))
+    if random.random() < 0.3:
+        plan = _pause(plan, random)
+    return _share(plan, ("token", 0.05), ("no token", 0.05))
+
+
+def _options(plan: Plan, random: Random) -> Plan:
+    stages = [*GOOD_STAGES[:1], WRONG_STAGE]
+    orders = tuple(order if order.find else replace(order, stage=random.choice(stages)) for order in plan.orders)
+    if random.random() < 0.6:  # some chunks are accepted, and others wait for the one permit when the stage goes
+        orders = (replace(orders[0], stage=GOOD_STAGES[0], leads=tuple(lead.id for lead in plan.leads)), *orders[1:])
+        tuning = replace(plan.tuning, window=8, max_jobs=20, max_leads=min(2, plan.tuning.max_leads))
+        removed = orders[0].at + tuning.linger + random.uniform(0.1, 1.5)
+        plan = replace(plan, stage_removed_at=removed, permits=1, tuning=tuning)
+    return replace(plan, orders=orders)
+
+
+def _limits(plan: Plan, random: Random) -> Plan:
+    plan = replace(plan, permits=1, tuning=replace(plan.tuning, window=8, max_jobs=20))
+    plan = _share(plan, ("throttled", random.choice([0.05, 0.2])))
+    return with_faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2) if random.random() < 0.5 else 0)
+
+
+def _neighbour(plan: Plan, random: Random) -> Plan:
+    """Work enough for all permits, and others who take most of them."""
+    plan = replace(
+        plan, permits=random.choice([3, 5, 10]), tuning=replace(plan.tuning, window=20, max_jobs=20, max_leads=1)
+    )
+    first = plan.orders[0].at + plan.tuning.linger
+    taken = tuple(
+        Neighbour(first + random.uniform(0.0, 20.0), random.choice([5.0, 60.0]), random.randint(1, plan.permits))
+        for _ in range(random.choice([1, 2]))
+    )
+    return with_faults(plan, neighbours=taken)
+
+
+def _credits(plan: Plan, random: Random) -> Plan:
+    rules = CallRules(holding=Holding(reserve=random.choice([0, 80])))
+    left = 200 if len(plan.leads) <= 50 else 600  # enough for the leads within the time of a history
+    return with_faults(replace(plan, rules=rules, tuning=replace(plan.tuning, max_leads=1)), credits=left)
+
+
+def _producers(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(_troubled(order, random) for order in plan.orders))
+
+
+def _troubled(order: Order, random: Random) -> Order:
+    if order.find:
+        return order
+    changes: dict[str, Any] = {}
+    fate = random.random()
+    if fate < 0.2:
+        changes |= {"abandoned": random.randint(1, 3), "again": ()}
+    elif fate < 0.5:
+        changes["again"] = tuple(order.at + random.uniform(0.0, 20.0) for _ in range(2))
+    if random.random() < 0.3:
+        changes["slow"] = random.choice([10.0, 400.0])
+    if random.random() < 0.3:
+        changes["invalid"] = ("abc", "3.65E+18")
+    if random.random() < 0.4:
+        changes["cancel_at"] = (order.at + random.uniform(0.0, 8.0), order.at + random.uniform(0.0, 60.0))
+    return replace(order, **changes)
+
+
+def _names(plan: Plan, random: Random) -> Plan:
+    plan = named(plan, random)
+    kind = random.choice(["before", "not sent", "no permission", "credentials", "throttled", "mixed", ""])
+    length = random.choice([30.0, 300.0, 1.6 * plan.tuning.give_up, 1.6 * plan.tuning.give_up])
+    if kind:
+        plan = _window(plan, Window(0.0, length, ("read_page",), kind))
+    return _share(plan, ("token", 0.05), ("throttled", 0.05))
+
+
+def named(plan: Plan, random: Random) -> Plan:
+    known = [name for page in USERS for name in page]
+    choices = [*known, *known, NOBODY, ""]
+    orders = tuple(o if o.find else replace(o, assignee=random.choice(choices)) for o in plan.orders)
+    return replace(plan, orders=orders)
+
+
+def _first_named(plan: Plan, random: Random) -> Plan:
+    plan = named(plan, random)
+    return replace(plan, orders=(replace(plan.orders[0], assignee="bob@example.com"), *plan.orders[1:]))
+
+
+def _preflight(plan: Plan, random: Random) -> Plan:
+    plan = _bad_leads(flown(plan, random), random)
+    kind = random.choice(["before", "not sent", "mixed", "throttled", ""])
+    if kind and random.random() < 0.4:
+        length = random.choice([30.0, 1.6 * plan.tuning.give_up])
+        plan = _window(plan, Window(0.0, length, ("read_leads",), kind))
+    if random.random() < 0.3:
+        plan = _cancel(plan, random)
+    return plan
+
+
+def flown(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(replace(o, preflight=not o.find and random.random() < 0.8) for o in plan.orders))
+
+
+def _deals(plan: Plan, random: Random) -> Plan:
+    plan = _updating(plan, random)
+    if random.random() < 0.2:  # for longer than anybody waits, the leads cannot be read after their conversion
+        return _window(plan, Window(0.0, 4 * plan.tuning.give_up, ("read_leads",), "before"))
+    kind = random.choice(["before", "mixed", "no permission", "no permission", "credentials", "credentials", ""])
+    if kind:  # an outage for longer than anybody waits, or something that a person mends
+        length = 4 * plan.tuning.give_up if kind in ("before", "mixed") else 200.0
+        plan = _window(plan, Window(0.0, length, ("update_deals",), kind))
+    plan = with_faults(plan, bad_job=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.9]))
+    return _share(plan, ("after", 0.05), ("before", 0.05), ("token", 0.03), ("throttled", 0.03))
+
+
+def dealt(plan: Plan, random: Random) -> Plan:
+    """Deals named after their leads; some leads have no name to give, and some deals cannot be updated."""
+    orders = tuple(replace(o, named=not o.find and random.random() < 0.8) for o in plan.orders)
+    kinds = ("fine", "fine", "fine", "fussy", "nameless")
+    leads = tuple(replace(lead, kind=random.choice(kinds)) if lead.kind == "fine" else lead for lead in plan.leads)
+    return replace(plan, orders=orders, leads=leads)
+
+
+def with_second_chances(plan: Plan, random: Random) -> Plan:
+    """People try deals again, and some of those that could not be updated can be by then. Some deals have amounts."""
+
+    def tried(order: Order) -> Order:
+        order = replace(order, amounts=not order.find and random.random() < (0.5 if order.named else 0.1))
+        spans = ((5.0, 60.0), (100.0, 400.0), (1300.0, 2500.0), (4900.0, 5300.0))
+        times = tuple(order.at + random.uniform(*span) for span in spans if random.random() < 0.4)
+        return replace(order, deals_again=times) if (order.named or order.amounts) and random.random() < 0.6 else order
+
+    def mended(lead: LeadPlan) -> LeadPlan:
+        at_all = lead.kind == "fussy" and random.random() < 0.6
+        return replace(lead, at=random.uniform(10.0, 2000.0)) if at_all else lead
+
+    return replace(plan, orders=tuple(map(tried, plan.orders)), leads=tuple(map(mended, plan.leads)))
+
+
+def _dealt_again(plan: Plan, random: Random) -> Plan:
+    """A batch whose deals cannot be updated, and that a person has tried again."""
+    plan = _updating(plan, random)
+    leads = tuple(replace(lead, kind="fussy", at=200.0) if lead.kind == "fine" else lead for lead in plan.leads)
+    first, *others = plan.orders
+    first = replace(first, deals_again=(first.at + random.uniform(30.0, 60.0),), abandoned=0, cancel_at=())
+    first = replace(first, amounts=not first.find)
+    return replace(plan, leads=leads, orders=(first, *others))
+
+
+def _updating(plan: Plan, random: Random) -> Plan:
+    plan = dealt(plan, random)
+    return replace(plan, orders=tuple(replace(o, named=not o.find) for o in plan.orders))
+
+
+def _holds(plan: Plan, random: Random) -> Plan:
+    return replace(plan, orders=tuple(_held(order, random) for order in plan.orders))
+
+
+def _held(order: Order, random: Random) -> Order:
+    changes: dict[str, Any] = {}
+    if random.random() < 0.7:
+        # Some come just when the first chunks are on their way from a claim to the POST.
+        places = [random.uniform(0.0, 8.0), TUNING.linger + random.uniform(0.0, 0.2)]
+        starts = [order.at + place for place in random.choice([places[:1], places[1:], places])]
+        changes["holds"] = tuple((at, random.choice([0.5, 10.0, 200.0])) for at in starts)
+    if random.random() < 0.6 and not order.find:  # a run of a profile has no canary
+        changes["canary"] = random.randint(1, 6)
+        changes["canary_max_failed"] = random.choice([None, 0.0, 20.0, 100.0])
+    if random.random() < 0.2:
+        changes["cancel_at"] = (order.at + random.uniform(0.0, 20.0),)
+    return replace(order, **changes)
+
+
+def _hold(plan: Plan, random: Random) -> Plan:
+    first, *others = plan.orders
+    hold = (first.at + random.uniform(0.5, 5.0), random.uniform(1.0, 20.0))
+    return replace(plan, orders=(replace(first, holds=(hold,), abandoned=0), *others))
+
+
+def _receivers(plan: Plan, random: Random) -> Plan:
+    """And batches that are opened again after they have finished."""
+    orders = tuple(order if order.find else _wanted(order, random) for order in plan.orders)
+    deaf, silent, slow = random.choice([0.2, 0.6]), random.choice([0.0, 0.3]), random.choice([0.0, 0.5])
+    return replace(plan, orders=orders, calls=CallFaults(deaf, silent, slow))
+
+
+def _wanted(order: Order, random: Random) -> Order:
+    again = () if order.abandoned else (*order.again, order.at + random.uniform(5.0, 300.0))
+    return replace(order, calls=random.randint(1, 2), again=again, slow=random.choice([order.slow, 310.0, 400.0]))
+
+
+def _called(plan: Plan, _random: Random) -> Plan:
+    first, *others = plan.orders
+    return replace(plan, orders=(replace(first, calls=1, abandoned=0), *others))
+
+
+def _pause(plan: Plan, random: Random) -> Plan:
+    return replace(plan, pauses=((random.uniform(0.0, 5.0), random.uniform(1.0, 100.0)),))
+
+
+def _profiles(plan: Plan, random: Random) -> Plan:
+    """One profile or two, each with a slot or two, each slot asked for by one beat or more."""
+    if any(order.find for order in plan.orders):
+        return plan
+    ids, orders = tuple(lead.id for lead in plan.leads), list(plan.orders[: random.randint(0, len(plan.orders))])
+    for number in range(random.choice([1, 1, 2])):
+        find = Find(
+            f"profile-{number}",
+            slot="",
+            search=random.random() < 0.3,
+            max_leads=random.choice([None, None, 1, 2, len(ids)]),
+            wrong=random.random() < 0.1,
+        )
+        at, stage = random.uniform(0.0, 20.0), random.choice(GOOD_STAGES)
+        for _ in range(random.choice([1, 2, 2])):
+            slot, beats = slot_name(EPOCH + at), tuple(at + random.uniform(0.0, 3.0) for _ in range(2))
+            made = replace(find, slot=slot)
+            orders.append(Order(f"{find.profile}@{slot}", ids, stage, at, beats[: random.randint(0, 2)], find=made))
+            at += random.choice([1.0, 30.0, 200.0])
+    plan = replace(plan, orders=tuple(orders))
+    if random.random() < 0.25:  # they may convert leads, but not look for them
+        may_not = Window(random.uniform(0.0, 15.0), random.uniform(30.0, 200.0), ("coql", "search"), "no permission")
+        plan = _window(plan, may_not)
+    return plan
+
+
+def _bounded(plan: Plan, _random: Random) -> Plan:
+    """Two slots of one profile that takes one lead a run: the second goes on where the first stopped."""
+    ids = tuple(lead.id for lead in plan.leads)
+    orders = [
+        Order(f"profile-0@{slot}", ids, GOOD_STAGES[0], at, find=Find("profile-0", slot, max_leads=1))
+        for slot, at in ((slot_name(EPOCH + at), at) for at in (1.0, 400.0))
+    ]
+    return replace(plan, orders=(*(order for order in plan.orders if not order.find), *orders))
+
+
+def _cancel(plan: Plan, random: Random) -> Plan:
+    first, *others = plan.orders
+    at = first.at + random.uniform(0.0, 5.0)
+    return replace(plan, orders=(replace(first, cancel_at=(at, at + 10.0), abandoned=0), *others))
+
+
+def _invalid(plan: Plan, _random: Random) -> Plan:
+    first, *others = plan.orders
+    return replace(plan, orders=(replace(first, invalid=("abc",), abandoned=0), *others))
+
+
+def _searching(plan: Plan, random: Random) -> Plan:
+    plan = _profiles(plan, random)
+    searches = (replace(o, find=replace(o.find, search=True, wrong=False)) if o.find else o for o in plan.orders)
+    return replace(plan, orders=tuple(searches))
+
+
+#: Ports that few histories come to, and what brings one there.
+SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
+    **dict.fromkeys(("HSET", "HDEL", "DEL"), _pause),
+    **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
+    **dict.fromkeys(("hold_batch", "release_batch"), _hold),
+    "refuse_ids": _invalid,
+    "SET": _first_named,
+    "read_page": _first_named,
+    "update_deals": _updating,
+    **dict.fromkeys(("HGET", "HMGET", "SMEMBERS"), _dealt_again),
+    **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), _profiles),
+    "move_run": _bounded,
+    "search": _searching,
+    "LRANGE": _searching,
+    **dict.fromkeys(("take_callback", "end_callback", "call_target", "nudge call_back"), _called),
+}
+
+#: Every theme: what it makes of a plan.
+THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
+    "calm": _calm,
+    "crashes": _crashes,
+    "answers": _answers,
+    "jobs": _jobs,
+    "bad leads": _bad_leads,
+    "messages": _messages,
+    "outage": _outage,
+    "access": _access,
+    "options": _options,
+    "limits": _limits,
+    "neighbour": _neighbour,
+    "credits": _credits,
+    "store": _store,
+    "frozen": _frozen,
+    "producers": _producers,
+    "names": _names,
+    "profiles": _profiles,
+    "holds": _holds,
+    "receivers": _receivers,
+    "preflight": _preflight,
+    "deals": _deals,
+    "recovery": _outage,
+}
+#: Themes of histories with no other trouble: no others, and no crash.
+ALONE = ("calm", "recovery")

@@ -105,6 +105,10 @@ task_acks_late = True
 task_reject_on_worker_lost = False
 # When the broker's connection drops, a running POST goes on to its end: cancelling it would lose the answer.
 worker_cancel_long_running_tasks_on_connection_loss = False
+# After a reconnection Celery would take fewer messages for a while, and say so to the broker from the pool's threads.
+# With RabbitMQ they then read from the socket that the loop reads: frames are torn, and the worker goes deaf. (Redis'
+# transport only notes the number.)
+worker_enable_prefetch_count_reduction = False
 # How often a task may be retried is not counted here (workers/celery.py sets max_retries=None): the ledger counts.
 # Nobody reads these, and they are messages: `celery events` and monitors may ask for the first at run time (-E).
 worker_send_task_events = False

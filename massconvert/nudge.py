@@ -50,6 +50,12 @@ class Nudge:
                 "health_check_interval": 10,
                 # One try at each broker that is named: by default Celery goes on for longer than callers want to wait.
                 "max_retries": broker_url.count(";"),
+                # RabbitMQ only: a message is sent when the broker says that it has it, and not once it is in a socket's
+                # buffer. The ledger would do without; an app's own task, told of a finished batch, is told only here.
+                "confirm_publish": True,
+                # One that hangs is waited for three times: to confirm, and to close the channel and the connection.
+                "read_timeout": timeout / 2,
+                "write_timeout": timeout / 2,
             },
             accept_content=["json"],
             task_serializer="json",
@@ -60,6 +66,7 @@ class Nudge:
         try:
             connection = self._app.connection_for_write()
             self._trouble = (OperationalError, *connection.connection_errors, *connection.channel_errors)
+            self._speaks_amqp = connection.transport.driver_type == "amqp"
         except (KeyError, ImportError):
             raise SettingsError(
                 "CELERY_BROKER_URL names a broker that Celery does not know, or whose package is not installed.",
@@ -90,12 +97,11 @@ class Nudge:
 
     def call_back(self) -> None:
         """Make the calls about finished batches that are due. Raises BrokerError."""
-        self._send(self._signature(TASK_CALL_BACK, QUEUE, **self._account), 0)
+        self._send(self._signature(TASK_CALL_BACK, QUEUE, **self._account))
 
     def send(self, task: str, queue: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Send somebody else's task by name; its result is nobody's concern here. Raises BrokerError."""
-        with self._reaching():
-            self._app.send_task(task, args=list(args), kwargs=dict(kwargs), queue=queue, ignore_result=True)
+        self._send(self._app.signature(task, args=args, kwargs=kwargs, queue=queue, ignore_result=True))
 
     def waiting(self, queues: Collection[str]) -> dict[str, int]:
         """How many messages wait in each of ``queues``; none in one that there is not. Raises BrokerError."""
@@ -115,16 +121,23 @@ class Nudge:
     def _signature(self, name: str, queue: str, *args: Any, **kwargs: Any) -> Any:
         return self._app.signature(name, args=args, kwargs=kwargs, immutable=True, queue=queue, ignore_result=True)
 
-    def _send(self, signature: Any, countdown: float) -> None:
+    def _send(self, signature: Any, countdown: float = 0) -> None:
         with self._reaching():
-            signature.apply_async(countdown=countdown or None)
+            try:
+                signature.apply_async(countdown=countdown or None)
+            except OperationalError as error:
+                # One to RabbitMQ that died since the last message is found out by using it; Redis' is replaced.
+                if not self._speaks_amqp or isinstance(error.__cause__, TimeoutError):
+                    raise
+                signature.apply_async(countdown=countdown or None)
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:
         try:
             yield
         except self._trouble as error:
+            why = " ".join(str(error).split()) or "no answer in time"
             raise BrokerError(
-                f"The message broker at {self.place} cannot be reached: {' '.join(str(error).split())}",
+                f"The message broker at {self.place} cannot be reached: {why}",
                 hint="Start it, or set REDIS_URL (or CELERY_BROKER_URL) to where it listens.",
             ) from error

@@ -30,8 +30,9 @@ _OUTAGES = (
     redis.exceptions.ConnectionError,
     redis.exceptions.TimeoutError,
 )
-#: A connection that is closed under kombu's hands is an AttributeError, or whatever else, in its transport.
-_TRANSPORT = "kombu.transport."
+#: A connection that is closed under kombu's hands is an AttributeError, or whatever else, in its transport; amqp is
+#: RabbitMQ's.
+_TRANSPORTS = ("kombu.transport.", "amqp.")
 #: What Celery's consumer logs with an error is a connection that was lost, or a stranger's message that is no task.
 _CONSUMER = "celery.worker.consumer.consumer"
 #: Celery's own lines about every message; they would drown ours. They are there at level DEBUG.
@@ -87,7 +88,7 @@ def _outage(record: logging.LogRecord) -> str | None:
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return None
-    if isinstance(error, _OUTAGES) or record.name == _CONSUMER or _raised_in(error).startswith(_TRANSPORT):
+    if isinstance(error, _OUTAGES) or record.name == _CONSUMER or _raised_in(error).startswith(_TRANSPORTS):
         return f"{type(error).__name__}: {' '.join(str(error).split())}"
     return None
 

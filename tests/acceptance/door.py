@@ -1,4 +1,4 @@
-"""A door between a worker and Zoho: while it is shut, connections are refused, and those that were open are cut."""
+"""A door between a worker and a server: while it is shut, connections are refused, and those that were open are cut."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ class Door:
         self._target = (str(address.hostname), address.port or 80)
         self._lock = threading.Lock()
         self._passing: list[socket.socket] = []
+        self._flowing = threading.Event()
+        self._flowing.set()
         self._listener = self._bind(0)
-        self._port = self._listener.getsockname()[1]
+        self.port: int = self._listener.getsockname()[1]
         self.open()
 
     @property
     def url(self) -> str:
         """Where to knock."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"http://127.0.0.1:{self.port}"
 
     def open(self) -> None:
         """Let calls through."""
@@ -34,13 +36,22 @@ class Door:
         """Refuse connections from now on, and cut those that are open."""
         with self._lock:
             _end(self._listener)
-            self._listener = self._bind(self._port)  # bound and not listening: nobody else takes the port
+            self._listener = self._bind(self.port)  # bound and not listening: nobody else takes the port
             for passing in self._passing:
                 _end(passing)
             self._passing.clear()
 
+    def hold(self) -> None:
+        """Let connections stand and pass nothing on, as a server that hangs, until `let_go`."""
+        self._flowing.clear()
+
+    def let_go(self) -> None:
+        """Pass on what was held, and what comes."""
+        self._flowing.set()
+
     def close(self) -> None:
         """Shut it, and give the port back."""
+        self.let_go()
         self.shut()
         self._listener.close()
 
@@ -59,15 +70,15 @@ class Door:
                 with self._lock:
                     self._passing += [inside, outside]
                 for pair in ((inside, outside), (outside, inside)):
-                    threading.Thread(target=_pump, args=pair, daemon=True).start()
+                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
 
-
-def _pump(source: socket.socket, sink: socket.socket) -> None:
-    with suppress(OSError):
-        while data := source.recv(65536):
-            sink.sendall(data)
-    _end(source)
-    _end(sink)
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                self._flowing.wait()
+                sink.sendall(data)
+        _end(source)
+        _end(sink)
 
 
 def _end(connection: socket.socket) -> None:

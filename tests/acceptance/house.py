@@ -21,6 +21,7 @@ import redis
 
 from massconvert import MassConvert
 from massconvert.settings import load_settings
+from tests.acceptance.broker import broker_for
 from tests.acceptance.door import Door
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,6 +66,7 @@ class House:
         self.folder = folder
         self.port = free_port()
         self.redis_url = f"redis://127.0.0.1:{self.port}/0"
+        self.broker = broker_for(self.redis_url)
         self.processes: list[subprocess.Popen[bytes]] = []
         self.sim_url = ""
         self.door: Door | None = None
@@ -76,6 +78,7 @@ class House:
             "REDIS_URL": self.redis_url,
             "MASSCONVERT_SWEEP_INTERVAL": "2",
             "NO_COLOR": "1",
+            **self.broker.environment,
             **environment,
         }
 
@@ -190,6 +193,7 @@ class House:
                 self.kill(process)
             if process.stdout:
                 process.stdout.close()
+        self.broker.close()
 
     # --- what is done and seen from here ---
 

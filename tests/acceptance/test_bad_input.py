@@ -89,7 +89,7 @@ def test_messages_of_strangers_are_a_line_each_and_stop_nothing(house: House) ->
     worker = house.worker()
     house.begin_reading()
     odd = [None, True, 1.5, -1, [1], {"a": 1}, "", "x", "\ud800", "9" * 5000, nested(300), "3.6524E+18", "=1+1"]
-    with Celery(broker=house.redis_url) as app:
+    with Celery(broker=house.broker.url) as app:
         for task, args, kwargs, _ in STRANGERS:
             app.send_task(task, args, kwargs, queue=QUEUE, ignore_result=True)
         arguments = {"options": OPTIONS, "key": "odd"}

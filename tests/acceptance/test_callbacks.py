@@ -94,7 +94,7 @@ def test_a_hook_and_a_task_are_told_the_counts_and_a_failed_call_is_made_again(
     expected = status(house, "k")
     assert (expected["state"], expected["converted"], expected["failed"]) == ("finished", 57, 3)
     assert shop.calls == [{"genuine": True, **expected}] * 3
-    with Celery(broker=house.redis_url, set_as_current=False) as app, app.connection_for_read() as connection:
+    with Celery(broker=house.broker.url, set_as_current=False) as app, app.connection_for_read() as connection:
         queue = connection.SimpleQueue("shop")
         message = queue.get(timeout=20)
         message.ack()

@@ -14,14 +14,14 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-import redis
 from celery import Celery
 
 from massconvert import Batch
-from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS, TASK_CONVERT
+from massconvert.contract import QUEUE_CONVERT, TASK_CONVERT
 from massconvert.errors import StoreError
 from massconvert.policy import Row
 from massconvert.store import Keys
+from tests.acceptance.broker import RedisBroker
 from tests.acceptance.house import OPTIONS, House, until
 from tests.acceptance.rows import steps, takes
 from tests.acceptance.truth import assert_true, outcomes_of
@@ -248,11 +248,6 @@ def test_redis_that_hangs_beyond_every_time_out_gives_the_same_truth(house: Hous
 # --- messages ---------------------------------------------------------------------------------------------
 
 
-def wipe(client: Any) -> None:
-    """Delete every message that the broker has, those that workers hold as well."""
-    client.delete(QUEUE, QUEUE_CONVERT, QUEUE_STATUS, "unacked", "unacked_index")
-
-
 def test_the_sweep_rebuilds_the_work_when_every_message_is_lost(house: House) -> None:
     """Without beat: while a worker runs, and while none does."""
     leads = start(house, 600)
@@ -260,27 +255,27 @@ def test_the_sweep_rebuilds_the_work_when_every_message_is_lost(house: House) ->
     worker = house.worker()
     batch = enqueue(house, leads)
     under_way(house, batch)
-    with house.ledger as ledger:
-        for _ in range(5):
-            wipe(ledger)
-            time.sleep(0.1)
-        house.kill(worker)
-        wipe(ledger)
-        assert not batch.progress().finished
+    for _ in range(5):
+        house.broker.lose_messages()
+        time.sleep(0.1)
+    house.kill(worker)
+    house.broker.lose_messages()
+    assert not batch.progress().finished
     house.worker("second")
     all_converted(house, batch, leads)
     assert "overdue chunks dispatched" in house.log("second")
 
 
 def test_a_broker_that_forgets_its_queues_too_is_told_of_them_again(house: House) -> None:
-    """FLUSHDB on a broker of its own database, while workers and their connections live on."""
-    house.environment["CELERY_BROKER_URL"] = house.redis_url.removesuffix("/0") + "/1"
+    """FLUSHDB on a broker of its own database (RabbitMQ: a virtual host made anew), while workers live on."""
+    if isinstance(house.broker, RedisBroker):
+        house.broker = RedisBroker(house.redis_url.removesuffix("/0") + "/1")
+        house.environment["CELERY_BROKER_URL"] = house.broker.url
     leads = start(house, 300)
     house.worker()
     batch = enqueue(house, leads[50:])
     under_way(house, batch)
-    with redis.Redis(port=house.port, db=1) as broker:
-        broker.flushdb()
+    house.broker.forget()
     all_converted(house, batch, leads[50:])
     all_converted(house, enqueue(house, leads[:50]), leads[:50], seconds=20)
 
@@ -297,10 +292,10 @@ def test_a_message_that_two_workers_get_at_the_same_moment_is_one_submission(hou
         ledger.hset(KEYS.pause, mapping={"reason": "a test", "since": "0"})
         batch = enqueue(house, leads)
         until(lambda: ledger.scard(KEYS.unsent) == 4, 20, "four payloads")
-        until(lambda: not ledger.llen(QUEUE_CONVERT) and not ledger.hlen("unacked"), 20, "quiet")
+        until(lambda: not house.broker.messages(), 20, "quiet")
         chunk_ids = ledger.smembers(KEYS.unsent)
         ledger.delete(KEYS.pause)
-    with Celery(broker=house.redis_url) as app:
+    with Celery(broker=house.broker.url) as app:
         for chunk_id in chunk_ids:
             for _ in range(4):
                 app.send_task(TASK_CONVERT, [chunk_id], task_id=f"twice-{chunk_id}", queue=QUEUE_CONVERT)

@@ -17,6 +17,7 @@ import redis
 
 from massconvert.errors import BrokerError
 from massconvert.nudge import Nudge
+from tests.acceptance.broker import only_redis
 from tests.acceptance.house import House, until
 from tests.acceptance.outage_workshop import DONE, DUE, GRACE, STEPS
 
@@ -48,6 +49,7 @@ def offer(house: House, first: int, count: int) -> None:
     client.close()
 
 
+@only_redis
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])

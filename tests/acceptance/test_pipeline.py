@@ -71,7 +71,7 @@ def test_leads_of_two_producers_travel_in_one_payload(house: House) -> None:
 def test_a_producer_needs_nothing_but_celery(house: House) -> None:
     """send_task by name is enough, and the same key twice is the same batch."""
     leads = start(house, "--leads", "60", "--job-seconds", "0.1")
-    app = Celery(broker=house.redis_url)
+    app = Celery(broker=house.broker.url)
     for _ in range(2):
         app.send_task(
             "massconvert.enqueue",

@@ -140,7 +140,7 @@ def test_an_app_that_has_only_celery_uses_profiles(house: House) -> None:
     search = 'search = "(Lead_Status:equals:Qualified)"'
     want = start(house, profile("web", search), "--leads", "40", "--job-seconds", "0.1")
     given = [lead for lead in house.leads() if lead not in want][:3]
-    app = Celery(broker=house.redis_url)
+    app = Celery(broker=house.broker.url)
     app.send_task("massconvert.enqueue", args=[given], kwargs={"profile": "web", "key": "given"}, queue="massconvert")
     app.send_task("massconvert.run_profile", args=["web"], queue="massconvert")
 

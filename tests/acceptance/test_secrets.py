@@ -106,7 +106,7 @@ def full_run(house: House) -> list[bytes]:
     until(lambda: "The organisation is paused" in house.log("first"), 40, "the pause")
     command("status")
     command("resume")
-    with Celery(broker=house.redis_url) as app:
+    with Celery(broker=house.broker.url) as app:
         app.send_task(TASK_CONVERT, [{"no": "chunk"}], queue=QUEUE)
     house.worker("second")
     batch.wait(60)

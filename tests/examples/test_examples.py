@@ -166,7 +166,7 @@ def test_the_command_of_the_example_reaches_real_workers(tmp_path: Path) -> None
         house.simulator("--leads", "10", "--job-seconds", "0.2")
         house.worker()
         leads = house.leads()[:2]
-        env = {**os.environ, "CELERY_BROKER_URL": house.redis_url}
+        env = {**os.environ, "CELERY_BROKER_URL": house.broker.url}
         command = [sys.executable, "-m", "examples.celery_only", *leads]
         done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=60, check=True)
         assert done.stdout == "quote-7\n"

@@ -96,8 +96,9 @@ imports = (
 worker_pool = "workers.pool:WakingThreads"
 worker_concurrency = WORKER_SLOTS
 # No more messages than threads: what a worker holds beyond that, it must still run after SIGTERM, and other workers
-# cannot have. Measured throughput is the same as with 4.
-worker_prefetch_multiplier = 1
+# cannot have. Measured throughput is the same as with 4. RabbitMQ's quorum queues refuse the kind of limit that Celery
+# sets, and 0 sets none (docs/decisions/0015-classic-queues.md).
+worker_prefetch_multiplier = 0 if _settings.quorum_queues else 1
 # Acknowledged when done, so that a killed worker's messages come back. A second run changes nothing: every step claims.
 task_acks_late = True
 # For prefork only. A task whose process dies each time (out of memory) would be requeued without end; the

@@ -151,6 +151,7 @@ class Settings(BaseSettings):
         "redis://127.0.0.1:6379/0", alias="REDIS_URL", repr=False
     )
     celery_broker_url: Annotated[str, AfterValidator(_broker_url)] = Field("", alias="CELERY_BROKER_URL", repr=False)
+    quorum_queues: bool = Field(False, alias="MASSCONVERT_QUORUM_QUEUES")
     zoho_client_id: str = Field("", alias="ZOHO_CLIENT_ID")
     zoho_client_secret: SecretStr = Field(SecretStr(""), alias="ZOHO_CLIENT_SECRET")
     zoho_refresh_token: SecretStr = Field(SecretStr(""), alias="ZOHO_REFRESH_TOKEN")

@@ -60,7 +60,7 @@ def test_a_broker_that_hangs_is_told_within_seconds(door: Door, nudge: Nudge) ->
     began = time.monotonic()
     with pytest.raises(BrokerError, match="no answer in time"):
         nudge.send("shop.converted", "shop", [], {})
-    assert time.monotonic() - began < 8
+    assert time.monotonic() - began < 20  # three waits of 2 s, and room for a busy machine
     door.let_go()
     nudge.send("shop.converted", "shop", [], {})
 

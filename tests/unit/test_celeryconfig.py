@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
 from celery.app.defaults import NAMESPACES as CELERYS_SETTINGS
 from celery.app.defaults import flatten
 
@@ -77,6 +81,20 @@ def test_a_task_survives_its_worker_and_is_never_given_up_by_celery() -> None:
     assert all(app.tasks[name].max_retries is None for name in TASKS)
     assert app.conf.broker_connection_max_retries is None
     assert app.conf.broker_connection_retry_on_startup is True
+
+
+def test_no_thread_of_the_pool_speaks_to_the_broker_on_the_loop_s_connection() -> None:
+    """By default Celery's does after a reconnection, and tears RabbitMQ's frames; tests/acceptance/test_rabbitmq.py."""
+    assert app.conf.worker_enable_prefetch_count_reduction is False
+
+
+@pytest.mark.parametrize(("given", "limit"), [("", 1), ("1", 0)])
+def test_quorum_queues_are_consumed_without_the_limit_that_they_refuse(given: str, limit: int) -> None:
+    """A limit of the whole channel; 0 is none."""
+    code = "import celeryconfig; print(celeryconfig.worker_prefetch_multiplier)"
+    env = {"PATH": os.environ["PATH"], "MASSCONVERT_QUORUM_QUEUES": given}
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True)
+    assert done.stdout == f"{limit}\n"
 
 
 def test_beat_s_file_is_not_in_the_working_directory() -> None:

@@ -133,9 +133,10 @@ def test_an_outage_is_one_line_and_a_bug_keeps_its_traceback() -> None:
     with pytest.raises(RedisConnectionError) as outage:
         raise RedisConnectionError("Connection closed by server.")
     assert line(outage.value).endswith("It happened (ConnectionError: Connection closed by server.)")
-    with pytest.raises(AttributeError) as closed:  # kombu's transport, when its connection is closed under its hands
-        exec("None.client", {"__name__": "kombu.transport.redis"})
-    assert line(closed.value).endswith("(AttributeError: 'NoneType' object has no attribute 'client')")
+    for transport in ("kombu.transport.redis", "amqp.channel"):  # when its connection is closed under its hands
+        with pytest.raises(AttributeError) as closed:
+            exec("None.client", {"__name__": transport})
+        assert line(closed.value).endswith("(AttributeError: 'NoneType' object has no attribute 'client')")
     with pytest.raises(ZeroDivisionError) as bug:
         raise ZeroDivisionError("oh")
     assert "Traceback (most recent call last)" in line(bug.value)

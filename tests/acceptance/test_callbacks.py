@@ -80,7 +80,8 @@ def enqueue(house: House) -> Callable[..., None]:
 def status(house: House, key: str) -> dict[str, Any]:
     """The counts of a batch, as scripts see them."""
     found = json.loads(house.command("status", key, "--json").stdout)
-    found.pop("paused")
+    for name in ("paused", "waits_for"):  # of now, and not of the end
+        found.pop(name)
     return dict(found)
 
 

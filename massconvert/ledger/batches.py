@@ -116,6 +116,7 @@ class Batches:
             most,
             *calls,
             begins_with(options).value,
+            now - self._tuning.retention,
         )
         if answer == "conflict":
             raise KeyConflictError(

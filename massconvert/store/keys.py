@@ -59,7 +59,7 @@ class Keys:
 
     @property
     def batches(self) -> str:
-        """ZSET batch id → when it was made; ids of expired batches go when somebody lists them."""
+        """ZSET batch id → when it was made; a new batch forgets those of expired ones, and so does who lists them."""
         return f"{self.prefix}batches"
 
     @property

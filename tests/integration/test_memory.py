@@ -127,3 +127,13 @@ def test_no_page_of_a_report_is_larger_than_a_thousand(books: Books, monkeypatch
     assert [row.lead_id for row in books.batches.rows("b")] == ids
     assert max(sizes) == 1000
     assert len(sizes) == 1 + 4
+
+
+def test_a_new_batch_forgets_those_that_have_expired(books: Books) -> None:
+    """Nobody need ever list them, and an account of small batches makes thousands a day. What is there stays."""
+    for name, made in (("slow", NOW), ("gone", NOW + 1), ("young", NOW + TUNING.retention)):
+        books.batch(name, [], now=made)
+    books.redis.delete(*books.redis.keys(f"{books.keys.batch('gone')}*"))  # what Redis does when its time has come
+    with books.watching("batches") as changed:
+        books.batch("new", [], now=NOW + TUNING.retention + 2)
+    assert changed == {"batches/gone": None, "batches/new": NOW + TUNING.retention + 2}

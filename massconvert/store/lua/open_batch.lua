@@ -5,7 +5,8 @@
 -- [7] fingerprint of the options as they were given, names and all,
 -- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case,
 -- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are,
--- [12] why its chunks are settled before anything is sent, if they are
+-- [12] why its chunks are settled before anything is sent, if they are,
+-- [13] batches that were made until then may have expired
 -- Returns "created", "reopened" (the same options: what is missing may be added) or "conflict" (other options).
 local p, batch, fp = KEYS[1], ARGV[1], ARGV[2]
 local key, options = p .. 'batch:' .. batch, p .. 'options:' .. fp
@@ -33,6 +34,10 @@ if ARGV[12] == 'ids' then redis.call('HSET', options, 'accepted', 1) end
 -- Nobody waits with these options: their names are looked up anew.
 if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end
 redis.call('PERSIST', options)
+-- Each new batch forgets the ids of some that have expired, the oldest first.
+for _, old in ipairs(redis.call('ZRANGEBYSCORE', p .. 'batches', '-inf', ARGV[13], 'LIMIT', 0, 100)) do
+  if redis.call('EXISTS', p .. 'batch:' .. old) == 0 then redis.call('ZREM', p .. 'batches', old) end
+end
 redis.call('ZADD', p .. 'batches', ARGV[4], batch)
 redis.call('ZADD', p .. 'unsealed', ARGV[4], batch)
 return 'created'

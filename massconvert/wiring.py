@@ -23,6 +23,7 @@ from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
 from massconvert.producer import Intake
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings
+from massconvert.shares import Share, Threads
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
 from massconvert.steps.call_back import call_back
 from massconvert.steps.drain import drain
@@ -70,31 +71,6 @@ def connect_finder(settings: Settings) -> tuple[ZohoClient, Governor]:
     """What a command needs that looks for leads itself. Raises SettingsError when a credential is missing."""
     redis = connect(settings.redis_url)
     return connect_zoho(settings, redis, RedisClock(redis))
-
-
-class Share:
-    """How many of a process' threads one account may hold, so that a slow one leaves some to the others.
-
-    ``most`` says how many; None is any number.
-    """
-
-    def __init__(self, most: Callable[[], int | None]) -> None:
-        self._most = most
-        self._lock = threading.Lock()
-        self._held = 0
-
-    @contextmanager
-    def taken(self) -> Iterator[bool]:
-        """Hold a thread, if the account may have one more; yields whether it does."""
-        most = self._most()
-        with self._lock:
-            ours = most is None or self._held < most
-            self._held += ours
-        try:
-            yield ours
-        finally:
-            with self._lock:
-                self._held -= ours
 
 
 class Workshop:
@@ -235,7 +211,7 @@ class Fleet:
 
     def __init__(self, accounts: Accounts, threads: int = 20) -> None:
         self.accounts = accounts
-        self.threads = threads
+        self.threads = Threads(threads)
         self._lock = threading.Lock()
         self._workshops: dict[str, Workshop] = {}
         self._turn = 0
@@ -247,7 +223,7 @@ class Fleet:
             if name not in self._workshops:
                 settings = self.accounts.settings(name)
                 settings.require_zoho()
-                self._workshops[name] = open_workshop(settings, Share(self._most))
+                self._workshops[name] = open_workshop(settings, Share(self._part, self.threads))
             return self._workshops[name]
 
     def sweep(self) -> int:
@@ -268,13 +244,14 @@ class Fleet:
             raise trouble
         return found
 
-    def _most(self) -> int | None:
-        """How many threads one account may hold while there are others: each of those has a few kept for it."""
+    def _part(self) -> int | None:
+        """How many threads are an account's own while there are others: each of those has a few kept for it."""
         others = len(self.accounts.served()) - 1
         if others < 1:
             return None
-        kept = max(1, self.threads // (2 * (others + 1)))
-        return max(1, self.threads - others * kept)
+        total = self.threads.total
+        kept = max(1, total // (2 * (others + 1)))
+        return max(1, total - others * kept)
 
 
 def worker_ports(account: str | None = None, profile: str | None = None) -> Workshop:

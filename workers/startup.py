@@ -141,7 +141,8 @@ def _demand_settings(conf: Any = None, options: Mapping[str, Any] | None = None,
     for hint in settings.hints:
         print(hint, file=sys.stderr)
     # -c overrules celeryconfig.
-    worker_fleet().threads = int((options or {}).get("concurrency") or getattr(conf, "worker_concurrency", None) or 20)
+    threads = int((options or {}).get("concurrency") or getattr(conf, "worker_concurrency", None) or 20)
+    worker_fleet().threads.total = threads
 
 
 def _demand_an_account() -> None:

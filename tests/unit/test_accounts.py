@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from massconvert.model import Again
 from massconvert.nudge import Nudge
 from massconvert.producer import MassConvert
 from massconvert.profiles import Accounts
-from massconvert.wiring import Fleet, Share, Workshop
+from massconvert.shares import Share, Threads
+from massconvert.wiring import Fleet, Workshop
 from tests.unit.cli_shell import A, B, Shell
 
 TOML = """
@@ -162,7 +164,7 @@ def test_each_account_has_its_turn_and_one_in_trouble_stops_none(
     """Another one is first each time; the trouble is told when all had their turn."""
     swept: list[str] = []
 
-    def workshop(settings: Any, _share: Share) -> Any:
+    def workshop(settings: Any, *_: Any) -> Any:
         return Sweeping(settings.account, swept, StoreError("away") if settings.account == "emea" else None)
 
     monkeypatch.setattr(wiring, "open_workshop", workshop)
@@ -182,7 +184,7 @@ def test_an_account_without_its_secrets_is_told_and_the_others_are_swept(
 ) -> None:
     """A worker does not stop for one of several."""
     swept: list[str] = []
-    monkeypatch.setattr(wiring, "open_workshop", lambda settings, _share: Sweeping(settings.account, swept))
+    monkeypatch.setattr(wiring, "open_workshop", lambda settings, *_: Sweeping(settings.account, swept))
     fleet = Fleet(accounts(tmp_path, **BASE, **EMEA))
     with pytest.raises(SettingsError, match="Not set: ZOHO_CLIENT_ID__ASIA_2"):
         fleet.sweep()
@@ -194,14 +196,14 @@ def test_a_file_that_is_made_wrong_stops_no_worker(
 ) -> None:
     """A slip of somebody who edits it is told once; all accounts are served as before, and the mended file holds."""
     swept: list[str] = []
-    monkeypatch.setattr(wiring, "open_workshop", lambda settings, _share: Sweeping(settings.account, swept))
+    monkeypatch.setattr(wiring, "open_workshop", lambda settings, *_: Sweeping(settings.account, swept))
     asia = {"ZOHO_CLIENT_ID__ASIA_2": "i", "ZOHO_CLIENT_SECRET__ASIA_2": "s", "ASIA_TOKEN": "t"}
     fleet = Fleet(accounts(tmp_path, **BASE, **EMEA, **asia), 20)
-    assert fleet._most() == 14
+    assert fleet._part() == 14
     path = tmp_path / "massconvert.toml"
     path.write_text(TOML + "[accounts.apac]\ndata_center = 5\n")
     assert fleet.sweep() == 3
-    assert fleet._most() == 14
+    assert fleet._part() == 14
     assert fleet.accounts.settings("emea").zoho_concurrency == 7
     (told,) = caplog.messages
     assert "accounts.apac.data_center" in told
@@ -219,10 +221,28 @@ def test_a_worker_does_not_start_with_a_wrong_file(tmp_path: Path) -> None:
 
 def test_one_account_cannot_hold_all_threads_while_there_are_others(tmp_path: Path) -> None:
     """Each of the others has a few kept for it; alone it may have all."""
-    assert Fleet(accounts(tmp_path, "", **BASE), 20)._most() is None
-    assert Fleet(accounts(tmp_path, "[accounts.emea]", **BASE), 20)._most() == 15
-    assert Fleet(accounts(tmp_path, TOML, **BASE), 20)._most() == 14
-    assert Fleet(accounts(tmp_path, TOML, **BASE), 1)._most() == 1
+    assert Fleet(accounts(tmp_path, "", **BASE), 20)._part() is None
+    assert Fleet(accounts(tmp_path, "[accounts.emea]", **BASE), 20)._part() == 15
+    assert Fleet(accounts(tmp_path, TOML, **BASE), 20)._part() == 14
+    assert Fleet(accounts(tmp_path, TOML, **BASE), 1)._part() == 1
+
+
+def test_one_of_many_accounts_may_use_half_of_a_quiet_process_and_its_part_of_a_busy_one() -> None:
+    """With a hundred accounts its part is one thread of twenty; those whose calls hang leave half to the others."""
+    threads = Threads(20)
+    large, hangs, small = (Share(lambda: 1, threads) for _ in range(3))
+
+    def hold(share: Share, most: int) -> int:
+        return sum(stack.enter_context(share.taken()) for _ in range(most))
+
+    with ExitStack() as stack:
+        assert hold(large, 20) == 10
+        assert [hold(hangs, 5), hold(hangs, 5)] == [1, 0]
+        assert hold(small, 1) == 1
+        assert threads.held == 12
+    assert threads.held == 0
+    with large.taken() as ours:
+        assert ours
 
 
 def test_a_task_of_a_crowded_account_comes_back_and_holds_no_thread(monkeypatch: pytest.MonkeyPatch) -> None:

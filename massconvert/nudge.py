@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from copy import copy
 from typing import Any
 
 from celery import Celery, chain
@@ -36,8 +37,7 @@ class Nudge:
     """
 
     def __init__(self, broker_url: str, *, account: str = DEFAULT_ACCOUNT, timeout: float = 4.0) -> None:
-        # A message without an account is of the worker's own, as all were before there were several.
-        self._account = {} if account == DEFAULT_ACCOUNT else {"account": account}
+        self._account = _named(account)
         # An app of its own, and never the process' current one: the host may be somebody else's Celery worker.
         self._app = Celery("massconvert.nudge", set_as_current=False)
         self._app.conf.update(
@@ -74,6 +74,12 @@ class Nudge:
             ) from None
         self.place: str = connection.as_uri()
         """Where the broker is, without a password."""
+
+    def of(self, account: str) -> Nudge:
+        """One that names this account in its messages, and sends them over the same connections."""
+        other = copy(self)
+        other._account = _named(account)  # noqa: SLF001 - one of ours
+        return other
 
     def chunk(self, countdown: float = 0) -> None:
         """Form chunks from the inboxes, in ``countdown`` seconds. Raises BrokerError."""
@@ -141,3 +147,8 @@ class Nudge:
                 f"The message broker at {self.place} cannot be reached: {why}",
                 hint="Start it, or set REDIS_URL (or CELERY_BROKER_URL) to where it listens.",
             ) from error
+
+
+def _named(account: str) -> dict[str, str]:
+    """A message without an account is of the worker's own, as all were before there were several."""
+    return {} if account == DEFAULT_ACCOUNT else {"account": account}

@@ -8,6 +8,7 @@ import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import lru_cache
 from random import Random, SystemRandom
 from typing import Any
@@ -214,6 +215,7 @@ class Fleet:
         self.threads = Threads(threads)
         self._lock = threading.Lock()
         self._workshops: dict[str, Workshop] = {}
+        self._lines: Lines | None = None
         self._turn = 0
 
     def workshop(self, account: str | None) -> Workshop:
@@ -223,7 +225,8 @@ class Fleet:
             if name not in self._workshops:
                 settings = self.accounts.settings(name)
                 settings.require_zoho()
-                self._workshops[name] = open_workshop(settings, Share(self._part, self.threads))
+                self._lines = self._lines or Lines.of(settings)
+                self._workshops[name] = open_workshop(settings, Share(self._part, self.threads), self._lines)
             return self._workshops[name]
 
     def sweep(self) -> int:
@@ -276,18 +279,36 @@ def _fleet(pid: int) -> Fleet:  # noqa: ARG001 - a forked child makes connection
     return Fleet(Accounts())
 
 
-def open_workshop(settings: Settings, share: Share | None = None) -> Workshop:
-    """A workshop with connections of its own."""
+@dataclass(frozen=True)
+class Lines:
+    """A process' connections to Redis and to the broker. All its accounts share them: both are the machine's."""
+
+    redis: Redis
+    clock: RedisClock
+    nudge: Nudge
+
+    @classmethod
+    def of(cls, settings: Settings) -> Lines:
+        """Those that the settings name; each connects at its first use."""
+        redis = connect(settings.redis_url)
+        return cls(redis, RedisClock(redis), Nudge(settings.broker_url))
+
+
+def open_workshop(settings: Settings, share: Share | None = None, lines: Lines | None = None) -> Workshop:
+    """A workshop on these lines, or with connections of its own."""
+    lines = lines or Lines.of(settings)
+    nudge = lines.nudge.of(settings.account)
     config = ConfigFile(settings.config_file)
-    nudge = Nudge(settings.broker_url, account=settings.account)
-    return Workshop(open_ports(settings, nudge), nudge, settings.sweep_interval, config, share)
+    return Workshop(open_ports(settings, lines), nudge, settings.sweep_interval, config, share)
 
 
-def open_ports(settings: Settings, nudge: Nudge | None = None) -> Ports:
-    """What the steps need, with connections of its own. Raises SettingsError when a credential is missing."""
-    redis = connect(settings.redis_url)
-    caller = Caller(nudge or Nudge(settings.broker_url), settings.webhook_secret)
-    return make_ports(settings, redis, RedisClock(redis), caller)
+def open_ports(settings: Settings, lines: Lines | None = None) -> Ports:
+    """What the steps need, on these lines or with connections of its own.
+
+    Raises SettingsError when a credential is missing.
+    """
+    lines = lines or Lines.of(settings)
+    return make_ports(settings, lines.redis, lines.clock, Caller(lines.nudge, settings.webhook_secret))
 
 
 def make_ports(

@@ -16,28 +16,29 @@ class Notes:
 
     def __init__(self, accounts: Accounts) -> None:
         self._accounts = accounts
-        self._books: dict[str, tuple[Fleet, RedisClock]] = {}
+        # One connection for all: Redis is the machine's, and no account's own.
+        self._redis = connect(accounts.base.redis_url)
+        self._clock = RedisClock(self._redis)
+        self._books: dict[str, Fleet] = {}
 
     def note(self, member: Callable[[float], Member]) -> None:
         """Note ``member`` as it is at each ledger's time. Raises StoreError, when all had their turn."""
         trouble: StoreError | None = None
         for name in self._accounts.served():
-            fleet, clock = self._book(name)
             try:
-                fleet.note(member(clock.now()))
-            except StoreError as error:
+                self._book(name).note(member(self._clock.now()))
+            except StoreError as error:  # noqa: PERF203 - the others have their turn all the same
                 trouble = error
         if trouble:
             raise trouble
 
     def leave(self, role: str, name: str) -> None:
         """Forget the member that ends as it was told to. Raises nothing."""
-        for fleet, _ in self._books.values():
+        for fleet in self._books.values():
             with suppress(MassConvertError):
                 fleet.leave(role, name)
 
-    def _book(self, name: str) -> tuple[Fleet, RedisClock]:
+    def _book(self, name: str) -> Fleet:
         if name not in self._books:
-            redis = connect(self._accounts.settings(name).redis_url)
-            self._books[name] = Fleet(redis, Keys(name)), RedisClock(redis)
+            self._books[name] = Fleet(self._redis, Keys(name))
         return self._books[name]

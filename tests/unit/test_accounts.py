@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -265,12 +266,15 @@ def test_a_task_of_a_crowded_account_comes_back_and_holds_no_thread(monkeypatch:
 # --- messages -------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    "made", [lambda account: Nudge("memory://", account=account), Nudge("memory://", account="x").of]
+)
 @pytest.mark.parametrize(("account", "kwargs"), [("default", {}), ("emea", {"account": "emea"})])
 def test_messages_name_their_account_unless_it_is_the_default(
-    monkeypatch: pytest.MonkeyPatch, account: str, kwargs: dict[str, str]
+    monkeypatch: pytest.MonkeyPatch, account: str, kwargs: dict[str, str], made: Callable[[str], Nudge]
 ) -> None:
     """Those of the default are as they were, so that older workers take them."""
-    nudge = Nudge("memory://", account=account)
+    nudge = made(account)
     sent: list[Any] = []
     monkeypatch.setattr(nudge, "_send", lambda signature, _countdown: sent.append(signature))
     nudge.chunk()

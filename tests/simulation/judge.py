@@ -276,7 +276,8 @@ class Judge:
         if outcome.code == Code.DEAL_NOT_UPDATED:
             windows = any(window.length >= self.plan.tuning.give_up for window in self.plan.faults.windows)
             forbidden = any(window.kind == "no permission" for window in self.plan.faults.windows)
-            excused = lead.was_fussy or windows or forbidden or not lead.exists
+            unanswered = bool(self.plan.faults.shares) and "no usable answer" in outcome.message
+            excused = lead.was_fussy or windows or forbidden or unanswered or not lead.exists
             return (
                 "" if (order.named or amount is not None) and excused else f"{said} {outcome.message}, without a reason"
             )

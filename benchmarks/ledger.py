@@ -61,12 +61,12 @@ class Server:
 
 
 @contextmanager
-def server() -> Iterator[Server]:
-    """Start one, empty; end it."""
+def server(*arguments: str) -> Iterator[Server]:
+    """Start one, empty, with these arguments besides; end it."""
     with tempfile.TemporaryDirectory(prefix="mc-bench-") as folder:
         socket = f"{folder}/redis.sock"
         command = [find_redis_server(os.environ), "--port", "0", "--unixsocket", socket, "--save", ""]
-        command += ["--dir", folder]
+        command += ["--dir", folder, *arguments]
         process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         try:
             assert process.stdout is not None

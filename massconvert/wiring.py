@@ -91,7 +91,7 @@ class Workshop:
         formed = form(self.ports)
         for chunk_id in formed.chunk_ids:
             self.nudge.convert(chunk_id)
-        if drain(self.ports):
+        if formed.drains and drain(self.ports):
             return Again(0.0)
         return Done() if formed.full or formed.next_in is None else Again(formed.next_in)
 

@@ -43,11 +43,15 @@ _STATES = {state.value: state for state in State}
 
 @dataclass(frozen=True)
 class Formed:
-    """What forming did: the new chunks, when the next inbox is ready (seconds), whether the window is full."""
+    """What forming did: the new chunks, when the next inbox is ready (seconds), whether the window is full.
+
+    ``drains``: leads of a refused or cancelled batch are left to drain.
+    """
 
     chunk_ids: tuple[str, ...]
     next_in: float | None
     full: bool
+    drains: bool
 
 
 @dataclass(frozen=True)
@@ -78,10 +82,10 @@ class Chunks:
     def form(self, *, now: float, most: int = 100) -> Formed:
         """Form chunks from the inboxes that are ready, while the window has room."""
         t = self._tuning
-        ids, soon, full = self._run(
+        ids, soon, full, drains = self._run(
             "form_chunks", now, t.window, t.max_jobs, t.max_leads, t.linger, most, t.sweep_grace, t.express
         )
-        return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)))
+        return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)), bool(int(drains)))
 
     def claim(self, chunk_id: str, states: Collection[State], *, token: str, now: float) -> Chunk | Again | Done:
         """Hand a chunk out to this caller, if it is due, in one of ``states``, and nobody holds it. Raises LedgerError.

@@ -41,7 +41,7 @@ class Line:
 
     def governor(self, limit: int, wait: float = 30.0) -> Governor:
         """As a worker process has one."""
-        redis = connect(self._url)
+        redis = connect(self._url, socket_timeout=60.0)  # whoever waits may have to wait for this machine, too
         return Governor(redis, self.keys, Still(), limit=limit, ask_org=lambda: Body({}), wait=wait)
 
     def waits(self, name: str, call: Call, limit: int, on: str) -> None:

@@ -5,7 +5,8 @@
 -- ARGV[1] now, [2] window (chunks waiting to be sent), [3] most jobs, [4] leads a payload, [5] linger seconds,
 -- [6] most chunks to form now, [7] seconds after which the sweep shall look for the messages of these chunks,
 -- [8] payloads with interactive leads that may exceed the window and the most jobs
--- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full}
+-- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full, 1 if leads of
+-- a refused or cancelled batch are left to drain}
 local p, now, window, most_jobs, extra = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 local size = tonumber(ARGV[4])
 local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
@@ -121,4 +122,4 @@ end
 local first = redis.call('ZRANGE', p .. 'inboxes', 0, 0, 'WITHSCORES')
 local soon = ''
 if first[2] then soon = tostring(math.max(0, tonumber(first[2]) - now)) end
-return { formed, soon, full }
+return { formed, soon, full, redis.call('EXISTS', p .. 'drain') }

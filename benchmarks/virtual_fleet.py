@@ -213,7 +213,7 @@ class Operation:
     def _come_back(self, nudge: Messages, task: str, chunk_id: str, what: Next) -> None:
         """What tasks/obey.py has Celery do."""
         if isinstance(what, Submitted):
-            nudge.again("status", chunk_id, 0.0 if task == "convert" else what.job.due_in)
+            nudge.again("status", chunk_id, min(LONGEST_COUNTDOWN, what.job.due_in))
         elif isinstance(what, Resend) and task == "status":
             nudge.convert(chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
         elif isinstance(what, Again | Settle | Resend):

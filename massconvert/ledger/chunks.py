@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from massconvert.ledger.codec import dump_chunk, dump_look, dump_outcome, dump_refusal, load_chunk, pairs, unreadable
-from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Submitted
+from massconvert.model import Again, Chunk, Done, Kind, Outcome, State
 from massconvert.policy import Decision, Row, Tuning, size_of
 from massconvert.store import Keys, Redis, Scripts
 
@@ -120,8 +120,6 @@ class Chunks:
 
     def move(self, chunk: Chunk, decision: Decision, *, now: float) -> Moved | None:
         """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours."""
-        # The chained message comes at once, whenever the job is due; all others come when they are due, or before.
-        countdown = 0.0 if isinstance(decision.next, Submitted) else LONGEST_COUNTDOWN
         answer = self._run(
             "move_chunk",
             chunk.id,
@@ -135,7 +133,7 @@ class Chunks:
             json.dumps(self._changes(decision, now)),
             int(self._tuning.retention),
             self._tuning.sweep_grace,
-            countdown,
+            LONGEST_COUNTDOWN,
             _aside(decision.aside),
         )
         return Moved(answer[1]) if int(answer[0]) else None

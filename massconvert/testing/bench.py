@@ -163,7 +163,7 @@ class FakeCrm:
         chunk_id = about["chunk_id"]
         next_step = workshop.convert(chunk_id) if task == "convert" else workshop.status(about)
         if isinstance(next_step, Submitted):
-            send.status(next_step.job)
+            send.status(next_step.job, next_step.job.due_in)
         elif isinstance(next_step, Resend) or (task == "convert" and isinstance(next_step, Again | Settle)):
             send.convert(chunk_id, next_step.in_seconds)
         elif isinstance(next_step, Again | Settle):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,17 @@ def test_a_thousand_leads_end_with_the_outcome_that_zoho_knows(house: House) -> 
     assert {kind: status[kind] for kind in counts} == dict(counts)
     calls = house.ask("calls")
     assert calls["POST mass_convert"] <= len(leads) / 50 + 10, calls
+
+
+def test_a_payload_costs_two_messages(house: House) -> None:
+    """One to send it, and the one chained to it, which comes when its job is due and not before."""
+    house.environment["MASSCONVERT_LOG_LEVEL"] = "DEBUG"
+    leads = start(house, "--leads", "50", "--job-seconds", "0.2")
+    write_inputs(house, leads)
+    assert house.command("enqueue", "leads.csv", "--options", "options.json", "--wait", "60").returncode == 0
+    received = Counter(re.findall(r"Task massconvert\.(convert|status)\[\S+\] received", house.log()))
+    assert received == {"convert": 1, "status": 1}
+    assert house.ask("calls")["GET mass_convert"] == 1
 
 
 def test_leads_of_two_producers_travel_in_one_payload(house: House) -> None:

@@ -222,7 +222,7 @@ class History:
 
     def _come_back(self, task: str, chunk_id: str, what: Next) -> None:
         if isinstance(what, Submitted):
-            self.messages.again("status", chunk_id, 0.0 if task == "convert" else what.job.due_in)
+            self.messages.again("status", chunk_id, min(LONGEST_COUNTDOWN, what.job.due_in))
         elif isinstance(what, Resend) and task == "status":
             self.messages.convert(chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
         elif isinstance(what, Again | Settle | Resend):

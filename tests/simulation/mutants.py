@@ -387,12 +387,6 @@ MUTANTS = (
         "never due",
     ),
     Mutant(
-        "the chained message counts as too early",
-        in_lua("move_chunk", "now + tonumber(ARGV[12])", "now + 60"),
-        "calm",
-        "only the sweep found",
-    ),
-    Mutant(
         "a call that failed is forgotten",
         in_lua(
             "end_callback",

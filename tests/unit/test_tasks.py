@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import Signature
 from celery import Task as CeleryTask
 from celery.exceptions import Reject, Retry
 from kombu.exceptions import OperationalError
@@ -21,7 +23,7 @@ from massconvert.contract import (
 )
 from massconvert.errors import BrokerError, InputError, StoreError
 from massconvert.model import Again, Done, Job, Next, Resend, Settle, Submitted
-from tasks.obey import LONGEST_COUNTDOWN
+from tasks.obey import LONGEST_COUNTDOWN, obey_convert
 from workers.celery import STORE_AWAY_COUNTDOWN, app
 
 JOB = {"chunk_id": "c1", "job_id": "42"}
@@ -101,6 +103,15 @@ def test_convert_obeys_its_step(monkeypatch: pytest.MonkeyPatch, answer: Next, b
     result, workshop = run(monkeypatch, TASK_CONVERT, answer, "c1")
     assert result == becomes
     assert workshop.calls == [("c1",)]
+
+
+@pytest.mark.parametrize(("due_in", "countdown"), [(9.0, 9.0), (3600.0, LONGEST_COUNTDOWN), (-1.0, 0.0)])
+def test_the_chained_status_comes_when_the_job_is_due(due_in: float, countdown: float) -> None:
+    """Not at once, to be sent again: that would be a message and a claim more for each payload."""
+    later, following = Signature("later"), Signature(TASK_STATUS)
+    task: Any = SimpleNamespace(request=SimpleNamespace(chain=[later, following]))
+    assert obey_convert(task, Submitted(Job("c1", "42", due_in=due_in))) == JOB
+    assert (following.options, later.options) == ({"countdown": countdown}, {})
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ log = logging.getLogger("massconvert.zoho")
 
 #: The calls under Zoho's sub-limit of heavy ones (its limits page).
 HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.QUERY, Call.UPDATE})
-_SLICE = 1.0  # seconds of one wait on the wake list, less than Redis' socket time-out
+#: Seconds of one wait on a wake list: less than Redis' socket time-out, and long, since who asks again is last in it.
+_SLICE = 2.5
 _FULL_AGAIN = 1.0  # seconds until somebody who waited in vain asks again
 #: A gate that opens within so many seconds is waited for; beyond it the worker's slot does something else meanwhile.
 _SHORT = 1.0
@@ -133,6 +134,7 @@ class Governor:
             rules.poll_share,
             rules.calls_a_minute or 0,
             rules.holding.cheap_first,
+            _SLICE,
         ]
         said, *rest = self._scripts.run("take_permit", keys=[self._keys.prefix], args=args)
         if said == "taken":

@@ -419,9 +419,9 @@ def test_no_permit_idles_for_a_post_that_waits_no_more(workers: Workers) -> None
     polls = [take(governor, Call.STATUS) for _ in range(10)]
     busy(governor, Call.POST)
     governor.release(polls[0], USABLE)
-    workers.clock.time += 1.0  # within which who waits would have asked again
+    workers.clock.time += governor_module._SLICE  # within which who waits would have asked again
     busy(governor, Call.STATUS)
-    workers.clock.time += 0.3
+    workers.clock.time += 0.4
     take(governor, Call.STATUS)
 
 

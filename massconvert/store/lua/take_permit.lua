@@ -4,7 +4,8 @@
 -- ARGV[1] permit id, the same each time its caller asks, [2] "express" for a mass convert POST with interactive leads,
 -- "post" for another or another heavy call, else "poll", [3] now, [4] lease seconds, [5] how many calls may run at once, 0:
 -- as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while a POST waits,
--- [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST
+-- [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST, [10] seconds within
+-- which one who waits asks again
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
 -- this is or "", its tries}, {"shut", seconds until somebody may call, why}, {"full", which lists to wait on, comma-separated,
 -- seconds until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
@@ -39,9 +40,9 @@ redis.call('ZREMRANGEBYSCORE', posts, '-inf', ARGV[3])
 redis.call('ZREMRANGEBYSCORE', wanted, '-inf', ARGV[3])
 redis.call('ZREMRANGEBYSCORE', first, '-inf', ARGV[3])
 
--- Who waits asks again each second; so the mark outlasts that by little, and no permit idles for one that has gone.
+-- Who waits asks again within seconds; the mark outlasts that by little, so no permit idles for long for one that has gone.
 local function mark(waiting)
-  redis.call('ZADD', waiting, string.format('%.6f', now + 1.2), ARGV[1])
+  redis.call('ZADD', waiting, string.format('%.6f', now + tonumber(ARGV[10]) + 0.3), ARGV[1])
   redis.call('PEXPIRE', waiting, 60000)
 end
 
@@ -61,11 +62,11 @@ local function full(set, list)
 end
 
 local running, posting = redis.call('ZCARD', all), redis.call('ZCARD', posts)
-if post and posting >= math.min(most, tonumber(ARGV[6])) then return full(posts, 'post') end
 if running >= most then
   if post then mark(wanted) end
   return full(all, 'any')
 end
+if post and posting >= tonumber(ARGV[6]) then return full(posts, 'post') end
 if not post and running - posting >= math.max(1, math.floor(most * tonumber(ARGV[7])))
   and redis.call('EXISTS', wanted) == 1 then
   return full(all, 'poll')

@@ -2,7 +2,7 @@
 
 All in one run, against the same simulator: 10 calls at once, 200 ms a call, jobs of 1 s. The limit's ideal is one POST
 and one status call for each 50 leads with all permits always used; rivals that are slow get fewer leads, and rates are
-compared.
+compared. The first two figures are medians of three runs, ours and theirs in turn.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from statistics import median
 
 from benchmarks.stand import LEADS_A_CALL, ROOT, Figure, Limit, Zoho, clock, fleet, run_rival, show, took, zoho
 from massconvert.embedded import Stack
@@ -20,6 +21,7 @@ from tests.sdk.make_env import NoEnvironmentError, python_of
 
 LIMIT = Limit()
 SLOTS = 20
+RUNS = 3
 
 
 def ours(leads: int, workers: int) -> tuple[float, int, float]:
@@ -85,14 +87,17 @@ def main() -> None:
     leads: int = arguments.leads
     began = clock()
     ideal = leads / LIMIT.ideal(leads)
-    rate, throttled, calls = ours(leads, workers=4)
-    hand = by_hand(leads)
+    runs = [(ours(leads, workers=4), by_hand(leads)) for _ in range(RUNS)]
+    rates = sorted(rate / ideal for (rate, _, _), _ in runs)
+    rate, hand = median(rates) * ideal, median(hand for _, hand in runs)
+    throttled, calls = sum(refused for (_, refused, _), _ in runs), max(made for (_, _, made), _ in runs)
+    share = f"{rate / ideal:.3f} ({rates[0]:.3f} to {rates[-1]:.3f})"
     figures = [
-        Figure("share of the limit, 4 workers x 20 slots", f"{rate / ideal:.3f}", "≥ 0.95", rate / ideal >= 0.95),
+        Figure("share of the limit, 4 workers x 20 slots", share, "≥ 0.95", rate / ideal >= 0.95),
         Figure("asyncio loop's share of the limit", f"{hand / ideal:.3f}"),
         Figure("ours ÷ asyncio loop that knows the limit", f"{rate / hand:.3f}", "≥ 0.95", rate / hand >= 0.95),
-        Figure("429s in that run", f"{throttled}", "0", throttled == 0),
-        Figure("calls ÷ fewest possible", f"{calls:.3f}", "≤ 1.05", calls <= 1.05),
+        Figure("429s in those runs", f"{throttled}", "0", throttled == 0),
+        Figure("calls ÷ fewest possible, at most", f"{calls:.3f}", "≤ 1.05", calls <= 1.05),
     ]
     for workers in (1, 2, 8):
         other, refused, _ = ours(leads // 2, workers)

@@ -32,7 +32,8 @@ log = logging.getLogger("massconvert.zoho")
 HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.QUERY, Call.UPDATE})
 #: Seconds of one wait on a wake list: less than Redis' socket time-out, and long, since who asks again is last in it.
 _SLICE = 2.5
-_FULL_AGAIN = 1.0  # seconds until somebody who waited in vain asks again
+#: Seconds until somebody asks again who got no permit; the sooner, the longer he has waited, since others went before.
+_FULL_AGAIN = 1.0
 #: A gate that opens within so many seconds is waited for; beyond it the worker's slot does something else meanwhile.
 _SHORT = 1.0
 
@@ -90,7 +91,7 @@ class Governor:
             if kind == "shut" and seconds > min(left, _SHORT):
                 return Busy(seconds, f"no calls for now: {why}")
             if left <= 0:
-                return Busy(_FULL_AGAIN, "as many calls run as may at once")
+                return Busy(_FULL_AGAIN / (1.0 + self._wait), "as many calls run as may at once")
             self._await_permit("pause" if kind == "shut" else why, min(left, _SLICE, max(0.01, seconds)))
 
     def release(self, permit: Permit, answer: CallAnswer = None) -> None:

@@ -226,7 +226,8 @@ class Fleet:
                 settings = self.accounts.settings(name)
                 settings.require_zoho()
                 self._lines = self._lines or Lines.of(settings)
-                self._workshops[name] = open_workshop(settings, Share(self._part, self.threads), self._lines)
+                share = Share(self._part, self.threads)
+                self._workshops[name] = open_workshop(settings, share, self._lines, self.accounts.config)
             return self._workshops[name]
 
     def sweep(self) -> int:
@@ -294,11 +295,13 @@ class Lines:
         return cls(redis, RedisClock(redis), Nudge(settings.broker_url))
 
 
-def open_workshop(settings: Settings, share: Share | None = None, lines: Lines | None = None) -> Workshop:
-    """A workshop on these lines, or with connections of its own."""
+def open_workshop(
+    settings: Settings, share: Share | None = None, lines: Lines | None = None, config: ConfigFile | None = None
+) -> Workshop:
+    """A workshop on these lines and by this massconvert.toml, or with connections and a look at the file of its own."""
     lines = lines or Lines.of(settings)
     nudge = lines.nudge.of(settings.account)
-    config = ConfigFile(settings.config_file)
+    config = config or ConfigFile(settings.config_file)
     return Workshop(open_ports(settings, lines), nudge, settings.sweep_interval, config, share)
 
 

@@ -105,7 +105,7 @@ class History:
             monotonic=lambda: 0.0,
         )
         random = world.chance("steps")
-        self.receivers = Receivers(world, plan.calls, self.judge.told)
+        self.receivers = Receivers(world, plan.calls, self.judge.hearing.told)
         ports = Ports(
             self.ledger,
             self.crm,
@@ -447,8 +447,8 @@ class History:
                 world.note("everything has finished; the aftermath")
                 world.run(lambda: False, world.elapsed + AFTERMATH)
                 self.judge.at_the_end(self.ledger)
-                self.judge.events_are_outcomes()
-                self.judge.everybody_told(self.ledger, self.receivers.failed_at)
+                self.judge.hearing.events_are_outcomes()
+                self.judge.hearing.everybody_told(self.ledger, self.receivers.failed_at)
             else:
                 world.wrong("not every batch has finished")
         finally:

@@ -30,6 +30,7 @@ from massconvert.model import HELD_FOR_CANARY, Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState
 from massconvert.policy.holds import DEAREST_CALL
 from tests.simulation.crm import DAY, NORMAL_JOB, Crm, Job, Lead, Submission
+from tests.simulation.hearing import Hearing
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
 from tests.simulation.store_port import StoreFaults, Wire
 from tests.simulation.world import EPOCH, Task, World
@@ -61,7 +62,7 @@ class Judge:
         self._prefix = prefix
         self._orders = {order.batch: order for order in plan.orders}
         self._submitted: dict[tuple[str, str], Submission] = {}
-        self._told: dict[tuple[str, int], list[dict[str, int]]] = {}  # what each target has heard, in any order
+        self.hearing = Hearing(plan, world, wire, prefix, self.outcomes)
 
     # --- after every step ---
 
@@ -178,45 +179,6 @@ class Judge:
                 world.wrong(f"{_RECOVERY:.0f} s after the end of an outage nobody has called")
 
         world.at(_RECOVERY, look)
-
-    # --- those who want to know ---
-
-    def told(self, batch: str, number: int, summary: Mapping[str, Any]) -> None:
-        """Somebody is told of a batch: it has finished, and what is said of it is what we have seen."""
-        counts = {kind.value: int(summary[kind.value]) for kind in Kind}
-        seen = Counter(outcome.kind.value for (of, _), outcome in self.outcomes.items() if of == batch)
-        if summary["state"] not in ("finished", "cancelled") or sum(counts.values()) != summary["total"]:
-            self.world.wrong(f"target {number} is told of {batch}, which has not finished: {dict(summary)}")
-        if any(counts[kind] > seen[kind] for kind in counts):
-            self.world.wrong(f"target {number} is told that {batch} has {counts}, and it has {dict(seen)}")
-        self._told.setdefault((batch, number), []).append(counts)
-
-    def events_are_outcomes(self) -> None:
-        """At the end: the stream has told of each outcome, once, and of nothing else."""
-        told: Counter[tuple[str, str, str, str]] = Counter()
-        for _, flat in self._wire.call("XRANGE", f"{self._prefix}events", "-", "+"):
-            event = dict(zip(flat[::2], flat[1::2], strict=True))
-            told[event["batch"], event["lead"], event["outcome"], event["code"]] += 1
-        have = {(batch, lead, o.kind.value, o.code) for (batch, lead), o in self.outcomes.items()}
-        for what in sorted(have ^ told.keys()):
-            self.world.wrong(f"the events {'tell' if what in told else 'do not tell'} of {what}")
-        for what, times in told.items():
-            if times > 1:
-                self.world.wrong(f"the events tell {times} times of {what}")
-
-    def everybody_told(self, ledger: Ledger, failed_at: Mapping[tuple[str, int], float]) -> None:
-        """At the end: everybody has heard of the last counts, but for those who did not answer for all our patience."""
-        for order in self.plan.orders:
-            # A profile's run has nobody to call.
-            if order.find or not order.calls or not self._wire.call("EXISTS", f"{self._prefix}batch:{order.batch}"):
-                continue
-            status = ledger.batches.status(order.batch)
-            counts = {kind.value: getattr(status, kind.value) for kind in Kind}
-            for number in range(1, order.calls + 1):
-                patience = (status.finished_at or 0.0) + self.plan.tuning.give_up - 1.0
-                given_up = failed_at.get((order.batch, number), 0.0) >= patience
-                if counts not in self._told.get((order.batch, number), []) and not given_up:
-                    self.world.wrong(f"target {number} of {order.batch} was never told that it has {counts}")
 
     # --- an outcome and the truth ---
 

@@ -18,7 +18,7 @@ from typing import Any, cast
 from benchmarks.stand import LEADS_A_CALL, OPTIONS
 from benchmarks.virtual_zoho import BASE, STEP, Day, Waiter, Zoho, number_of
 from massconvert.ledger import Ledger
-from massconvert.model import Again, Done, Next, Resend, Settle, Submitted
+from massconvert.model import Again, Next
 from massconvert.options import Options
 from massconvert.policy import CallAnswer, Decision, Permit, Tuning
 from massconvert.producer import BULK, Intake
@@ -31,9 +31,6 @@ from massconvert.zoho import Governor
 from tests.simulation.messages import Messages
 from tests.simulation.plan import MessageFaults
 from tests.simulation.world import Process
-
-#: No message waits longer, in seconds (tasks/obey.py).
-LONGEST_COUNTDOWN = 60.0
 
 
 class PatientGovernor(Governor):
@@ -206,20 +203,9 @@ class Operation:
         else:
             what = workshop.status({"chunk_id": chunk_id})
         self.tasks["crowded" if what == Again(CROWDED) else task] += 1
-        self._come_back(self._nudges[account], task, chunk_id, what)
+        self._nudges[account].obey(task, chunk_id, what)
         worker.busy -= 1
         self.day.at(0.0, self._pump)
-
-    def _come_back(self, nudge: Messages, task: str, chunk_id: str, what: Next) -> None:
-        """What tasks/obey.py has Celery do."""
-        if isinstance(what, Submitted):
-            nudge.again("status", chunk_id, min(LONGEST_COUNTDOWN, what.job.due_in))
-        elif isinstance(what, Resend) and task == "status":
-            nudge.convert(chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
-        elif isinstance(what, Again | Settle | Resend):
-            nudge.again(task, chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
-        else:
-            assert isinstance(what, Done)
 
     def _sweep_later(self, worker: Worker) -> None:
         def sweep() -> None:

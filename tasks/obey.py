@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
+from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.model import Again, Next, Resend, Settle, Submitted
 from massconvert.nudge import Nudge
 from tasks.declare import BoundTask
-
-#: No message waits longer than this, in seconds: the broker delivers again what it has not got back within its
-#: visibility timeout (300 s), and each retry would double the copies. A step that is visited too early says so.
-LONGEST_COUNTDOWN = 60.0
 
 #: What ``convert`` hands to the chained ``status``.
 JobMessage = dict[str, str]

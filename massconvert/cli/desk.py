@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from massconvert import store, wiring
 from massconvert.cli.account import command_settings
+from massconvert.cli.batch_view import waits_in_words
 from massconvert.cli.console import say
 from massconvert.contract import Exit
 from massconvert.ledger import Ledger
@@ -30,6 +31,10 @@ class Desk:
     def waits(self, batch_id: str) -> Waits | None:
         """What payloads of a batch wait for, where Zoho has said something about them. Raises StoreError."""
         return self.ledger.batches.waits(batch_id, now=self.clock.now())
+
+    def waits_in_words(self, batch_id: str) -> str:
+        """The same for people; blank where Zoho has said nothing. Raises StoreError."""
+        return waits_in_words(self.waits(batch_id), self.clock.now())
 
 
 def open_desk(settings: Settings | None = None) -> Desk:

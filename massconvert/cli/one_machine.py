@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
-from massconvert.cli.batch_view import waits_in_words
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.watching import Watch, make_display
 from massconvert.embedded import Stack
@@ -48,7 +47,7 @@ class Machine:
                 look,
                 paused=self.desk.ledger.organisation.paused,
                 display=display,
-                waits=lambda: waits_in_words(self.desk.waits(batch.id), self.desk.clock.now()),
+                waits=lambda: self.desk.waits_in_words(batch.id),
                 idle=f"The workers' logs: {logs}",
                 to_verdict=True,
             )

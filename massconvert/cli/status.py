@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massconvert.cli.batch_view import as_json, batch_view, pause_as_json, waits_as_json, waits_in_words
+from massconvert.cli.batch_view import as_json, batch_view, pause_as_json, waits_as_json
 from massconvert.cli.console import out, print_json, say
 from massconvert.cli.desk import Desk, exit_of, open_desk
 from massconvert.cli.overview import show_overview
@@ -55,7 +55,7 @@ def _status(
     elif in_json:
         _print_json(desk, status)
     if not in_json:
-        waits = waits_in_words(desk.waits(status.batch), desk.clock.now())
+        waits = desk.waits_in_words(status.batch)
         out().print(batch_view(status, desk.ledger.organisation.paused(), waits))
     if watch:
         raise typer.Exit(exit_of(status))
@@ -90,7 +90,7 @@ def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
             lambda: batches.status(batch),
             paused=organisation.paused,
             display=display,
-            waits=lambda: waits_in_words(desk.waits(batch), desk.clock.now()),
+            waits=lambda: desk.waits_in_words(batch),
         )
         return watch_to_the_end(watch, batch, None)
 

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperCommand
 
 from massconvert.batch import Batch
-from massconvert.cli.batch_view import counts, waits_in_words
+from massconvert.cli.batch_view import counts
 from massconvert.cli.console import hint, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.summary import print_summary
@@ -79,7 +79,7 @@ def wait_for(desk: Desk, batch: Batch, timeout: float | None, source: str | None
             batch.progress,
             paused=desk.ledger.organisation.paused,
             display=display,
-            waits=lambda: waits_in_words(desk.waits(batch.id), desk.clock.now()),
+            waits=lambda: desk.waits_in_words(batch.id),
             to_verdict=True,
         )
         status = watch_to_the_end(watch, batch.id, timeout)

@@ -59,24 +59,25 @@ def fill_in(
 
     ``monotonic`` and ``pause`` are its time, in seconds. Raises ZohoError when Zoho refuses, or stays away.
     """
-    patient = _Patience(look, Brought() if known is None else known, monotonic, pause or threading.Event().wait)
+    patient = _Patience(look, monotonic, pause or threading.Event().wait)
+    known = Brought() if known is None else known
     held: list[LeadRow] = []
     wanted: list[str] = []
     for row in rows:
         held.append(row)
-        if _is_unknown(row) and row.lead_id not in patient.known:
+        if _is_unknown(row) and row.lead_id not in known:
             wanted.append(row.lead_id)
         if len(wanted) == MAX_IDS_A_READ or len(held) == _HELD:
-            yield from _filled(held, patient, wanted)
+            yield from _filled(held, patient, wanted, known)
             held, wanted = [], []
-    yield from _filled(held, patient, wanted)
+    yield from _filled(held, patient, wanted, known)
 
 
-def _filled(held: list[LeadRow], patient: _Patience, wanted: list[str]) -> Iterator[LeadRow]:
+def _filled(held: list[LeadRow], patient: _Patience, wanted: list[str], known: Brought) -> Iterator[LeadRow]:
     if wanted:
         for lead_id, state in patient.read(wanted).items():
-            patient.known.add(lead_id, f"{state.contact_id} {state.account_id} {state.deal_id}")
-    return (_with(row, patient.known) for row in held)
+            known.add(lead_id, f"{state.contact_id} {state.account_id} {state.deal_id}")
+    return (_with(row, known) for row in held)
 
 
 def _is_unknown(row: LeadRow) -> bool:
@@ -97,11 +98,8 @@ def _with(row: LeadRow, known: Brought) -> LeadRow:
 class _Patience:
     """Looks again until there is an answer, for a while."""
 
-    def __init__(
-        self, look: Look, known: Brought, monotonic: Callable[[], float], pause: Callable[[float], object]
-    ) -> None:
+    def __init__(self, look: Look, monotonic: Callable[[], float], pause: Callable[[float], object]) -> None:
         self._look = look
-        self.known = known
         self._monotonic = monotonic
         self._pause = pause
 

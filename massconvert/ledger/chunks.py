@@ -13,7 +13,7 @@ from massconvert.policy import Decision, Row, Tuning, size_of
 from massconvert.store import Keys, Redis, Scripts
 
 #: The longest countdown of a message, in seconds: far below the broker's visibility timeout, beyond which a delayed
-#: message is delivered twice. A chunk that is due later is looked at in between.
+#: message is delivered twice, and each retry doubles the copies. A chunk that is due later is looked at in between.
 LONGEST_COUNTDOWN = 60.0
 
 #: Rows in which Zoho answered as somebody who may call: they end a pause that was waiting for just that.

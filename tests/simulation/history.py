@@ -19,7 +19,7 @@ from massconvert import producer
 from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
-from massconvert.model import HELD_FOR_CANARY, Again, Canary, Done, Next, Resend, Settle, Submitted
+from massconvert.model import HELD_FOR_CANARY, Canary
 from massconvert.on_complete import TaskTarget
 from massconvert.policy import Decision, Row, RunDecision, RunState
 from massconvert.producer import Intake
@@ -45,7 +45,6 @@ AFTERMATH = 700.0
 PERMIT_LEASE = 70.0
 #: When Redis is away, a task looks again so much later (see workers/celery.py).
 STORE_AWAY = 5.0
-LONGEST_COUNTDOWN = 60.0
 #: A beat's message that arrives later than so many seconds after its slot begins nothing.
 LATEST_BEAT = 60.0
 #: Where the ledger says when something is due.
@@ -201,17 +200,17 @@ class History:
         """What workers/ and tasks/ do with a step's answer and with its errors (tasks/obey.py, workers/celery.py)."""
         try:
             if task == "chunk":
-                self._come_back(task, chunk_id, self.workshop.chunk())
+                self.messages.obey(task, chunk_id, self.workshop.chunk())
             elif task == "call_back":
-                self._come_back(task, chunk_id, self.workshop.call_back())
+                self.messages.obey(task, chunk_id, self.workshop.call_back())
             elif task == "convert":
-                self._come_back(task, chunk_id, self.workshop.convert(chunk_id))
+                self.messages.obey(task, chunk_id, self.workshop.convert(chunk_id))
             elif task in ("beat", "run"):
                 name, _, slot = chunk_id.partition("@")
                 begin = task == "beat"
-                self._come_back(task, chunk_id, self.workshop.run_profile(name, chunk_id, slot=slot, begin=begin))
+                self.messages.obey(task, chunk_id, self.workshop.run_profile(name, chunk_id, slot=slot, begin=begin))
             else:
-                self._come_back(task, chunk_id, self.workshop.status({"chunk_id": chunk_id}))
+                self.messages.obey(task, chunk_id, self.workshop.status({"chunk_id": chunk_id}))
         except StoreError as error:
             self.world.note(f"   {task} {chunk_id}: {error.message}")
             self.messages.again(task, chunk_id, STORE_AWAY)
@@ -219,16 +218,6 @@ class History:
             self.world.note(f"   {task} {chunk_id}: no broker")
         except MassConvertError as error:
             self.world.wrong(f"{task} {chunk_id} raised {error!r}")
-
-    def _come_back(self, task: str, chunk_id: str, what: Next) -> None:
-        if isinstance(what, Submitted):
-            self.messages.again("status", chunk_id, min(LONGEST_COUNTDOWN, what.job.due_in))
-        elif isinstance(what, Resend) and task == "status":
-            self.messages.convert(chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
-        elif isinstance(what, Again | Settle | Resend):
-            self.messages.again(task, chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
-        else:
-            assert isinstance(what, Done)
 
     # --- producers and other people ---
 

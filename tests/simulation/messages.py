@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from massconvert.errors import BrokerError
+from massconvert.ledger.chunks import LONGEST_COUNTDOWN
+from massconvert.model import Again, Done, Next, Resend, Settle, Submitted
 from tests.simulation.plan import MessageFaults
 from tests.simulation.world import World
 
@@ -70,6 +72,17 @@ class Messages:
         for _ in range(2 if chance() < faults.doubled else 1):
             late = self._chance.uniform(0.0, 60.0) if chance() < faults.delayed else 0.0
             self._deliver(task, chunk_id, max(0.0, countdown) + late)
+
+    def obey(self, task: str, chunk_id: str, what: Next) -> None:
+        """Do what tasks/obey.py has Celery do, after a task's step has said ``what`` comes next."""
+        if isinstance(what, Submitted):
+            self.again("status", chunk_id, min(LONGEST_COUNTDOWN, what.job.due_in))
+        elif isinstance(what, Resend) and task == "status":
+            self.convert(chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
+        elif isinstance(what, Again | Settle | Resend):
+            self.again(task, chunk_id, min(LONGEST_COUNTDOWN, what.in_seconds))
+        else:
+            assert isinstance(what, Done)
 
     def _deliver(self, task: str, chunk_id: str, seconds: float) -> None:
         def redeliver() -> None:

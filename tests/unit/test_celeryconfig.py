@@ -15,8 +15,8 @@ from celery.app.defaults import flatten
 
 import celeryconfig
 from massconvert import contract
+from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.settings import Settings
-from tasks.obey import LONGEST_COUNTDOWN
 from workers.celery import STORE_AWAY_COUNTDOWN, app
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -22,8 +22,9 @@ from massconvert.contract import (
     TASK_SWEEP,
 )
 from massconvert.errors import BrokerError, InputError, StoreError
+from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.model import Again, Done, Job, Next, Resend, Settle, Submitted
-from tasks.obey import LONGEST_COUNTDOWN, obey_convert
+from tasks.obey import obey_convert
 from workers.celery import STORE_AWAY_COUNTDOWN, app
 
 JOB = {"chunk_id": "c1", "job_id": "42"}

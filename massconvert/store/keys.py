@@ -68,9 +68,12 @@ class Keys:
         return f"{self.prefix}unsealed"
 
     @property
-    def drain(self) -> str:
-        """SET of refused or cancelled batches whose inbox must still be ended."""
-        return f"{self.prefix}drain"
+    def draining(self) -> str:
+        """ZSET of refused or cancelled batches whose inbox must still be ended → since when, the first of them first.
+
+        An older version kept them in the SET ``drain``; what it left there moves over.
+        """
+        return f"{self.prefix}draining"
 
     # --- inboxes and chunks (ledger/chunks.py) ---
 

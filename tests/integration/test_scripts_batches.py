@@ -294,6 +294,31 @@ def test_cancel_batch_ends_what_waits_in_its_inbox_in_slices(books: Books) -> No
     assert books.batches.status("b").state is BatchState.CANCELLED
 
 
+def test_the_batch_that_was_cancelled_first_is_drained_first(books: Books) -> None:
+    for number, name in enumerate(("z", "a", "m")):
+        books.batch(name, leads(3, 10 * number))
+        books.batches.cancel(name, now=NOW + number)
+    assert books.redis.zrange(books.keys.draining, 0, -1) == ["z", "a", "m"]
+    books.batches.cancel("z", now=NOW + 9)  # again: it keeps its place
+    assert books.chunks.drain(now=NOW + 9)
+    assert [books.counts(name).get("cancelled", 0) for name in "zam"] == [3, 0, 0]
+    assert books.redis.zrange(books.keys.draining, 0, -1) == ["a", "m"]
+
+
+def test_what_an_older_version_left_to_drain_is_drained_too(books: Books) -> None:
+    """It kept a set of batches, in another key; both are looked at while both are there."""
+    for name, first in (("old", 1), ("older", 10)):
+        books.batch(name, leads(3, first))
+        books.batches.cancel(name, now=NOW)
+        books.redis.zrem(books.keys.draining, name)
+        books.redis.sadd(f"{books.keys.prefix}drain", name)
+    assert books.chunks.form(now=NOW).drains
+    drain(books)
+    assert books.counts("old") == books.counts("older") == {"total": 3, "cancelled": 3}
+    assert not books.redis.exists(f"{books.keys.prefix}drain", books.keys.draining)
+    assert not books.chunks.form(now=NOW).drains
+
+
 def test_drain_inbox_with_nothing_to_drain_changes_nothing(books: Books) -> None:
     books.batch("b", [A])
     with books.watching() as changed:

@@ -46,7 +46,7 @@ for _, batch in ipairs(names) do
   if place and (b.h.held or b.h.drain) then wrong('batch', batch, 'is held or drained, and stands in its queue') end
   if #inbox > 0 then
     if b.h.drain then
-      if redis.call('SISMEMBER', p .. 'drain', batch) == 0 then wrong('nobody will drain', batch) end
+      if not redis.call('ZSCORE', p .. 'draining', batch) then wrong('nobody will drain', batch) end
     elseif not b.h.held then
       waiting[b.h.fp] = (waiting[b.h.fp] or 0) + #inbox
       if not place then wrong('batch', batch, 'waits in no queue') end

@@ -321,7 +321,7 @@ class Judge:
     def at_the_end(self, ledger: Ledger) -> None:
         """Compare once more, when every job has ended; through the product's own report, as a user would see it."""
         self._judge_batches(ledger)
-        for name in ("due", "unsent", "jobs", "drain", "inboxes", "unsealed", "runs:due", "callbacks"):
+        for name in ("due", "unsent", "jobs", "draining", "inboxes", "unsealed", "runs:due", "callbacks"):
             if self._wire.call("EXISTS", self._prefix + name):
                 self.world.wrong(f"the ledger still holds {name}")
         if self._wire.call("KEYS", self._prefix + "live:*"):

@@ -280,7 +280,7 @@ MUTANTS = (
     ),
     Mutant(
         "a refusal leaves the others waiting",
-        in_lua("move_chunk", "redis.call('SADD', p .. 'drain', batch)", ""),
+        in_lua("move_chunk", "redis.call('ZADD', p .. 'draining', 'NX', now, batch)", ""),
         "options",
         "",
     ),

@@ -34,7 +34,7 @@ end
 if #fresh > 0 then
   push(key .. ':inbox', fresh)
   if b[7] then
-    redis.call('SADD', p .. 'drain', batch)
+    redis.call('ZADD', p .. 'draining', 'NX', now, batch)
     nudge = '0'
   elseif not b[8] then
     local before = redis.call('ZSCORE', p .. 'inboxes', fp)

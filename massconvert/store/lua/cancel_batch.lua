@@ -16,7 +16,7 @@ if not b[3] then
   redis.call('HSET', key, 'drain', ARGV[3])
   redis.call('HDEL', key, 'held', 'held_at')
 end
-if waiting > 0 then redis.call('SADD', p .. 'drain', batch) end
+if waiting > 0 then redis.call('ZADD', p .. 'draining', 'NX', now, batch) end
 local ended, followed = 0, 0
 for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do
   local chunk = p .. 'chunk:' .. id

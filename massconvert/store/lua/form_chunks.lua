@@ -122,4 +122,4 @@ end
 local first = redis.call('ZRANGE', p .. 'inboxes', 0, 0, 'WITHSCORES')
 local soon = ''
 if first[2] then soon = tostring(math.max(0, tonumber(first[2]) - now)) end
-return { formed, soon, full, redis.call('EXISTS', p .. 'drain') }
+return { formed, soon, full, redis.call('EXISTS', p .. 'draining', p .. 'drain') }

@@ -165,7 +165,7 @@ if changes.refuse then
     local batch = redis.call('LPOP', queue)
     while batch do
       redis.call('HSET', p .. 'batch:' .. batch, 'drain', changes.refuse[2])
-      redis.call('SADD', p .. 'drain', batch)
+      redis.call('ZADD', p .. 'draining', 'NX', now, batch)
       batch = redis.call('LPOP', queue)
     end
   end

@@ -15,7 +15,7 @@ JOBS ?= 8
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rabbitmq sdk-env simulate lint bench clean
+.PHONY: help install demo test test-rabbitmq sdk-env simulate fuzz lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target does; do \
@@ -49,6 +49,9 @@ sdk-env: install
 
 simulate: install ## play N simulated histories of faults and crashes (N=100000), or replay one (SEED=2404)
 	@$(BIN)/python -m tests.simulation $(if $(N),--n $(N)) $(if $(SEED),--seed $(SEED)) $(if $(THEME),--theme "$(THEME)")
+
+fuzz: install ## run the fuzz tests with N cases each (N=100000)
+	@MASSCONVERT_FUZZ="$(or $(N),10000)" $(BIN)/python -m pytest -n $(JOBS) -q tests/unit/test_fuzz_*.py $(PYTEST_ARGS)
 
 lint: install ## ruff, mypy --strict and the import contract
 	$(BIN)/ruff check .

@@ -17,6 +17,7 @@ from massconvert.options.check import Check
 from massconvert.options.deals import not_taken, not_written, unlisted
 from massconvert.options.names import Row
 from massconvert.options.problem import Problem, kind_of
+from massconvert.readable import readable
 
 #: How many wrong values are named.
 NAMED = 20
@@ -109,7 +110,7 @@ def _demand(check: Check, what: str) -> None:
 
 
 def _refuse(what: str, problems: Iterable[Problem], more: int) -> None:
-    told = "\n".join(f"  {problem.path} {problem.reason}" for problem in problems)
+    told = "\n".join(readable(f"  {problem.path} {problem.reason}") for problem in problems)
     others = f"\n  and {more:,} more" if more > 0 else ""
     if told:
         raise InputError(f"{what}:\n{told}{others}", hint="Nothing was enqueued.")

@@ -17,6 +17,8 @@ import celery.exceptions
 import kombu.exceptions
 import redis.exceptions
 
+from massconvert.readable import Readable, readable_error
+
 _LONGEST_ID = 40
 _chunk: ContextVar[str] = ContextVar("chunk", default="")
 _account: ContextVar[str] = ContextVar("account", default="")
@@ -55,7 +57,7 @@ def about(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Iterator[None]:
         _account.reset(named)
 
 
-class OneLine(logging.Formatter):
+class OneLine(Readable):
     """``2026-11-24T15:00:00Z INFO name [account chunk] message``, in UTC; an outage's traceback becomes one line."""
 
     def __init__(self) -> None:
@@ -65,22 +67,21 @@ class OneLine(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
         record = copy(record)
-        chunk, outage = _chunk.get(), _outage(record)
-        named = "" if chunk in record.getMessage() else chunk
-        about = " ".join(filter(None, (_account.get(), named)))
-        record.about = f" [{about}]" if about else ""
+        outage = _outage(record)
         record.outage = f" ({outage})" if outage else ""
         if outage:
-            record.exc_info = record.exc_text = None  # the line names the error
+            record.exc_info = None  # the line names the error
         return super().format(record)
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
-        """The line without a traceback; a message of several lines becomes one."""
-        lines = super().formatMessage(record).split("\n")
-        outage = getattr(record, "outage", "")
+        """The line without a traceback."""
+        outage, chunk = getattr(record, "outage", ""), _chunk.get()
         # What follows is source code; or advice for developers, and the stranger's message.
-        first_says_all = record.name == "py.warnings" or (record.name == _CONSUMER and outage)
-        return (lines[0] if first_says_all else " ".join(lines)) + outage
+        if record.name == "py.warnings" or (record.name == _CONSUMER and outage):
+            record.message = record.message.split("\n")[0]
+        about = " ".join(filter(None, (_account.get(), "" if chunk in record.message else chunk)))
+        record.about = f" [{about}]" if about else ""
+        return super().formatMessage(record) + outage
 
 
 def _outage(record: logging.LogRecord) -> str | None:
@@ -89,7 +90,7 @@ def _outage(record: logging.LogRecord) -> str | None:
     if error is None:
         return None
     if isinstance(error, _OUTAGES) or record.name == _CONSUMER or _raised_in(error).startswith(_TRANSPORTS):
-        return f"{type(error).__name__}: {' '.join(str(error).split())}"
+        return readable_error(error)
     return None
 
 
@@ -101,7 +102,8 @@ def _raised_in(error: BaseException) -> str:
 
 def set_up(level: int, logfile: str | None = None) -> None:
     """Send everything to ``logfile``, or stderr, from ``level`` on."""
-    handler = logging.FileHandler(logfile) if logfile else logging.StreamHandler(sys.stderr)
+    # A machine without a locale writes ASCII; a file of ours is UTF-8 everywhere.
+    handler = logging.FileHandler(logfile, encoding="utf-8") if logfile else logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine())
     root = logging.getLogger()
     root.handlers[:] = [handler]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -27,7 +28,7 @@ from massconvert.cli import (
     status,
 )
 from massconvert.cli.account import choose_account
-from massconvert.cli.console import err, hint, print_lines, say
+from massconvert.cli.console import hint, print_lines, say
 from massconvert.contract import Exit
 from massconvert.errors import (
     InputError,
@@ -37,6 +38,7 @@ from massconvert.errors import (
     UnknownBatchError,
     WaitTimeoutError,
 )
+from massconvert.readable import Readable, readable_traceback
 
 _INTERRUPTED = 130  # as a shell reports SIGINT
 _BROKEN_PIPE = 141  # as a shell reports SIGPIPE
@@ -111,12 +113,17 @@ def complain(error: MassConvertError) -> None:
 
 def run(arguments: Sequence[str] | None = None) -> int:
     """Parse a command line, run its command, return its exit status."""
+    if logging.lastResort is not None:  # what the library logs and nobody handles goes to stderr
+        logging.lastResort.setFormatter(Readable("massconvert: %(message)s"))
     try:
         app(args=None if arguments is None else list(arguments), prog_name="massconvert")
     except SystemExit as end:
         if end.code is None or isinstance(end.code, int):
             return end.code or 0
-        err().print(str(end.code))
+        say(str(end.code))
+        return 1
+    except Exception as error:  # noqa: BLE001 - a bug: its traceback, in which nothing that others wrote is obeyed
+        sys.stderr.write(f"{readable_traceback(error)}\n")
         return 1
     return 0
 

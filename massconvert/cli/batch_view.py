@@ -9,8 +9,9 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from massconvert.cli.console import local_time, readable, span
+from massconvert.cli.console import local_time, span
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause, Waits
+from massconvert.readable import readable
 from massconvert.report import status_record, utc_time
 
 _STYLES = {BatchState.RUNNING: "cyan", BatchState.PAUSED: "bold red", BatchState.FINISHED: "green"}
@@ -46,9 +47,9 @@ def batch_view(status: BatchStatus, paused: Pause | None, waits: str = "") -> Re
     if status.deals_not_updated:
         grid.add_row("deals not updated", Text(f"{status.deals_not_updated:,} (of those converted)", "bold red"))
     if status.held and not status.finished:
-        grid.add_row("paused", Text(readable(held_in_words(status)), "bold red"))
+        grid.add_row("paused", Text(held_in_words(status), "bold red"))
     if waits:
-        grid.add_row("to be tried again", Text(readable(waits), "yellow"))
+        grid.add_row("to be tried again", Text(waits, "yellow"))
     grid.add_row("begun", local_time(status.created_at))
     grid.add_row("finished", local_time(status.finished_at))
     return Group(pause_view(paused), grid) if paused and not status.finished else grid
@@ -61,13 +62,14 @@ def state_view(status: BatchStatus) -> Text:
 
 def pause_view(paused: Pause) -> Text:
     """Why the organisation is paused, since when, and what to do: prominently."""
-    return Text(f"PAUSED since {local_time(paused.since)}. {readable(pause_in_words(paused))}\n", "bold red")
+    return Text(f"PAUSED since {local_time(paused.since)}. {pause_in_words(paused)}\n", "bold red")
 
 
 def pause_in_words(paused: Pause) -> str:
     """Why the organisation is paused and what to do, in one or two lines."""
     code = f"{paused.code}: " if paused.code else ""
-    return f"The organisation is paused: nothing is sent. {code}{paused.reason}\n{paused.hint}".rstrip()
+    said = readable(f"{code}{paused.reason}")
+    return f"The organisation is paused: nothing is sent. {said}\n{readable(paused.hint, lines=True)}".rstrip()
 
 
 def held_in_words(status: BatchStatus) -> str:
@@ -77,7 +79,7 @@ def held_in_words(status: BatchStatus) -> str:
     go_on = f"To go on: massconvert resume {status.batch}"
     canary = status.canary
     if status.held != HELD_FOR_CANARY or canary is None:
-        return f"Batch {status.batch} is paused: {status.held}. Nothing more of it is sent.\n{go_on}"
+        return f"Batch {status.batch} is paused: {readable(status.held)}. Nothing more of it is sent.\n{go_on}"
     if not canary.over:
         return f"The canary goes first: {canary.ended:,} of its {canary.leads:,} leads have ended. The others wait."
     look = f"To see what became of them: massconvert report {status.batch}"
@@ -91,7 +93,7 @@ def waits_in_words(waits: Waits | None, now: float) -> str:
     if waits is None:
         return ""
     payloads = f"{waits.payloads:,} payload{'' if waits.payloads == 1 else 's'}"
-    return f"{payloads}, in {span(waits.until - now)}; Zoho said: {waits.code}: {waits.message}"
+    return f"{payloads}, in {span(waits.until - now)}; Zoho said: {readable(f'{waits.code}: {waits.message}')}"
 
 
 def counts(status: BatchStatus) -> str:

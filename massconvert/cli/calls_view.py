@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from massconvert.cli.console import local_time, readable, span
+from massconvert.cli.console import local_time, span
 from massconvert.contract import WORKER_SLOTS
+from massconvert.readable import readable
 from massconvert.report import utc_time
 from massconvert.zoho.standing import Standing
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timezone
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
+
+from massconvert.readable import readable, readable_json, whole
 
 # Wide enough that a table in a pipe or a file is not folded as if a terminal of 80 columns were there.
 _WIDTH_IN_A_PIPE = 200
@@ -27,28 +29,25 @@ def err() -> Console:
 
 def say(text: str, style: str = "") -> None:
     """A message to people, on stderr, each line ``massconvert: …`` or below one that is."""
-    err().print(Text(f"massconvert: {readable(text)}", style))
+    err().print(Text(f"massconvert: {readable(text, lines=True)}", style))
 
 
 def hint(text: str) -> None:
     """What to do next, on stderr, without a prefix."""
-    err().print(Text(readable(text)))
+    err().print(Text(readable(text, lines=True)))
 
 
 def print_json(value: Any) -> None:
     """One line of JSON on stdout."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False) + "\n")
+    print_lines([json.dumps(value, ensure_ascii=False) + "\n"], readable_json)
 
 
-def print_lines(lines: Iterable[str]) -> None:
-    """Lines that bring their own ends, on stdout, as they come."""
+def print_lines(lines: Iterable[str], shown: Callable[[str], str] = readable) -> None:
+    """Lines that bring their own ends, on stdout, as they come; on a terminal as ``shown`` makes them."""
+    show = shown if sys.stdout.isatty() else whole
     for line in lines:
-        sys.stdout.write(line)
-
-
-def readable(text: str) -> str:
-    """``text`` with its control characters shown, not obeyed: what Zoho or a file says must not move the cursor."""
-    return "".join(char if char.isprintable() or char == "\n" else repr(char)[1:-1] for char in text)
+        text = line.removesuffix("\n")
+        sys.stdout.write(show(text) + line[len(text) :])
 
 
 def local_time(seconds: float | None) -> str:

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from massconvert.cli.console import hint, print_lines, readable, say
+from massconvert.cli.console import hint, print_lines, say
 from massconvert.cli.one_machine import running
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.summary import print_summary
@@ -21,6 +21,7 @@ from massconvert.contract import MAX_LEADS_A_CALL, Exit
 from massconvert.embedded import Stack
 from massconvert.model import Code, Kind, LeadRow, Outcome
 from massconvert.options import Options
+from massconvert.readable import readable
 from massconvert.report import csv_lines, summarise
 from massconvert.settings import variables
 from massconvert.simulator import Rules, Simulator

@@ -12,9 +12,10 @@ from rich.console import Console
 from rich.text import Text
 
 from massconvert.cli.account import chosen_account
-from massconvert.cli.console import out, print_json, readable, say
+from massconvert.cli.console import out, print_json, say
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examine, worst
+from massconvert.readable import readable
 
 _EXAMPLES = """\b
 Examples:
@@ -60,7 +61,7 @@ def _show(console: Console, finding: Finding) -> None:
     line = Text(f"{finding.level.value:<{_LEVEL_WIDTH}}", _STYLES[finding.level])
     line.append(f"{finding.check:<{_CHECK_WIDTH}}{readable(finding.what)}", style="default")
     console.print(line)
-    for mend in readable(finding.mend).splitlines():
+    for mend in readable(finding.mend, lines=True).splitlines():
         console.print(Text(f"{'':<{_LEVEL_WIDTH + _CHECK_WIDTH}}-> {mend}"))
 
 

@@ -13,7 +13,7 @@ import typer
 from rich.table import Table
 
 from massconvert.cli.batch_view import left_out_of
-from massconvert.cli.console import out, print_json, print_lines, readable, say, span
+from massconvert.cli.console import out, print_json, print_lines, say, span
 from massconvert.cli.desk import Desk
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import StoreError, UnknownBatchError
@@ -22,6 +22,7 @@ from massconvert.options import Options, deal_templates, fingerprint
 from massconvert.options.body import resolve_body
 from massconvert.options.names import unresolved
 from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Deals, Forecast, Pace, forecast
+from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.zoho.edition import LEAST, MAX_POSTS
 

@@ -15,6 +15,7 @@ from massconvert.model import Listing
 from massconvert.options import Options, examine
 from massconvert.options.check import MADE
 from massconvert.options.names import Listings, Row
+from massconvert.readable import readable
 from massconvert.steps.check import FRESH, read
 from massconvert.steps.ports import Ports
 
@@ -105,7 +106,7 @@ def _ask(question: str, *, default: str | None = None, good: Callable[[str], boo
     words = f"{question}{f' [{default}]' if default else ''}: "
     while True:
         try:
-            text = err().input(Text(words)).strip() or default or ""
+            text = err().input(Text(readable(words))).strip() or default or ""
         except EOFError:
             raise InputError("The answers have ended before the questions.", hint="Nothing was written.") from None
         if text and good(text):
@@ -116,7 +117,7 @@ def _ask(question: str, *, default: str | None = None, good: Callable[[str], boo
 def _choose(question: str, names: Sequence[str], *, default: str | None, numbered: bool = True) -> str:
     """One of ``names``, by its number or as it is written."""
     if numbered and len(names) <= _A_LIST:
-        hint("\n".join(f"  {number}  {name}" for number, name in enumerate(names, start=1)))
+        hint("\n".join(f"  {number}  {readable(name)}" for number, name in enumerate(names, start=1)))
     by_name = {name.casefold(): name for name in names}
     by_number = {str(number): name for number, name in enumerate(names, start=1)}
     text = _ask(question, default=default, good=lambda given: given in by_number or given.casefold() in by_name)

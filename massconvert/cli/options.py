@@ -23,6 +23,7 @@ from massconvert.contract import Exit
 from massconvert.embedded import Stack
 from massconvert.errors import InputError, OptionsError, ZohoError
 from massconvert.options import Options, Problem
+from massconvert.readable import readable_json
 from massconvert.steps.check import Checked, check, is_away, why
 from massconvert.steps.ports import Ports
 
@@ -126,7 +127,7 @@ def _init(
         check_live(ports, Options.parse(body), "Nothing was written.")
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if output is None:
-        print_lines([text])
+        print_lines(text.splitlines(keepends=True), readable_json)
         return
     write_output(output, [text], force=force)
     say(f"written to {output}. To use it: massconvert enqueue leads.csv --options {output}")

@@ -10,6 +10,7 @@ from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.errors import BrokerError
 from massconvert.nudge import Nudge
 from massconvert.producer import MassConvert
+from massconvert.readable import readable
 
 _BY_HAND = "It was paused by hand."
 _PAUSE = """\b
@@ -65,7 +66,7 @@ def _pause_all(desk: Desk) -> None:
         return
     organisation.pause(now=desk.clock.now(), reason=_BY_HAND)
     if before:
-        say(f"it had paused by itself since {local_time(before.since)}: {before.code}: {before.reason}")
+        say(f"it had paused by itself since {local_time(before.since)}: {readable(f'{before.code}: {before.reason}')}")
     print_lines(["Paused: nothing more is sent; jobs that Zoho works on end there. To go on: massconvert resume\n"])
 
 
@@ -76,7 +77,8 @@ def _resume_all(desk: Desk) -> None:
         print_lines(["It was not paused; workers go on.\n"])
         return
     if before and before.code:
-        say(f"it had paused for {before.code}: {before.reason} If that is not mended, it will pause again.")
+        why = readable(f"{before.code}: {before.reason}")
+        say(f"it had paused for {why} If that is not mended, it will pause again.")
     print_lines(["Resumed: workers go on.\n"])
     try:
         Nudge(desk.settings.broker_url, account=desk.settings.account).chunk()

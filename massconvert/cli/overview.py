@@ -14,11 +14,12 @@ from rich.text import Text
 
 from massconvert.cli.batch_view import as_json, pause_as_json, pause_view, state_view
 from massconvert.cli.calls_view import calls_as_json, calls_in_words, held_back, workers_useful
-from massconvert.cli.console import local_time, out, print_json, readable, span
+from massconvert.cli.console import local_time, out, print_json, span
 from massconvert.cli.desk import Desk
 from massconvert.cli.watching import START_A_WORKER
 from massconvert.ledger import Workers
 from massconvert.model import BatchStatus, Pause
+from massconvert.readable import readable
 from massconvert.zoho.standing import Standing
 
 _REFRESH = 2.0  # seconds

@@ -13,7 +13,7 @@ from rich.text import Text
 
 from massconvert.batch import Batch
 from massconvert.cli.account import account_chosen, command_settings
-from massconvert.cli.console import hint, local_time, out, print_json, print_lines, readable, say
+from massconvert.cli.console import hint, local_time, out, print_json, print_lines, say
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
@@ -22,6 +22,7 @@ from massconvert.options import Options, deal_templates
 from massconvert.policy import Form, Run, RunState
 from massconvert.producer import MassConvert
 from massconvert.profiles import ConfigFile, Profile, next_slot
+from massconvert.readable import readable
 from massconvert.report import utc_time
 from massconvert.steps.preview import Preview, preview
 from massconvert.wiring import connect_finder
@@ -72,7 +73,7 @@ def _list(as_json: JsonOption = False) -> None:
     for name, profile, run in rows:
         last = (_run_view(run), f"{run.found:,}", f"{run.taken:,}") if run else (Text("-"), "", "")
         form = profile.criteria.form.value if profile.criteria else "-"
-        table.add_row(name, form, _schedule(profile), local_time(_next(profile, now)), *last)
+        table.add_row(readable(name), form, _schedule(profile), local_time(_next(profile, now)), *last)
     out().print(table)
 
 
@@ -115,7 +116,7 @@ def _run(
     run = _await_found(desk, run_id, timeout)
     _print_run(run_id, run, as_json=as_json)
     if run.state is RunState.FAILED and run.said:
-        say(f"the run has failed: {run.said.code}: {run.said.message} {run.said.path}".rstrip(), "red")
+        say(readable(f"the run has failed: {run.said.code}: {run.said.message} {run.said.path}".rstrip()), "red")
     raise typer.Exit(_wait_for_batch(desk, run, timeout))
 
 
@@ -131,7 +132,8 @@ def _await_found(desk: Desk, run_id: str, timeout: float | None) -> Run:
             return run
         if run.said and not told:
             told = True
-            say(f"Zoho gives no usable answer; workers ask again: {run.said.code}: {run.said.message}", "yellow")
+            said = readable(f"{run.said.code}: {run.said.message}")
+            say(f"Zoho gives no usable answer; workers ask again: {said}", "yellow")
         if desk.clock.now() > end:
             raise WaitTimeoutError(
                 f"The run {run_id} goes on after {timeout:g} s: {run.found:,} leads found so far.",

@@ -28,6 +28,7 @@ from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.errors import InputError
 from massconvert.model import Kind, LeadRow
+from massconvert.readable import readable, readable_json
 from massconvert.report import csv_lines, json_lines, only, summarise
 from massconvert.results import Results
 
@@ -115,7 +116,7 @@ def _tell(rows: Iterable[LeadRow], form: Format, output: Path | None, *, force: 
         write_output(output, lines, force=force)
         say(f"the report is in {output}")
     else:
-        print_lines(lines)
+        print_lines(lines, readable_json if form is Format.JSONL else readable)
 
 
 def _tell_files(results: Results, batch: str, *, in_json: bool) -> None:

@@ -7,7 +7,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from massconvert.cli.console import out, readable
+from massconvert.cli.console import out
+from massconvert.readable import readable
 from massconvert.report import Summary
 
 _STYLES = {"converted": "green", "failed": "red", "skipped": "yellow", "cancelled": "yellow"}

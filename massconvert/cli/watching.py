@@ -14,10 +14,11 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColum
 from rich.text import Text
 
 from massconvert.cli.batch_view import counts, held_in_words, pause_in_words
-from massconvert.cli.console import err, readable, say, span
+from massconvert.cli.console import err, say, span
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
 from massconvert.model import BatchState, BatchStatus, Pause
+from massconvert.readable import readable
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -89,7 +90,7 @@ class Bar:
 
     def note(self, text: str) -> None:
         """Print above the bar."""
-        self._progress.console.print(Text(f"massconvert: {readable(text)}", "yellow"))
+        self._progress.console.print(Text(f"massconvert: {readable(text, lines=True)}", "yellow"))
 
 
 class Lines:
@@ -119,7 +120,7 @@ class Lines:
 
     def note(self, text: str) -> None:
         """Print a message of its own."""
-        self._console.print(f"massconvert: {readable(text)}")
+        self._console.print(f"massconvert: {readable(text, lines=True)}")
 
 
 class RateColumn(ProgressColumn):

@@ -7,6 +7,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from massconvert.errors import OptionsError
+from massconvert.readable import readable
 
 #: How many of the nearest, or of all, are told.
 _TOLD = 3
@@ -23,7 +24,7 @@ class Problem(NamedTuple):
 def demand(problems: Sequence[tuple[str, str]], hint: str = "Nothing was enqueued.") -> None:
     """Raise OptionsError with all problems, if there is one."""
     if problems:
-        lines = "\n".join(f"  {path} {reason}" for path, reason in problems)
+        lines = "\n".join(readable(f"  {path} {reason}") for path, reason in problems)
         error = OptionsError(f"The options are wrong:\n{lines}", hint=hint, path=problems[0][0])
         error.problems = tuple(problems)
         raise error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -113,6 +114,45 @@ def test_messages_of_strangers_are_a_line_each_and_stop_nothing(house: House) ->
     errors = [line for line in log.splitlines() if " ERROR " in line]
     assert len(errors) == len(STRANGERS)  # each once: nothing comes back
     assert max(map(len, errors)) < 400
+    assert worker.poll() is None
+
+
+FORGED = "2026-11-24T15:00:00Z INFO massconvert forged"
+#: Words that move the cursor, turn the writing round, or look like a line of the log.
+HOSTILE = (
+    f"\x1b[2J\x9b1A\x1b]8;;https://evil.example.com\x1b\\x\r{FORGED}\n{FORGED}\x85{FORGED}\u2028\u202e{FORGED}\ud800"
+)
+
+
+def test_no_stranger_and_no_answer_of_zoho_s_forges_a_line_or_moves_a_cursor(house: House) -> None:
+    """As an argument, as a task's name, as a message that is none, and as what Zoho says of the organisation."""
+    house.redis()
+    house.simulator("--leads", "2")
+    said = HOSTILE.replace("\ud800", "")
+    house.set_faults(
+        {"method": "POST mass_convert", "do": "status", "status": 403, "code": "NO_PERMISSION", "message": said}
+    )
+    worker = house.worker()
+    house.begin_reading()
+    with Celery(broker=house.broker.url) as app, app.connection_for_write() as connection:
+        for args in ([HOSTILE], [{"chunk_id": HOSTILE}], [[HOSTILE]], ["1", HOSTILE]):
+            for task in (TASK_CONVERT, TASK_STATUS, TASK_ENQUEUE, TASK_RUN_PROFILE, TASK_CHUNK, f"x{HOSTILE}"):
+                app.send_task(task, args, {}, queue=QUEUE, ignore_result=True, task_id=f"t{HOSTILE}")
+        app.send_task(TASK_ENQUEUE, [[HOSTILE]], {"key": "odd"}, queue=QUEUE, ignore_result=True)
+        connection.Producer().publish({"no": HOSTILE}, routing_key=QUEUE, headers={"x": HOSTILE})
+        connection.Producer().publish(HOSTILE.encode("utf-8", "replace"), routing_key=QUEUE, content_type="text/plain")
+    house.producer().enqueue(house.leads(), options=OPTIONS, key="k")
+    until(lambda: "The organisation is paused" in house.log(), 30, "what Zoho says")
+    until(lambda: house.ledger.exists(KEYS.batch("odd")), 20, "the last message")
+    log = house.log()
+    assert {char for char in log if not char.isprintable()} == {"\n"}
+    record = re.compile(r"20[0-9]{2}-[0-9]{2}-[0-9]{2}T[0-9:]{8}Z [A-Z]+ [a-z.]+ ")
+    assert [line for line in log.split("\n") if line and not line.startswith("  ") and not record.match(line)] == []
+    assert [line for line in log.split("\n") if line.startswith(FORGED)] == []
+    for command in (["status"], ["status", "k"], ["report", "odd"]):
+        told = house.command(*command)
+        assert {char for char in told.stdout + told.stderr if not char.isprintable()} == {"\n"}, command
+        assert not re.search(rf"^\s*{FORGED}", told.stdout + told.stderr, re.MULTILINE)
     assert worker.poll() is None
 
 

@@ -85,10 +85,18 @@ def verify_webhook(
 ) -> bool:
     """Whether ``body`` was sent by who has ``secret``, at most ``tolerance`` seconds ago.
 
-    ``body`` is the request's, byte for byte; ``signature`` its header ``X-Massconvert-Signature``. Raises nothing.
+    ``body`` is the request's, byte for byte; ``signature`` its header ``X-Massconvert-Signature``. Raises nothing: a
+    header that is missing, or anything that is not what it should be, is not from who has the secret.
     """
+    given: tuple[object, ...] = (secret, body, signature)  # what a framework makes of a request may be anything
+    if not all(isinstance(value, kind) for value, kind in zip(given, (str, bytes | bytearray, str), strict=True)):
+        return False
     match = re.fullmatch(r"t=([0-9]{1,12}),v1=[0-9a-f]{64}", signature)
     if not secret or not match:
         return False
+    try:
+        expected = sign(secret, bytes(body), int(match[1]))
+    except UnicodeEncodeError:  # a secret with half a character: nobody signs with it
+        return False
     age = (time.time() if now is None else now) - int(match[1])
-    return abs(age) <= tolerance and hmac.compare_digest(sign(secret, body, int(match[1])), signature)
+    return abs(age) <= tolerance and hmac.compare_digest(expected, signature)

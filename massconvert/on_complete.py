@@ -27,7 +27,8 @@ MOST = 5
 DEFAULT_QUEUE = "celery"
 #: Letters that names of tasks and queues are made of.
 _NAME = re.compile(r"[\w.:/-]{1,200}")
-_SHORT = re.compile(r"(?P<task>[\w.:/-]+)(@(?P<queue>[\w.:/-]+))?")
+_SHORT = re.compile(r"(?P<task>[\w.:/-]{1,200})(@(?P<queue>[\w.:/-]{1,200}))?")
+_LONGEST_URL = 2000
 #: What a real signature of Celery's has besides.
 _OF_CELERY = frozenset({"options", "subtask_type", "immutable", "chord_size"})
 _HINT = 'Write {"task": "shop.converted", "queue": "shop"}, shop.converted@shop, or https://shop.example.com/converted.'
@@ -68,22 +69,21 @@ Given: TypeAlias = Mapping[str, Any] | str | Sequence[Any] | None
 
 def parse_targets(given: Given) -> tuple[Target, ...]:
     """Whom ``given`` names; nobody for ``None``. Raises InputError."""
+    if isinstance(given, str) and given.lstrip()[:1] in ("{", "["):
+        given = _loads(given)
     if given is None:
         return ()
-    if isinstance(given, str):
-        return parse_targets(_loads(given)) if given.lstrip()[:1] in ("{", "[") else (_short(given),)
-    if isinstance(given, Mapping):
-        return (_full(given),)
     if not isinstance(given, list | tuple):
-        raise _wrong(f"must be an object, a text or a list of these, not {type(given).__name__}")
+        return (_one(given),)
     if len(given) > MOST:
         raise _wrong(f"names {len(given)} to call, and at most {MOST} are")
-    return tuple(target for each in given for target in parse_targets(each))
+    return tuple(map(_one, given))
 
 
 def dump_targets(targets: Sequence[Target]) -> str:
     """Targets as JSON, for the ledger."""
-    return json.dumps([_plain(target) for target in targets], separators=(",", ":"), ensure_ascii=False)
+    # In ASCII: the arguments of somebody's task may hold half a character, which JSON carries and UTF-8 does not.
+    return json.dumps([_plain(target) for target in targets], separators=(",", ":"))
 
 
 def load_targets(text: str) -> tuple[Target, ...]:
@@ -105,6 +105,16 @@ def _loads(text: str) -> Any:
         raise _wrong(f"is not JSON: {error}") from None
 
 
+def _one(given: Any) -> Target:
+    if isinstance(given, str) and given.lstrip()[:1] == "{":
+        given = _loads(given)
+    if isinstance(given, str):
+        return _short(given)
+    if isinstance(given, Mapping):
+        return _full(given)
+    raise _wrong(f"must be an object, a text or a list of these, not {type(given).__name__}")
+
+
 def _short(text: str) -> Target:
     if "://" in text:
         return _hook(text)
@@ -117,13 +127,15 @@ def _short(text: str) -> Target:
 def _full(given: Mapping[str, Any]) -> Target:
     if "url" in given:
         if extra := sorted(map(str, given.keys() - {"url"})):
-            raise _wrong(f"has {', '.join(extra)} beside url")
+            raise _wrong(f"has {', '.join(extra):.100} beside url")
         return _hook(given["url"])
     if extra := sorted(map(str, given.keys() - {"task", "queue", "args", "kwargs"} - _OF_CELERY)):
-        raise _wrong(f"has {', '.join(extra)}, which is not known")
+        raise _wrong(f"has {', '.join(extra):.100}, which is not known")
     if given.get("subtask_type"):
-        raise _wrong(f"is a {given['subtask_type']}; only a single task can be called")
+        raise _wrong(f"is a {given['subtask_type']!s:.60}; only a single task can be called")
     options = given.get("options") or {}
+    if not isinstance(options, Mapping):
+        raise _wrong("has options that are no object")
     task, queue = given.get("task"), given.get("queue") or options.get("queue") or DEFAULT_QUEUE
     for what, name in (("task", task), ("queue", queue)):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -135,17 +147,18 @@ def _full(given: Mapping[str, Any]) -> Target:
     target = TaskTarget(str(task), str(queue), tuple(args), dict(kwargs), bool(given.get("immutable")))
     try:
         json.dumps(_plain(target), allow_nan=False)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, RecursionError):
         raise _wrong("has args or kwargs that JSON cannot carry") from None
     return target
 
 
 def _hook(url: Any) -> HookTarget:
     """The address is not repeated when it is wrong: it may hold a secret."""
+    text = url if isinstance(url, str) and len(url) <= _LONGEST_URL else ""
     try:
-        parts = urlsplit(url if isinstance(url, str) else "")
-        host, usable = parts.hostname or "", parts.port != 0 and not any(char.isspace() for char in url)
-    except (ValueError, TypeError):
+        parts = urlsplit(text)
+        host, usable = parts.hostname or "", parts.port != 0 and text.isprintable() and " " not in text
+    except ValueError:
         host, usable = "", False
     if not host or not usable or parts.scheme not in ("https", "http"):
         raise _wrong("has a url that is none")
@@ -153,7 +166,7 @@ def _hook(url: Any) -> HookTarget:
         raise _wrong(f"has a url at {host} with a user, a password or a fragment; the call is signed instead")
     if parts.scheme == "http" and not is_loopback(host):
         raise _wrong(f"has the url of {host} without https; http is for this machine alone")
-    return HookTarget(url)
+    return HookTarget(text)
 
 
 def _wrong(why: str) -> InputError:

@@ -2,13 +2,37 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from massconvert.batch import Batch
 from massconvert.deal_values import parse_deal_values
 from massconvert.errors import InputError
+from massconvert.leads.ids import check_batch_key, shown
 from massconvert.producer import Intake, body_of, calls_of, start_of
 from massconvert.profiles import Profile
+
+
+def chunk_of(named: object) -> str:
+    """The chunk that a message names: digits. Whoever can write to the broker may have sent it. Raises InputError."""
+    if isinstance(named, str) and re.fullmatch("[0-9]{1,19}", named):
+        return named
+    raise InputError(f"The message names no chunk, but {shown(named)}; massconvert has not sent it. It is dropped.")
+
+
+def run_of(named: object) -> str:
+    """The run that a message names, which becomes the name of a batch. Raises InputError."""
+    try:
+        return check_batch_key(named)
+    except InputError:
+        raise InputError(f"The message names no run, but {shown(named)}. It is dropped.") from None
+
+
+def profile_of(named: object) -> str:
+    """The profile that a message names; whether there is one, its file says. Raises InputError."""
+    if isinstance(named, str):
+        return named
+    raise InputError(f"The message names no profile, but {shown(named)}. It is dropped.")
 
 
 def take_message(

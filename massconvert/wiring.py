@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -34,7 +33,7 @@ from massconvert.steps.ports import Caller as CallerPort
 from massconvert.steps.ports import Clock, Ports
 from massconvert.steps.sweep import sweep
 from massconvert.store import Redis, RedisClock, connect
-from massconvert.task_message import take_message
+from massconvert.task_message import chunk_of, profile_of, run_of, take_message
 from massconvert.zoho import Governor, ZohoClient, connect_zoho
 from massconvert.zoho.transport import Transport
 
@@ -45,6 +44,8 @@ log = logging.getLogger("massconvert")
 WINDOW_PER_PERMIT = 2
 #: A task whose account holds its share of the threads comes back so much later, in seconds.
 CROWDED = 0.5
+#: A beat whose clock is ahead may name a slot so long before its time, in seconds.
+EARLY = 3600.0
 
 
 def tuning(settings: Settings) -> Tuning:
@@ -100,12 +101,11 @@ class Workshop:
 
         Raises InputError where the message names no chunk.
         """
-        return self._advance(_chunk_of(chunk_id), CONVERTING)
+        return self._advance(chunk_of(chunk_id), CONVERTING)
 
     def status(self, job: Mapping[str, Any]) -> Next:
         """Take one step of a chunk whose job runs. Raises InputError where the message names no chunk."""
-        chunk_id = job.get("chunk_id", job) if isinstance(job, Mapping) else job
-        return self._advance(_chunk_of(chunk_id), FOLLOWING)
+        return self._advance(chunk_of(job.get("chunk_id") if isinstance(job, Mapping) else [job]), FOLLOWING)
 
     def _advance(self, chunk_id: str, states: frozenset[State]) -> Next:
         with self._share.taken() as ours:
@@ -160,8 +160,7 @@ class Workshop:
 
         Raises InputError for a profile that cannot be run, SettingsError for a wrong massconvert.toml.
         """
-        if not isinstance(run_id, str):
-            raise InputError(f"The message names no run, but {shown(run_id)}. It is dropped.")
+        run_id, name = run_of(run_id), profile_of(name)
         if begin and not self._begin(name, run_id, slot):
             return Done()
         with self._share.taken() as ours:
@@ -195,13 +194,6 @@ def _as_hints() -> Iterator[None]:
         yield
     except BrokerError as error:
         log.warning("%s", error.message)
-
-
-def _chunk_of(named: object) -> str:
-    """The chunk that a message names. Whoever can write to the broker may have sent it."""
-    if isinstance(named, str) and re.fullmatch("[0-9]{1,19}", named):
-        return named
-    raise InputError(f"The message names no chunk, but {shown(named)}; massconvert has not sent it. It is dropped.")
 
 
 class Fleet:
@@ -344,7 +336,9 @@ def _in_time(slot: str, schedule: Schedule | None, now: float) -> bool:
     try:
         late = now - parse_slot(slot)
     except ValueError:
-        raise InputError(f"{slot!r} is not a slot: write it like 20261124T030000Z, in UTC.") from None
+        raise InputError(f"{shown(slot)} is not a slot: write it like 20261124T030000Z, in UTC.") from None
+    if late < -EARLY:  # once a slot has had its turn, all those before it are past
+        raise InputError(f"The slot {slot} is more than {EARLY / 3600:g} h ahead of Redis' clock. It is not begun.")
     return late <= (schedule or Schedule(every=3600.0)).catch_up
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import date, datetime
 from decimal import Decimal
 from difflib import get_close_matches
@@ -132,7 +132,7 @@ class Check:
                 self.note(_at(path, api), "is missing")
             else:
                 fields[DEAL_FIELDS[api]] = self.value(_at(path, api), value[api], rule)
-        rest = {key: self.json(_at(path, key), item) for key, item in value.items() if key not in rules}
+        rest = self.rest(path, value, rules)
         for key in rest.keys() - {"Pipeline"}:
             if isinstance(rest[key], str):
                 self.value(_at(path, key), rest[key], _template_or_empty)
@@ -150,6 +150,12 @@ class Check:
         if rule := _OF_ONE_DEAL.get(api):
             return self.value(_at(path, api), value, rule)
         return self.json(_at(path, api), value)
+
+    def rest(self, path: str, value: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
+        """What of an object passes through: all but what stands under the ``known`` keys."""
+        rest = {key: item for key, item in value.items() if key not in known}
+        checked: dict[str, Any] = self.json(path, rest)
+        return checked
 
     def json(self, path: str, value: Any, depth: int = 0) -> Any:
         """A value that passes through, if JSON can carry it; dates and decimals are written as Zoho takes them."""
@@ -189,12 +195,12 @@ class Check:
         if not isinstance(value, Mapping):
             return {"id": self.id(path, value, where)}
         if value.get("id") is not None:
-            rest = {str(key): self.json(_at(path, key), item) for key, item in value.items() if key != "id"}
+            rest = self.rest(path, value, ("id",))
             return {"id": self.id(f"{path}.id", value["id"], where), **rest}
         for key in _NAME_KEYS[where]:
             if value.get(key) is not None:
                 keys = ("id", *_NAME_KEYS[where])
-                rest = {str(at): self.json(_at(path, at), item) for at, item in value.items() if at not in keys}
+                rest = self.rest(path, value, keys)
                 return {"name": self.value(_at(path, key), value[key], _name), **rest}
         self.note(f"{path}.id", f"is missing; {where}, or give a name and it is looked up")
         return {}

@@ -8,6 +8,7 @@ one that comes twice is run the first time only, unless the crontab runs in ever
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
@@ -43,6 +44,8 @@ def slot_name(seconds: float) -> str:
 
 def parse_slot(name: str) -> float:
     """The Unix seconds of a slot's name. Raises ValueError."""
+    if not isinstance(name, str) or not re.fullmatch("[0-9]{8}T[0-9]{6}Z", name):  # strptime takes more than one form
+        raise ValueError("not a slot")
     return datetime.strptime(name, _FORM).replace(tzinfo=timezone.utc).timestamp()
 
 

@@ -121,6 +121,39 @@ def test_a_signature_holds_for_its_body_its_secret_and_five_minutes() -> None:
         assert not verify_webhook(given.pop("secret"), given.pop("body"), given.pop("signature"), **given), wrong
 
 
+GOOD_HEADER = sign(SECRET, b"{}", 1_800_000_000.0)
+NO_TEXTS: list[Any] = [None, b"t=1,v1=0", bytearray(b"x"), [], ["t=1"], {}, 7, 1.5, True, {"a": 1}, ()]
+ODD_TEXTS = [
+    "",
+    "x",
+    GOOD_HEADER[:-1],
+    f"{GOOD_HEADER}0",
+    f"{GOOD_HEADER}\n",
+    GOOD_HEADER.upper(),
+    "t=\u0661,v1=" + "0" * 64,
+]
+ODD_TEXTS += [
+    "t=1800000000,v1=" + "é" * 64,
+    "\ud800",
+    f"t={'9' * 400},v1={'0' * 64}",
+    "t=1800000000,v1=",
+    "x" * 100_000,
+]
+
+
+@pytest.mark.parametrize("odd", [*NO_TEXTS, *ODD_TEXTS], ids=lambda odd: ascii(odd)[:40])
+def test_what_is_no_header_no_body_or_no_secret_is_refused_and_raises_nothing(odd: Any) -> None:
+    """A framework gives None for a header that is missing, or bytes; a fuzzer anything."""
+    now = 1_800_000_000.0
+    assert verify_webhook(SECRET, b"{}", GOOD_HEADER, now=now)
+    assert verify_webhook(SECRET, bytearray(b"{}"), GOOD_HEADER, now=now)  # type: ignore[arg-type]  # as some servers give it
+    assert verify_webhook(SECRET, b"{}", odd, now=now) is False
+    assert verify_webhook(SECRET, odd, GOOD_HEADER, now=now) is False
+    assert verify_webhook(odd, b"{}", GOOD_HEADER, now=now) is False
+    assert verify_webhook(odd, odd, odd) is False
+    assert verify_webhook(SECRET, "{}", GOOD_HEADER, now=now) is False  # type: ignore[arg-type]  # a body that was decoded
+
+
 class Wire:
     """A transport and a nudge that answer as told, and note what they were given."""
 

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from typing import Annotated
 
 import typer
@@ -21,6 +22,7 @@ from massconvert.cli.inputs import (
     CanaryMaxFailedOption,
     CanaryOption,
     FileOption,
+    IdColumnOption,
     KeyOption,
     LeadsArgument,
     OptionsOption,
@@ -82,6 +84,7 @@ def _convert(
     key: KeyOption = None,
     canary: CanaryOption = None,
     canary_max_failed: CanaryMaxFailedOption = None,
+    id_column: IdColumnOption = None,
     skip_invalid: SkipInvalidOption = False,
     preflight: PreflightOption = False,
     output: Annotated[
@@ -102,7 +105,7 @@ def _convert(
     check_folder(files, folder)
     ahead = parse_canary(canary, canary_max_failed)
     body = with_preflight(read_options(options), preflight)
-    with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
+    with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)
         if dry_run:
             tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json)
@@ -110,7 +113,7 @@ def _convert(
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
         # A report of the same batch is a report that this command has written before.
         report, replace = (output, force) if output else (Path(f"{batch_id}-report.csv"), True)
-        wanted = _Wanted(report, replace, files, folder, input_file(leads or (), file), with_ids)
+        wanted = _Wanted(report, replace, files, folder, input_file(leads or (), file), id_column, with_ids)
         check_output(report, force=replace)
         try:
             say("starting Redis and the workers on this machine.")
@@ -128,7 +131,7 @@ def _convert(
             raise typer.Exit(130) from None
     say(f"batch {batch.id} is {status.state.value}: {batch_view.counts(status)}. The report, a line a lead: {report}")
     if status.failed:
-        _tell_mending(results)
+        _tell_mending(results, input_file(leads or (), file) and id_column)
     if trouble:
         raise trouble
     raise typer.Exit(exit_of(status))
@@ -136,13 +139,17 @@ def _convert(
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is written when the batch has ended. ``replace``: the report may be there; ``source``: the leads' file."""
+    """What is written when the batch has ended.
+
+    ``replace``: the report may be there; ``source``: the leads' file, and ``id_column`` the name of its column.
+    """
 
     report: Path
     replace: bool
     files: bool
     folder: Path | None
     source: str | None
+    id_column: str | None
     with_ids: bool
 
 
@@ -166,7 +173,9 @@ def _write(desk: Desk, batch: Batch, status: BatchStatus, wanted: _Wanted) -> tu
 
     try:
         write_output(wanted.report, csv_lines(rows()), force=wanted.replace)
-        return write_files(status, rows(), wanted.folder, wanted.source) if wanted.files else None, None
+        return write_files(
+            status, rows(), wanted.folder, wanted.source, wanted.id_column
+        ) if wanted.files else None, None
     except ZohoError as error:
         results, _ = _write(desk, batch, status, replace(wanted, replace=True, with_ids=False))
         return results, error
@@ -202,9 +211,11 @@ def _tell_earlier(earlier: BatchStatus | None) -> None:
         say(f"going on with batch {earlier.batch}: {earlier.ended:,} of {earlier.total:,} leads have ended.")
 
 
-def _tell_mending(results: Results | None) -> None:
+def _tell_mending(results: Results | None, id_column: str | None) -> None:
     if results:
-        hint(f"Mended, the failed ones are input again: massconvert convert {results.files[Part.ERROR]} --options …")
+        named = f" --id-column {quote(id_column)}" if id_column else ""
+        again = f"massconvert convert {results.files[Part.ERROR]}{named} --options …"
+        hint(f"Mended, the failed ones are input again: {again}")
     else:
         hint("The same command with --files writes the failed ones as a file that, mended, is input again.")
 

@@ -19,6 +19,7 @@ from massconvert.cli.inputs import (
     CanaryMaxFailedOption,
     CanaryOption,
     FileOption,
+    IdColumnOption,
     KeyOption,
     LeadsArgument,
     OnCompleteOption,
@@ -82,6 +83,7 @@ def _enqueue(
     canary: CanaryOption = None,
     canary_max_failed: CanaryMaxFailedOption = None,
     on_complete: OnCompleteOption = None,
+    id_column: IdColumnOption = None,
     skip_invalid: SkipInvalidOption = False,
     preflight: PreflightOption = False,
     dry_run: DryRunOption = False,
@@ -94,7 +96,7 @@ def _enqueue(
     body = Options.parse(named.options) if named else read_options(options)
     body = with_preflight(body, preflight)
     ahead = parse_canary(canary, canary_max_failed)
-    with read_leads(leads or (), file, skip_invalid=skip_invalid) as checked:
+    with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)
         check_before_enqueue(desk.settings, body, checked.deal_values)
         if dry_run:
@@ -109,7 +111,7 @@ def _enqueue(
         if not as_json:
             say(f"to watch it: massconvert status {batch.id} --watch")
         return
-    wait_for(desk, batch, timeout, input_file(leads or (), file))
+    wait_for(desk, batch, timeout, input_file(leads or (), file), id_column)
 
 
 def _profile(settings: Settings, name: str | None, options: str | None) -> Profile | None:

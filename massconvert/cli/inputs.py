@@ -48,6 +48,15 @@ OnCompleteOption = Annotated[
 SkipInvalidOption = Annotated[
     bool, typer.Option("--skip-invalid", help="Leave out what is not a lead id; without it nothing is enqueued.")
 ]
+IdColumnOption = Annotated[
+    str | None,
+    typer.Option(
+        "--id-column",
+        metavar="NAME",
+        help="The heading (in JSON, the key) of the file's lead ids, where it is not id, Record Id or Lead Id.",
+        show_default=False,
+    ),
+]
 CanaryOption = Annotated[
     int | None,
     typer.Option(
@@ -76,18 +85,21 @@ PreflightOption = Annotated[
 ]
 
 
-def read_leads(arguments: Sequence[str], file: str | None, *, skip_invalid: bool) -> Leads:
+def read_leads(
+    arguments: Sequence[str], file: str | None, *, skip_invalid: bool, id_column: str | None = None
+) -> Leads:
     """The checked ids of the one file or of the list that the arguments name. Close them.
 
-    What ``skip_invalid`` leaves out is told on stderr. Raises InputError.
+    ``id_column`` is the heading of a file's lead ids, where it is another than usual. What ``skip_invalid`` leaves
+    out is told on stderr. Raises InputError.
     """
     source = _source(arguments, file)
     if source == STDIN and sys.stdin.isatty():
         say("reading lead ids from the terminal, one a line; Ctrl-D ends them.")
     if source is None:
-        leads = open_leads(ids=[_typed_id(argument) for argument in arguments])
+        leads = open_leads(ids=[_typed_id(argument) for argument in arguments], id_column=id_column)
     else:
-        leads = open_leads(source, skip_invalid=skip_invalid, read_deal=read_deal_cells)
+        leads = open_leads(source, skip_invalid=skip_invalid, id_column=id_column, read_deal=read_deal_cells)
     if leads.invalid:
         say(f"{leads.invalid:,} values are not lead ids and are left out:")
         hint(leads.complaint())

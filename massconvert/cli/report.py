@@ -14,6 +14,7 @@ from rich.console import Console
 from massconvert.cli.batch_view import so_far
 from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.desk import open_desk
+from massconvert.cli.inputs import IdColumnOption
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.result_files import (
     FilesOption,
@@ -78,6 +79,7 @@ def _report(
         str | None,
         typer.Option("--input", metavar="LEADS.csv", help="With --files: the batch's input, whose columns they keep."),
     ] = None,
+    id_column: IdColumnOption = None,
     with_ids: WithIdsOption = False,
     in_json: Annotated[bool, typer.Option("--json", help="With --files: print their names and rows as JSON.")] = False,
 ) -> None:
@@ -88,6 +90,8 @@ def _report(
         raise InputError("--dir, --input and --json go with --files.", hint="Add --files, or leave them out.")
     elif with_ids and form is Format.TABLE:
         raise InputError("The table has no ids.", hint="Add --format csv, --format jsonl or --files.")
+    if id_column is not None and not source:
+        raise InputError("--id-column goes with --input.", hint="It names a column of that file.")
     check_folder(files, folder)
     if output:
         check_output(output, force=force)
@@ -99,7 +103,7 @@ def _report(
     if with_ids:
         rows = rows_with_ids(desk, rows)
     if files:
-        _tell_files(write_files(status, rows, folder, source), status.batch, in_json=in_json)
+        _tell_files(write_files(status, rows, folder, source, id_column), status.batch, in_json=in_json)
     else:
         _tell(only(rows, outcome), form, output, force=force)
 

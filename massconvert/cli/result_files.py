@@ -30,8 +30,15 @@ FolderOption = Annotated[
 ]
 
 
-def write_files(status: BatchStatus, rows: Iterable[LeadRow], folder: Path | None, source: str | None) -> Results:
-    """Write a batch's result files, with the columns of its input ``source`` where there is one (``-``: stdin).
+def write_files(
+    status: BatchStatus,
+    rows: Iterable[LeadRow],
+    folder: Path | None,
+    source: str | None,
+    id_column: str | None = None,
+) -> Results:
+    """Write a batch's result files, with the columns of its input ``source`` where there is one (``-``: stdin), whose
+    ids are in ``id_column``, or in the usual one.
 
     What does not fit is told on stderr. Raises InputError.
     """
@@ -39,7 +46,7 @@ def write_files(status: BatchStatus, rows: Iterable[LeadRow], folder: Path | Non
         table = None
         if source is not None:
             stream = (sys.stdin.buffer, "stdin") if source == STDIN else (source, source)
-            table = stack.enter_context(open_table(*stream))
+            table = stack.enter_context(open_table(*stream, id_column=id_column))
         results = write_results(status.batch, rows, folder or Path(), table, finished=status.finished)
     if results.not_in_input:
         more = ", …" if results.not_in_input > len(results.for_example) else ""

@@ -69,10 +69,12 @@ def wait_seconds(wait: str | None) -> float | None:
     return float(wait)
 
 
-def wait_for(desk: Desk, batch: Batch, timeout: float | None, source: str | None = None) -> None:
+def wait_for(
+    desk: Desk, batch: Batch, timeout: float | None, source: str | None = None, id_column: str | None = None
+) -> None:
     """Watch ``batch`` to its end, say how it ended and what to do next, and end the command with its exit status.
 
-    ``source`` is the file that its leads came from, if they came from one.
+    ``source`` is the file that its leads came from, if they came from one, and ``id_column`` the name of its column.
     """
     with make_display() as display:
         watch = Watch(
@@ -88,7 +90,8 @@ def wait_for(desk: Desk, batch: Batch, timeout: float | None, source: str | None
         hint(f"To call the others off: massconvert cancel {batch.id}")
         raise typer.Exit(Exit.STILL_RUNNING)
     say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: massconvert report {batch.id}")
-    hint(f"As files: massconvert report {batch.id} --files{f' --input {quote(source)}' if source else ''}")
+    named = f" --id-column {quote(id_column)}" if id_column is not None else ""
+    hint(f"As files: massconvert report {batch.id} --files{f' --input {quote(source)}{named}' if source else ''}")
     if status.failed:
         hint(f"To try the failed ones again: massconvert retry {batch.id}")
     if status.deals_not_updated:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from decimal import Decimal
 from itertools import islice
+from numbers import Integral, Rational, Real
 from typing import Any
 
 from massconvert.errors import InputError
@@ -16,31 +18,82 @@ NAMED = 20
 is_plain_id = re.compile(r"[1-9][0-9]{0,17}|[1-8][0-9]{18}").fullmatch
 #: Matches what a spreadsheet or JavaScript makes of an id that it takes for a number.
 is_rounded = re.compile(r"[-+]?[0-9]+([.,][0-9]*)?[eE][-+]?[0-9]+|[0-9]+[.][0-9]*").fullmatch
+#: Matches a number in groups of three digits, as spreadsheets show it: 3,652,397,000,009,850,000.
+is_grouped = re.compile("[0-9]{1,3}([.,' _\u00a0\u2009\u202f\u2019])[0-9]{3}(?:\\1[0-9]{3})+").fullmatch
+
+# What nobody sees: blanks of every kind, byte order marks, marks of width and direction.
+_UNSEEN = "\\s\ufeff\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069"
+_around = re.compile(f"^[{_UNSEEN}]+|[{_UNSEEN}]+$").sub
+# Each with what may close it.
+_QUOTES = {
+    '"': '"',
+    "'": "'",
+    "`": "`",
+    "\u2018": "\u2019",
+    "\u201c": "\u201d",
+    "\u201e": "\u201c\u201d",
+    "\u00ab": "\u00bb",
+}
+#: In front of a cell it says that a text follows.
+_APOSTROPHES = "'\u2019"
+# The formulas that make a text of a number: ="3652…", =T("3652…"), =TEXT("3652…";"0").
+_formula = re.compile(
+    r"=\s*(?:T\s*\((?P<t>[^()]*)\)|TEXT\s*\((?P<text>[^(),;]*)[,;][^()]*\)|(?P<rest>.*))", re.I | re.S
+)
+_MOST_LAYERS = 8
 
 _ROUNDED = (
     "is a number that a spreadsheet or JavaScript has rounded, so its last digits are lost; "
     "export the ids again, as text (in a spreadsheet, format the column as Text before they come in)"
 )
+_GROUPED = (
+    "is a number in groups of three digits, as a spreadsheet shows one that it has perhaps rounded; "
+    "export the ids again, as text"
+)
+
+
+def bare(text: str) -> str:
+    """What a cell says, without what people and tools put around it so that a long number stays a text.
+
+    Blanks and marks that nobody sees, quotes of every kind, an apostrophe in front, ``="…"`` and its relatives.
+    """
+    for _ in range(_MOST_LAYERS):
+        inner = _around("", text)
+        if inner[:1] == "=" and (formula := _formula.fullmatch(inner)):
+            inner = next(part for part in formula.groups() if part is not None)
+        elif len(inner) > 1 and inner[-1] in _QUOTES.get(inner[0], ""):
+            inner = inner[1:-1]
+        elif inner[:1] and inner[0] in _APOSTROPHES:
+            inner = inner[1:]
+        if inner == text:
+            break
+        text = inner
+    return text
 
 
 def parse_lead_id(value: object) -> str:
-    """The lead id in ``value``: a string of digits, or an exact int; Zoho's export prefix ``zcrm_`` is dropped.
+    """The lead id in ``value``: a string of digits, or an exact whole number.
 
-    Ids of Zoho are positive 64-bit integers, so 1 to 19 digits up to 9223372036854775807; without an upper bound a
-    telephone number pasted onto an id would pass. An int is exact in Python and in JSON that Python reads, whatever its
-    size, and is accepted: that some JavaScript had rounded it before cannot be seen. Raises InputError with a short
-    reason, which does not repeat the value.
+    Zoho's export prefix ``zcrm_`` is dropped, and so is what stands `bare` of meaning around a cell. Ids of Zoho are
+    positive 64-bit integers, so 1 to 19 digits up to 9223372036854775807; without an upper bound a telephone number
+    pasted onto an id would pass. An int is exact in Python and in JSON that Python reads, whatever its size, and is
+    accepted, as are the integers of other libraries (numpy's) and a Decimal that has all its digits: that some
+    JavaScript had rounded it before cannot be seen. Raises InputError with a short reason, which does not repeat the
+    value.
     """
     if type(value) is str:
         text = value.strip()
         if is_plain_id(text):
             return text
         return _parse_text(text)
-    if isinstance(value, int) and not isinstance(value, bool):
-        if 0 < value <= _LARGEST:
-            return str(int(value))
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if 0 < number <= _LARGEST:
+            return str(number)
         raise InputError("is outside the range of Zoho's ids, 1 to 9223372036854775807")
-    if isinstance(value, float):
+    if isinstance(value, Decimal):
+        return parse_lead_id(_whole(value))
+    if isinstance(value, Real) and not isinstance(value, Rational):
         raise InputError(_ROUNDED)
     if isinstance(value, str):
         return parse_lead_id(str(value))
@@ -48,17 +101,34 @@ def parse_lead_id(value: object) -> str:
 
 
 def _parse_text(text: str) -> str:
+    text = bare(text)
     if not text:
         raise InputError("is empty")
     if text[:5].lower() == "zcrm_":
         text = text[5:]
     if not (text.isascii() and text.isdigit()):
-        raise InputError(_ROUNDED if is_rounded(text) else "is not a string of digits")
+        if is_rounded(text):
+            raise InputError(_ROUNDED)
+        raise InputError(_GROUPED if is_grouped(text) else "is not a string of digits")
     if text[0] == "0":
         raise InputError("begins with 0, which no id of Zoho does")
     if len(text) > 19 or int(text) > _LARGEST:
         raise InputError(f"has {len(text)} digits; Zoho's ids are at most 9223372036854775807")
     return text
+
+
+def _whole(value: Decimal) -> int:
+    """A Decimal as the whole number that it is; with noughts in place of its last digits it has been rounded."""
+    exponent = value.as_tuple().exponent
+    if not isinstance(exponent, int):
+        raise InputError("is not a number")
+    if exponent > 0:
+        raise InputError(_ROUNDED)
+    if value.adjusted() > 18:
+        raise InputError("is outside the range of Zoho's ids, 1 to 9223372036854775807")
+    if value != value.to_integral_value():
+        raise InputError("is not a whole number")
+    return int(value)
 
 
 def valid_ids(values: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:

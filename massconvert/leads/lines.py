@@ -3,16 +3,10 @@
 from __future__ import annotations
 
 import json
-import re
 from typing import NamedTuple
 
 from massconvert.errors import InputError
 from massconvert.leads.ids import parse_lead_id, shown
-
-#: The words of a line of a plain list.
-tokens = re.compile(r"[^,;\s]+").finditer
-#: Matches what is meant as an id, right or wrong.
-is_like_an_id = re.compile(r"[\"']?(zcrm_)?[0-9][0-9.eE+]*[\"']?", re.IGNORECASE).fullmatch
 
 
 class LeadLine(NamedTuple):

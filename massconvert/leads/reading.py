@@ -2,27 +2,39 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 from massconvert.errors import InputError
-from massconvert.leads.csv_rows import LONGEST_HEADING, delimiter_of, is_id_column, read_csv, sep_line
-from massconvert.leads.ids import is_plain_id, is_rounded, shown
-from massconvert.leads.lines import LeadLine, lead_line, tokens
+from massconvert.leads.csv_rows import read_csv, two_tables
+from massconvert.leads.headings import (
+    HEAD,
+    LONGEST_HEADING,
+    Place,
+    check_id_column,
+    find_heading,
+    is_like_an_id,
+    is_one_number,
+    only_value,
+    without_digits,
+)
+from massconvert.leads.ids import is_plain_id
+from massconvert.leads.json_values import IdKey, decoder
+from massconvert.leads.lines import LeadLine, lead_line
 from massconvert.leads.text import Form, lines_of, texts_of
 
 _LONGEST_VALUE = 1 << 20  # of one JSON value in an array
-_BETWEEN = ",; \t"
 
-_first_line = re.compile(r"^[^\S\n]*[^\s#].*", re.MULTILINE).search  # which is neither blank nor a comment
+# The first line that is neither blank nor a comment; a column may be called "#".
+_first_line = re.compile(r"^[^\S\n]*(?:[^\s#]|#[,;|\t])", re.MULTILINE).search
+_words = re.compile(r"[^,;|\s]+").findall
 _after_value = re.compile(r"\s*([,\]])").match
 _space = re.compile(r"\s*").match
-_decode = json.JSONDecoder().raw_decode
+_decode = decoder.raw_decode
 _NOTHING = object()  # null is a value
 
 
@@ -41,50 +53,61 @@ class Table(NamedTuple):
 
 
 class _Start(NamedTuple):
-    """A text up to its first line that says something: that line, how many are above it, and the text from there on."""
+    """A text from its first line that says something: its lines as far as a heading may be, how many are above it."""
 
-    line: str
+    lines: list[str]
     before: int
     texts: Iterator[str]
 
+    @property
+    def is_json(self) -> bool:
+        return self.lines[0].lstrip().startswith(("[", "{"))
 
-def read_lead_ids(source: IO[bytes] | IO[str] | Path | str, name: str = "") -> Iterator[LeadLine]:
+
+def read_lead_ids(
+    source: IO[bytes] | IO[str] | Path | str, name: str = "", *, id_column: str | None = None
+) -> Iterator[LeadLine]:
     """Every value of a file in its order, as it is read.
 
-    ``source`` is a path or an open stream (best a binary one), ``name`` is what errors call it. Raises InputError where
+    ``source`` is a path or an open stream (best a binary one), ``name`` is what errors call it; ``id_column`` is the
+    name of the column or key with the ids, where they are called otherwise than usual. Raises InputError where
     the file itself is at fault: it cannot be read, is not text, is a CSV without a column for the ids.
     """
+    check_id_column(id_column)
     with _opened(source, name) as (stream, known):
         start = _start(texts_of(stream, known))
         if start is None:
             return
-        delimiter = _delimiter(start, known)
-        if not delimiter:
-            yield from _values(start, known)
+        place = _place(start, known, id_column)
+        if place is None:
+            yield from _values(start, known, id_column)
             return
-        for line, _ in read_csv(lines_of(start.texts, known), delimiter, start.before, known)[1]:
+        for line, _ in read_csv(lines_of(start.texts, known), place, start.before, known, id_column)[1]:
             yield line
 
 
 @contextmanager
-def open_table(source: IO[bytes] | IO[str] | Path | str, name: str = "") -> Iterator[Table]:
-    """A file of lead ids as a table, to be read once. What is no CSV has one column, ``id``.
+def open_table(
+    source: IO[bytes] | IO[str] | Path | str, name: str = "", *, id_column: str | None = None
+) -> Iterator[Table]:
+    """A file of lead ids as a table, to be read once. What is no CSV has one column, ``id`` or ``id_column``.
 
-    ``source`` and what is raised are those of `read_lead_ids`.
+    The parameters and what is raised are those of `read_lead_ids`.
     """
+    check_id_column(id_column)
     with _opened(source, name) as (stream, known):
         form = Form()
         start = _start(texts_of(stream, known, form))
         if start is None:
             raise InputError(f"{known} has no lead ids.", hint="Write one a line, or a CSV with a column id.")
-        delimiter = _delimiter(start, known)
-        if delimiter:
-            lines = (f"{line}\n" for line in lines_of(start.texts, known))  # a cell that has a line end keeps it
-            heading, rows = read_csv(lines, delimiter, start.before, known)
-            yield Table(form, delimiter, bool(sep_line(start.line)), heading.cells, heading.ids, rows)
+        place = _place(start, known, id_column)
+        if place is None:
+            values = ((line, [line.lead_id or line.raw]) for line in _values(start, known, id_column))
+            yield Table(form, ",", False, [id_column or "id"], 0, values)
         else:
-            values = ((line, [line.lead_id or line.raw]) for line in _values(start, known))
-            yield Table(form, ",", False, ["id"], 0, values)
+            lines = (f"{line}\n" for line in lines_of(start.texts, known))  # a cell that has a line end keeps it
+            heading, rows = read_csv(lines, place, start.before, known, id_column)
+            yield Table(form, place.delimiter, place.sep, heading.cells, heading.ids, rows)
 
 
 @contextmanager
@@ -103,77 +126,81 @@ def _opened(source: IO[bytes] | IO[str] | Path | str, name: str) -> Iterator[tup
 
 
 def _start(texts: Iterator[str]) -> _Start | None:
-    head, first = "", None
-    for text in texts:
-        head += text
-        first = _first_line(head)
-        # A line counts when it is there as a whole, or is longer than a heading could be.
-        if first and (first.end() < len(head) or len(first[0]) > LONGEST_HEADING):
-            break
-    if not first:
+    head, before = "", 0
+    first = None
+    ended = False
+    while not ended and (first is None or len(head) < (HEAD if "\n" in head else LONGEST_HEADING)):
+        more = next(texts, None)
+        ended = more is None
+        head += more or ""
+        if first is None and (first := _first_line(head)):
+            before += head.count("\n", 0, first.start())
+            head = head[first.start() :]
+        elif first is None:  # whole lines that say nothing are done with
+            done = head.rfind("\n") + 1
+            before, head = before + head.count("\n", 0, done), head[done:]
+    if first is None:
         return None
-    return _Start(first[0], head.count("\n", 0, first.start()), chain([head[first.start() :]], texts))
+    lines = head.split("\n")
+    # The last line counts when it is there as a whole.
+    return _Start(lines if ended or len(lines) == 1 else lines[:-1], before, chain([head], texts))
 
 
-def _delimiter(start: _Start, name: str) -> str:
-    """What separates a CSV's columns; blank for everything else."""
-    return "" if start.line.lstrip().startswith("[") else delimiter_of(start.line, name)
+def _place(start: _Start, name: str, wanted: str | None) -> Place | None:
+    """Where the heading of a CSV is; ``None`` for everything else."""
+    return None if start.is_json else find_heading(start.lines, start.before, name, wanted)
 
 
-def _values(start: _Start, name: str) -> Iterator[LeadLine]:
-    if start.line.lstrip().startswith("["):
-        return _read_array(start.texts, start.before, name)
-    return _read_list(lines_of(start.texts, name), start.before)
+def _values(start: _Start, name: str, wanted: str | None) -> Iterator[LeadLine]:
+    key = IdKey(name, wanted)
+    if start.lines[0].lstrip().startswith("["):
+        return _read_array(start.texts, start.before, name, key)
+    return _read_list(lines_of(start.texts, name), start.before, name, key)
 
 
 # --- a plain list and JSON lines ----------------------------------------------------------------------------
 
 
-def _read_list(lines: Iterable[str], before: int) -> Iterator[LeadLine]:
-    """A line holds an id, several, or an object with one; blank lines and comments are nothing."""
+def _read_list(lines: Iterable[str], before: int, name: str, key: IdKey) -> Iterator[LeadLine]:
+    """A line holds one id, or an object with one; blank lines and comments are nothing."""
+    below_blank, other_table = False, 0
     for number, line in enumerate(lines, before + 1):
         if is_plain_id(line):
-            yield LeadLine(number, line, None, line)
+            found = LeadLine(number, line, None, line)
+        elif not (value := line.strip() if line.lstrip().startswith(("{", "[")) else only_value(line)):
+            below_blank = below_blank or not line.strip()
+            continue
         else:
-            yield from _odd_line(number, line.strip())
+            found = _odd_line(number, value, name, key)
+            if below_blank and found.lead_id is None and without_digits(value):
+                other_table = number
+        if other_table and found.lead_id is not None:
+            raise two_tables(name, other_table)
+        below_blank = False
+        yield found
 
 
-def _odd_line(number: int, line: str) -> Iterator[LeadLine]:
-    if line.startswith(("{", "[")):
+def _odd_line(number: int, value: str, name: str, key: IdKey) -> LeadLine:
+    if value.startswith(("{", "[")):
         try:
-            yield _json_line(number, json.loads(line))
+            return key.line(number, decoder.decode(value))
         except (ValueError, RecursionError):
-            yield LeadLine(number, None, "is not JSON; write one value a line, or an array of them", line)
-    elif is_rounded(line.strip(_BETWEEN)):  # before the line is split: 3,6524E+18 is one number, not two
-        yield lead_line(number, line.strip(_BETWEEN))
-    else:
-        for match in tokens(line):
-            token = match[0]
-            if token.startswith("#"):
-                return
-            if len(token) > 1 and token[0] == token[-1] and token[0] in "\"'":
-                token = token[1:-1]
-            yield lead_line(number, token)
-
-
-def _json_line(number: int, value: object) -> LeadLine:
-    if type(value) is str and is_plain_id(value):
-        return LeadLine(number, value, None, value)
-    if not isinstance(value, Mapping):
-        return lead_line(number, value)
-    found = [key for key in value if is_id_column(key)]
-    if len(found) == 1:
-        return lead_line(number, value[found[0]])
-    raw = json.dumps(value, ensure_ascii=False)
-    names = ", ".join(map(shown, found or list(value)[:8])) or "nothing"
-    why = f"has more than one id: {names}" if found else f"is an object without an id; it has {names}"
-    return LeadLine(number, None, why, raw)
+            # What is in the lines below may be a part of it, and anybody's.
+            raise InputError(
+                f"{name}: line {number} is not JSON.", hint="Write one JSON value a line, or an array of them."
+            ) from None
+    found = lead_line(number, value)
+    words = _words(value)
+    if found.lead_id is None and len(words) > 1 and any(map(is_like_an_id, words)) and not is_one_number(value):
+        why = f"has {len(words)} values; write one lead id a line, or a heading above the columns"
+        return found._replace(problem=why)
+    return found
 
 
 # --- a JSON array -------------------------------------------------------------------------------------------
 
 
-def _read_array(texts: Iterator[str], before: int, name: str) -> Iterator[LeadLine]:
+def _read_array(texts: Iterator[str], before: int, name: str, key: IdKey) -> Iterator[LeadLine]:
     """The values of the array one by one, without ever holding all of it."""
     buffer, at, number, closed = next(texts).lstrip()[1:], 0, before + 1, False
     may_close = True  # an array may be empty, but not end in a comma
@@ -191,7 +218,7 @@ def _read_array(texts: Iterator[str], before: int, name: str) -> Iterator[LeadLi
         value, begin, end, closed = found
         number += buffer.count("\n", at, begin)
         if value is not _NOTHING:
-            yield _json_line(number, value)
+            yield key.line(number, value)
         number += buffer.count("\n", begin, end)
         at, may_close = end, False
     if buffer[at:].strip() or any(text.strip() for text in texts):

@@ -145,25 +145,31 @@ def open_leads(
     ids: Sequence[object] = (),
     *,
     skip_invalid: bool = False,
+    id_column: str | None = None,
     stdin: IO[bytes] | None = None,
     read_deal: ReadDeal | None = None,
 ) -> Leads:
     """Read and check all lead ids of a file (``-`` is ``stdin``), or of a list, and hand them out as a collection.
 
     A value that is not an id refuses the whole; with ``skip_invalid`` the others go on, and what was left out is in
-    ``invalid``, ``problems`` and ``complaint()``. ``read_deal`` makes JSON of a row's cells that are for its
+    ``invalid``, ``problems`` and ``complaint()``. ``id_column`` is the name of the file's column or key with the ids,
+    where they are called otherwise than usual. ``read_deal`` makes JSON of a row's cells that are for its
     deal; without it they mean nothing. Raises InputError that names the wrong lines (the first 20, and how many), or
     what is wrong with the file.
     """
     if (source is None) == (not ids):
         raise InputError("Give either a file of lead ids or the ids themselves.", hint="A - reads them from stdin.")
+    if source is None and id_column is not None:
+        raise InputError("--id-column names a column of a file, and there is none.", hint="Leave it out.")
     if source is None:
         lines: Iterable[LeadLine] = (lead_line(number, value) for number, value in enumerate(ids, 1))
         leads = Leads(lines, "The list of lead ids", counts="value")
     elif str(source) == "-":
-        leads = Leads(read_lead_ids(stdin or sys.stdin.buffer, "stdin"), "stdin", read_deal=read_deal)
+        leads = Leads(
+            read_lead_ids(stdin or sys.stdin.buffer, "stdin", id_column=id_column), "stdin", read_deal=read_deal
+        )
     else:
-        leads = Leads(read_lead_ids(source), str(source), read_deal=read_deal)
+        leads = Leads(read_lead_ids(source, id_column=id_column), str(source), read_deal=read_deal)
     try:
         leads.refuse(skip_invalid=skip_invalid)
     except InputError:

@@ -10,10 +10,9 @@ import re
 from collections.abc import Sequence
 from decimal import Decimal
 
+from massconvert.leads.headings import OURS
 from massconvert.leads.ids import is_plain_id, is_rounded
 
-#: What the names of our own columns in a file begin with; such columns are nobody's data.
-OURS = "mc_"
 #: The column that an id can be restored from.
 ROW = f"{OURS}row"
 

@@ -8,7 +8,7 @@ from itertools import islice
 from pathlib import Path
 
 from massconvert.leads import LeadLine, Table
-from massconvert.leads.csv_rows import is_ours
+from massconvert.leads.headings import is_ours
 from massconvert.leads.spreadsheets import row_name
 from massconvert.leads.text import Form
 from massconvert.model import Code, LeadRow, Outcome

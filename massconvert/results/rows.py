@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from enum import Enum
 
-from massconvert.leads.spreadsheets import OURS, ROW, row_name
+from massconvert.leads.headings import OURS
+from massconvert.leads.spreadsheets import ROW, row_name
 from massconvert.model import Code, Kind, LeadRow, Outcome
 
 #: Our columns, behind those of the input, in their order; scripts rely on them.

@@ -236,3 +236,32 @@ def test_a_batch_may_be_called_interactive_or_bulk_and_nothing_else(shell: Shell
     said = shell.run("enqueue", B, "--key", "n", "--priority", "urgent")
     assert said.code == Exit.USAGE
     assert "interactive" in said.err
+
+
+def test_a_heading_in_another_language_is_named_and_no_other_column_is_taken(shell: Shell) -> None:
+    """Datensatz-ID;Firma: refused with what to write, and taken with that, by each command that reads the file."""
+    shell.write("leads.csv", f"Leads\n\nDatensatz-ID;Inhaber-ID\nzcrm_{A};3652397000000281001\n")
+    refused = shell.run("enqueue", "leads.csv", "--key", "k", "--skip-invalid")
+    assert refused.code == Exit.USAGE
+    assert "line 3 has 'Datensatz-ID', 'Inhaber-ID'" in refused.err
+    assert "--id-column NAME" in refused.err
+    named = ("leads.csv", "--id-column", "Datensatz-ID")
+    for command in ("enqueue", "convert"):
+        said = shell.run(command, *named, "--dry-run", "--json")
+        assert (said.json["leads"], said.json["payload"]["ids"]) == (1, [A])
+    assert shell.run("enqueue", *named, "--key", "k", "--json").json["accepted"] == 1
+    assert {row.lead_id for row in shell.ledger.batches.rows("k")} == {A}
+
+
+def test_a_report_of_an_app_is_refused_whole_and_skip_invalid_changes_nothing(shell: Shell) -> None:
+    shell.write("leads.csv", f"Leads\n'Company','Phone','Owner'\nAcme,4915112345678,3652397000000281001\n{A},{B}\n")
+    for skip in ((), ("--skip-invalid",)):
+        said = shell.run("enqueue", "leads.csv", "--key", "k", *skip)
+        assert (said.code, said.out) == (Exit.USAGE, "")
+    assert shell.run("status", "k").code == Exit.USAGE
+
+
+def test_a_column_is_not_named_where_there_is_no_file(shell: Shell) -> None:
+    said = shell.run("enqueue", A, "--id-column", "Datensatz-ID")
+    assert said.code == Exit.USAGE
+    assert "--id-column names a column of a file" in said.err

@@ -142,3 +142,15 @@ def test_ids_are_not_asked_for_without_credentials_or_while_all_calls_are_stoppe
     assert (said.code, said.out) == (Exit.UNREACHABLE, "")
     assert "massconvert resume" in said.err
     assert os.listdir(shell.folder) == []
+
+
+def test_the_inputs_column_is_named_as_when_it_was_enqueued_and_the_files_keep_it(shell: Shell) -> None:
+    shell.write("leads.csv", f"Datensatz-ID;Id\n{A};1\n{B};2\n{C};3\n")
+    said = shell.run("report", "k", "--files", "--input", "leads.csv", "--id-column", "Datensatz-ID")
+    assert (said.code, said.err) == (Exit.OK, "")
+    assert "Datensatz-ID;Id;mc_outcome;" in (shell.folder / "k-error.csv").read_text()
+    assert f"\n{B};2;failed;" in (shell.folder / "k-error.csv").read_text()
+    again = shell.run("enqueue", "k-error.csv", "--id-column", "Datensatz-ID", "--key", "l", "--json")
+    assert again.json["accepted"] == 1
+    alone = shell.run("report", "k", "--files", "--id-column", "Datensatz-ID")
+    assert (alone.code, "--id-column goes with --input" in alone.err) == (Exit.USAGE, True)

@@ -89,7 +89,7 @@ def test_a_row_that_names_no_lead_is_an_error_and_one_that_the_batch_lacks_was_n
     bad, wide, short = cells(results.files[Part.ERROR])[1:]
     assert bad[2:4] == wide[2:4] == short[2:4] == ["", "INVALID_ID"]
     assert "rounded" in bad[4]
-    assert "has 4 cells where the first row has 2" in wide[4]
+    assert "has 4 cells where the heading has 2" in wide[4]
     assert short[1] == ""
     (stranger,) = cells(results.files[Part.UNPROCESSED])[1:]
     assert stranger[2:5] == ["", "NOT_IN_BATCH", "batch k does not have this lead"]

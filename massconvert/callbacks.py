@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import logging
 import re
 import time
 from collections.abc import Callable, Mapping
@@ -21,6 +22,8 @@ from massconvert.model import NotSent, PerhapsAccepted
 from massconvert.nudge import Nudge
 from massconvert.on_complete import HookTarget, Target, TaskTarget
 from massconvert.zoho.transport import Transport
+
+log = logging.getLogger("massconvert")
 
 SIGNATURE_HEADER = "X-Massconvert-Signature"
 #: Seconds that a web hook may take in all, and to be connected to.
@@ -47,7 +50,11 @@ class Caller:
 
     def call(self, target: Target, summary: Mapping[str, Any]) -> str:
         """Call ``target`` with the summary of a batch; return why that failed, or nothing. Raises nothing."""
-        return self._send(target, summary) if isinstance(target, TaskTarget) else self._post(target, summary)
+        try:
+            return self._send(target, summary) if isinstance(target, TaskTarget) else self._post(target, summary)
+        except Exception as error:  # the ledger keeps the call, and what is told of it there
+            log.exception("A call about a finished batch failed by itself")
+            return f"it failed by itself, which is a bug: {type(error).__name__}"
 
     def _send(self, target: TaskTarget, summary: Mapping[str, Any]) -> str:
         args = target.args if target.immutable else (dict(summary), *target.args)

@@ -10,7 +10,7 @@ from __future__ import annotations
 class MassConvertError(Exception):
     """The base of all errors of massconvert.
 
-    ``hint`` says what to do; ``code``, ``path``, ``job_id`` and ``lead_id`` are Zoho's or ours where known.
+    ``hint`` says what to do; ``code``, ``path``, ``job_id`` and ``lead_id`` are Zoho's, Redis' or ours where known.
     """
 
     def __init__(
@@ -61,7 +61,10 @@ class UnknownBatchError(MassConvertError):
 
 
 class StoreError(MassConvertError):
-    """Redis cannot be reached, or did not answer in time."""
+    """Redis cannot be reached, did not answer in time, or refuses for now; to try again is right, however often.
+
+    ``code`` names what it is: a row of the table in `massconvert.store.refusals`.
+    """
 
 
 class LedgerError(MassConvertError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from massconvert.errors import MassConvertError, StoreError
+from massconvert.errors import MassConvertError
 from massconvert.ledger import Fleet, Member
 from massconvert.profiles import Accounts
 from massconvert.store import Keys, RedisClock, connect
@@ -22,13 +22,13 @@ class Notes:
         self._books: dict[str, Fleet] = {}
 
     def note(self, member: Callable[[float], Member]) -> None:
-        """Note ``member`` as it is at each ledger's time. Raises StoreError, when all had their turn."""
-        trouble: StoreError | None = None
+        """Note ``member`` as it is at each ledger's time. Raises the first trouble, when all had their turn."""
+        trouble: MassConvertError | None = None
         for name in self._accounts.served():
             try:
                 self._book(name).note(member(self._clock.now()))
-            except StoreError as error:  # noqa: PERF203 - the others have their turn all the same
-                trouble = error
+            except MassConvertError as error:  # noqa: PERF203 - the others have their turn all the same
+                trouble = trouble or error
         if trouble:
             raise trouble
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 
-import redis
-
 from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.redis_rules import judge_clock, judge_redis
@@ -28,7 +26,9 @@ def check_redis(site: Site) -> Iterator[Finding]:
     try:
         with reaching(site.redis):
             info = site.redis.info()
-    except redis.ResponseError:
+    except StoreError as error:
+        if error.code != "NOPERM":
+            raise
         yield warning("redis", "Redis does not tell about itself (INFO is not allowed).", "Allow INFO to this user.")
     else:
         yield from judge_redis(info)

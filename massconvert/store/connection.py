@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from massconvert.errors import LedgerError, StoreError
+from massconvert.store.refusals import Kind, refusal_of
 
 #: A synchronous client that decodes its answers. redis-py types each command as "a value or an awaitable of it", which
 #: no checker can use, hence Any.
@@ -23,10 +24,10 @@ def connect(url: str, *, socket_timeout: float = 5.0) -> Redis:
     ``socket_timeout`` bounds each command, in seconds. Nothing is retried: a script whose answer was lost may have
     been carried out, so only its caller knows whether it may run again.
 
-    Raises StoreError when ``url`` is not one.
+    Raises StoreError when ``url`` is not one, or has an option that is none.
     """
     try:
-        return redis.Redis.from_url(
+        client = redis.Redis.from_url(
             url,
             decode_responses=True,
             socket_timeout=socket_timeout,
@@ -36,49 +37,37 @@ def connect(url: str, *, socket_timeout: float = 5.0) -> Redis:
             # Sockets in the file system know no keep-alive, and redis-py's connection to one refuses the argument.
             **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
-    except (ValueError, TypeError):
+        # An option that there is not, or that cannot have this value, is found out here and not at the first command.
+        client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
+    except (ValueError, TypeError, redis.RedisError):
         # Neither the URL nor its parser's complaint is repeated: what cannot be parsed may hold a password anywhere.
         raise StoreError(
             "REDIS_URL is not a Redis URL.",
             hint="Write it like redis://host:6379/0, rediss://host:6380/0 or unix:///path/to/socket; "
-            "characters like / # ? @ in a password must be percent-encoded.",
+            "characters like / # ? @ in a password must be percent-encoded; options after ? are those of redis-py.",
         ) from None
+    return client
 
 
 @contextmanager
 def reaching(client: Redis, what: str = "") -> Iterator[None]:
-    """Turn Redis' connection trouble into StoreError, and its refusal of ``what`` was asked into LedgerError."""
+    """Turn what Redis refuses, or answers instead of what was asked for, into words: `store/refusals.py` has them all.
+
+    Raises StoreError for what passes and for what a person must mend, with the row of that table as its ``code``;
+    LedgerError where the ledger holds what we have not written, with ``what`` was asked.
+    """
     try:
         yield
-    except redis.AuthenticationError as error:
-        raise StoreError(
-            f"Redis at {_place(client)} refuses the user or the password.",
-            hint="Put the right ones into REDIS_URL: redis://user:password@host:6379/0",
-        ) from error
-    except (redis.ConnectionError, redis.TimeoutError) as error:
-        what = "did not answer in time" if isinstance(error, redis.TimeoutError) else "cannot be reached"
-        if isinstance(error, redis.BusyLoadingError):
-            what = "is still loading its data"
-        hint = "Start it, or set REDIS_URL to where it listens."
-        raise StoreError(f"Redis at {_place(client)} {what}.", hint=hint) from error
-    except redis.ResponseError as error:
-        trouble = next((words for sign, words in _REFUSALS if sign in str(error)), None)
-        if trouble is None:
-            asked = f" ({what})" if what else ""
-            raise LedgerError(
-                f"Redis at {_place(client)} refused what the ledger asked of it{asked}: {error}.",
-                hint="Something else has written to its keys: give massconvert a Redis database of its own.",
-            ) from error
-        raise StoreError(f"Redis at {_place(client)} {trouble[0]}", hint=trouble[1]) from error
-
-
-#: What Redis says when it is there but takes no writes (redis-py strips the first word of some); a script's error has
-#: these words inside it.
-_REFUSALS = (
-    ("> 'maxmemory'", ("is full and takes no more.", "Give it more memory (maxmemory).")),
-    ("read only replica", ("is a replica and takes no writes.", "Set REDIS_URL to the primary.")),
-    ("MISCONF", ("cannot save to its disk and takes no writes.", "Its log says why; usually the disk is full.")),
-)
+    except Exception as error:
+        refusal = refusal_of(error, what)
+        if refusal is None:
+            raise
+        if refusal.meaning.elsewhere:
+            # Those in use are dropped by the threads that use them, which are refused likewise.
+            client.connection_pool.disconnect(inuse_connections=False)
+        kind = LedgerError if refusal.meaning.kind is Kind.BROKEN else StoreError
+        words = f"Redis at {_place(client)} {refusal.words}"
+        raise kind(words, hint=refusal.meaning.hint, code=refusal.code) from error
 
 
 def _place(client: Redis) -> str:

@@ -22,8 +22,8 @@ class Scripts:
     def run(self, name: str, *, keys: Sequence[str], args: Sequence[str | float]) -> Any:
         """Run ``store/lua/<name>.lua`` and return what it returns. Floats are passed on exactly.
 
-        Raises StoreError when Redis cannot be reached, it may then have run or not; LedgerError when it fails, which it
-        does over values that we have not written.
+        Raises StoreError when Redis cannot be reached, or refuses for now: it may then have run or not. LedgerError
+        when it fails by itself, which it does over values that we have not written.
         """
         script = self._registered.get(name)
         if script is None:

@@ -19,7 +19,7 @@ from random import Random, SystemRandom
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from massconvert.errors import StoreError
+from massconvert.errors import MassConvertError
 from massconvert.model import Busy, Call
 from massconvert.policy import CallAnswer, CallRules, Hold, HoldKind, Learnt, Permit, Report, after_call
 from massconvert.store import Keys, Redis, Scripts, reaching
@@ -109,11 +109,12 @@ class Governor:
                 self._rules.holding.unusable_in_a_row,
             ]
             _, *news = self._scripts.run("return_permit", keys=[self._keys.prefix], args=args)
-        except StoreError as error:
+            for what in news:
+                _tell(what, report)
+        except MassConvertError as error:
             log.warning("A permit returns only when its lease ends: %s", error.message)
-            return
-        for what in news:
-            _tell(what, report)
+        except Exception:  # a bug here must not cost the answer that the caller holds
+            log.exception("A permit returns only when its lease ends")
 
     def _first(self, name: str, call: Call, give_up: float) -> Permit | Busy | _Wait:
         """Ask for the edition, which nobody has done yet, and then for a permit."""

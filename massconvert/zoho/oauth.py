@@ -16,6 +16,7 @@ import logging
 import re
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlencode, urlsplit
@@ -23,7 +24,7 @@ from uuid import uuid4
 
 from pydantic import SecretStr
 
-from massconvert.errors import StoreError
+from massconvert.errors import MassConvertError
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.store import Keys, Redis, Scripts, reaching
 from massconvert.zoho.datacenters import Hosts, documented_api_domain
@@ -119,15 +120,20 @@ class TokenSource:
         """The token; where there is none, refresh it, or wait for who does; say why where there is none to be had."""
         try:
             return self._get()
-        except StoreError as error:
+        except MassConvertError as error:
             return NotSent(Unsent.NO_TOKEN, error.message)
+        except Exception as error:  # what callers do with no token, they do with a bug here
+            log.exception("No access token")
+            return NotSent(Unsent.NO_TOKEN, f"a bug: {type(error).__name__}")
 
     def discard(self, token: Token) -> None:
         """Forget a token that Zoho refused, unless it has been replaced since."""
         try:
             self._scripts.run("discard_token", keys=[self._token], args=[token.value.get_secret_value()])
-        except StoreError as error:
+        except MassConvertError as error:
             log.warning("The refused access token stays in use for now: %s", error.message)
+        except Exception:  # a bug here must not cost the answer that the caller holds
+            log.exception("The refused access token stays in use for now")
 
     def _get(self) -> Token | NotSent:
         give_up = self._monotonic() + self._wait
@@ -189,7 +195,8 @@ class TokenSource:
         token, fresh, trouble = self._look()  # the last holder may have ended between our look and our lock
         ended = token if fresh else trouble and (token or trouble)
         if ended:
-            self._scripts.run("free_lock", keys=[self._lock], args=[holder])
+            with suppress(MassConvertError):  # its lease ends by itself
+                self._scripts.run("free_lock", keys=[self._lock], args=[holder])
             return ended
         now = self._clock.now()
         grant = self._too_many(now) or self._ask()
@@ -228,7 +235,7 @@ class TokenSource:
         keys = [self._token, self._lock, self._trouble, self._wake, self._grants]
         try:
             self._scripts.run("end_refresh", keys=keys, args=[holder, max(1, int(seconds * 1000)), trouble, *token])
-        except StoreError as error:  # what we have is good for this call; the lock's lease ends by itself
+        except MassConvertError as error:  # what we have is good for this call; the lock's lease ends by itself
             log.warning("The refreshed access token could not be shared: %s", error.message)
 
     def _api_domain(self, of_token: str) -> str:

@@ -11,8 +11,8 @@ import fakeredis
 import pytest
 import redis
 
-from massconvert.errors import LedgerError, StoreError
-from massconvert.store import Keys, RedisClock, Scripts, connect, reaching
+from massconvert.errors import StoreError
+from massconvert.store import Keys, RedisClock, Scripts, connect
 from massconvert.store.scripts import source
 
 
@@ -60,31 +60,18 @@ def test_the_connection_layer_repeats_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "words"),
+    "url",
     [
-        (redis.ConnectionError("refused"), "db.example:7000 cannot be reached"),
-        (redis.TimeoutError("slow"), "db.example:7000 did not answer in time"),
-        (redis.BusyLoadingError("loading"), "is still loading"),
-        (redis.AuthenticationError("WRONGPASS"), "refuses the user or the password"),
-        (redis.OutOfMemoryError("command not allowed when used memory > 'maxmemory'."), "is full"),
-        (redis.ResponseError("@user_script: 3: -OOM command not allowed when used memory > 'maxmemory'"), "is full"),
-        (redis.ReadOnlyError("You can't write against a read only replica."), "is a replica"),
-        (redis.ResponseError("MISCONF Redis is configured to save RDB snapshots"), "cannot save to its disk"),
+        "redis://:hunter2@h:1/0?foo=bar",
+        "rediss://:hunter2@h:1/0?ssl_cert_reqs=never",
+        "redis://h/0?health_check_interval=x",
     ],
 )
-def test_trouble_with_redis_is_told_plainly_and_without_the_password(error: Exception, words: str) -> None:
-    away = Away(error)
-    with pytest.raises(StoreError) as caught, reaching(away):
-        away.time()
-    assert words in str(caught.value)
-    assert caught.value.hint
+def test_an_option_that_there_is_not_is_told_before_the_first_command(url: str) -> None:
+    """It was a traceback of redis-py's at the first command."""
+    with pytest.raises(StoreError, match="REDIS_URL") as caught:
+        connect(url)
     assert "hunter2" not in str(caught.value)
-
-
-def test_what_a_script_cannot_make_sense_of_is_not_taken_for_trouble_with_redis() -> None:
-    away = Away(redis.ResponseError("wrong number of args"))
-    with pytest.raises(LedgerError, match="wrong number of args"), reaching(away):
-        away.time()
 
 
 # --- clock

@@ -60,8 +60,8 @@ class PerhapsAccepted(FromZoho):
 class Refused(FromZoho):
     """A definite answer that is not what the call was made for: a 4xx with Zoho's error JSON, or any 429.
 
-    ``paths`` are all JSON paths that ``details`` names (``$.ids[3]``, ``$.Deals.Stage``); ``retry_after`` is the
-    ``Retry-After`` header in seconds, where present.
+    ``paths`` are all JSON paths that ``details`` names (``$.ids[3]``, ``$.Deals.Stage``); ``ids`` are of records that
+    it names, perhaps none of ours; ``retry_after`` is the ``Retry-After`` header in seconds, where present.
     """
 
     status: int
@@ -70,6 +70,7 @@ class Refused(FromZoho):
     paths: tuple[str, ...] = ()
     details: Mapping[str, Any] = field(default_factory=dict)
     retry_after: float | None = None
+    ids: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -90,13 +91,18 @@ class Progress(str, Enum):
 
 @dataclass(frozen=True)
 class JobStatus(FromZoho):
-    """The counts of a job. Zoho names no lead here, ever."""
+    """The counts of a job, 0 where Zoho does not say. It names no lead here, ever, and the counts need not add up."""
 
     progress: Progress
     total: int
     converted: int
     not_converted: int
     failed: int
+
+    def all_converted(self, leads: int) -> bool:
+        """Whether it surely says that all of a payload of ``leads`` are converted."""
+        none_left = self.not_converted == self.failed == 0
+        return self.progress is Progress.COMPLETED and self.converted == self.total == leads and none_left
 
 
 @dataclass(frozen=True)

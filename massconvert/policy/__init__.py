@@ -30,6 +30,7 @@ from __future__ import annotations
 from massconvert.policy.callbacks import after_failed_callback
 from massconvert.policy.calls import CallAnswer, CallRules, Gate, Heard, Report, after_call
 from massconvert.policy.canary import most_failures, priority_of
+from massconvert.policy.codes import CODES, PERMISSIONS, SAY_CONVERTED, Retry, ZohoCode, named_leads, words_of
 from massconvert.policy.congestion import Congestion
 from massconvert.policy.find import (
     ROWS_A_QUERY,
@@ -48,7 +49,7 @@ from massconvert.policy.leave import Hold, HoldKind, Learnt, Permit
 from massconvert.policy.looks import Look, relearnt, size_of
 from massconvert.policy.moment import Moment, Tuning
 from massconvert.policy.names import name_unknown, names_found, names_not_read
-from massconvert.policy.post import after_post, named_leads, no_permit, options_refused_before, sender_lost
+from massconvert.policy.post import after_post, no_permit, options_refused_before, sender_lost
 from massconvert.policy.read import after_read
 from massconvert.policy.status import after_status
 from massconvert.policy.table import (
@@ -65,11 +66,14 @@ from massconvert.policy.table import (
 from massconvert.policy.update import after_update
 
 __all__ = [
+    "CODES",
     "HINTS",
     "MEANINGS",
     "MOVES",
+    "PERMISSIONS",
     "ROWS_A_QUERY",
     "RUN_MOVES",
+    "SAY_CONVERTED",
     "STATUS_MEANINGS",
     "CallAnswer",
     "CallRules",
@@ -88,12 +92,14 @@ __all__ = [
     "PauseOrder",
     "Permit",
     "Report",
+    "Retry",
     "Row",
     "Run",
     "RunDecision",
     "RunRow",
     "RunState",
     "Tuning",
+    "ZohoCode",
     "after_call",
     "after_failed_callback",
     "after_find",
@@ -115,4 +121,5 @@ __all__ = [
     "relearnt",
     "sender_lost",
     "size_of",
+    "words_of",
 ]

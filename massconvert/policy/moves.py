@@ -17,8 +17,9 @@ from massconvert.model import (
     State,
     Unsent,
 )
+from massconvert.policy.codes import hint_of, reason_of, words_of
 from massconvert.policy.moment import Moment
-from massconvert.policy.table import CREDENTIALS_HINT, HINTS, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
 
 
 def answered(chunk: Chunk) -> Chunk:
@@ -79,13 +80,12 @@ def _unsent(state: State) -> State:
 
 
 def pause_order(answer: Refused) -> PauseOrder:
-    words = f"Zoho answered {answer.status} {answer.code}: {answer.message}"
-    return PauseOrder(answer.code, words, HINTS.get(answer.code, HINTS[""]))
+    return PauseOrder(answer.code, reason_of(answer), hint_of(answer))
 
 
 def refusal(answer: Refused) -> Refusal:
-    """Zoho's own words; of several paths the first."""
-    return Refusal(answer.code, answer.message, answer.paths[0] if answer.paths else "")
+    """Zoho's own words, or ours where it has none; of several paths the first."""
+    return Refusal(answer.code, answer.message or words_of(answer.code), answer.paths[0] if answer.paths else "")
 
 
 def in_words(said: Refusal) -> str:

@@ -24,6 +24,7 @@ from massconvert.model import (
     Submitted,
     Why,
 )
+from massconvert.policy.codes import named_leads
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     another_outage,
@@ -131,7 +132,7 @@ def _refused_post(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
 
 
 def _bad_leads_refused(chunk: Chunk, answer: Refused, said: Refusal, moment: Moment) -> Decision:
-    named = named_leads(chunk.leads, answer.paths)
+    named = named_leads(chunk.leads, answer.paths, answer.ids)
     moved = replace(answered(chunk), why=Why.BAD_LEADS, said=said, named=named)
     return to_settle(Row.BAD_LEADS, moved, moment)
 
@@ -160,6 +161,7 @@ def _too_many(chunk: Chunk, _answer: Refused, said: Refusal, moment: Moment) -> 
 #: What to do about each meaning of a refusal of a payload; a 429 is about everybody's calls, see `held_up`.
 _POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decision]] = {
     Meaning.LEADS: _bad_leads_refused,
+    Meaning.UNEXPLAINED: _bad_leads_refused,
     Meaning.OPTIONS: _options_refused,
     Meaning.TOO_MANY: _too_many,
     Meaning.TOKEN: _token_refused,
@@ -168,13 +170,3 @@ _POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decisi
         Row.NOT_ALLOWED, chunk, pause_order(answer), moment
     ),
 }
-
-
-def named_leads(leads: tuple[str, ...], paths: tuple[str, ...]) -> tuple[str, ...]:
-    """Find the leads that paths like ``$.ids[3]`` name, in payload order."""
-    places = {
-        int(path[len("$.ids[") : -1])
-        for path in paths
-        if path.startswith("$.ids[") and path.endswith("]") and path[len("$.ids[") : -1].isdigit()
-    }
-    return tuple(lead for place, lead in enumerate(leads) if place in places)

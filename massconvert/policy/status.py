@@ -58,17 +58,17 @@ def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
 def _by_progress(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
     age = moment.now - chunk.sent_at
     if answer.progress is Progress.COMPLETED:
-        if answer.converted == answer.total == len(chunk.leads):
+        leads = len(chunk.leads)
+        if answer.all_converted(leads):
             rest = Outcome(Kind.CONVERTED, job_id=chunk.job_id, attempts=chunk.attempts)
             done = replace(chunk, state=State.DONE)
             return Decision(Row.JOB_ALL_CONVERTED, done, Done(), rest=rest, job_took=age)
-        said = Refusal(
-            Code.NOT_CONVERTED,
-            f"job {chunk.job_id} completed with {answer.converted} of {answer.total} converted, {answer.failed} failed",
-        )
-        moved = replace(
-            chunk, why=Why.COUNTS_DIFFER, said=said, claimed_converted=min(answer.converted, len(chunk.leads))
-        )
+        counts = f"{answer.converted} of {answer.total} converted, {answer.failed} failed"
+        words = counts if answer.total else "counts that tell nothing"
+        said = Refusal(Code.NOT_CONVERTED, f"job {chunk.job_id} completed with {words}")
+        # The counts need not add up: of those that failed, none can be among the converted.
+        claimed = max(0, min(answer.converted, leads - answer.failed))
+        moved = replace(chunk, why=Why.COUNTS_DIFFER, said=said, claimed_converted=claimed)
         # Somebody else's conversion may make up the count, so the count alone does not tell a read that lags.
         return to_settle(Row.JOB_COUNTS_DIFFER, moved, moment, wait=moment.tuning.read_lag, job_took=age)
     if answer.progress is Progress.FAILED:

@@ -12,10 +12,23 @@ from massconvert.model import (
     Next,
     Outcome,
     Refusal,
-    Refused,
     State,
 )
+from massconvert.policy.codes import HINTS, MEANINGS, STATUS_MEANINGS, Meaning, meaning
 from massconvert.policy.looks import Look
+
+__all__ = [
+    "CREDENTIALS_HINT",
+    "HINTS",
+    "MEANINGS",
+    "MOVES",
+    "STATUS_MEANINGS",
+    "Decision",
+    "Meaning",
+    "PauseOrder",
+    "Row",
+    "meaning",
+]
 
 
 class Row(str, Enum):
@@ -149,54 +162,6 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
 }
 
 
-class Meaning(Enum):
-    """What a definite refusal means, whichever call it answers."""
-
-    LEADS = "some of the leads"
-    OPTIONS = "the options"
-    TOO_MANY = "too many leads"
-    NOT_ALLOWED = "the organisation, the user or the credentials"
-    TOKEN = "the access token"  # noqa: S105 - a meaning, not a secret
-    THROTTLED = "a limit"
-    UNCLEAR = "nothing that can be believed"
-
-
-#: Zoho's error codes (API page "Possible Errors"; status-code page) and what each means for a payload.
-#: `INVALID_DATA` is told apart by its path, in `meaning`.
-MEANINGS: dict[str, Meaning] = {
-    "MANDATORY_NOT_FOUND": Meaning.OPTIONS,
-    "EXPECTED_FIELD_MISSING": Meaning.OPTIONS,
-    "AMBIGUITY_DURING_PROCESSING": Meaning.OPTIONS,
-    "RECORD_LIMIT_EXCEEDED": Meaning.TOO_MANY,
-    "NO_PERMISSION": Meaning.NOT_ALLOWED,
-    "OAUTH_SCOPE_MISMATCH": Meaning.NOT_ALLOWED,
-    "INVALID_REQUEST_METHOD": Meaning.NOT_ALLOWED,
-    "INVALID_URL_PATTERN": Meaning.NOT_ALLOWED,
-    "INVALID_TOKEN": Meaning.TOKEN,
-    "AUTHENTICATION_FAILURE": Meaning.TOKEN,
-    "INVALID_OAUTHTOKEN": Meaning.TOKEN,
-    "TOO_MANY_REQUESTS": Meaning.THROTTLED,
-    "INTERNAL_ERROR": Meaning.UNCLEAR,
-}
-
-#: What a refusal means by its HTTP status, where its code is not in `MEANINGS`.
-STATUS_MEANINGS: dict[int, Meaning] = {
-    400: Meaning.OPTIONS,
-    408: Meaning.UNCLEAR,
-    413: Meaning.TOO_MANY,
-    425: Meaning.UNCLEAR,
-    429: Meaning.THROTTLED,
-}
-
-#: What to do about a pause, by Zoho's code.
-HINTS: dict[str, str] = {
-    "NO_PERMISSION": "Give the user of the refresh token permission to convert leads, then: massconvert resume",
-    "OAUTH_SCOPE_MISMATCH": "Make a new refresh token with the scopes ZohoCRM.mass_convert.leads.CREATE, "
-    "ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ, then: massconvert resume",
-    "INVALID_URL_PATTERN": "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, then: massconvert resume",
-    "INVALID_REQUEST_METHOD": "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, then: massconvert resume",
-    "": "Mend what Zoho names, then: massconvert resume",
-}
 CREDENTIALS_HINT = (
     "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER, restart the workers with "
     "the right ones, then: massconvert resume"
@@ -234,14 +199,3 @@ class Decision:
     max_leads: int | None = None  # a lower limit that Zoho has shown
     job_took: float | None = None  # seconds, to learn from
     look: tuple[Look | None, Look] | None = None  # when to look at jobs first, as it was known and as it is learnt
-
-
-def meaning(answer: Refused) -> Meaning:
-    """Say what a definite refusal means: by its code, by its path for ``INVALID_DATA``, else by its status."""
-    if answer.status == 429:
-        return Meaning.THROTTLED
-    if answer.code == "INVALID_DATA":
-        about_ids = not answer.paths or any(path.startswith("$.ids") for path in answer.paths)
-        return Meaning.LEADS if about_ids else Meaning.OPTIONS
-    known = MEANINGS.get(answer.code)
-    return known or STATUS_MEANINGS.get(answer.status, Meaning.NOT_ALLOWED)

@@ -7,17 +7,17 @@ Three rules decide everything here:
    before it did (303 even says so).
 2. 429 is always a refusal, whatever its body: every gateway sends it before the work.
 3. Judge by ``status`` and ``job_id``, not by the code of success: Zoho's page says ``SUCCESS``, its current
-   description ``SCHEDULED``. Errors come with any HTTP status below 500, bare or as items of ``data``.
+   description ``SCHEDULED``. Errors come with any HTTP status below 500, bare, as items of ``data`` or ``errors``, or
+   inside one another. A success beside them counts: what was accepted is followed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -33,18 +33,15 @@ from massconvert.model import (
     Progress,
     Refused,
 )
+from massconvert.zoho.refusals import errors_in, refused
+from massconvert.zoho.values import MAX_TEXT, cleaned, id_of, items_of, text_of, word_of
 
 Failure = Refused | PerhapsAccepted
 _T = TypeVar("_T", bound=FromZoho)
 
-#: Longest text of somebody else's that goes into the ledger or a log.
-MAX_TEXT = 500
 #: A job has 50 leads; a count beyond this is a misunderstanding.
 MAX_COUNT = 100_000
-#: The longest wait that a header may ask for: credits come back within a day.
-MAX_RETRY_AFTER = 86_400.0
-
-_DIGITS = re.compile(r"[0-9]{1,40}")
+_COUNT = re.compile(r"[0-9]{1,9}(\.0{1,9})?")
 
 _PROGRESS = {
     "scheduled": Progress.SCHEDULED,
@@ -120,7 +117,7 @@ def parse_answer(
         answer = _judge(status, headers, object_of(body), wanted)
     except (ValueError, RecursionError) as error:  # not JSON, or JSON that nobody would send
         if status == 429:
-            answer = _refused(status, headers, {})
+            answer = refused(status, headers, ())
         else:
             bad = error if isinstance(error, UnusableError) else _BAD
             answer = PerhapsAccepted(f"HTTP {status} with {bad}", status)
@@ -130,19 +127,22 @@ def parse_answer(
 def _judge(
     status: int, headers: Mapping[str, str], answer: dict[str, Any], wanted: Callable[[dict[str, Any]], _T]
 ) -> _T | Failure:
-    item = next(_error_items(answer), None)
+    errors = list(errors_in(answer))
+    error = errors[0] if errors else None
     if status == 429:
-        return _refused(status, headers, item or answer)
+        return refused(status, headers, errors)
     if not (200 <= status < 300 or 400 <= status < 500):
-        return _perhaps(status, item or answer, text_of((item or answer).get("message")) or "no definite answer")
-    if item is not None:
-        return _refused(status, headers, item)
+        words = error.message if error else text_of(answer.get("message"))
+        return _perhaps(status, error.code if error else text_of(answer.get("code")), words or "no definite answer")
+    if error is not None and not _succeeded(answer):
+        return refused(status, headers, errors)
+    code = error.code if error else text_of(answer.get("code"))
     if status >= 400:
-        return _perhaps(status, answer, "no error in its JSON")
+        return _perhaps(status, code, "no error in its JSON" if error is None else "both an error and a success")
     try:
         return wanted(answer)
-    except UnusableError as error:
-        return _perhaps(status, answer, str(error))
+    except UnusableError as unusable:
+        return _perhaps(status, code, str(unusable))
 
 
 _BAD = "a body that is not Zoho's JSON"
@@ -151,75 +151,36 @@ _BAD = "a body that is not Zoho's JSON"
 def object_of(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise UnusableError("no body")
-    answer = _clean(json.loads(body.decode("utf-8-sig")))
+    answer = cleaned(json.loads(body.decode("utf-8-sig")))
     if not isinstance(answer, dict):
         raise UnusableError(_BAD)
     return answer
 
 
-def _perhaps(status: int, answer: Mapping[str, Any], why: str) -> PerhapsAccepted:
-    return PerhapsAccepted(f"HTTP {status}: {why}"[:MAX_TEXT], status, text_of(answer.get("code")))
+def _perhaps(status: int, code: str, why: str) -> PerhapsAccepted:
+    return PerhapsAccepted(f"HTTP {status}: {why}"[:MAX_TEXT], status, code)
 
 
-def _error_items(answer: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The error envelopes in an answer: itself, or items of its ``data``."""
-    items = answer.get("data")
-    for item in (answer, *(items if isinstance(items, list) else [items])):
-        if isinstance(item, dict) and word_of(item.get("status")) == "error" and text_of(item.get("code")):
-            yield item
-
-
-def _refused(status: int, headers: Mapping[str, str], item: Mapping[str, Any]) -> Refused:
-    lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    details = item.get("details")
-    code = text_of(item.get("code"))
-    return Refused(
-        status=status,
-        code="TOO_MANY_REQUESTS" if status == 429 else code,
-        message=text_of(item.get("message")) or (f"HTTP {status}" if not code else ""),
-        paths=tuple(dict.fromkeys(paths_of(details))),
-        details=details if isinstance(details, dict) else {},
-        retry_after=_retry_after(lower),
+def _succeeded(answer: Mapping[str, Any]) -> bool:
+    """Whether a part of it is a success: then the errors beside it do not say that nothing was carried out."""
+    items = (answer, *items_of(answer.get("data")))
+    return any(
+        isinstance(item, dict) and word_of(item.get("status")) == "success" and text_of(item.get("code"))
+        for item in items
     )
 
 
 def credits_left_of(headers: Mapping[str, str]) -> int | None:
     """What is left of the day's credits; Zoho says so once half of them are used."""
     text = next((value for name, value in headers.items() if name.lower() == "x-api-credits-remaining"), "").strip()
-    return int(text) if _DIGITS.fullmatch(text) else None
-
-
-def paths_of(details: Any) -> Iterator[str]:
-    """All JSON paths and parameter names that ``details`` has, in order, however deep."""
-    if isinstance(details, list):
-        for item in details:
-            yield from paths_of(item)
-    elif isinstance(details, dict):
-        for name, value in details.items():
-            if name in ("json_path", "param", "param_name") and isinstance(value, str):
-                yield value[:MAX_TEXT]
-            elif isinstance(value, dict | list):
-                yield from paths_of(value)
-
-
-def _retry_after(lower: Mapping[str, str]) -> float | None:
-    """``Retry-After`` in seconds; a date is counted from the same answer's ``Date``."""
-    text = lower.get("retry-after", "").strip()
-    if _DIGITS.fullmatch(text):
-        return min(float(text), MAX_RETRY_AFTER)
-    try:
-        wait = (parsedate_to_datetime(text) - parsedate_to_datetime(lower.get("date", ""))).total_seconds()
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None
-    return min(max(0.0, wait), MAX_RETRY_AFTER)
+    return int(text) if id_of(text) else None
 
 
 # --- what the calls were made for -------------------------------------------------------------------------
 
 
 def _accepted(answer: dict[str, Any]) -> Accepted:
-    items = answer.get("data")
-    for item in (answer, *(items if isinstance(items, list) else [items])):
+    for item in (answer, *items_of(answer.get("data"))):
         if not isinstance(item, dict) or word_of(item.get("status")) != "success":
             continue
         details = item.get("details")
@@ -230,8 +191,7 @@ def _accepted(answer: dict[str, Any]) -> Accepted:
 
 
 def _job_status(answer: dict[str, Any]) -> JobStatus:
-    items = answer.get("data")
-    for item in items if isinstance(items, list) else [items]:
+    for item in (*items_of(answer.get("data")), answer):
         fields = {word_of(name): value for name, value in item.items()} if isinstance(item, dict) else {}
         if "status" in fields:
             break
@@ -240,24 +200,17 @@ def _job_status(answer: dict[str, Any]) -> JobStatus:
     progress = _PROGRESS.get(word_of(fields["status"]))
     if progress is None:
         raise UnusableError(f"the unknown Status {text_of(fields['status'])!r}")
-    total, converted = _count(fields, "totalcount"), _count(fields, "convertedcount")
-    not_converted, failed = _count(fields, "notconvertedcount"), _count(fields, "failedcount")
-    if progress is Progress.COMPLETED and (total is None or converted is None):
-        raise UnusableError("a completed job without its counts")
-    if (converted or 0) > (total or 0):
-        raise UnusableError(f"{converted} leads of {total} converted")
-    return JobStatus(progress, total or 0, converted or 0, not_converted or 0, failed or 0)
+    names = ("totalcount", "convertedcount", "notconvertedcount", "failedcount")
+    return JobStatus(progress, *(_count(fields.get(name)) for name in names))
 
 
-def _count(fields: Mapping[str, Any], name: str) -> int | None:
-    value = fields.get(name)
-    if value is None:
-        return None
-    if isinstance(value, str) and _DIGITS.fullmatch(value.strip()):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= MAX_COUNT:
-        raise UnusableError(f"the count {text_of(str(value)[:40])!r}")
-    return value
+def _count(value: Any) -> int:
+    """A count given as a number (50, 50.0) or as text; 0 where it is missing, or is none."""
+    if isinstance(value, str) and _COUNT.fullmatch(value.strip()):
+        value = float(value)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= MAX_COUNT:
+        return 0
+    return int(value) if value == int(value) else 0
 
 
 def _leads_read(answer: dict[str, Any], fields: Sequence[str] = ()) -> LeadsRead:
@@ -328,13 +281,6 @@ def _converted(lead_id: str, record: Mapping[str, Any], detail: Mapping[str, Any
 # --- values -----------------------------------------------------------------------------------------------
 
 
-def id_of(value: Any) -> str:
-    """An id given as a string or a number; empty when it is neither."""
-    if isinstance(value, int) and not isinstance(value, bool):
-        value = str(value)
-    return value if isinstance(value, str) and _DIGITS.fullmatch(value) else ""
-
-
 def _lookup(value: Any) -> str:
     return id_of(value.get("id") if isinstance(value, dict) else value)
 
@@ -361,24 +307,3 @@ def _moment(value: Any) -> float | None:
         return moment.timestamp() if moment.tzinfo else None
     except (ValueError, OverflowError):
         return None
-
-
-def word_of(value: Any) -> str:
-    """A name or a value for comparing: case, blanks, dashes and underscores aside."""
-    return re.sub(r"[\s_-]", "", value).lower() if isinstance(value, str) else ""
-
-
-def text_of(value: Any) -> str:
-    """A text of somebody else's, cut to a length that a ledger and a log can bear; empty when it is none."""
-    return value.strip()[:MAX_TEXT] if isinstance(value, str) else ""
-
-
-def _clean(value: Any) -> Any:
-    """``value`` with what UTF-8 cannot carry (lone surrogates) replaced, so that it can be stored and printed."""
-    if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if isinstance(value, list):
-        return [_clean(item) for item in value]
-    if isinstance(value, dict):
-        return {_clean(name): _clean(item) for name, item in value.items()}
-    return value

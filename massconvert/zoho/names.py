@@ -12,7 +12,8 @@ from typing import Any, Protocol
 from urllib.parse import quote
 
 from massconvert.model import FromZoho, Listing, NotSent, Page, PageAnswer, PerhapsAccepted, Refused
-from massconvert.zoho.answers import Body, id_of, text_of
+from massconvert.zoho.answers import Body
+from massconvert.zoho.values import id_of, text_of
 
 #: Users a page; the API's most.
 PER_PAGE = 200

@@ -12,13 +12,12 @@ from massconvert.zoho.answers import (
     credits_left_of,
     object_of,
     parse_answer,
-    paths_of,
-    text_of,
-    word_of,
 )
+from massconvert.zoho.refusals import opened, paths_of
+from massconvert.zoho.values import text_of, word_of
 
 #: The statuses with which Update Records has a result for each record: 200, 207; others where all of them fail.
-_WITH_RESULTS = frozenset({200, 201, 202, 207, 400})
+_WITH_RESULTS = frozenset({200, 201, 202, 207, 400, 409, 412, 422})
 
 
 def parse_update(status: int, headers: Mapping[str, str], body: bytes, count: int) -> DealsUpdated | Failure:
@@ -43,14 +42,10 @@ def _result(item: Any) -> Refusal | None:
     if word == "success":
         return None
     if word == "error" and text_of(item.get("code")):
-        paths = [*paths_of(item.get("details")), text_of(_details(item).get("api_name")), ""]
-        return Refusal(text_of(item["code"]), text_of(item.get("message")), paths[0])
+        error = next(opened(item))
+        names = (text_of(each.get("api_name")) for each in error.details if isinstance(each, dict))
+        return Refusal(error.code, error.message, next(filter(None, (*paths_of(error.details), *names)), ""))
     raise UnusableError("a deal without a result")
-
-
-def _details(item: Mapping[str, Any]) -> Mapping[str, Any]:
-    details = item.get("details")
-    return details if isinstance(details, dict) else {}
 
 
 def _no_results(_answer: dict[str, Any]) -> DealsUpdated:

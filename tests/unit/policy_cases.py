@@ -8,8 +8,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from massconvert.model import Chunk, PageAnswer, PostAnswer, ReadAnswer, Refusal, State, StatusAnswer, UpdateAnswer, Why
+from massconvert.model import (
+    Chunk,
+    PageAnswer,
+    PostAnswer,
+    ReadAnswer,
+    Refusal,
+    Refused,
+    State,
+    StatusAnswer,
+    UpdateAnswer,
+    Why,
+)
 from massconvert.policy import Decision, Look, Moment, Tuning
+from massconvert.policy.codes import hint_of
+from tests.unit import zoho_says as zoho
 from tests.unit.zoho_says import JOB
 
 TUNING = Tuning()
@@ -20,6 +33,8 @@ LEARNT = replace(MOMENT, look=Look(8.0), job_p99=20.0)
 DAY = TUNING.give_up
 
 A, B, C, D = LEADS = ("3652397000009850001", "3652397000009851001", "3652397000009852001", "3652397000009853001")
+#: What to do where the user may not convert leads.
+MAY_NOT_CONVERT = hint_of(Refused(403, "NO_PERMISSION", "", details=zoho.NO_PERMISSION.body["details"]))
 
 WAITING = Chunk("7", "f" * 16, State.WAITING, LEADS, token="t", created_at=NOW - 100, due_at=NOW - 10)
 #: Written ahead ten seconds ago, for the first time.

@@ -137,6 +137,73 @@ def test_an_error_inside_a_data_list_is_refused() -> None:
     )
 
 
+LOCKED = error("RECORD_LOCKED", {"id": LEAD, "action": "zia_vision_processing"}, "locked")
+MULTI = error("MULTIPLE_OR_MULTI_ERRORS", {"id": LEAD, "errors": [error("NOT_APPROVED", {"json_path": "$.ids[3].x"})]})
+
+
+@pytest.mark.parametrize("status", [200, 202, 207, 400, 409])
+@pytest.mark.parametrize(
+    "shape", [lambda e: e, lambda e: {"data": [e]}, lambda e: {"errors": [e]}, lambda e: {"data": e}]
+)
+def test_an_error_is_found_bare_in_data_and_in_errors(status: int, shape: Any) -> None:
+    assert post(shape(LOCKED), status) == Refused(status, "RECORD_LOCKED", "locked", (), LOCKED["details"], ids=(LEAD,))
+
+
+@pytest.mark.parametrize("shape", [lambda e: e, lambda e: {"data": [e]}, lambda e: {"errors": [e]}])
+def test_an_error_of_errors_is_looked_into(shape: Any) -> None:
+    inside = post(shape(MULTI), 400)
+    assert (inside.code, inside.message, inside.paths, inside.ids) == ("NOT_APPROVED", "no", ("$.ids[3].x",), (LEAD,))
+    bare = {"code": "NOT_REVIEWED", "message": "no"}  # without a status of its own
+    assert post(shape({**error("MULTIPLE_OR_MULTI_ERRORS"), "errors": [bare]}), 400).code == "NOT_REVIEWED"
+    assert post(shape(error("MULTIPLE_OR_MULTI_ERRORS", {"errors": []})), 400).code == "MULTIPLE_OR_MULTI_ERRORS"
+
+
+def test_of_several_errors_those_of_the_first_code_are_named_together() -> None:
+    other = str(int(LEAD) + 1)
+    answer = {
+        "data": [
+            error("RECORD_LOCKED", {"id": LEAD}),
+            error("NOT_APPROVED", {"json_path": "$.ids[1]"}),
+            error("RECORD_LOCKED", {"id": int(other)}),
+        ]
+    }
+    refused = post(answer, 400)
+    assert (refused.code, refused.paths, refused.ids) == ("RECORD_LOCKED", (), (LEAD, other))
+
+
+@pytest.mark.parametrize(
+    ("details", "paths", "ids"),
+    [
+        ({"limit": 50, "limit_due_to": [{"api_name": "ids", "json_path": "$.ids"}]}, ("$.ids",), ()),
+        ({"ambiguity_due_to": [{"json_path": "$.related_modules[0].id"}]}, ("$.related_modules[0].id",), ()),
+        ({"limit_due_to": ["$.ids", "$.Deals"]}, ("$.ids", "$.Deals"), ()),
+        ({"resource_path_index": 1}, (), ()),
+        ({"id": LEAD}, (), (LEAD,)),
+        ({"id": int(LEAD)}, (), (LEAD,)),
+        ({"ids": [LEAD, "7", None, "x"]}, (), (LEAD, "7")),
+        ([{"id": LEAD, "json_path": "$.data[0]"}], ("$.data[0]",), (LEAD,)),
+        # The record that is there already is not the one that is wrong.
+        ({"api_name": "Email", "duplicate_record": {"id": LEAD, "module": {"id": "7"}}}, (), ()),
+    ],
+)
+def test_details_name_places_and_records(details: Any, paths: tuple[str, ...], ids: tuple[str, ...]) -> None:
+    refused = post(error("SOME_CODE", details), 400)
+    assert (refused.paths, refused.ids) == (paths, ids)
+
+
+def test_a_job_that_was_accepted_is_followed_whatever_stands_beside_it() -> None:
+    accepted = {"code": "SCHEDULED", "details": {"job_id": JOB}, "status": "success"}
+    assert post({"data": [LOCKED, accepted]}, 207) == Accepted(JOB)
+    half = {"data": [LOCKED, {"code": "SUCCESS", "details": {"id": LEAD}, "status": "success"}]}
+    for status in (207, 400):
+        assert isinstance(post(half, status), PerhapsAccepted)
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 207])
+def test_any_2xx_accepts(status: int) -> None:
+    assert post({"code": "SCHEDULED", "details": {"job_id": JOB}, "status": "success"}, status) == Accepted(JOB)
+
+
 @pytest.mark.parametrize("status", [500, 502, 503, 504, 599])
 def test_a_5xx_is_perhaps_accepted_and_keeps_zohos_code(status: int) -> None:
     answer = post(error("INTERNAL_ERROR", message="Internal Server Error"), status)
@@ -225,21 +292,60 @@ def test_counts_may_be_strings_and_keys_may_change_case() -> None:
     assert answer == JobStatus(Progress.COMPLETED, 28, 27, 0, 0)
 
 
-def test_counts_may_be_missing_while_a_job_runs() -> None:
+@pytest.mark.parametrize("word", ["completed", "COMPLETED", "Completed", " com-pleted ", "COM_PLETED"])
+@pytest.mark.parametrize("count", [50, 50.0, "50", " 50 ", "50.0"])
+def test_a_count_is_the_same_in_any_spelling(word: str, count: Any) -> None:
+    answer = status_of({"Status": word, "Total_Count": count, "Converted_Count": count, "Failed_Count": 0})
+    assert answer == JobStatus(Progress.COMPLETED, 50, 50, 0, 0)
+    assert answer.all_converted(50)
+
+
+@pytest.mark.parametrize("count", [None, "", "many", True, -1, 10**9, 2.5, float("inf"), [50], {}, "5e1", "\u0665"])
+def test_a_count_that_is_none_is_not_known_and_the_job_has_ended_all_the_same(count: Any) -> None:
+    raw = json.dumps({"data": [{"Status": "completed", "Total_Count": count, "Converted_Count": 5}]}).encode()
+    answer = parse_status(200, {}, raw)
+    assert answer == JobStatus(Progress.COMPLETED, 0, 5, 0, 0)
+    assert not answer.all_converted(5)
+
+
+def test_counts_may_be_missing() -> None:
     assert status_of({"Status": "scheduled"}) == JobStatus(Progress.SCHEDULED, 0, 0, 0, 0)
+    assert status_of({"Status": "completed"}) == JobStatus(Progress.COMPLETED, 0, 0, 0, 0)
+
+
+def test_counts_need_not_add_up() -> None:
+    """An example of Zoho's own."""
+    counts = {"Status": "completed", "Total_Count": 40, "Converted_Count": 45, "Not_Converted_Count": 0}
+    assert status_of({**counts, "Failed_Count": 5}) == JobStatus(Progress.COMPLETED, 40, 45, 0, 5)
+    assert parse_status(200, {}, body({**counts, "Failed_Count": 5})) == JobStatus(Progress.COMPLETED, 40, 45, 0, 5)
+
+
+@pytest.mark.parametrize(
+    ("counts", "leads", "all_of_them"),
+    [
+        ((50, 50, 0, 0), 50, True),
+        ((50, 50, 0, 0), 49, False),  # of another payload
+        ((40, 45, 0, 5), 40, False),
+        ((45, 45, 0, 0), 40, False),
+        ((50, 50, 0, 1), 50, False),
+        ((50, 50, 1, 0), 50, False),
+        ((0, 50, 0, 0), 50, False),
+        ((50, 0, 0, 0), 50, False),
+        ((0, 0, 0, 0), 50, False),
+        ((50, 49, 0, 1), 50, False),
+    ],
+)
+def test_only_counts_that_say_so_of_exactly_this_payload_convert_all(
+    counts: tuple[int, ...], leads: int, all_of_them: bool
+) -> None:
+    assert JobStatus(Progress.COMPLETED, *counts).all_converted(leads) is all_of_them
+    assert not JobStatus(Progress.FAILED, *counts).all_converted(leads)
+    assert not JobStatus(Progress.IN_PROGRESS, *counts).all_converted(leads)
 
 
 @pytest.mark.parametrize(
     "item",
     [
-        {"Status": "completed"},  # no counts to believe
-        {"Status": "completed", "Total_Count": 28},
-        {"Status": "completed", "Total_Count": -1, "Converted_Count": 0},
-        {"Status": "completed", "Total_Count": 10**9, "Converted_Count": 0},
-        {"Status": "completed", "Total_Count": 5, "Converted_Count": 6},
-        {"Status": "completed", "Total_Count": True, "Converted_Count": 1},
-        {"Status": "completed", "Total_Count": "many", "Converted_Count": 1},
-        {"Status": "completed", "Total_Count": 2.5, "Converted_Count": 1},
         {"Status": "teleported", "Total_Count": 5, "Converted_Count": 5},
         {"Status": 7},
         {"Total_Count": 5},

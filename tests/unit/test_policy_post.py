@@ -36,14 +36,28 @@ from massconvert.policy import (
     Row,
     after_post,
     after_read,
-    named_leads,
     no_permit,
     options_refused_before,
     sender_lost,
 )
 from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
-from tests.unit.policy_cases import DAY, LEADS, LEARNT, MOMENT, NOW, SENDING, TUNING, WAITING, A, C, Case, D
+from tests.unit.policy_cases import (
+    DAY,
+    LEADS,
+    LEARNT,
+    MAY_NOT_CONVERT,
+    MOMENT,
+    NOW,
+    SENDING,
+    TUNING,
+    WAITING,
+    A,
+    B,
+    C,
+    Case,
+    D,
+)
 from tests.unit.zoho_says import JOB, Said, to_post
 
 
@@ -169,6 +183,9 @@ CASES = [
     post("one id is named", zoho.BAD_ID, bad_leads(Refusal("INVALID_DATA", INVALID, "$.ids[2]"), C)),
     post("several ids are named", zoho.BAD_IDS, bad_leads(Refusal("INVALID_DATA", INVALID, "$.ids[0]"), A, D)),
     post("the list is named", zoho.BAD_IDS_UNNAMED, bad_leads(Refusal("INVALID_DATA", INVALID, "$.ids"))),
+    post("the id is named", zoho.LOCKED, bad_leads(Refusal("RECORD_LOCKED", "record is locked"), B)),
+    post("another record's id", zoho.LOCKED_ELSEWHERE, bad_leads(Refusal("RECORD_LOCKED", "record is locked"))),
+    post("a lead is in approval", zoho.NOT_APPROVED, bad_leads(Refusal("NOT_APPROVED", "record not approved"))),
     post("nothing is named", zoho.BAD_DATA, bad_leads(Refusal("INVALID_DATA", "invalid data"))),
     post(
         "a refusal ends an outage",
@@ -232,11 +249,6 @@ CASES = [
         zoho.BAD_TYPE,
         options_refused(Refusal("INVALID_DATA", "invalid data", "$.Deals"), "invalid data ($.Deals)"),
     ),
-    post(
-        "a 400 whose code nobody has documented",
-        zoho.error(400, "DUPLICATE_DATA", "duplicate data"),
-        options_refused(Refusal("DUPLICATE_DATA", "duplicate data"), "duplicate data"),
-    ),
     # Refused while this chunk waited: no call is spent on it.
     Case(
         "its leads fail with the words of that refusal",
@@ -263,7 +275,11 @@ CASES = [
                 max_leads=2,
             ),
         )
-        for why, answer in (("halved, and the limit remembered", zoho.TOO_MANY_IDS), ("the same", zoho.TOO_LARGE))
+        for why, answer in (
+            ("halved, and the limit remembered", zoho.TOO_MANY_IDS),
+            ("the code since version 7", zoho.TOO_MANY_IDS_V7),
+            ("the same", zoho.TOO_LARGE),
+        )
     ),
     post(
         "a single lead cannot be halved",
@@ -284,8 +300,8 @@ CASES = [
         zoho.NO_PERMISSION,
         paused(
             "NO_PERMISSION",
-            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads",
-            HINTS["NO_PERMISSION"],
+            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads (Crm_Implied_Convert_Leads)",
+            MAY_NOT_CONVERT,
         ),
     ),
     *(
@@ -315,7 +331,11 @@ CASES = [
     post(
         "a 4xx whose code nobody has documented",
         zoho.error(402, "LICENSE_EXPIRED", "the licence has expired"),
-        paused("LICENSE_EXPIRED", "Zoho answered 402 LICENSE_EXPIRED: the licence has expired", HINTS[""]),
+        paused(
+            "LICENSE_EXPIRED",
+            "Zoho answered 402 LICENSE_EXPIRED: the licence has expired",
+            HINTS["LICENSE_LIMIT_EXCEEDED"],
+        ),
     ),
     post(
         "the refresh token is wrong or revoked",
@@ -477,16 +497,3 @@ def test_a_payload_that_kills_whoever_sends_it_comes_to_an_end() -> None:
         chunk = replace(decision.chunk, state=State.SENDING, sent_at=moment.now)
     assert row is Row.READ_GIVE_UP
     assert DAY < moment.now - NOW < 1.1 * DAY
-
-
-@pytest.mark.parametrize(
-    ("paths", "named"),
-    [
-        (("$.ids[0]", "$.ids[3]"), (A, D)),
-        (("$.ids[3]", "$.ids[0]", "$.ids[3]"), (A, D)),  # in payload order, once
-        (("$.ids[4]", "$.ids[999999999999]"), ()),  # beyond the payload
-        (("$.ids", "$.ids[]", "$.ids[-1]", "$.ids[x]", "$.ids[1].id", "$.Deals[1]", ""), ()),  # no place in the ids
-    ],
-)
-def test_the_leads_that_a_path_names_are_found_by_their_place(paths: tuple[str, ...], named: tuple[str, ...]) -> None:
-    assert named_leads(LEADS, paths) == named

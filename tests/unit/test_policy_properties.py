@@ -49,7 +49,7 @@ from massconvert.policy import (
     sender_lost,
 )
 from massconvert.policy.looks import LONGEST, SHORTEST
-from massconvert.zoho.answers import MAX_RETRY_AFTER
+from massconvert.zoho.refusals import MAX_RETRY_AFTER
 from tests.unit.policy_cases import NOW, TUNING
 
 #: The longest that any decision may let a chunk wait, where nobody asked for more.

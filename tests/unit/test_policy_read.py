@@ -43,6 +43,7 @@ from tests.unit.policy_cases import (
     DAY,
     LEADS,
     LOST,
+    MAY_NOT_CONVERT,
     MOMENT,
     NOW,
     REFUSED,
@@ -348,8 +349,8 @@ CASES = [
         zoho.NO_PERMISSION,
         paused(
             "NO_PERMISSION",
-            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads",
-            HINTS["NO_PERMISSION"],
+            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads (Crm_Implied_Convert_Leads)",
+            MAY_NOT_CONVERT,
         ),
     ),
     read(

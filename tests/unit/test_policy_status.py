@@ -25,7 +25,7 @@ from massconvert.model import (
 from massconvert.policy import HINTS, MOVES, Decision, Moment, PauseOrder, Row, after_status, no_permit
 from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
-from tests.unit.policy_cases import LEARNT, MOMENT, NOW, RUNNING, TUNING, Case
+from tests.unit.policy_cases import LEARNT, MAY_NOT_CONVERT, MOMENT, NOW, RUNNING, TUNING, Case
 from tests.unit.zoho_says import JOB, Said, job, to_status
 
 #: Accepted so long ago that Zoho must know the job, but that it may still run.
@@ -116,6 +116,13 @@ CASES = [
     status("none was converted", job("completed", 4, 0, 4), counts_differ("0 of 4 converted, 0 failed", 0)),
     status("a lead was left out", job("completed", 3, 3), counts_differ("3 of 3 converted, 0 failed", 3)),
     status("more leads than were sent", job("completed", 6, 6), counts_differ("6 of 6 converted, 0 failed", 4)),
+    status("counts that do not add up", job("completed", 4, 5, 0, 1), counts_differ("5 of 4 converted, 1 failed", 3)),
+    status("all, and one failed", job("completed", 4, 4, 0, 1), counts_differ("4 of 4 converted, 1 failed", 3)),
+    status(
+        "no counts at all",
+        zoho.Said(200, {"data": [{"Status": "Completed"}]}),
+        counts_differ("counts that tell nothing", 0),
+    ),
     # A failed job may have converted some, and no count can be believed.
     status(
         "settled after the lag of the reads",
@@ -185,8 +192,8 @@ CASES = [
         zoho.NO_PERMISSION,
         paused(
             "NO_PERMISSION",
-            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads",
-            HINTS["NO_PERMISSION"],
+            "Zoho answered 403 NO_PERMISSION: permission denied to convert leads (Crm_Implied_Convert_Leads)",
+            MAY_NOT_CONVERT,
         ),
     ),
     status(

@@ -112,6 +112,19 @@ BAD_TYPE = error(
 TOO_MANY_IDS = error(
     400, "RECORD_LIMIT_EXCEEDED", "maximum of 50 records can be converted", {"api_name": "ids", "json_path": "$.ids"}
 )
+#: The code since version 7.
+TOO_MANY_IDS_V7 = error(
+    400,
+    "LIMIT_EXCEEDED",
+    "limit exceeded",
+    {"limit": 50, "limit_due_to": [{"api_name": "ids", "json_path": "$.ids"}]},
+)
+# Of single records: the announcement of these codes, and the examples of version 8.
+LOCKED = error(
+    400, "RECORD_LOCKED", "record is locked", {"id": "3652397000009851001", "action": "zia_vision_processing"}
+)
+LOCKED_ELSEWHERE = error(400, "RECORD_LOCKED", "record is locked", {"id": "3652397000000281001"})
+NOT_APPROVED = error(400, "NOT_APPROVED", "record not approved", {"resource_path_index": 1})
 AMBIGUOUS = error(
     400,
     "AMBIGUITY_DURING_PROCESSING",
@@ -190,7 +203,19 @@ def converted(lead: str, at: str = "2027-01-15T08:00:00+00:00") -> dict[str, Any
 
 #: Every error that the pages name, by its code and status.
 ERRORS: tuple[Said, ...] = (
-    *(NO_DEAL_NAME, NO_ASSIGNEE, BAD_ID, BAD_STAGE, TOO_MANY_IDS, AMBIGUOUS, WRONG_METHOD, NO_PERMISSION),
+    *(
+        NO_DEAL_NAME,
+        NO_ASSIGNEE,
+        BAD_ID,
+        BAD_STAGE,
+        TOO_MANY_IDS,
+        TOO_MANY_IDS_V7,
+        LOCKED,
+        NOT_APPROVED,
+        AMBIGUOUS,
+        WRONG_METHOD,
+        NO_PERMISSION,
+    ),
     *(INTERNAL_ERROR, WRONG_METHOD_405, WRONG_URL, TOO_LARGE, BAD_GATEWAY, UNAVAILABLE),
     *(INVALID_TOKEN, AUTHENTICATION_FAILURE, INVALID_OAUTHTOKEN, SCOPE_401, SCOPE_403, THROTTLED),
     *(UNKNOWN_JOB, NO_JOB_PARAM),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ from massconvert.deal_values import read_deal_cells
 from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
 from massconvert.leads.spreadsheets import ROW
-from massconvert.options import Options
+from massconvert.options import Options, read_text
 
 STDIN = "-"
 
@@ -183,16 +182,7 @@ def read_json(path: str) -> Mapping[str, Any]:
         raise InputError(f"The options {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"The options {path} are not UTF-8 text.", hint="Save the file as UTF-8.") from error
-    try:
-        value = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise OptionsError(
-            f"not JSON at line {error.lineno}, column {error.colno}: {error.msg}.",
-            path="$",
-            hint="Nothing was enqueued.",
-        ) from error
-    except RecursionError as error:
-        raise OptionsError("nested too deeply to be options.", path="$", hint="Nothing was enqueued.") from error
+    value = read_text(text)
     if not isinstance(value, dict):
         raise OptionsError("not a JSON object.", path="$", hint="Nothing was enqueued.")
     return value

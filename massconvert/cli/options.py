@@ -167,7 +167,7 @@ def _check(
     checked = _live(body)
     told = {problem.path for problem in problems}
     problems += [problem for problem in checked.problems if problem.path not in told]
-    warnings += checked.warnings
+    warnings += [*checked.warnings, *checked.notes]
     unread = unread_words(checked.unread)
     if as_json:
         print_json(

@@ -12,10 +12,12 @@ from __future__ import annotations
 from massconvert.options.body import fingerprint, resolve_body
 from massconvert.options.examine import Examined, examine, listings_for
 from massconvert.options.extras import begins_with, deal_templates, deals_only
+from massconvert.options.lengths import fitted
 from massconvert.options.model import Deal, Options
 from massconvert.options.names import Resolution, resolve_names, unresolved
 from massconvert.options.problem import Problem, demand
 from massconvert.options.start import parse_canary, parse_priority
+from massconvert.options.text import read_text
 
 __all__ = [
     "Deal",
@@ -29,9 +31,11 @@ __all__ = [
     "demand",
     "examine",
     "fingerprint",
+    "fitted",
     "listings_for",
     "parse_canary",
     "parse_priority",
+    "read_text",
     "resolve_body",
     "resolve_names",
     "unresolved",

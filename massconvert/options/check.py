@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 
 from massconvert.model.template import TemplateError, fields_of
 from massconvert.options.extras import EXTRAS, PREFLIGHT
-from massconvert.options.problem import Problem, demand, kind_of, shown
+from massconvert.options.problem import Problem, at, demand, kind_of, shown
 
 #: The modules that each key allows (API page).
 RELATED = ("Tasks", "Events", "Calls")
@@ -83,7 +82,7 @@ class Check:
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         for key in given:
             if key not in ("deal", "Deals", EXTRAS, PREFLIGHT, *KEYS):
-                self.note(_at("$", key), _unknown_key(key))
+                self.note(at("$", key), _unknown_key(key))
         rules: dict[str, Callable[[str, Any], Any]] = {
             "assign_to": lambda path, value: self.reference(path, value, _USERS),
             "portal_user_type": lambda path, value: self.reference(path, value, _PORTALS),
@@ -106,7 +105,7 @@ class Check:
             self.note("$['$']", f"must be an object, not {kind_of(extras)}")
             extras = {}
         for key in sorted(map(str, (extras or {}).keys() - {PREFLIGHT})):
-            self.note(_at("$['$']", key), f"is not known; known is {PREFLIGHT}")
+            self.note(at("$['$']", key), f"is not known; known is {PREFLIGHT}")
         wanted = [given.get(PREFLIGHT), (extras or {}).get(PREFLIGHT)]
         checked = [self.value(f"$.{PREFLIGHT}", value, _flag) for value in wanted if value is not None]
         return any(checked)
@@ -129,27 +128,27 @@ class Check:
         fields: dict[str, Any] = {}
         for api, rule in rules.items():
             if value.get(api) is None:
-                self.note(_at(path, api), "is missing")
+                self.note(at(path, api), "is missing")
             else:
-                fields[DEAL_FIELDS[api]] = self.value(_at(path, api), value[api], rule)
+                fields[DEAL_FIELDS[api]] = self.value(at(path, api), value[api], rule)
         rest = self.rest(path, value, rules)
         for key in rest.keys() - {"Pipeline"}:
             if isinstance(rest[key], str):
-                self.value(_at(path, key), rest[key], _template_or_empty)
+                self.value(at(path, key), rest[key], _template_or_empty)
         for api in ("Pipeline", "Amount"):
             fields[DEAL_FIELDS[api]] = rest.pop(api, None)
         if isinstance(fields["pipeline"], str):
-            self.value(_at(path, "Pipeline"), fields["pipeline"], _fixed)
+            self.value(at(path, "Pipeline"), fields["pipeline"], _fixed)
         return {**fields, "extra": rest}
 
     def deal_value(self, path: str, api: Any, value: Any) -> Any:
         """A value for the deal of one lead, written after the conversion as it stands: no template, no span."""
         if not (isinstance(api, str) and _FIELD.fullmatch(api)) or api.lower() == "id":
-            self.note(_at(path, api), "is not the API name of a field of deals, like Amount")
+            self.note(at(path, api), "is not the API name of a field of deals, like Amount")
             return None
         if rule := _OF_ONE_DEAL.get(api):
-            return self.value(_at(path, api), value, rule)
-        return self.json(_at(path, api), value)
+            return self.value(at(path, api), value, rule)
+        return self.json(at(path, api), value)
 
     def rest(self, path: str, value: Mapping[str, Any], known: Collection[str]) -> dict[str, Any]:
         """What of an object passes through: all but what stands under the ``known`` keys."""
@@ -164,7 +163,7 @@ class Check:
             return None
         if isinstance(value, Mapping):
             return {
-                self.value(path, str(key), _plain): self.json(_at(path, key), item, depth + 1)
+                self.value(path, str(key), _plain): self.json(at(path, key), item, depth + 1)
                 for key, item in value.items()
             }
         if isinstance(value, list | tuple):
@@ -201,7 +200,7 @@ class Check:
             if value.get(key) is not None:
                 keys = ("id", *_NAME_KEYS[where])
                 rest = self.rest(path, value, keys)
-                return {"name": self.value(_at(path, key), value[key], _name), **rest}
+                return {"name": self.value(at(path, key), value[key], _name), **rest}
         self.note(f"{path}.id", f"is missing; {where}, or give a name and it is looked up")
         return {}
 
@@ -229,13 +228,11 @@ class Check:
         if value.get("api_name") is None:
             self.note(f"{path}.api_name", f"is missing; {_MODULES}")
         for key in sorted(map(str, value.keys() - {"api_name", "id", "name"})):
-            self.note(_at(path, key), "is not known; a module has api_name and id")
+            self.note(at(path, key), "is not known; a module has api_name and id")
         name = value.get("api_name")
         if name is not None and name not in allowed:
             self.note(f"{path}.api_name", _not_allowed(name, allowed))
-        kept = {
-            key: self.json(_at(path, key), value[key]) for key in ("api_name", "name") if value.get(key) is not None
-        }
+        kept = {key: self.json(at(path, key), value[key]) for key in ("api_name", "name") if value.get(key) is not None}
         return kept if value.get("id") is None else {**kept, "id": self.id(f"{path}.id", value["id"], _MODULES)}
 
     def needs_no_deal(self, given: Mapping[str, Any]) -> None:
@@ -357,14 +354,14 @@ def zoho_names(check: Check, path: str, given: Mapping[str, Any]) -> dict[str, A
             continue
         meant = DEAL_FIELDS.get(key) or next(iter(get_close_matches(key, ours, n=1)), "")
         near = f"did you mean {meant}? " if meant else ""
-        check.note(_at(path, key), f"is not known; {near}Other fields of the Deals module go into extra={{…}}")
+        check.note(at(path, key), f"is not known; {near}Other fields of the Deals module go into extra={{…}}")
     extra = given.get("extra")
     if extra is not None and not isinstance(extra, Mapping):
         check.note(f"{path}.extra", f"must be an object with fields of the Deals module, not {kind_of(extra)}")
     deal = {api: given[name] for name, api in ours.items() if given.get(name) is not None}
     more = dict(extra) if isinstance(extra, Mapping) else {}
     for api in deal.keys() & more.keys():
-        check.note(_at(path, api), f"is given twice, as {DEAL_FIELDS[api]} and in extra")
+        check.note(at(path, api), f"is given twice, as {DEAL_FIELDS[api]} and in extra")
     return {**more, **deal}
 
 
@@ -380,10 +377,6 @@ def _not_allowed(name: Any, allowed: tuple[str, ...]) -> str:
     if name in ("Meetings", "Meeting") and "Events" in allowed:
         return f"is {shown(name)}; the API's name of meetings is Events"
     return f"is {shown(name)}, but must be one of {_listed(allowed)}"
-
-
-def _at(path: str, key: object) -> str:
-    return f"{path}.{key}" if re.fullmatch(r"\w+", str(key)) else f"{path}[{json.dumps(str(key))}]"
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -15,7 +15,7 @@ from datetime import date, datetime
 from typing import Any
 
 from massconvert.model import Listing
-from massconvert.model.template import fields_of
+from massconvert.model.template import fields_of, placeholder
 from massconvert.options.check import SPAN
 from massconvert.options.extras import deal_templates
 from massconvert.options.names import Listings, Row
@@ -122,13 +122,19 @@ def _field(key: str, value: Any, fields: Mapping[str, Row], found: Findings) -> 
     if key == "Closing_Date" and isinstance(value, str) and SPAN.fullmatch(value):
         return
     if key in deal_templates({"Deals": {key: value}}):
-        if row["type"] not in _TEXTS:
-            found.problems.append(Problem(path, f"names fields of the lead, but is no text: its type is {row['type']}"))
-        return  # how long it gets depends on the lead
-    if key in ("Stage", "Pipeline"):
-        return  # see _stage
-    if reason := not_taken(value, row):
+        reason = _template(value, row)
+    else:
+        reason = "" if key in ("Stage", "Pipeline") else not_taken(value, row)  # see _stage
+    if reason:
         found.problems.append(Problem(path, reason))
+
+
+def _template(text: str, row: Row) -> str:
+    """Why a field does not take a text that names fields of the lead. One that gets too long is cut (lengths.py)."""
+    if row["type"] not in _TEXTS:
+        return f"names fields of the lead, but is no text: its type is {row['type']}"
+    reason = _text(placeholder(text), row)  # what the payload carries
+    return f"without the lead's fields {reason}" if reason else ""
 
 
 def _templates(deal: Mapping[str, Any], lead_fields: Sequence[Row], found: Findings) -> None:

@@ -8,16 +8,21 @@ from typing import Any
 
 from massconvert.model import Listing
 from massconvert.options.deals import SHAPE, check_deal
+from massconvert.options.lengths import cut_notes
 from massconvert.options.names import Listings, check_ids, references, resolve_names
 from massconvert.options.problem import Problem
 
 
 @dataclass(frozen=True)
 class Examined:
-    """What was found. ``problems`` are sure, as far as the listings are; ``warnings`` are for people."""
+    """What was found. ``problems`` are sure, as far as the listings are; ``warnings`` are for people.
+
+    ``notes`` are no fault: they say what will be done.
+    """
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
+    notes: tuple[Problem, ...] = ()
 
 
 def listings_for(body: Mapping[str, Any]) -> tuple[Listing, ...]:
@@ -34,4 +39,5 @@ def examine(body: Mapping[str, Any], listings: Listings) -> Examined:
     if not isinstance(deal, Mapping):
         return Examined(tuple(problems), ())
     found = check_deal(deal, listings)
-    return Examined((*found.problems, *problems), tuple(found.warnings))
+    notes = cut_notes(body, listings.get(Listing.FIELDS) or ())
+    return Examined((*found.problems, *problems), tuple(found.warnings), notes)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from massconvert.errors import OptionsError
 from massconvert.options.check import DEAL_FIELDS, KEYS, Check, zoho_names
 from massconvert.options.extras import EXTRAS, PREFLIGHT
+from massconvert.options.text import read_text
 
 Reference: TypeAlias = Mapping[str, Any]
 
@@ -113,12 +113,7 @@ class Options(BaseModel):
         if isinstance(value, Options):
             return value
         if isinstance(value, str):
-            try:
-                value = json.loads(value)
-            except (ValueError, RecursionError) as error:
-                raise OptionsError(
-                    f"The options are not JSON: {error}.", path="$", hint="Nothing was enqueued."
-                ) from None
+            value = read_text(value, "The options are ")
         if value is None:
             return cls()
         if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 from typing import Any, NamedTuple
@@ -45,6 +47,11 @@ def nearest(text: str, known: Iterable[tuple[str, str]]) -> str:
     if told:
         return f"; nearest: {', '.join(list(told)[:_TOLD])}"
     return f"; there are: {', '.join(labels)}" if 0 < len(labels) <= _FEW else ""
+
+
+def at(path: str, key: object) -> str:
+    """The path of what stands under ``key`` of the object at ``path``."""
+    return f"{path}.{key}" if re.fullmatch(r"\w+", str(key)) else f"{path}[{json.dumps(str(key))}]"
 
 
 def shown(value: Any) -> str:

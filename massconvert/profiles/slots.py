@@ -12,11 +12,10 @@ import re
 from collections.abc import Iterator
 from datetime import date, datetime, time, timedelta, timezone
 from functools import lru_cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from zoneinfo import ZoneInfo
 
-if TYPE_CHECKING:
-    from celery.schedules import crontab
+from massconvert.profiles.crontabs import Crontab, parse_crontab
 
 _FORM = "%Y%m%dT%H%M%SZ"
 #: A day like the 29th of February comes again within so many days.
@@ -75,33 +74,22 @@ def next_slot(schedule: Timing, now: float) -> float:
 
 
 def check_crontab(text: str) -> str:
-    """``text`` if Celery reads it as a crontab and it names a day that there is. Raises ValueError."""
+    """``text`` if it is a crontab and names a day that there is. Raises ValueError with what is wrong in it."""
     cleaned = " ".join(text.split())
-    try:
-        parsed = _parse(cleaned)
-    except Exception as error:  # noqa: BLE001 - Celery's ParseException is a plain Exception
-        words = f": {error}" if len(cleaned.split()) == 5 else ""
-        raise ValueError(f"must have five fields like 0 4 * * mon-fri{words}") from None
+    parsed = parse_crontab(cleaned)
     leap_year = date(2024, 1, 1)
     if not any(_matches(parsed, leap_year + timedelta(days=number)) for number in range(_LONGEST_PAUSE)):
         raise ValueError("names a day that there is not")
     return cleaned
 
 
-@lru_cache(maxsize=256)
-def _parse(text: str) -> crontab:
-    from celery.schedules import crontab  # noqa: PLC0415 - reports and status read no crontab, and load no Celery
-
-    return crontab.from_string(text)
-
-
 @lru_cache(maxsize=4096)
 def _slots_of(text: str, zone: str, day: date) -> tuple[float, ...]:
-    parsed = _parse(text)
+    parsed = parse_crontab(text)
     return tuple(sorted(set(_times(parsed, ZoneInfo(zone), day)))) if _matches(parsed, day) else ()
 
 
-def _times(parsed: crontab, zone: ZoneInfo, day: date) -> Iterator[float]:
+def _times(parsed: Crontab, zone: ZoneInfo, day: date) -> Iterator[float]:
     folds = (0, 1) if len(parsed.hour) == 24 else (0,)
     for hour in parsed.hour:
         for minute in parsed.minute:
@@ -109,7 +97,7 @@ def _times(parsed: crontab, zone: ZoneInfo, day: date) -> Iterator[float]:
                 yield datetime.combine(day, time(hour, minute, fold=fold), zone).timestamp()
 
 
-def _matches(parsed: crontab, day: date) -> bool:
+def _matches(parsed: Crontab, day: date) -> bool:
     return (
         day.month in parsed.month_of_year
         and day.day in parsed.day_of_month

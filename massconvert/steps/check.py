@@ -24,13 +24,14 @@ class Checked:
     """``problems`` are sure; ``warnings`` are for people; ``unread`` are the listings that could not be read, and why.
 
     ``misfits`` are the problems of what single leads bring for their deals. What ``unread`` lists was not checked. It
-    is no problem: what Zoho says of it later stays the truth.
+    is no problem: what Zoho says of it later stays the truth. ``notes`` say what will be done.
     """
 
     problems: tuple[Problem, ...]
     warnings: tuple[Problem, ...]
     misfits: Misfits
     unread: Mapping[Listing, Busy | Trouble]
+    notes: tuple[Problem, ...] = ()
 
 
 def check(ports: Ports, body: Mapping[str, Any], deal_values: Mapping[str, str] = MappingProxyType({})) -> Checked:
@@ -45,7 +46,7 @@ def _check(ports: Ports, body: Mapping[str, Any], deal_values: Mapping[str, str]
     listings = {listing: each.rows for listing, each in kept.items()}
     found = examine(body, listings)
     wrong = misfits(deal_values, listings.get(Listing.FIELDS, ()))
-    return Checked(found.problems, found.warnings, wrong, unread)
+    return Checked(found.problems, found.warnings, wrong, unread, found.notes)
 
 
 def read(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from massconvert.model import Busy, Call, Chunk, Next
+from massconvert.model import Busy, Call, Chunk, DealUpdate, Listing, Next
+from massconvert.options import fitted
 from massconvert.policy import after_update, no_permit
 from massconvert.steps.ask import ask
 from massconvert.steps.ports import Ports
@@ -11,7 +12,14 @@ from massconvert.steps.write import moment, write
 
 def update(ports: Ports, chunk: Chunk) -> Next:
     """Write what the deals of a claimed chunk (UPDATING) shall have."""
-    asked = ask(ports, Call.UPDATE, lambda: ports.zoho.update_deals(chunk.updates))
+    updates = _fitted(ports, chunk) if chunk.deal else chunk.updates
+    asked = ask(ports, Call.UPDATE, lambda: ports.zoho.update_deals(updates))
     if isinstance(asked, Busy):
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
     return write(ports, chunk, after_update(chunk, asked.answer, moment(ports, chunk, probe=asked.probe)))
+
+
+def _fitted(ports: Ports, chunk: Chunk) -> tuple[DealUpdate, ...]:
+    """What the deals shall have, with texts cut to their fields, as the organisation lists those where that is kept."""
+    kept = ports.ledger.shelf.look([Listing.FIELDS]).get(Listing.FIELDS)
+    return fitted(chunk.updates, chunk.deal, chunk.deal_values, kept.rows if kept else ())

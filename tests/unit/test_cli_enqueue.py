@@ -265,3 +265,15 @@ def test_a_column_is_not_named_where_there_is_no_file(shell: Shell) -> None:
     said = shell.run("enqueue", A, "--id-column", "Datensatz-ID")
     assert said.code == Exit.USAGE
     assert "--id-column names a column of a file" in said.err
+
+
+def test_an_options_file_with_a_key_twice_is_refused_by_each_command_that_reads_it(shell: Shell) -> None:
+    shell.write("o.json", '{"Deals": {"Deal_Name": "A", "Stage": "B",\n"Stage": "C", "Closing_Date": "+1d"}}')
+    for command in (("enqueue", A, "--options", "o.json"), ("convert", A, "--dry-run", "--options", "o.json")):
+        said = shell.run(*command)
+        assert (said.code, said.out) == (Exit.USAGE, "")
+        assert "$.Deals.Stage is given twice" in said.err
+        assert "o.json" in said.err
+    assert "$.Deals.Stage is given twice" in shell.run("options", "check", "o.json").err
+    shell.write("o.json", "1" * 5000)
+    assert "a number of thousands of digits" in shell.run("enqueue", A, "--options", "o.json").err

@@ -381,10 +381,10 @@ def test_a_misspelt_field_of_a_deal_is_named_with_the_nearest_and_the_place_for_
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("{", "are not JSON: "),
+        ("{", "are not JSON"),
         ("[]", "must be a JSON object"),
         ("7", "must be a JSON object"),
-        ("[" * 100_000, "are not JSON"),
+        ("[" * 100_000, "are nested too deeply"),
     ],
 )
 def test_what_is_no_json_object_is_refused(text: str, said: str) -> None:
@@ -498,3 +498,34 @@ def test_what_is_wrong_with_our_own_part_is_named_by_its_path(given: dict[str, A
     with pytest.raises(OptionsError) as caught:
         Options.parse(given)
     assert caught.value.path == path
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ('{"Deals": {"Deal_Name": "A", "Stage": "B", "Stage": "C", "Closing_Date": "+1d"}}', "$.Deals.Stage"),
+        ('{"assign_to": "5", "assign_to": "6"}', "$.assign_to"),
+        ('{"assign_to": {"id": "5", "id": "5"}}', "$.assign_to.id"),
+        ('{"carry_over_tags": [{"api_name": "Contacts", "id": "1", "id": "2"}]}', "$.carry_over_tags[0].id"),
+        ('{"Deals": {"X": {"a": [[{"b c": 1, "b c": 2}]]}}}', '$.Deals.X.a[0][0]["b c"]'),
+        ('{"Deals": {}, "Deals": {}}', "$.Deals"),
+    ],
+)
+def test_a_key_that_stands_twice_is_refused_at_any_depth(text: str, path: str) -> None:
+    """The last would win in silence, and nobody knows which was meant."""
+    with pytest.raises(OptionsError) as caught:
+        Options.parse(text)
+    assert f"{path} is given twice; which one is meant cannot be known" in caught.value.message
+    assert caught.value.path == path
+
+
+def test_every_key_that_stands_twice_is_told_at_once() -> None:
+    with pytest.raises(OptionsError) as caught:
+        Options.parse('{"a": 1, "a": 2, "Deals": {"Stage": "A", "Stage": "B"}}')
+    assert [path for path, _ in caught.value.problems] == ["$.a", "$.Deals.Stage"]
+
+
+@pytest.mark.parametrize("text", ["1" * 5000, "[" * 100_000, "{", "", '{"a": 1,}', "{'a': 1}"])
+def test_what_is_no_json_is_told_in_words(text: str) -> None:
+    with pytest.raises(OptionsError, match="The options are "):
+        Options.parse(text)

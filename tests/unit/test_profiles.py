@@ -81,7 +81,7 @@ def test_a_profile_is_read_with_everything_that_it_may_have(tmp_path: Path) -> N
     ("change", "says"),
     [
         (("coql =", "cql ="), "profiles.nightly.criteria.cql is not a key that is known"),
-        (("mon-fri", "nope"), "profiles.nightly.schedule.crontab must have five fields"),
+        (("mon-fri", "nope"), "profiles.nightly.schedule.crontab is wrong: day of the week 'nope' is no number"),
         (("0 4 * * mon-fri", "0 4 30 2 *"), "crontab names a day that there is not"),
         (("Europe/Berlin", "Europe/Berln"), "time_zone must be a time zone"),
         (('Needs Analysis"', '"\nWhat = {}'), "profiles.nightly.options "),

@@ -160,6 +160,12 @@ class Chunks:
         if decision.refuse_options:
             fate = Outcome(Kind.FAILED, decision.refuse_options.code, _words(decision))
             changes["refuse"] = [dump_refusal(decision.refuse_options), _rest(fate)]
+        if decision.blames_options:
+            said = decision.blames_options
+            times = self._tuning.refusals_to_blame
+            words = f"{said.message} (so for {times} leads, each alone, and never accepted with these options)"
+            fate = Outcome(Kind.FAILED, said.code, words)
+            changes["blame"] = [dump_refusal(replace(said, message=words)), _rest(fate), said.code, times]
         if decision.accepts_options:
             changes["accept"] = 1
         if decision.resolved is not None:

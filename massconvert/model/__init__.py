@@ -115,6 +115,7 @@ class Why(str, Enum):
     PREFLIGHT = "preflight"  # nothing was sent yet: bad leads are sorted out first
     ANSWER_LOST = "answer_lost"  # the POST was perhaps accepted
     BAD_LEADS = "bad_leads"  # Zoho refused the payload for some of its ids
+    UNEXPLAINED = "unexplained"  # it refused the payload, and named neither leads nor options
     COUNTS_DIFFER = "counts_differ"  # completed, but not all of them
     JOB_FAILED = "job_failed"
     JOB_UNKNOWN = "job_unknown"
@@ -142,7 +143,7 @@ class Chunk:
     state: State
     leads: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
-    options_accepted: bool = False
+    options_accepted: bool = False  # Zoho has taken a payload with these options
     refusal: Refusal | None = None  # set when Zoho has refused these options since the chunk was formed
     token: str = ""
     attempts: int = 0

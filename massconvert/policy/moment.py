@@ -30,6 +30,9 @@ class Tuning:
     read_lag: float = 5.0  # how long a read may show a lead as it was before Zoho converted it
     read_lags: int = 5
     max_attempts: int = 3
+    refusals_to_blame: int = (
+        8  # of single leads, for one unexplained reason, before options that were never accepted are blamed
+    )
     give_up: float = 86_400.0
     pause_probe: float = 300.0  # while paused, one call in so many seconds finds out whether it still must be
     clock_skew: float = 300.0  # between Zoho's clock and ours, when two of their times are compared

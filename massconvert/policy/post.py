@@ -137,6 +137,13 @@ def _bad_leads_refused(chunk: Chunk, answer: Refused, said: Refusal, moment: Mom
     return to_settle(Row.BAD_LEADS, moved, moment)
 
 
+def _unexplained(chunk: Chunk, answer: Refused, said: Refusal, moment: Moment) -> Decision:
+    """Nothing says whether the leads or the options are meant: a look, then halves, tell who."""
+    named = named_leads(chunk.leads, answer.paths, answer.ids)
+    moved = replace(answered(chunk), why=Why.UNEXPLAINED, said=said, named=named)
+    return to_settle(Row.UNEXPLAINED, moved, moment)
+
+
 def _options_refused(chunk: Chunk, _answer: Refused, said: Refusal, _moment: Moment) -> Decision:
     moved = replace(answered(chunk), state=State.DONE, said=said)
     return Decision(Row.OPTIONS_REFUSED, moved, Done(), rest=failed(moved, said), refuse_options=said)
@@ -161,8 +168,8 @@ def _too_many(chunk: Chunk, _answer: Refused, said: Refusal, moment: Moment) -> 
 #: What to do about each meaning of a refusal of a payload; a 429 is about everybody's calls, see `held_up`.
 _POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decision]] = {
     Meaning.LEADS: _bad_leads_refused,
-    Meaning.UNEXPLAINED: _bad_leads_refused,
     Meaning.OPTIONS: _options_refused,
+    Meaning.UNEXPLAINED: _unexplained,
     Meaning.TOO_MANY: _too_many,
     Meaning.TOKEN: _token_refused,
     Meaning.UNCLEAR: lambda chunk, _answer, said, moment: _perhaps_accepted(chunk, said, moment),

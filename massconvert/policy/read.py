@@ -110,7 +110,7 @@ def _by_their_states(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decisio
         return _look_again(Row.READ_LAGS, chunk, {}, moment)
     if not left:
         return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
-    if chunk.why is Why.BAD_LEADS:
+    if chunk.why in (Why.BAD_LEADS, Why.UNEXPLAINED):
         return _bad_leads(chunk, ended, left, moment)
     return _left_over(chunk, ended, moment, some_converted=converted > 0)
 
@@ -150,7 +150,8 @@ def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outc
 def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], moment: Moment) -> Decision:
     if ended:  # the read explains the refusal: the good ones go out again in one payload
         return _out_again(Row.BAD_LEADS_OUT, chunk, ended, moment)
-    if chunk.lags == 0:  # the refusal may know of a conversion that the reads do not show yet
+    several = chunk.why is Why.UNEXPLAINED and not chunk.named and len(left) > 1
+    if chunk.lags == 0 and not several:  # the refusal may know of a conversion that the reads do not show yet
         return _look_again(Row.READ_LAGS, chunk, {}, moment, wait=moment.tuning.read_lag)
     said = chunk.said or Refusal("INVALID_DATA", "")
     named = chunk.named if chunk.named else (left if len(left) == 1 else ())
@@ -158,9 +159,16 @@ def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], m
         fate = failed(chunk, said)
         fates = {lead: fate for lead in left if lead in named}
         if len(fates) == len(left):
-            return Decision(Row.NAMED_OUT, replace(chunk, state=State.DONE), Done(), outcomes=fates)
+            done = replace(chunk, state=State.DONE)
+            return Decision(Row.NAMED_OUT, done, Done(), outcomes=fates, blames_options=_blamed(chunk, said))
         return _out_again(Row.NAMED_OUT, chunk, fates, moment)
     return replace(_out_again(Row.HALVED, chunk, {}, moment), split=True)
+
+
+def _blamed(chunk: Chunk, said: Refusal) -> Refusal | None:
+    """Whether a lead that is refused alone, for no reason that it names, speaks against its options."""
+    alone = chunk.why is Why.UNEXPLAINED and len(chunk.leads) == 1 and not chunk.named
+    return said if alone and not chunk.options_accepted else None
 
 
 def _look_again(

@@ -37,6 +37,7 @@ class Row(str, Enum):
     # the answer to the POST
     ACCEPTED = "post: accepted"
     BAD_LEADS = "post: some ids refused"
+    UNEXPLAINED = "post: refused, and nothing named"
     OPTIONS_REFUSED = "post: options refused"
     OPTIONS_REFUSED_BEFORE = "post: options refused since the chunk was formed"
     TOO_MANY_LEADS = "post: more leads than Zoho takes"
@@ -105,6 +106,7 @@ _U = State.UPDATING
 MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.ACCEPTED: (_S, frozenset({_R})),
     Row.BAD_LEADS: (_S, frozenset({_T})),
+    Row.UNEXPLAINED: (_S, frozenset({_T})),
     Row.OPTIONS_REFUSED: (_S, frozenset({_D})),
     Row.OPTIONS_REFUSED_BEFORE: (_W, frozenset({_D})),
     Row.TOO_MANY_LEADS: (_S, frozenset({_W, _D})),
@@ -192,6 +194,7 @@ class Decision:
     rest: Outcome | None = None
     pause: PauseOrder | None = None
     refuse_options: Refusal | None = None
+    blames_options: Refusal | None = None  # so many leads refused alone refuse the options, if never accepted
     accepts_options: bool = False
     resolved: Mapping[str, Any] | None = None  # the options with ids for their names
     split: bool = False

@@ -78,8 +78,10 @@ class Keys:
     # --- inboxes and chunks (ledger/chunks.py) ---
 
     def options(self, fingerprint: str) -> str:
-        """HASH: json, resolved, begin, accepted, probing, flush, waiting, batches, refusal, refused_at.
+        """HASH: json, resolved, begin, accepted, probing, flush, waiting, batches, refusal, refused_at, blamed.
 
+        ``blamed`` counts the leads that were refused alone for one unexplained reason, ``blamed_as``, while no payload
+        with these options was ever accepted.
         ``resolved`` is ``json`` with ids for its names; ``begin`` is why its
         chunks are settled at first. It expires after its last batch.
         """

@@ -320,6 +320,45 @@ def test_a_refused_lead_that_nothing_names_is_found_by_halving(house: House, poo
     assert submissions(house, leads) == {0: 1, 1: 15}
 
 
+PUZZLE = {"do": "status", "status": 400, "code": "NOBODY_KNOWS", "message": "no reason", "details": {}}
+
+
+@takes(Row.UNEXPLAINED, Row.HALVED, Row.NAMED_OUT)
+@pytest.mark.parametrize("accepted", [True, False])
+def test_an_unknown_refusal_is_about_its_leads_and_fails_no_other(
+    house: House, pool: Iterator[str], accepted: bool
+) -> None:
+    """Whether Zoho has taken a payload with these options before or not: a look and halves find the lead."""
+    options = fresh_options()
+    if accepted:
+        assert kinds(ended(house, enqueue(house, list(islice(pool, 50)), options))) == {CONVERTED: 50}
+    leads = list(islice(pool, 150))
+    bad = leads[11]
+    house.set_faults({"method": POST, "ids": [bad], **PUZZLE})
+    before = house.ask("calls")[POST]
+    rows = ended(house, enqueue(house, leads, options))
+    assert kinds(rows) == {CONVERTED: 149, ("failed", "NOBODY_KNOWS"): 1}
+    assert (rows[bad]["message"], rows[bad]["outcome"]) == ("no reason", "failed")
+    assert house.ask("calls")[POST] - before <= 3 + 2 * 6  # 50, 25, 13, 7, 4, 2, 1
+
+
+@takes(Row.UNEXPLAINED)
+def test_options_that_zoho_refuses_for_a_reason_that_nobody_knows_cost_one_halved_payload(
+    house: House, pool: Iterator[str]
+) -> None:
+    """Eight leads of it were refused alone, none was ever accepted: two thousand others cost no call."""
+    leads = list(islice(pool, 2050))
+    house.set_faults({"method": POST, **PUZZLE})
+    before = house.ask("calls").get(POST, 0)
+    rows = ended(house, enqueue(house, leads))
+    assert kinds(rows) == {("failed", "NOBODY_KNOWS"): 2050}
+    assert house.ask("calls")[POST] - before <= 2 * 50
+    assert {row["message"] for row in rows.values()} == {
+        "no reason",
+        "no reason (so for 8 leads, each alone, and never accepted with these options)",
+    }
+
+
 @takes(Row.TOO_MANY_LEADS)
 @pytest.mark.parametrize(("status", "code"), [(400, "RECORD_LIMIT_EXCEEDED"), (413, "PAYLOAD_TOO_LARGE")])
 def test_a_payload_that_is_too_long_is_halved_and_later_ones_are_shorter(

@@ -33,6 +33,7 @@ class Books:
         self.redis = redis
         self.keys = Keys(account)
         self.scripts = Scripts(redis)
+        self.tuning = tuning
         self.ledger = Ledger(redis, account, tuning)
         self.chunks = self.ledger.chunks
         self.batches = self.ledger.batches

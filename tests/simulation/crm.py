@@ -85,6 +85,7 @@ class Lead:
     stubborn: bool = False  # no job ever converts it
     locked: bool = False  # and a read shows why
     refused: bool = False  # Zoho refuses it for a reason that no read shows
+    odd: bool = False  # likewise, with a code that nobody knows and without naming it
     converted_at: float | None = None
     converted_by: Job | None = None  # None while unconverted, or converted by hand
     looked_at: float = 0.0  # when a read last showed it
@@ -293,6 +294,8 @@ class Crm:
             named = {"all": bad, "first": bad[:1], "none": []}[faults.names]
             paths = tuple(f"$.ids[{place}]" for place in named) or ("$.ids",)
             return Refused(400, "INVALID_DATA", "the id given seems to be invalid", paths=paths)
+        if any(self.leads[lead_id].odd for lead_id in leads):
+            return Refused(400, "NOBODY_KNOWS", "no reason")
         return by_options if wrong else None
 
     def _convertible(self, lead: Lead) -> bool:

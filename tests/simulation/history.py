@@ -382,7 +382,7 @@ class History:
 
     def _prepare_lead(self, given: LeadPlan) -> None:
         lead = Lead(given.id, given.kind != "missing", given.kind in ("stubborn", "locked"))
-        lead.locked, lead.refused = given.kind == "locked", given.kind == "refused"
+        lead.locked, lead.refused, lead.odd = (given.kind == kind for kind in ("locked", "refused", "odd"))
         lead.nameless, lead.fussy = given.kind == "nameless", given.kind == "fussy"
         lead.was_fussy = lead.fussy
         if given.kind == "converted":

@@ -306,12 +306,16 @@ class Judge:
             return bool(faults.shares) or long or died
         if "$.Deals" in outcome.message:
             return order.stage == WRONG_STAGE or self.plan.stage_removed_at >= 0.0
+        if outcome.code == "NOBODY_KNOWS":
+            return lead.odd or sum(each.odd for each in self.crm.leads.values()) >= self.plan.tuning.refusals_to_blame
         return outcome.code == "INVALID_DATA" and lead.refused
 
     def _too_soon(self, lead_id: str, outcome: Outcome) -> str:
         """A failure that was read from the lead itself must have been true when it was read, but for Zoho's lag."""
         lead = self.crm.leads.get(lead_id)
-        by_a_read = outcome.code in (Code.NOT_CONVERTED, "INVALID_DATA") and "$.Deals" not in outcome.message
+        by_a_read = (
+            outcome.code in (Code.NOT_CONVERTED, "INVALID_DATA", "NOBODY_KNOWS") and "$.Deals" not in outcome.message
+        )
         if lead is None or lead.converted_at is None or not by_a_read or outcome.kind is not Kind.FAILED:
             return ""
         return "failed by a read, but it had been converted" if lead.converted_at < lead.looked_at - _LAG else ""

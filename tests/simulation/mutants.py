@@ -36,6 +36,7 @@ from massconvert.policy import (
     Decision,
     Hold,
     Holding,
+    Meaning,
     Moment,
     Row,
     after_post,
@@ -249,6 +250,19 @@ MUTANTS = (
         "bad leads",
         "without a reason",
         within=400,
+    ),
+    Mutant(
+        "an unknown 400 is about the options",
+        lambda: patch.dict(post._POST_REFUSALS, {Meaning.UNEXPLAINED: post._options_refused}),
+        "bad leads",
+        "NOBODY_KNOWS no reason, without a reason",
+    ),
+    Mutant(
+        "one lead alone speaks for the options",
+        in_lua("move_chunk", ">= changes.blame[4]", ">= 1"),
+        "bad leads",
+        "without a reason",
+        within=200,
     ),
     Mutant("missing is unconverted", in_python(read, "_by_its_state", _missing_is_unconverted), "bad leads", ""),
     Mutant(

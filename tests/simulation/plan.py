@@ -85,6 +85,7 @@ class CallFaults:
 class LeadPlan:
     """A lead, and what it is: fine, missing, stubborn, locked, refused, converted, or converted by hand (at a time).
 
+    Or it is *odd*: Zoho refuses it with a code that nobody knows, and without naming it.
     Or it is *fussy*: its deal cannot be updated (until a time, where it has one); *nameless*: the field that would name
     its deal is empty.
     """

@@ -76,7 +76,7 @@ def _jobs(plan: Plan, random: Random) -> Plan:
 
 
 def _bad_leads(plan: Plan, random: Random) -> Plan:
-    kinds = ("missing", "stubborn", "locked", "refused", "converted", "by hand", "by hand", "deleted")
+    kinds = ("missing", "stubborn", "locked", "refused", "odd", "converted", "by hand", "by hand", "deleted")
     share, first = random.choice([0.1, 0.4]), plan.orders[0].at
     leads = tuple(
         replace(lead, kind=random.choice(kinds), at=first + random.uniform(0.0, 6.0))

@@ -207,6 +207,23 @@ CASES = [
         ),
         chunk=TIRED,
     ),
+    # Nothing says whether the leads or the options are meant: the leads are read first, whatever was accepted before.
+    *(
+        post(
+            f"a 400 whose code nobody knows, {told}",
+            zoho.error(400, "NEW_CODE", "no reason"),
+            replace(
+                bad_leads(Refusal("NEW_CODE", "no reason"), chunk=replace(chunk, why=Why.UNEXPLAINED)),
+                row=Row.UNEXPLAINED,
+                chunk=replace(bad_leads(Refusal("NEW_CODE", "no reason"), chunk=chunk).chunk, why=Why.UNEXPLAINED),
+            ),
+            chunk=chunk,
+        )
+        for told, chunk in (
+            ("to options that were never accepted", SENDING),
+            ("to options that were", replace(SENDING, options_accepted=True)),
+        )
+    ),
     # The options are wrong, and so for every lead that has them.
     post(
         "a mandatory field of the deal is missing",

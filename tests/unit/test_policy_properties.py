@@ -98,7 +98,12 @@ def chunks(draw: st.DrawFn, state: State) -> Chunk:
     leads = tuple(IDS[: draw(st.integers(1, 50))])
     followed = state in (State.RUNNING, State.SETTLING)
     why = draw(st.sampled_from([why for why in Why if why is not Why.NONE])) if state is State.SETTLING else Why.NONE
-    taken = state in (State.RUNNING, State.UPDATING) or why not in (Why.NONE, Why.BAD_LEADS, Why.PREFLIGHT)
+    taken = state in (State.RUNNING, State.UPDATING) or why not in (
+        Why.NONE,
+        Why.BAD_LEADS,
+        Why.UNEXPLAINED,
+        Why.PREFLIGHT,
+    )
     return Chunk(
         id="7",
         fingerprint="f" * 16,
@@ -301,7 +306,7 @@ def test_counts_alone_convert_a_lead_only_when_they_are_all_of_them(
 def test_only_answers_about_the_leads_count_as_attempts(taken: tuple[Chunk, Any, Decision]) -> None:
     """Outages, limits, tokens, permissions and permits are not the leads' fault."""
     chunk, _, decision = taken
-    counting = {Row.ACCEPTED, Row.BAD_LEADS, Row.OPTIONS_REFUSED, Row.TOO_MANY_LEADS}
+    counting = {Row.ACCEPTED, Row.BAD_LEADS, Row.UNEXPLAINED, Row.OPTIONS_REFUSED, Row.TOO_MANY_LEADS}
     assert decision.chunk.attempts - chunk.attempts == (1 if decision.row in counting else 0)
 
 

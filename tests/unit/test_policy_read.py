@@ -119,6 +119,10 @@ INVALID = Outcome(Kind.FAILED, "INVALID_DATA", "the id given seems to be invalid
 NEVER_TAKEN = replace(REFUSED, submitted=False)
 ALONE = replace(UNNAMED, leads=(A,))
 
+#: Refused for a reason that nobody knows, and nothing named.
+PUZZLING = replace(NEVER_TAKEN, why=Why.UNEXPLAINED, named=(), said=Refusal("NEW_CODE", "no reason"))
+PUZZLING_ALONE = replace(PUZZLING, leads=(A,), lags=1)
+
 #: What a preflight says of leads that were never in a payload.
 GONE_UNSENT, THEIRS_UNSENT = replace(GONE, attempts=0), replace(THEIRS, attempts=0)
 LOCKED = Outcome(
@@ -294,6 +298,43 @@ CASES = [
     ),
     # It explains nothing, and nothing was named: halves.
     read("the two halves go out", shown(), out_again(Row.HALVED, UNNAMED, {}, split=True), chunk=UNNAMED),
+    # Refused, and nothing named: one look, then halves; a lead alone is looked at twice, and fails with Zoho's words.
+    read(
+        "several leads: halved after one look, since nobody fails by it",
+        shown(),
+        out_again(Row.HALVED, PUZZLING, {}, split=True),
+        chunk=PUZZLING,
+    ),
+    read(
+        "the read explains what Zoho did not name",
+        records(unconverted(A), unconverted(B), unconverted(D)),
+        out_again(Row.BAD_LEADS_OUT, PUZZLING, {C: GONE}),
+        chunk=PUZZLING,
+    ),
+    read(
+        "a lead alone is looked at twice",
+        shown(leads=(A,)),
+        look_again(Row.READ_LAGS, replace(PUZZLING, leads=(A,)), {}, TUNING.read_lag),
+        chunk=replace(PUZZLING, leads=(A,)),
+    ),
+    *(
+        read(
+            f"a lead alone fails, {told}",
+            shown(leads=(A,)),
+            Decision(
+                Row.NAMED_OUT,
+                replace(chunk, state=State.DONE),
+                Done(),
+                outcomes={A: Outcome(Kind.FAILED, "NEW_CODE", "no reason", attempts=1)},
+                blames_options=blamed,
+            ),
+            chunk=chunk,
+        )
+        for told, chunk, blamed in (
+            ("and speaks against options that were never accepted", PUZZLING_ALONE, PUZZLING.said),
+            ("and not against those that were", replace(PUZZLING_ALONE, options_accepted=True), None),
+        )
+    ),
     # Three jobs have ended without them.
     read(
         "with the words of the last job",

@@ -6,7 +6,7 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {pause, proves, refuse, accept, resolved, max_leads, job_took, look}, [10] retention seconds,
+--     {pause, proves, refuse, blame, accept, resolved, max_leads, job_took, look}, [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
 -- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, which were submitted, or ""
@@ -155,10 +155,18 @@ if changes.look then -- {size, as it was known, as it is learnt}: one observatio
 end
 
 -- Options: accepted for the first time, or refused, or the chunk that tried them is over.
-if changes.accept then redis.call('HSET', options, 'accepted', 1) end
+if changes.accept then
+  redis.call('HSET', options, 'accepted', 1)
+  redis.call('HDEL', options, 'blamed', 'blamed_as')
+elseif changes.blame and redis.call('HEXISTS', options, 'accepted') == 0 then -- so many in a row make a refusal
+  if redis.call('HGET', options, 'blamed_as') ~= changes.blame[3] then
+    redis.call('HSET', options, 'blamed', 0, 'blamed_as', changes.blame[3])
+  end
+  if redis.call('HINCRBY', options, 'blamed', 1) >= changes.blame[4] then changes.refuse = changes.blame end
+end
 if changes.resolved then redis.call('HSET', options, 'resolved', changes.resolved) end
 if changes.refuse then
-  redis.call('HDEL', options, 'accepted', 'resolved', 'flush')
+  redis.call('HDEL', options, 'accepted', 'resolved', 'flush', 'blamed', 'blamed_as')
   redis.call('HSET', options, 'refusal', changes.refuse[1], 'refused_at', ARGV[4], 'waiting', 0)
   for _, priority in ipairs({ '', 'interactive' }) do
     local queue = queue_of(p, fp, priority)

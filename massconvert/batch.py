@@ -10,6 +10,7 @@ from typing import Any
 from massconvert.errors import WaitTimeoutError
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus, LeadRow
+from massconvert.store import Patience
 
 
 class Batch:
@@ -40,13 +41,15 @@ class Batch:
         """Wait until every lead has its outcome, and return the final counts.
 
         ``timeout`` is in seconds, ``None`` waits for ever; ``on_progress`` is called with each look; ``pause`` waits
-        between the looks. Raises WaitTimeoutError when the time is over: the batch goes on.
+        between the looks. A restart of Redis is borne. Raises WaitTimeoutError when the time is over, and the
+        batch goes on; StoreError when Redis does not answer at the first look, or for a minute later on.
         """
         pause = pause or threading.Event().wait
+        patience = Patience(pause=pause)
         end = None if timeout is None else time.monotonic() + timeout
         interval = 0.1
+        status = self.progress()
         while True:
-            status = self.progress()
             if on_progress:
                 on_progress(status)
             if status.finished:
@@ -59,10 +62,14 @@ class Batch:
                 )
             pause(interval if left is None else min(interval, left))
             interval = min(1.0, interval * 1.5)
+            status = patience.read(self.progress, until=end)
 
     def outcomes(self) -> Iterator[LeadRow]:
-        """Every lead with its outcome, streamed."""
-        return self._ledger.batches.rows(self.id)
+        """Every lead with its outcome, streamed. A restart of Redis is borne.
+
+        Raises UnknownBatchError when the batch has expired, StoreError when Redis does not answer for a minute.
+        """
+        return self._ledger.batches.rows(self.id, Patience().read)
 
     def options(self) -> dict[str, Any]:
         """The options that the batch was enqueued with, as Zoho's body keys."""

@@ -6,6 +6,7 @@ few seconds at most, and its failure is told.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
@@ -14,6 +15,7 @@ from typing import Any
 from celery import Celery, chain
 from kombu.exceptions import OperationalError
 
+from massconvert.addresses import without_secrets
 from massconvert.contract import (
     DEFAULT_ACCOUNT,
     QUEUE,
@@ -38,6 +40,7 @@ class Nudge:
 
     def __init__(self, broker_url: str, *, account: str = DEFAULT_ACCOUNT, timeout: float = 4.0) -> None:
         self._account = _named(account)
+        self._urls = broker_url
         # An app of its own, and never the process' current one: the host may be somebody else's Celery worker.
         self._app = Celery("massconvert.nudge", set_as_current=False)
         self._app.conf.update(
@@ -67,13 +70,14 @@ class Nudge:
             connection = self._app.connection_for_write()
             self._trouble = (OperationalError, *connection.connection_errors, *connection.channel_errors)
             self._speaks_amqp = connection.transport.driver_type == "amqp"
-        except (KeyError, ImportError):
+            # A user's name goes too: some write a password in its place.
+            self.place: str = re.sub("//[^/@]*@", "//", connection.as_uri())
+            """Where the broker is, without user and password."""
+        except Exception:  # noqa: BLE001 - each kind of broker fails in its own way, and may repeat the URL
             raise SettingsError(
                 "CELERY_BROKER_URL names a broker that Celery does not know, or whose package is not installed.",
                 hint="Write it like redis://host:6379/0 or amqp://user:password@host//; without it, REDIS_URL is used.",
             ) from None
-        self.place: str = connection.as_uri()
-        """Where the broker is, without a password."""
 
     def of(self, account: str) -> Nudge:
         """One that names this account in its messages, and sends them over the same connections."""
@@ -142,10 +146,17 @@ class Nudge:
         try:
             yield
         except self._trouble as error:
-            why = " ".join(str(error).split()) or "no answer in time"
+            why = without_secrets(" ".join(str(error).split()), self._urls) or "no answer in time"
             raise BrokerError(
                 f"The message broker at {self.place} cannot be reached: {why}",
                 hint="Start it, or set REDIS_URL (or CELERY_BROKER_URL) to where it listens.",
+            ) from error
+        except Exception as error:
+            # A transport that reads its part of the URL only now, say. The message is a hint in any case.
+            why = without_secrets(" ".join(str(error).split()), self._urls)
+            raise BrokerError(
+                f"The message broker at {self.place} cannot be used: {type(error).__name__}: {why}",
+                hint="Check CELERY_BROKER_URL: what stands in it, and whether the broker's package is installed.",
             ) from error
 
 

@@ -7,18 +7,20 @@ secret is in any message.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import parse_qsl, quote, urlencode, urlsplit
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from massconvert.addresses import check_broker_url, check_redis_url, for_celery, in_quotes
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
 
@@ -36,7 +38,7 @@ SECRETS = frozenset(
 )
 #: A value longer than this is not repeated either: it may be a secret on the wrong line.
 _SHOWN = 24
-_REDIS_EXAMPLE = "write it like redis://127.0.0.1:6379/0, rediss://:password@host:6380/0 or unix:///path/to/socket"
+_REDIS = ("redis://", "rediss://", "unix://")
 #: What names an organisation, or belongs to one: a named account never takes it over from the environment's own.
 OWN = frozenset(
     {
@@ -55,35 +57,13 @@ OWN = frozenset(
     }
 )
 CREDENTIALS = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")
+#: What Kubernetes sets in each container for each service of the namespace, here one called ``massconvert…``:
+#: https://kubernetes.io/docs/concepts/services-networking/service/#environment-variables
+_KUBERNETES = re.compile(
+    "_SERVICE_HOST$|_SERVICE_PORT(_[A-Z0-9_]+)?$|_PORT$|_PORT_[0-9]+_(TCP|UDP|SCTP)(_(PROTO|PORT|ADDR))?$"
+)
 #: Names that people try, and ours.
 _MISNAMED = {"ZOHO_REGION": "ZOHO_DATA_CENTER", "ZOHO_DC": "ZOHO_DATA_CENTER", "BROKER_URL": "CELERY_BROKER_URL"}
-
-
-def _redis_url(url: str) -> str:
-    scheme, found, rest = url.partition("://")
-    if not found or scheme not in ("redis", "rediss", "unix"):
-        raise ValueError(f"must begin with redis://, rediss:// (TLS) or unix://; {_REDIS_EXAMPLE}")
-    encode = "(characters like / # ? @ in a password must be percent-encoded)"
-    try:
-        parts = urlsplit(url)
-        _ = parts.port
-    except ValueError:
-        raise ValueError(f"has no usable host and port {encode}; {_REDIS_EXAMPLE}") from None
-    database = parts.path.strip("/")
-    if scheme == "unix":
-        if not database:
-            raise ValueError(f"names no socket; {_REDIS_EXAMPLE}")
-    elif not rest or not parts.hostname:
-        raise ValueError(f"names no host; {_REDIS_EXAMPLE}")
-    elif parts.fragment or (database and not database.isdigit()):
-        raise ValueError(f"must end in the number of a database, like /0 {encode}")
-    return url
-
-
-def _broker_url(url: str) -> str:
-    if url and "://" not in url:
-        raise ValueError("must be a URL like redis://127.0.0.1:6379/1 or amqp://user:password@host//")
-    return url
 
 
 def _zoho_url(url: str) -> str:
@@ -147,10 +127,12 @@ class Settings(BaseSettings):
         frozen=True, extra="forbid", populate_by_name=True, hide_input_in_errors=True, allow_inf_nan=False
     )
 
-    redis_url: Annotated[str, AfterValidator(_redis_url)] = Field(
+    redis_url: Annotated[str, AfterValidator(check_redis_url)] = Field(
         "redis://127.0.0.1:6379/0", alias="REDIS_URL", repr=False
     )
-    celery_broker_url: Annotated[str, AfterValidator(_broker_url)] = Field("", alias="CELERY_BROKER_URL", repr=False)
+    celery_broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
+        "", alias="CELERY_BROKER_URL", repr=False
+    )
     quorum_queues: bool = Field(False, alias="MASSCONVERT_QUORUM_QUEUES")
     zoho_client_id: str = Field("", alias="ZOHO_CLIENT_ID")
     zoho_client_secret: SecretStr = Field(SecretStr(""), alias="ZOHO_CLIENT_SECRET")
@@ -171,6 +153,7 @@ class Settings(BaseSettings):
     job_wait: float = Field(60.0, alias="MASSCONVERT_JOB_WAIT", ge=0.1, le=3600)
     connect_timeout: float = Field(5.0, alias="MASSCONVERT_CONNECT_TIMEOUT", gt=0, le=60)
     call_deadline: float = Field(30.0, alias="MASSCONVERT_CALL_DEADLINE", ge=1, le=120)
+    unreachable_after: float = Field(60.0, alias="MASSCONVERT_UNREACHABLE_AFTER", ge=5, le=86_400)
     permit_wait: float = Field(5.0, alias="MASSCONVERT_PERMIT_WAIT", ge=0, le=30)
     credits_reserve: int = Field(500, alias="MASSCONVERT_CREDITS_RESERVE", ge=0, le=10_000_000)
     calls_per_minute: int | None = Field(None, alias="MASSCONVERT_CALLS_PER_MINUTE", ge=1, le=100_000)
@@ -220,9 +203,8 @@ class Settings(BaseSettings):
     @property
     def broker_url(self) -> str:
         """Celery's broker: CELERY_BROKER_URL, or the ledger's Redis as Celery writes such a URL."""
-        url = self.celery_broker_url or self.redis_url
-        ours = url.startswith(("redis://", "rediss://", "unix://")) and ";" not in url
-        return _for_celery(url) if ours else url
+        urls = (self.celery_broker_url or self.redis_url).split(";")
+        return ";".join(for_celery(url) if url.startswith(_REDIS) else url for url in urls)
 
     def require_zoho(self) -> None:
         """Raise SettingsError when a credential is missing, naming all that are."""
@@ -248,7 +230,7 @@ def load_settings(environ: Mapping[str, str] | None = None, dotenv: Path | None 
     names each wrong variable; no secret is in its message.
     """
     known = variables()
-    merged = {**_read_dotenv(dotenv), **(os.environ if environ is None else environ)}
+    merged = {**read_dotenv(dotenv), **(os.environ if environ is None else environ)}
     given = _present(merged, {name: name for name in known})
     given.setdefault("MASSCONVERT_STATE_DIR", str(state_dir_of(merged)))
     return Settings(**given, hints=_hints(merged, known))
@@ -266,7 +248,7 @@ def load_account(
     ``table`` is by variable name. An account's own variable ends in its name: ``ZOHO_REFRESH_TOKEN__EMEA`` is emea's;
     ``held_by`` names another one for some. Raises SettingsError that names each wrong one.
     """
-    merged = {**_read_dotenv(dotenv), **(os.environ if environ is None else environ)}
+    merged = {**read_dotenv(dotenv), **(os.environ if environ is None else environ)}
     suffix = f"__{account.upper().replace('-', '_')}"
     own = {name: held_by.get(name, name + suffix) for name in variables()}
     shared = {name: name for name in own if name not in OWN}
@@ -277,11 +259,22 @@ def load_account(
 
 
 def _present(merged: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, str]:
-    """What is set and not blank of ``sources``: a setting's name → the variable that holds it."""
-    return {name: merged[source].strip() for name, source in sources.items() if merged.get(source, "").strip()}
+    """What is set and not blank of ``sources``: a setting's name → the variable that holds it.
+
+    Raises SettingsError for values that still have the quotes around them.
+    """
+    found = {name: merged[source].strip() for name, source in sources.items() if merged.get(source, "").strip()}
+    if quoted := sorted(sources[name] for name, value in found.items() if in_quotes(value)):
+        verb = "is" if len(quoted) == 1 else "are"
+        raise SettingsError(
+            f"{', '.join(quoted)} {verb} in quotes: the quotes are part of the value.",
+            hint="Write the value without them: docker --env-file keeps them.",
+        )
+    return found
 
 
-def _read_dotenv(path: Path | None) -> dict[str, str]:
+def read_dotenv(path: Path | None) -> dict[str, str]:
+    """What stands in a ``.env`` file; nothing where there is none. Raises SettingsError when it cannot be read."""
     if path is None or not path.is_file():
         return {}
     try:
@@ -291,27 +284,6 @@ def _read_dotenv(path: Path | None) -> dict[str, str]:
         raise SettingsError(f"{path} cannot be read: {error.strerror or type(error).__name__}.") from None
     except UnicodeDecodeError:
         raise SettingsError(f"{path} is not UTF-8.", hint="Save it as UTF-8 text.") from None
-
-
-def _for_celery(url: str) -> str:
-    """A redis-py URL in kombu's dialect: sockets are written differently, and an unknown query key is an error there.
-
-    With TLS, certificates are checked unless the URL says otherwise, as redis-py does; kombu's default is not to.
-    """
-    parts = urlsplit(url)
-    query = dict(parse_qsl(parts.query))
-    user = parts.username or quote(query.get("username", ""), safe="")
-    password = parts.password or quote(query.get("password", ""), safe="")
-    login = f"{user}{f':{password}' if password else ''}@" if user or password else ""
-    if parts.scheme == "unix":
-        database = f"?virtual_host={quote(query['db'], safe='')}" if query.get("db") else ""
-        return f"redis+socket://{login}{parts.path}{database}"
-    tls = {name: value for name, value in query.items() if name.startswith("ssl_")}
-    if parts.scheme == "rediss":
-        tls.setdefault("ssl_cert_reqs", "required")
-    host = parts.netloc.rpartition("@")[2]
-    path = f"/{query['db']}" if query.get("db") else parts.path
-    return f"{parts.scheme}://{login}{host}{path}{f'?{urlencode(tls)}' if tls else ''}"
 
 
 def _settings_error(error: ValidationError, values: Mapping[str, Any]) -> SettingsError:
@@ -363,6 +335,8 @@ def _hints(merged: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ..
     ]
     for name in sorted(merged.keys() - known.keys() - _MISNAMED.keys()):
         if name.partition("__")[0] in known:  # a named account's
+            continue
+        if _KUBERNETES.search(name):
             continue
         ours = name.startswith("MASSCONVERT_")
         # Other programs have ZOHO_ variables of their own; only what is nearly one of ours is a slip.

@@ -13,6 +13,7 @@ from celery.exceptions import Reject
 
 from massconvert.contract import Exit
 from massconvert.errors import BrokerError, InputError, MassConvertError, SettingsError, StoreError
+from massconvert.nudge import Nudge
 from workers import log, startup
 from workers.pulse import turning
 from workers.reading import ReadingAtOnce
@@ -68,6 +69,8 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
 def _make_app() -> Celery:
     try:
         import celeryconfig  # noqa: PLC0415 - it reads the settings, which may be wrong
+
+        Nudge(celeryconfig.broker_url).close()  # beat would end in a traceback
     except SettingsError as error:
         print(error, file=sys.stderr)
         raise SystemExit(int(Exit.UNREACHABLE)) from None

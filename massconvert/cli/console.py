@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timezone
 from typing import Any
 
@@ -65,6 +67,18 @@ def span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+@contextmanager
+def told_by_us() -> Iterator[None]:
+    """What the wire would log meanwhile is what the command tells itself, once."""
+    wire = logging.getLogger("massconvert.zoho")
+    before = wire.level
+    wire.setLevel(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        wire.setLevel(before)
 
 
 def _console(*, stderr: bool) -> Console:

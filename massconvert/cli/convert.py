@@ -118,8 +118,8 @@ def _convert(
         try:
             say("starting Redis and the workers on this machine.")
             with running(Stack()) as machine:
-                batch = _begin(machine, checked, body, batch_id, ahead)
-                status = machine.finish(batch)
+                batch, told = _begin(machine, checked, body, batch_id, ahead)
+                status = machine.finish(batch, told)
                 if status.awaits_verdict:
                     show_canary(batch)
                     say("nothing is left running. To let the others follow, give the same command without --canary.")
@@ -153,15 +153,17 @@ class _Wanted:
     with_ids: bool
 
 
-def _begin(machine: Machine, leads: Leads, body: Options, batch_id: str, ahead: Canary | None) -> Batch:
-    """Enqueue the batch, or go on with the one that is there."""
+def _begin(machine: Machine, leads: Leads, body: Options, batch_id: str, ahead: Canary | None) -> tuple[Batch, str]:
+    """Enqueue the batch, or go on with the one that is there; and what has been told of trouble with Zoho."""
+    machine.start_anew()
     earlier = machine.existing(batch_id)
+    told = ""
     if earlier is None:
-        check_before_enqueue(machine.desk.settings, body, leads.deal_values)
+        told = check_before_enqueue(machine.desk.settings, body, leads.deal_values, alone=True)
     _tell_earlier(earlier)
     if earlier is not None and earlier.awaits_verdict and ahead is None:
         machine.producer.resume(batch_id)
-    return take(machine.desk.settings, leads, body, batch_id, canary=ahead)
+    return take(machine.desk.settings, leads, body, batch_id, canary=ahead), told
 
 
 def _write(desk: Desk, batch: Batch, status: BatchStatus, wanted: _Wanted) -> tuple[Results | None, ZohoError | None]:

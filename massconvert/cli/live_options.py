@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import TypeGuard
 
 from massconvert import wiring
-from massconvert.cli.console import say
-from massconvert.errors import SettingsError
-from massconvert.model import Busy, Listing, Trouble
+from massconvert.cli.console import say, told_by_us
+from massconvert.errors import SettingsError, ZohoError
+from massconvert.model import Busy, Listing, NotSent, Trouble, Unsent
 from massconvert.options import Options, demand, listings_for, unresolved
 from massconvert.settings import Settings
 from massconvert.steps.check import check, why
@@ -16,38 +17,60 @@ from massconvert.steps.ports import Ports
 
 
 def check_before_enqueue(
-    settings: Settings, options: Options, deal_values: Mapping[str, str] = MappingProxyType({})
-) -> None:
-    """`check_live`, where there are credentials. Without any nothing is called: a worker will look the names up.
+    settings: Settings, options: Options, deal_values: Mapping[str, str] = MappingProxyType({}), *, alone: bool = False
+) -> str:
+    """`check_live`, where there are credentials. Without any nothing is called: workers look the names up.
 
-    What is found out is kept for the enqueue that follows, which writes ids.
+    What is found out is kept for the enqueue that follows, which writes ids. Returns what was told of
+    trouble with Zoho.
     """
     try:
         settings.require_zoho()
     except SettingsError:
-        return
-    if listings_for(options.body()):
-        check_live(wiring.open_ports(settings), options, "Nothing was enqueued.", deal_values)
+        return ""
+    if not listings_for(options.body()):
+        return ""
+    return check_live(wiring.open_ports(settings), options, "Nothing was enqueued.", deal_values, alone=alone)
 
 
 def check_live(
-    ports: Ports, options: Options, hint: str, deal_values: Mapping[str, str] = MappingProxyType({})
-) -> None:
+    ports: Ports,
+    options: Options,
+    hint: str,
+    deal_values: Mapping[str, str] = MappingProxyType({}),
+    *,
+    alone: bool = False,
+) -> str:
     """Look the names up and hold the deal against the metadata; what could not be read is told and not checked.
 
-    ``deal_values`` are those that single leads bring, as JSON. Raises OptionsError with every problem and ``hint``,
-    InputError with every deal value that does not fit, StoreError.
+    ``deal_values`` are those that single leads bring, as JSON. Returns what was told of
+    trouble with Zoho. Raises
+    OptionsError with every problem and ``hint``, InputError with every deal value that does not fit, ZohoError where
+    Zoho surely refuses the credentials, StoreError.
     """
     body = options.body()
-    checked = check(ports, body, deal_values)
+    with told_by_us():
+        checked = check(ports, body, deal_values)
     demand(checked.problems, hint)
     checked.misfits.demand_none()
     for path, reason in checked.warnings:
         say(f"{path} {reason}", "yellow")
-    for what, reason in unread_words(checked.unread).items():
+    refused = next((each for each in checked.unread.values() if _refuses_credentials(each)), None)
+    if alone and refused:
+        raise ZohoError(f"{refused.detail}.", hint=f"{CHECK_CREDENTIALS}\n{hint}", code=refused.code)
+    unread = unread_words(checked.unread)
+    for what, reason in unread.items():
         say(f"not checked: {what}: {reason}", "yellow")
     if any(reference.listing in checked.unread for reference in unresolved(body)):
         say("a worker will look the names up before it sends anything.", "yellow")
+    return "; ".join(unread.values())
+
+
+def _refuses_credentials(trouble: Busy | Trouble) -> TypeGuard[NotSent]:
+    return isinstance(trouble, NotSent) and trouble.why is Unsent.CREDENTIALS
+
+
+CHECK_CREDENTIALS = "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER."
 
 
 #: What each listing is for, in people's words.

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
+from massconvert.cli.console import span, told_by_us
 from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.live_options import CHECK_CREDENTIALS
 from massconvert.cli.watching import Watch, make_display
 from massconvert.embedded import Stack
-from massconvert.errors import UnknownBatchError
-from massconvert.model import BatchStatus
+from massconvert.errors import UnknownBatchError, ZohoError
+from massconvert.model import BatchStatus, Busy, Call, NotSent, PerhapsAccepted, Unsent
+from massconvert.policy import HoldKind
 from massconvert.producer import MassConvert
+from massconvert.settings import Settings
+from massconvert.wiring import connect_finder
+from massconvert.zoho.standing import token_trouble
 
 
 @dataclass(frozen=True)
@@ -31,16 +40,27 @@ class Machine:
         except UnknownBatchError:
             return None
 
-    def finish(self, batch: Batch) -> BatchStatus:
+    def start_anew(self) -> None:
+        """End a pause that Zoho's refusal made in an earlier run: a person who runs the command again has fixed it."""
+        paused = self.desk.ledger.organisation.paused()
+        if paused and paused.code:
+            self.desk.ledger.organisation.resume()
+
+    def finish(self, batch: Batch, told: str = "") -> BatchStatus:
         """Watch a batch until it has finished, or its canary has and the others wait.
 
-        Raises EmbeddedError when a child process keeps dying, and whatever else ends the watch.
+        ``told`` is trouble that the command has told already. Raises ZohoError when Zoho refuses what only a person can
+        fix, or gives no usable answer for as long as the settings bear; EmbeddedError when a child process keeps dying,
+        and whatever else ends the watch.
         """
         logs = self.stack.state_dir / "logs"
+        reach = Reach(self.desk, told, probe=lambda: ask_zoho(self.desk.settings))
 
         def look() -> BatchStatus:
             self.stack.check()
-            return batch.progress()
+            status = batch.progress()
+            reach.demand(status)
+            return status
 
         with make_display() as display:
             watch = Watch(
@@ -54,6 +74,99 @@ class Machine:
             status = watch.until_finished(None)
         assert status is not None  # noqa: S101 - only a timeout ends a watch without one
         return status
+
+
+class Reach:
+    """Whether Zoho can be reached at all: one machine with one command does not wait for ever.
+
+    The ledger shows what workers meet while they try. Where nothing moves and nobody tries (a payload that failed often
+    waits for minutes), ``probe`` finds out: it says what is wrong, or nothing, and raises ZohoError for what only a
+    person can fix. ``told`` is trouble that is not repeated. ``monotonic`` is its time, in seconds.
+    """
+
+    #: Seconds without progress until Zoho is asked, and between two such calls.
+    EVERY = 15.0
+
+    def __init__(
+        self,
+        desk: Desk,
+        told: str = "",
+        *,
+        probe: Callable[[], str] = str,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._desk = desk
+        self._told = told
+        self._probe = probe
+        self._monotonic = monotonic
+        self._seen: tuple[int, ...] = ()
+        self._moved_at = self._asked_at = monotonic()
+        self._asked: Future[str] | None = None
+
+    def demand(self, status: BatchStatus) -> None:
+        """Raise ZohoError when there is no use in waiting; ``status`` is the batch that is waited for."""
+        paused = self._desk.ledger.organisation.paused()
+        if paused and paused.code:
+            fix = paused.hint.replace("then: massconvert resume", "then give the same command again")
+            raise ZohoError(f"{paused.reason}.", hint=f"{fix}\n{_KEPT}", code=paused.code)
+        now, seen = self._monotonic(), (status.total, status.sent, status.ended)
+        if seen != self._seen or paused or status.held:
+            self._seen, self._moved_at, self._asked = seen, now, None
+            return
+        trouble = self._ledgers() or self._answered(now)
+        patience = self._desk.settings.unreachable_after
+        if trouble and now - self._moved_at >= patience:
+            why = "" if trouble in self._told else f": {trouble}"
+            raise ZohoError(f"Zoho has given no usable answer for {span(patience)}{why}.", hint=_KEPT)
+
+    def _ledgers(self) -> str:
+        hold = self._desk.standing().hold
+        outage = hold.why if hold and hold.kind is HoldKind.OUTAGE else ""
+        return outage or token_trouble(self._desk.settings, self._desk.redis)
+
+    def _answered(self, now: float) -> str:
+        """What the last probe said; the next one is made in a thread, since a call may hang."""
+        found = self._asked.result() if self._asked and self._asked.done() else ""
+        if now - self._asked_at >= min(self.EVERY, self._desk.settings.unreachable_after / 2):
+            self._asked_at, self._asked = now, in_background(self._probe)
+        return found
+
+
+def in_background(ask: Callable[[], str]) -> Future[str]:
+    """What ``ask`` returns or raises, later; its thread does not keep the process alive."""
+    asked: Future[str] = Future()
+
+    def run() -> None:
+        try:
+            asked.set_result(ask())
+        except Exception as error:  # noqa: BLE001 - it is raised where the answer is looked at
+            asked.set_exception(error)
+
+    threading.Thread(target=run, name="probe", daemon=True).start()
+    return asked
+
+
+def ask_zoho(settings: Settings) -> str:
+    """Make one cheap call; what is wrong where it has no usable answer, else nothing.
+
+    Raises ZohoError when Zoho refuses the credentials, StoreError.
+    """
+    zoho, governor = connect_finder(settings)
+    with told_by_us():
+        permit = governor.acquire(Call.READ)
+        if isinstance(permit, Busy):
+            return ""  # the ledger says why
+        answer = None
+        try:
+            answer = zoho.get("org")
+        finally:
+            governor.release(permit, answer)
+    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
+        raise ZohoError(f"{answer.detail}.", hint=f"{CHECK_CREDENTIALS}\n{_KEPT}", code=answer.code)
+    return answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else ""
+
+
+_KEPT = "Nothing is lost: the same command goes on where this one stopped."
 
 
 @contextmanager

@@ -19,14 +19,13 @@ from massconvert.contract import Exit
 from massconvert.errors import StoreError
 from massconvert.model import BatchState, BatchStatus, Pause
 from massconvert.readable import readable
+from massconvert.store import PATIENCE
 
 if TYPE_CHECKING:
     from typing_extensions import Self
 
 #: Seconds in which nothing moved until something is said about it.
 STALLED = 15.0
-#: Seconds for which a watch bears that Redis is away: a restart, not an outage.
-PATIENCE = 60.0
 #: Seconds over which the rate is measured: jobs end in bursts, and may take a minute or more.
 SPEED_OVER = 300.0
 #: Seconds between two plain lines.

@@ -16,13 +16,12 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
-
-from dotenv import dotenv_values
+from urllib.parse import quote
 
 from massconvert.embedded.plan import ChildPlan, Plan, last_lines, log_path
 from massconvert.embedded.redis_server import find_redis_server, redis_child
 from massconvert.errors import EmbeddedError
-from massconvert.settings import load_settings
+from massconvert.settings import load_settings, read_dotenv
 from massconvert.store import connect
 from massconvert.store.connection import reaching
 
@@ -57,8 +56,7 @@ class Stack:
         keep_data: bool = True,
         stop_grace: float = 10.0,
     ) -> None:
-        given = {name: value for name, value in dotenv_values(Path(".env")).items() if value is not None}
-        self.environment: dict[str, str] = {**given, **os.environ, **(environ or {})}
+        self.environment: dict[str, str] = {**read_dotenv(Path(".env")), **os.environ, **(environ or {})}
         self.pids: dict[str, int] = {}
         self._state_dir = state_dir
         self._workers, self._concurrency, self._beat = workers, concurrency, beat
@@ -166,7 +164,7 @@ class Stack:
             data = folder / "redis"
             data.mkdir(mode=0o700, exist_ok=True)
             children.append(redis_child(find_redis_server(self.environment), data, socket))
-            self.environment["REDIS_URL"] = f"unix://{socket}"
+            self.environment["REDIS_URL"] = f"unix://{quote(str(socket))}"
         self.environment |= {
             "MASSCONVERT_STATE_DIR": str(folder),
             "MASSCONVERT_CONFIG": str(settings.config_file),  # the children have another working directory

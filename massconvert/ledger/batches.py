@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeAlias
 
 from massconvert.errors import KeyConflictError, UnknownBatchError
 from massconvert.ledger.codec import dump_outcome, load_outcome, load_refusal, number, segments, unreadable
@@ -40,6 +41,12 @@ _ALREADY_QUEUED = Outcome(
 _CANARY = ("canary", "canary_ended", "canary_failed")
 #: How many elements of a list are read at once.
 _PAGE = 1000
+#: Makes a read, and perhaps makes it again.
+Read: TypeAlias = Callable[[Callable[[], Any]], Any]
+
+
+def _once(ask: Callable[[], Any]) -> Any:
+    return ask()
 
 
 @dataclass(frozen=True)
@@ -268,43 +275,47 @@ class Batches:
                     self._redis.zrem(self._keys.batches, batch_id)
         return found
 
-    def rows(self, batch_id: str) -> Iterator[LeadRow]:
+    def rows(self, batch_id: str, read: Read = _once) -> Iterator[LeadRow]:
         """Every lead of a batch with its outcome, streamed: some thousand of them are in memory at any time.
 
         First those that have ended, as they ended, then those on their way, then those that wait. What was no lead id
-        comes last. Leads that move meanwhile may be missed. Raises UnknownBatchError.
+        comes last. Leads that move meanwhile may be missed. ``read`` makes each read, and may make it again.
+        Raises UnknownBatchError.
         """
-        self.status(batch_id)
+        read(lambda: self.status(batch_id))
         keys = self._keys
         outcome: Outcome | None = None
-        for element in self._elements(keys.batch_ended(batch_id)):
+        for element in self._elements(keys.batch_ended(batch_id), read):
             if element[0] == "[":  # no lead id begins so
                 outcome = load_outcome(element, f"ended leads of {batch_id}")
             else:
                 yield LeadRow(element, outcome)
-        with reaching(self._redis):
-            chunk_ids = sorted(self._redis.smembers(keys.batch_chunks(batch_id)), key=int)
+        chunk_ids = sorted(read(lambda: self._ask("smembers", keys.batch_chunks(batch_id))), key=int)
         for chunk_id in chunk_ids:
-            with reaching(self._redis):
-                members = self._redis.hget(keys.chunk(chunk_id), "members") or ""
+            members = read(partial(self._ask, "hget", keys.chunk(chunk_id), "members")) or ""
             yield from (
                 LeadRow(lead, None) for batch, leads in segments(members) if batch == batch_id for lead in leads
             )
-        for lead in self._elements(keys.batch_inbox(batch_id)):
+        for lead in self._elements(keys.batch_inbox(batch_id), read):
             yield LeadRow(lead, None)
-        with reaching(self._redis):
-            for given, text in self._redis.hscan_iter(keys.batch_invalid(batch_id), count=500):
+        cursor: int | None = None
+        while cursor != 0:
+            cursor, page = read(partial(self._ask, "hscan", keys.batch_invalid(batch_id), cursor or 0, count=500))
+            for given, text in page.items():
                 yield LeadRow(given, load_outcome(text, f"invalid ids of {batch_id}"))
 
-    def _elements(self, key: str) -> Iterator[str]:
+    def _elements(self, key: str, read: Read) -> Iterator[str]:
         place = 0
         while True:
-            with reaching(self._redis):
-                page = self._redis.lrange(key, place, place + _PAGE - 1)
+            page = read(partial(self._ask, "lrange", key, place, place + _PAGE - 1))
             yield from page
             if len(page) < _PAGE:
                 return
             place += _PAGE
+
+    def _ask(self, command: str, *args: Any, **kwargs: Any) -> Any:
+        with reaching(self._redis):
+            return getattr(self._redis, command)(*args, **kwargs)
 
     def _run(self, script: str, batch_id: str, *args: str | float) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=[batch_id, *args])

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from math import isfinite
+from typing import TYPE_CHECKING
 
 from massconvert.policy import HoldKind
 from massconvert.store import Keys, Redis, reaching
+from massconvert.zoho.datacenters import resolve
 from massconvert.zoho.edition import LEAST
-from massconvert.zoho.oauth import Clock
+from massconvert.zoho.oauth import Clock, Credentials
+
+if TYPE_CHECKING:
+    from massconvert.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -72,6 +78,21 @@ def read_standing(redis: Redis, keys: Keys, clock: Clock, limit: int | None) -> 
 
 
 _KINDS = {kind.value for kind in HoldKind}
+
+
+def token_trouble(settings: Settings, redis: Redis) -> str:
+    """Why no access token is to be had, as the workers found out lately; blank where none has said so.
+
+    Raises SettingsError for a wrong data centre or URL, StoreError.
+    """
+    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
+    credentials = Credentials(settings.zoho_client_id, settings.zoho_client_secret, settings.zoho_refresh_token)
+    with reaching(redis):
+        text = redis.get(Keys(settings.account).token_trouble(credentials.digest(hosts.accounts_url)))
+    try:
+        return str(json.loads(text)["detail"]) if text else ""
+    except (ValueError, TypeError, KeyError):
+        return ""
 
 
 def _held(now: float, kind: str, why: str | None, since: str | None, probe: str | None, wait: str | None) -> Held:

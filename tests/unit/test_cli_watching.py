@@ -11,10 +11,11 @@ import pytest
 import typer
 from rich.console import Console
 
-from massconvert.cli.watching import LINE_EVERY, PATIENCE, STALLED, Bar, Lines, Watch, watch_to_the_end
+from massconvert.cli.watching import LINE_EVERY, STALLED, Bar, Lines, Watch, watch_to_the_end
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, CanaryCounts, Pause
+from massconvert.store import PATIENCE
 
 RUNNING = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0)
 ENDED = replace(RUNNING, state=BatchState.FINISHED, waiting=0, converted=10, finished_at=9.0)

@@ -133,7 +133,7 @@ def test_every_data_centre_that_the_wire_knows_is_accepted() -> None:
         ("REDIS_URL", "unix://", "names no socket"),
         ("REDIS_URL", "redis://localhost/zero", "must end in the number of a database"),
         ("REDIS_URL", "redis://localhost:port/0", "has no usable host and port"),
-        ("CELERY_BROKER_URL", "localhost", "must be a URL like"),
+        ("CELERY_BROKER_URL", "localhost", "must be a URL: write it like redis://"),
         ("ZOHO_ACCOUNTS_URL", "ftp://accounts.zoho.eu", "must be a URL like https://"),
         ("MASSCONVERT_STATE_DIR", "~nobody-of-that-name/x", "must be an absolute path"),
     ],
@@ -227,6 +227,32 @@ def test_a_variable_that_looks_misspelt_is_hinted_at_and_not_printed(
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "MASSCONVERT_PORT",
+        "MASSCONVERT_SERVICE_HOST",
+        "MASSCONVERT_SERVICE_PORT",
+        "MASSCONVERT_SERVICE_PORT_HTTP",
+        "MASSCONVERT_PORT_80_TCP",
+        "MASSCONVERT_PORT_80_TCP_ADDR",
+        "MASSCONVERT_PORT_80_TCP_PORT",
+        "MASSCONVERT_PORT_80_TCP_PROTO",
+        "MASSCONVERT_REDIS_PORT_6379_TCP",
+        "MASSCONVERT_WORKER_SERVICE_PORT_METRICS_2",
+        "ZOHO_CLIENT_PORT_53_UDP_ADDR",
+    ],
+)
+def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_misspelt_setting(name: str) -> None:
+    assert load(**{name: "tcp://10.0.0.9:80"}).hints == ()
+
+
+def test_values_that_still_have_their_quotes_are_named_and_not_shown() -> None:
+    text = refusal(ZOHO_CLIENT_SECRET=f'"{SECRET}"', REDIS_URL=f"'redis://:{SECRET}@h/0'", MASSCONVERT_LINGER='"2"')
+    assert text.startswith("MASSCONVERT_LINGER, REDIS_URL, ZOHO_CLIENT_SECRET are in quotes")
+    assert SECRET not in text
+
+
 def test_variables_of_other_programs_are_left_alone() -> None:
     assert load(ZOHO_ORG_ID="1", PATH="/bin", REDIS_HOST="h").hints == ()
 
@@ -241,7 +267,7 @@ def test_variables_of_other_programs_are_left_alone() -> None:
         ("redis://u:p%2F@[::1]:1/2", "redis://u:p%2F@[::1]:1/2"),
         ("redis://h/0?protocol=3&db=4", "redis://h/4"),
         ("rediss://:p@h:1/2", "rediss://:p@h:1/2?ssl_cert_reqs=required"),
-        ("rediss://h/0?ssl_cert_reqs=none&ssl_ca_certs=/ca.pem", "rediss://h/0?ssl_cert_reqs=none&ssl_ca_certs=%2Fca.pem"),
+        ("rediss://h/0?ssl_cert_reqs=none&ssl_ca_path=/", "rediss://h/0?ssl_cert_reqs=none&ssl_ca_path=%2F"),
         ("unix:///run/redis.sock", "redis+socket:///run/redis.sock"),
         ("unix://u:p@/run/redis.sock?db=3", "redis+socket://u:p@/run/redis.sock?virtual_host=3"),
         ("unix:///run/redis.sock?password=p/", "redis+socket://:p%2F@/run/redis.sock"),

@@ -14,6 +14,7 @@ import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
@@ -21,6 +22,7 @@ from massconvert.errors import BrokerError
 from massconvert.model import NotSent, PerhapsAccepted
 from massconvert.nudge import Nudge
 from massconvert.on_complete import HookTarget, Target, TaskTarget
+from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.zoho.transport import Transport
 
 log = logging.getLogger("massconvert")
@@ -32,24 +34,38 @@ DEADLINE, CONNECT_TIMEOUT = 10.0, 5.0
 TOLERANCE = 300.0
 
 
+class Never(str):
+    """Why a call failed that another try would not mend."""
+
+
 class Caller:
-    """Makes the calls. ``secret`` signs those of web hooks, ``now`` (Unix seconds, of this machine) dates them."""
+    """Makes the calls. ``secret`` signs those of web hooks, ``now`` (Unix seconds, of this machine) dates them.
+
+    ``permitted`` says whom it may call. Which address a name leads to is looked at when it is connected to.
+    """
 
     def __init__(
         self,
         nudge: Nudge,
         secret: SecretStr,
+        permitted: Permitted = ANY_OF_AN_APP,
         *,
         transport: Transport | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
         self._nudge = nudge
         self._secret = secret
-        self._transport = transport or Transport(connect_timeout=CONNECT_TIMEOUT, deadline=DEADLINE, slots=4)
+        self._permitted = permitted
+        self._transport = transport or Transport(
+            connect_timeout=CONNECT_TIMEOUT, deadline=DEADLINE, slots=4, refuses=permitted.refuses_address
+        )
         self._now = now
 
     def call(self, target: Target, summary: Mapping[str, Any]) -> str:
-        """Call ``target`` with the summary of a batch; return why that failed, or nothing. Raises nothing."""
+        """Call ``target`` with the summary of a batch; return why that failed, or nothing. Raises nothing.
+
+        Where no other try can help, the reason is a `Never`.
+        """
         try:
             return self._send(target, summary) if isinstance(target, TaskTarget) else self._post(target, summary)
         except Exception as error:  # the ledger keeps the call, and what is told of it there
@@ -57,6 +73,8 @@ class Caller:
             return f"it failed by itself, which is a bug: {type(error).__name__}"
 
     def _send(self, target: TaskTarget, summary: Mapping[str, Any]) -> str:
+        if refused := self._permitted.refuses_task(target.task, target.queue):
+            return Never(f"on_complete {refused}")
         args = target.args if target.immutable else (dict(summary), *target.args)
         try:
             self._nudge.send(target.task, target.queue, args, target.kwargs)
@@ -65,6 +83,8 @@ class Caller:
         return ""
 
     def _post(self, target: HookTarget, summary: Mapping[str, Any]) -> str:
+        if refused := self._permitted.refuses_literal(urlsplit(target.url).hostname or ""):
+            return Never(refused)
         secret = self._secret.get_secret_value()
         if not secret:
             return "MASSCONVERT_WEBHOOK_SECRET is not set here, so the call cannot be signed"

@@ -20,6 +20,7 @@ from urllib.parse import urlsplit
 
 from massconvert.errors import InputError
 from massconvert.loopback import is_loopback
+from massconvert.permitted import Permitted
 
 #: The most that one batch may call.
 MOST = 5
@@ -78,6 +79,16 @@ def parse_targets(given: Given) -> tuple[Target, ...]:
     if len(given) > MOST:
         raise _wrong(f"names {len(given)} to call, and at most {MOST} are")
     return tuple(map(_one, given))
+
+
+def demand_permitted(targets: Sequence[Target], permitted: Permitted) -> None:
+    """Raise InputError where one of ``targets`` is a task that must not be called.
+
+    An address is looked at when it is called: only then is known which one a name leads to.
+    """
+    for target in targets:
+        if isinstance(target, TaskTarget) and (refused := permitted.refuses_task(target.task, target.queue)):
+            raise _wrong(refused)
 
 
 def dump_targets(targets: Sequence[Target]) -> str:

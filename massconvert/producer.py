@@ -20,7 +20,7 @@ from massconvert.leads import check_batch_key, demand_valid, valid_ids
 from massconvert.ledger import Ledger
 from massconvert.model import Canary, Listing, Priority, Why
 from massconvert.nudge import Nudge
-from massconvert.on_complete import Given, Target, parse_targets
+from massconvert.on_complete import Given, Target, demand_permitted, parse_targets
 from massconvert.options import (
     Options,
     begins_with,
@@ -32,6 +32,7 @@ from massconvert.options import (
     parse_priority,
     resolve_names,
 )
+from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import Tuning, priority_of
 from massconvert.profiles import Accounts, Profile
 from massconvert.retries import deals_to_retry, leads_to_retry, retry_key
@@ -225,7 +226,7 @@ class MassConvert:
         tuning = Tuning(linger=settings.linger, retention=settings.retention_days * 86_400.0)
         self._ledger, self._clock = Ledger(redis, settings.account, tuning), RedisClock(redis)
         self._nudge = Nudge(settings.broker_url, account=settings.account)
-        self._account = settings.account
+        self._account, self._permitted = settings.account, settings.permitted
         self._intake = Intake(self._ledger, self._clock, self._nudge)
 
     def batch(self, batch_id: str) -> Batch:
@@ -334,7 +335,7 @@ class MassConvert:
         known = lead_ids if isinstance(lead_ids, Collection) else list(lead_ids)
         if not skip_invalid and not getattr(known, "checked", False):
             demand_valid(known)
-        targets = calls_of(on_complete, named)
+        targets = calls_of(on_complete, named, self._permitted)
         # A file that has been read brings its own.
         values = getattr(known, "deal_values", None) or parse_deal_values(deal_values, known)
         self._intake.demand_fit(values)
@@ -377,9 +378,11 @@ def body_of(options: Any, profile: Profile | None) -> Mapping[str, Any]:
     return profile.options
 
 
-def calls_of(on_complete: Any, profile: Profile | None) -> tuple[Target, ...]:
-    """Whom the batch calls: those that the caller names, else its profile's."""
-    return profile.targets if on_complete is None and profile else parse_targets(on_complete)
+def calls_of(on_complete: Any, profile: Profile | None, permitted: Permitted = ANY_OF_AN_APP) -> tuple[Target, ...]:
+    """Whom the batch calls: those that the caller names, else its profile's. Raises InputError."""
+    targets = profile.targets if on_complete is None and profile else parse_targets(on_complete)
+    demand_permitted(targets, permitted)
+    return targets
 
 
 def start_of(

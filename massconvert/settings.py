@@ -23,6 +23,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from massconvert.addresses import check_broker_url, check_redis_url, for_celery, in_quotes
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
+from massconvert.permitted import HOSTS_SETTING, TASKS_SETTING, Permitted
 
 #: Variables that hold a secret, or a URL that may: their values are in no message.
 SECRETS = frozenset(
@@ -34,6 +35,8 @@ SECRETS = frozenset(
         "ZOHO_ACCOUNTS_URL",
         "ZOHO_API_DOMAIN",
         "MASSCONVERT_WEBHOOK_SECRET",
+        HOSTS_SETTING,  # lists, in which anything may stand
+        TASKS_SETTING,
     }
 )
 #: A value longer than this is not repeated either: it may be a secret on the wrong line.
@@ -172,6 +175,12 @@ class Settings(BaseSettings):
     webhook_secret: Annotated[SecretStr, AfterValidator(_long_secret)] = Field(
         SecretStr(""), alias="MASSCONVERT_WEBHOOK_SECRET"
     )
+    webhook_allow: Annotated[str, AfterValidator(lambda text: (Permitted.parse(hosts=text), text)[1])] = Field(
+        "", alias=HOSTS_SETTING, repr=False
+    )
+    on_complete_tasks: Annotated[str, AfterValidator(lambda text: (Permitted.parse(tasks=text), text)[1])] = Field(
+        "", alias=TASKS_SETTING, repr=False
+    )
     #: The variables that the credentials were looked for in.
     credential_names: tuple[str, ...] = CREDENTIALS
     #: Warnings about variables that are probably misspelt; for a command to print.
@@ -205,6 +214,11 @@ class Settings(BaseSettings):
         """Celery's broker: CELERY_BROKER_URL, or the ledger's Redis as Celery writes such a URL."""
         urls = (self.celery_broker_url or self.redis_url).split(";")
         return ";".join(for_celery(url) if url.startswith(_REDIS) else url for url in urls)
+
+    @property
+    def permitted(self) -> Permitted:
+        """Whom a message may have called."""
+        return Permitted.parse(self.on_complete_tasks, self.webhook_allow)
 
     def require_zoho(self) -> None:
         """Raise SettingsError when a credential is missing, naming all that are."""

@@ -9,6 +9,7 @@ from massconvert.batch import Batch
 from massconvert.deal_values import parse_deal_values
 from massconvert.errors import InputError
 from massconvert.leads.ids import check_batch_key, shown
+from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.producer import Intake, body_of, calls_of, start_of
 from massconvert.profiles import Profile
 
@@ -47,6 +48,7 @@ def take_message(
     canary_max_failed: Any = None,
     on_complete: Any = None,
     deal_values: Any = None,
+    permitted: Permitted = ANY_OF_AN_APP,
 ) -> Batch:
     """Accept a task message's leads. Nobody is there to be told of a wrong id: it ends as ``failed: INVALID_ID``.
 
@@ -56,7 +58,7 @@ def take_message(
     if not isinstance(lead_ids, list | tuple):
         raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
     urgent, ahead = start_of(priority, canary, canary_max_failed, profile)
-    targets = calls_of(on_complete, profile)
+    targets = calls_of(on_complete, profile, permitted)
     return intake.take(
         lead_ids,
         body,

@@ -19,6 +19,7 @@ from massconvert.ledger import Begun, DueCall, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
 from massconvert.model import Again, Done, Job, Next, State, Submitted
 from massconvert.nudge import Nudge
+from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
 from massconvert.producer import Intake
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
@@ -79,8 +80,15 @@ class Workshop:
     """What a worker's tasks call: each method takes one step and says what comes next."""
 
     def __init__(
-        self, ports: Ports, nudge: Nudge, sweep_interval: float, config: ConfigFile, share: Share | None = None
+        self,
+        ports: Ports,
+        nudge: Nudge,
+        sweep_interval: float,
+        config: ConfigFile,
+        share: Share | None = None,
+        permitted: Permitted = ANY_OF_AN_APP,
     ) -> None:
+        self._permitted = permitted
         self.ports = ports
         self.nudge = nudge
         self._sweep_interval = sweep_interval
@@ -153,7 +161,7 @@ class Workshop:
         """Accept the leads of a task message; return the batch id. ``start`` as in `task_message.take_message`."""
         intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
         named = self._config.profile(profile) if profile else None
-        return take_message(intake, lead_ids, options, key, named, **start).id
+        return take_message(intake, lead_ids, options, key, named, permitted=self._permitted, **start).id
 
     def run_profile(self, name: str, run_id: str, *, slot: str = "", begin: bool = True) -> Next:
         """Take one page of a run, which is begun first where it is new and ``begin``; say what comes next.
@@ -294,7 +302,7 @@ def open_workshop(
     lines = lines or Lines.of(settings)
     nudge = lines.nudge.of(settings.account)
     config = config or ConfigFile(settings.config_file)
-    return Workshop(open_ports(settings, lines), nudge, settings.sweep_interval, config, share)
+    return Workshop(open_ports(settings, lines), nudge, settings.sweep_interval, config, share, settings.permitted)
 
 
 def open_ports(settings: Settings, lines: Lines | None = None) -> Ports:
@@ -303,7 +311,9 @@ def open_ports(settings: Settings, lines: Lines | None = None) -> Ports:
     Raises SettingsError when a credential is missing.
     """
     lines = lines or Lines.of(settings)
-    return make_ports(settings, lines.redis, lines.clock, Caller(lines.nudge, settings.webhook_secret))
+    return make_ports(
+        settings, lines.redis, lines.clock, Caller(lines.nudge, settings.webhook_secret, settings.permitted)
+    )
 
 
 def make_ports(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -10,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from massconvert.cli.console import local_time, span
+from massconvert.ledger.callbacks import FailedCall
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause, Waits
 from massconvert.readable import readable
 from massconvert.report import status_record, utc_time
@@ -36,8 +38,10 @@ def waits_as_json(waits: Waits | None) -> dict[str, Any] | None:
     return found | {"until": utc_time(waits.until)}
 
 
-def batch_view(status: BatchStatus, paused: Pause | None, waits: str = "") -> RenderableType:
-    """A batch for people; ``paused`` is shown while it matters, and what payloads wait for, in words."""
+def batch_view(
+    status: BatchStatus, paused: Pause | None, waits: str = "", calls: Sequence[FailedCall] = ()
+) -> RenderableType:
+    """A batch for people; ``paused`` is shown while it matters, what payloads wait for, in words, and failed calls."""
     grid = Table.grid(padding=(0, 2))
     grid.add_row("batch", Text(readable(status.batch), "bold"))
     grid.add_row("state", state_view(status))
@@ -52,6 +56,9 @@ def batch_view(status: BatchStatus, paused: Pause | None, waits: str = "") -> Re
         grid.add_row("to be tried again", Text(waits, "yellow"))
     grid.add_row("begun", local_time(status.created_at))
     grid.add_row("finished", local_time(status.finished_at))
+    for call in calls:
+        then = "it is tried again" if call.again else "it is not tried again"
+        grid.add_row("not told", Text(readable(f"{call.place}: {call.why} ({then})"), "yellow"))
     return Group(pause_view(paused), grid) if paused and not status.finished else grid
 
 

@@ -55,8 +55,8 @@ def _status(
     elif in_json:
         _print_json(desk, status)
     if not in_json:
-        waits = desk.waits_in_words(status.batch)
-        out().print(batch_view(status, desk.ledger.organisation.paused(), waits))
+        waits, calls = desk.waits_in_words(status.batch), desk.ledger.callbacks.failed_of(status.batch)
+        out().print(batch_view(status, desk.ledger.organisation.paused(), waits, calls))
     if watch:
         raise typer.Exit(exit_of(status))
 
@@ -97,4 +97,8 @@ def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
 
 def _print_json(desk: Desk, status: BatchStatus) -> None:
     paused, waits = desk.ledger.organisation.paused(), desk.waits(status.batch)
-    print_json(as_json(status) | {"paused": pause_as_json(paused), "waits_for": waits_as_json(waits)})
+    found = as_json(status) | {"paused": pause_as_json(paused), "waits_for": waits_as_json(waits)}
+    given_up = [call for call in desk.ledger.callbacks.failed_of(status.batch) if not call.again]
+    if given_up:
+        found["not_called"] = [{"to": call.place, "tries": call.tries, "why": call.why} for call in given_up]
+    print_json(found)

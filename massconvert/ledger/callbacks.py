@@ -8,7 +8,8 @@ from massconvert.errors import InputError
 from massconvert.ledger.batches import status_of
 from massconvert.ledger.codec import pairs, unreadable
 from massconvert.model import BatchStatus
-from massconvert.on_complete import Target, load_targets
+from massconvert.on_complete import MOST, Target, load_targets
+from massconvert.readable import readable
 from massconvert.store import Keys, Redis, Scripts, reaching
 
 #: How many calls may run at once in the whole fleet: a web hook that hangs must not take the workers from the leads.
@@ -26,6 +27,16 @@ class DueCall:
     status: BatchStatus
     finished: str  # as the ledger wrote it, to be compared
     tries: int
+
+
+@dataclass(frozen=True)
+class FailedCall:
+    """A call about a batch that has failed ``tries`` times, why last, and whether it is made again."""
+
+    place: str
+    tries: int
+    why: str
+    again: bool
 
 
 class Callbacks:
@@ -52,6 +63,25 @@ class Callbacks:
             found = dict(zip(ids, pipe.execute(), strict=True))
         return {call_id: (int(tries), why or "") for call_id, (tries, why) in found.items() if tries}
 
+    def failed_of(self, batch_id: str) -> list[FailedCall]:
+        """The calls about a batch that have failed so far, or for good. Raises StoreError, LedgerError."""
+        numbers = range(1, MOST + 1)
+        names = ["on_complete", *(f"{what}:{number}" for number in numbers for what in ("call_tries", "call_error"))]
+        with reaching(self._redis):
+            pipe = self._redis.pipeline(transaction=False)
+            pipe.hmget(self._keys.batch(batch_id), names)
+            for number in numbers:
+                pipe.zscore(self._keys.callbacks, f"{number}:{batch_id}")
+            (text, *told), *due = pipe.execute()
+        try:
+            targets = load_targets(text) if any(told) else ()
+        except InputError as error:
+            raise unreadable(f"on_complete of batch {batch_id}") from error
+        rows = zip(targets, told[::2], told[1::2], due, strict=False)
+        return [
+            FailedCall(target.place, int(tries), why or "", at is not None) for target, tries, why, at in rows if tries
+        ]
+
     def take(self, *, now: float) -> DueCall | None:
         """Take a call that is due; ``None`` when none is, or as many run as may. Raises StoreError.
 
@@ -76,7 +106,7 @@ class Callbacks:
 
     def failed(self, call: DueCall, why: str, *, now: float, again_in: float | None) -> None:
         """Say that a call has failed, and when to try again; ``None``: never. Raises StoreError."""
-        self._end(call, now, why[:500] or "unknown", "" if again_in is None else repr(now + again_in))
+        self._end(call, now, readable(why)[:500] or "unknown", "" if again_in is None else repr(now + again_in))
 
     def _end(self, call: DueCall, now: float, why: str, again_at: str) -> None:
         self._scripts.run("end_callback", keys=[self._keys.prefix], args=[call.id, call.finished, now, why, again_at])

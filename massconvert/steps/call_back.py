@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from massconvert.callbacks import Never
 from massconvert.model import Again, Done
 from massconvert.policy import Moment, after_failed_callback
 from massconvert.report import status_record
@@ -22,7 +23,8 @@ def call_back(ports: Ports) -> Again | Done:
         callbacks.made(call, now=ports.clock.now())
     else:
         moment = Moment(ports.clock.now(), ports.random.random(), ports.tuning)
-        again_in = after_failed_callback(call.tries, call.status.finished_at or 0.0, moment)
+        tried = after_failed_callback(call.tries, call.status.finished_at or 0.0, moment)
+        again_in = None if isinstance(why, Never) else tried
         callbacks.failed(call, why, now=ports.clock.now(), again_in=again_in)
         ports.log_call(call, why, again_in)
     return Again(0.0) if callbacks.due(now=ports.clock.now()) else Done()

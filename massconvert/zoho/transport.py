@@ -23,17 +23,20 @@ import socket
 import time
 import zlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPResponse
-from typing import Any
+from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
 import requests
 import urllib3
 from requests.adapters import HTTPAdapter
+from requests.utils import select_proxy
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.util.connection import create_connection
 
 from massconvert.errors import SettingsError
 from massconvert.loopback import is_loopback
@@ -60,8 +63,9 @@ class _TooLateError(TimeoutError):
 class _Exchange:
     """How far the call of this thread has come."""
 
-    def __init__(self, deadline: float, monotonic: Callable[[], float]) -> None:
+    def __init__(self, deadline: float, monotonic: Callable[[], float], refuses: Refuses | None = None) -> None:
         self.deadline = deadline
+        self.refuses = refuses
         self.monotonic = monotonic
         self.connecting = False
         self.broke_before_sending = False
@@ -77,7 +81,24 @@ class _Exchange:
         return left
 
 
+#: Says of a host and an address why it must not be called, or nothing.
+Refuses: TypeAlias = Callable[[str, str], str]
+
 _exchange: ContextVar[_Exchange] = ContextVar("exchange")
+
+
+def _permitted(host: str, port: int | None, refuses: Refuses) -> list[str]:
+    """The addresses of ``host`` that may be called. Raises OSError where there are others alone, or none."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except UnicodeError:  # too long a label
+        raise socket.gaierror(f"{host[:60]} is no host") from None
+    addresses = list(dict.fromkeys(str(info[4][0]) for info in found))
+    reasons = {address: refuses(host, address) for address in addresses}
+    permitted = [address for address, reason in reasons.items() if not reason]
+    if not permitted:
+        raise PermissionError(next(iter(reasons.values()), f"{host} has no address"))
+    return permitted
 
 
 class _BoundedReader(io.RawIOBase):
@@ -116,6 +137,12 @@ class _Watched:
 
     response_class: Any = _BoundedResponse
     sock: Any
+    host: str
+    port: int
+    proxy: Any
+    timeout: Any
+    source_address: Any
+    socket_options: Any
     _used_at = 0.0
 
     def connect(self) -> None:
@@ -123,6 +150,21 @@ class _Watched:
         exchange.connecting = exchange.broke_before_sending = True
         super().connect()  # type: ignore[misc]  # the connection that this is mixed into has it
         exchange.connecting = exchange.broke_before_sending = False
+
+    def _new_conn(self) -> Any:
+        """The socket. Where addresses are looked at, it is made to one that was: a name is not looked up again."""
+        refuses = _exchange.get().refuses
+        if refuses is None or self.proxy is not None:
+            return super()._new_conn()  # type: ignore[misc]  # as above
+        trouble: OSError | None = None
+        for address in _permitted(self.host, self.port, refuses):
+            try:
+                return create_connection(
+                    (address, self.port), self.timeout, self.source_address, socket_options=self.socket_options
+                )
+            except OSError as error:  # noqa: PERF203 - the next address may answer
+                trouble = error
+        raise trouble or OSError(f"{self.host} has no address")
 
     def send(self, data: Any) -> None:
         exchange = _exchange.get()
@@ -183,7 +225,9 @@ class Transport:
     """Connections to a few hosts, pooled, for any number of threads.
 
     ``connect_timeout`` and ``deadline`` are seconds, the latter for a whole call. The environment's proxies and
-    REQUESTS_CA_BUNDLE are honoured (but no proxy for loopback); .netrc, cookies and redirects are not.
+    REQUESTS_CA_BUNDLE are honoured (but no proxy for loopback); .netrc, cookies and redirects are not. ``refuses``
+    says of a host and one of its addresses why it must not be called. Where a proxy makes the connection, what is known
+    here of the name is looked at.
 
     Raises SettingsError when REQUESTS_CA_BUNDLE or CURL_CA_BUNDLE names a file that is not there.
     """
@@ -195,7 +239,9 @@ class Transport:
         deadline: float,
         slots: int = 25,
         monotonic: Callable[[], float] = time.monotonic,
+        refuses: Refuses | None = None,
     ) -> None:
+        self._refuses = refuses
         self._connect_timeout = connect_timeout
         self._deadline = deadline
         self._monotonic = monotonic
@@ -208,7 +254,7 @@ class Transport:
         self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
     ) -> Reply | NotSent | PerhapsAccepted:
         """Make one call and read its answer. Raises nothing for what the network or the server does."""
-        exchange = _Exchange(self._monotonic() + self._deadline, self._monotonic)
+        exchange = _Exchange(self._monotonic() + self._deadline, self._monotonic, self._refuses)
         token = _exchange.set(exchange)
         try:
             reply = self._send(method, url, headers, body)
@@ -229,6 +275,9 @@ class Transport:
         request = requests.Request(method, url, data=body, headers={"Accept-Encoding": "identity", **headers}).prepare()
         base = "://".join(urlsplit(url)[:2])
         proxies, verify = self._surroundings.get(base) or self._surroundings.setdefault(base, _environment(base))
+        if self._refuses and select_proxy(url, proxies):
+            with suppress(socket.gaierror):  # a name that only the proxy knows
+                _permitted(urlsplit(url).hostname or "", None, self._refuses)
         response = self._adapter.send(
             request,
             stream=True,

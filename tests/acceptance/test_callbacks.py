@@ -65,7 +65,7 @@ def enqueue(house: House) -> Callable[..., None]:
     """Redis, a simulator with leads of which some do not exist, a worker; then enqueues with ``--on-complete``."""
     house.redis()
     house.simulator("--leads", "60", "--unknown", "3", "--job-seconds", "0.2")
-    house.environment["MASSCONVERT_WEBHOOK_SECRET"] = SECRET
+    house.environment |= {"MASSCONVERT_WEBHOOK_SECRET": SECRET, "MASSCONVERT_WEBHOOK_ALLOW": "127.0.0.1"}
     house.worker()
     (house.folder / "o.json").write_text(json.dumps(OPTIONS))
 
@@ -146,3 +146,25 @@ def test_a_wrong_on_complete_is_told_at_once_and_enqueues_nothing(house: House) 
     assert done.returncode == 2
     assert "without https" in done.stderr
     assert json.loads(house.command("status", "--json").stdout)["batches"] == []
+
+
+def test_a_hook_into_the_network_is_refused_and_status_says_where_it_can_be_allowed(
+    house: House, enqueue: Callable[..., None], shop: Shop
+) -> None:
+    """An address is refused for good; a name is tried again, since it may lead elsewhere then."""
+    del house.environment["MASSCONVERT_WEBHOOK_ALLOW"]
+    house.kill(house.processes[-1])
+    house.worker("guarded")
+    enqueue("k", house.leads()[:2], shop.url, shop.url.replace("127.0.0.1", "localhost"), "shop.converted@shop")
+    until(lambda: "not told" in house.command("status", "k").stdout, 30, "the refusal")
+    until(lambda: "not_called" in house.command("status", "k", "--json").stdout, 20, "the refusal for good")
+    (given_up,) = json.loads(house.command("status", "k", "--json").stdout)["not_called"]
+    assert given_up["tries"] == 1
+    assert "the address 127.0.0.1 is not of the public internet" in given_up["why"]
+    shown = until(lambda: (text := house.command("status", "k").stdout).count("not told") == 2 and text, 20, "both")
+    assert "MASSCONVERT_WEBHOOK_ALLOW" in shown
+    assert "of localhost" in " ".join(shown.split())
+    assert shop.calls == []
+    for target in ("massconvert.convert@massconvert.convert", "celery.chord", "shop.converted@massconvert"):
+        refused = house.command("enqueue", *house.leads()[:2], "--options", "o.json", "--on-complete", target)
+        assert (refused.returncode, "on_complete names the" in refused.stderr) == (2, True)

@@ -11,7 +11,7 @@ import pytest
 
 from massconvert.errors import LedgerError
 from massconvert.ledger import DueCall
-from massconvert.ledger.callbacks import AT_ONCE, LEASE
+from massconvert.ledger.callbacks import AT_ONCE, LEASE, FailedCall
 from massconvert.on_complete import TaskTarget, parse_targets
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, Books
 
@@ -161,3 +161,21 @@ def test_end_callback_does_not_count_for_a_batch_that_finished_anew_meanwhile(bo
         books.ledger.callbacks.failed(early, "late", now=NOW + 2, again_in=None)
     assert changed == {}
     assert taken(books, NOW + 2).status.failed == 2
+
+
+# --- what a person is told
+
+
+def test_a_batch_tells_which_of_its_calls_have_failed_why_and_whether_they_are_made_again(books: Books) -> None:
+    finish(books, on_complete=["t@q", "https://shop.example.com/x?token=abc", "u@q"])
+    callbacks = books.ledger.callbacks
+    assert callbacks.failed_of("b") == []
+    first, second, third = taken(books), taken(books), taken(books)
+    callbacks.failed(first, "no answer", now=NOW, again_in=5.0)
+    callbacks.failed(second, "it leads \x1b[2J inside", now=NOW, again_in=None)
+    callbacks.made(third, now=NOW)
+    assert callbacks.failed_of("b") == [
+        FailedCall("the task t on q", 1, "no answer", again=True),
+        FailedCall("the web hook at https://shop.example.com", 1, r"it leads \x1b[2J inside", again=False),
+    ]
+    assert callbacks.failed_of("unknown") == []

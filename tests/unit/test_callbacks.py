@@ -9,7 +9,7 @@ import pytest
 from celery import Celery, chain
 from pydantic import SecretStr
 
-from massconvert.callbacks import SIGNATURE_HEADER, Caller, sign, verify_webhook
+from massconvert.callbacks import SIGNATURE_HEADER, Caller, Never, sign, verify_webhook
 from massconvert.errors import BrokerError, InputError, KeyConflictError
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.on_complete import HookTarget, TaskTarget, dump_targets, load_targets, parse_targets
@@ -260,3 +260,21 @@ def test_the_same_key_without_on_complete_keeps_it_and_with_other_options_is_sti
         crm.receive({"lead_ids": lead, "key": "k", "options": {"assign_to": "5"}, "on_complete": "u"}, "m3")
     crm.work()
     assert [target for target, _ in crm.called] == [TaskTarget("t")]
+
+
+def test_a_call_that_no_other_try_would_mend_is_made_once_and_status_says_why() -> None:
+    """Another is due again."""
+    for why in (Never("the address 10.0.0.1 is not of the public internet"), "no answer"):
+        crm = FakeCrm(by_itself=False)
+        asked: list[HookTarget] = []
+
+        class Refusing:
+            def call(self, target: Any, summary: Any, why: str = why, asked: list[Any] = asked) -> str:
+                asked.append(target)
+                return why
+
+        object.__setattr__(crm._workshop.ports, "caller", Refusing())
+        crm.receive({"lead_ids": ["7000000000000000001"], "on_complete": HOOK, "key": "k"}, "m1")
+        crm.work()
+        (failed,) = crm.ledger.callbacks.failed_of("k")
+        assert (len(asked), failed.why, failed.again) == (1, why, not isinstance(why, Never))

@@ -19,8 +19,10 @@ from massconvert.contract import (
     TASK_RUN_PROFILE,
     TASK_STATUS,
     TASK_SWEEP,
+    UNACKED,
     WORKER_SLOTS,
 )
+from massconvert.keepalive import keepalive_options
 from massconvert.settings import load_settings
 
 _settings = load_settings()
@@ -33,16 +35,27 @@ broker_url = _settings.broker_url
 # default gives up for good after 100 tries.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# A Redis that is there and refuses (a failover: READONLY, UNBLOCKED; a full disk or memory: MISCONF, OOM; no replica:
+# NOREPLICAS) is an error of the "channel" to kombu, and by default the end of the worker. RabbitMQ's errors of that
+# kind are mistakes in what was declared, which no retry mends.
+broker_channel_error_retry = _settings.broker_is_redis
 broker_transport_options = {
     # Far above the longest countdown (60 s, tasks/obey.py) plus a task's run time: a message held for longer is
     # delivered again, and with a countdown beyond it the copies double at each retry. Not higher: what a killed worker
     # held waits for this (the ledger's sweep does not).
     "visibility_timeout": 300,
+    # Where our unacknowledged messages are noted. By default all apps on a Redis database note theirs in the same keys,
+    # and each worker hands out again what is older than its own time-out there, whosever it is: another app's task of
+    # ten minutes, again and again (docs/decisions/0022-unacked-keys-of-our-own.md).
+    "unacked_key": UNACKED,
+    "unacked_index_key": f"{UNACKED}_index",
+    "unacked_mutex_key": f"{UNACKED}_mutex",
     # A hung Redis raises after seconds; without a time-out it blocks publishers and the worker's loop for ever.
     "socket_timeout": _settings.connect_timeout,
     "socket_connect_timeout": _settings.connect_timeout,
     # Dead connections behind a NAT or firewall are found out; the default finds them at the next write.
     "socket_keepalive": True,
+    "socket_keepalive_options": keepalive_options(),
     "health_check_interval": 10,
     # Payloads before looks at jobs, and both in turn with what comes in.
     "queue_order_strategy": "workers.order:PostsFirst",

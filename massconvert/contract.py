@@ -17,6 +17,9 @@ QUEUE = "massconvert"
 QUEUE_CONVERT = "massconvert.convert"
 QUEUE_STATUS = "massconvert.status"
 
+#: Where workers note the messages that they hold, when the broker is Redis: a HASH, and two keys that begin so.
+UNACKED = "massconvert.unacked"
+
 #: How many tasks a worker runs at once, unless it is started with -c.
 WORKER_SLOTS = 20
 

@@ -28,6 +28,7 @@ from massconvert.contract import (
     TASK_STATUS,
 )
 from massconvert.errors import BrokerError, SettingsError
+from massconvert.keepalive import keepalive_options
 from massconvert.model import Job
 
 
@@ -50,6 +51,7 @@ class Nudge:
                 "socket_timeout": timeout,
                 "socket_connect_timeout": timeout,
                 "socket_keepalive": True,
+                "socket_keepalive_options": keepalive_options(),
                 "health_check_interval": 10,
                 # One try at each broker that is named: by default Celery goes on for longer than callers want to wait.
                 "max_retries": broker_url.count(";"),

@@ -220,6 +220,11 @@ class Settings(BaseSettings):
         """Whom a message may have called."""
         return Permitted.parse(self.on_complete_tasks, self.webhook_allow)
 
+    @property
+    def broker_is_redis(self) -> bool:
+        """Whether Celery's broker is Redis, in one of the ways in which Celery reaches one."""
+        return self.broker_url.startswith(("redis://", "rediss://", "redis+", "unix://", "sentinel://"))
+
     def require_zoho(self) -> None:
         """Raise SettingsError when a credential is missing, naming all that are."""
         secrets = (self.zoho_client_secret.get_secret_value(), self.zoho_refresh_token.get_secret_value())

@@ -16,6 +16,7 @@ from massconvert.errors import BrokerError, InputError, MassConvertError, Settin
 from massconvert.nudge import Nudge
 from workers import log, startup
 from workers.pulse import turning
+from workers.quiet import BROKER_LINES, holding
 from workers.reading import ReadingAtOnce
 
 logger = logging.getLogger("massconvert")
@@ -76,7 +77,7 @@ def _make_app() -> Celery:
         raise SystemExit(int(Exit.UNREACHABLE)) from None
     made = Celery("massconvert", task_cls=Task)
     made.config_from_object(celeryconfig)
-    made.steps["consumer"].update({turning(startup.vitals), ReadingAtOnce})
+    made.steps["consumer"].update({turning(startup.vitals), ReadingAtOnce, holding(BROKER_LINES)})
     return made
 
 

@@ -18,6 +18,7 @@ import kombu.exceptions
 import redis.exceptions
 
 from massconvert.readable import Readable, readable_error
+from workers.quiet import BROKER_LINES
 
 _LONGEST_ID = 40
 _chunk: ContextVar[str] = ContextVar("chunk", default="")
@@ -105,6 +106,8 @@ def set_up(level: int, logfile: str | None = None) -> None:
     # A machine without a locale writes ASCII; a file of ours is UTF-8 everywhere.
     handler = logging.FileHandler(logfile, encoding="utf-8") if logfile else logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine())
+    if level > logging.DEBUG:
+        handler.addFilter(BROKER_LINES)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -1,4 +1,4 @@
-"""Take what Redis has handed to this worker at once, also while its prefetch window is full.
+"""Take what Redis has handed to this worker at once, also while its prefetch window is full, and never drop it.
 
 kombu 5.6 asks Redis for a message (BRPOP) when the window has room, and does not read the answer while it has none.
 The window shrinks in between: a message with a countdown widens it for as long as it waits. Then the answer, or that
@@ -6,15 +6,31 @@ there was none within a second, lies in the socket, and epoll wakes the worker's
 for nothing (kombu#2214), and a message that is in no queue and not yet noted as unacknowledged is lost if the worker
 dies. Measured with four workers of 20 threads at work: 2.9 s of CPU in 17 s for such a loop, and 0.8 s without
 (docs/decisions/0005-threads.md).
+
+kombu then notes the message as unacknowledged, by a second command. Redis may refuse that one (a full memory refuses a
+note, and no BRPOP), or be gone: the message was in no queue and in no note any more, and kombu forgot it. Here it is
+kept, and put back into its queue before the next connection takes anything.
 """
 
 from __future__ import annotations
 
+import logging
+from collections import deque
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from celery import bootsteps
 from kombu.transport.redis import MultiChannelPoller
+from kombu.utils.json import dumps
+
+from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
+
+logger = logging.getLogger("massconvert")
+
+_OURS = frozenset((QUEUE, QUEUE_CONVERT, QUEUE_STATUS))
+#: A message and its queue, as kombu hands them out.
+Delivered = tuple[dict[str, Any], str]
 
 
 def read_at_once(poller: MultiChannelPoller) -> None:
@@ -27,13 +43,63 @@ def _read(poller: MultiChannelPoller, fileno: int) -> None:
     channel.handlers[kind]()
 
 
+class Kept:
+    """The messages that were taken from their queues and could not be noted; the oldest first."""
+
+    def __init__(self) -> None:
+        self._messages: deque[Delivered] = deque()
+
+    def __len__(self) -> int:
+        return len(self._messages)
+
+    def watch(self, transport: Any, refusals: tuple[type[BaseException], ...]) -> None:
+        """Keep each message of ``transport`` whose delivery ends in one of ``refusals``."""
+        transport._deliver = partial(self._deliver, transport._deliver, refusals)  # noqa: SLF001 - as above
+
+    def _deliver(
+        self,
+        deliver: Callable[[dict[str, Any], str], None],
+        refusals: tuple[type[BaseException], ...],
+        message: dict[str, Any],
+        queue: str,
+    ) -> None:
+        try:
+            deliver(message, queue)
+        except refusals:
+            if queue in _OURS:  # not what monitors and remote control broadcast
+                self._messages.append((message, queue))
+            raise
+
+    def put_back(self, channel: Any) -> None:
+        """Return them to where their queues are taken from next. Raises what Redis does; none is lost by that."""
+        with channel.conn_or_acquire() as client:
+            while self._messages:
+                message, queue = self._messages[-1]  # so that the oldest is taken first again
+                client.rpush(queue, dumps(message))
+                self._messages.pop()
+
+
 class ReadingAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
     """A step of the consumer, taken again at each connection to the broker."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
+    kept = Kept()
 
     def start(self, c: Any) -> None:
         """Change how this connection reads, where it is one to Redis."""
-        poller = getattr(c.connection.transport, "cycle", None)
+        transport = c.connection.transport
+        poller = getattr(transport, "cycle", None)
         if isinstance(poller, MultiChannelPoller):
             read_at_once(poller)
+            if self.kept:
+                self.kept.put_back(c.connection.default_channel)
+            self.kept.watch(transport, (*c.connection_errors, *c.channel_errors))
+
+    def shutdown(self, c: Any) -> None:
+        """The worker ends: a last try to put back what is kept."""
+        if not self.kept:
+            return
+        try:
+            self.kept.put_back(c.connection.default_channel)
+        except Exception as error:  # noqa: BLE001 - whatever it is, it must be told what is lost
+            logger.critical("%d messages are lost: the broker takes nothing (%s).", len(self.kept), error)

@@ -15,16 +15,16 @@ from celery import signals
 from celery.exceptions import CPendingDeprecationWarning
 
 from massconvert.contract import Exit
-from massconvert.doctor.redis_rules import not_well
+from massconvert.doctor.redis_rules import ask_about_itself, not_well
 from massconvert.errors import MassConvertError, SettingsError, StoreError
 from massconvert.heartbeat import Heartbeat, heartbeat_path
 from massconvert.ledger.fleet import WORKER
 from massconvert.nudge import Nudge
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
-from massconvert.store.connection import reaching
 from massconvert.wiring import tuning, worker_fleet
 from workers import log
+from workers.inheritance import restore_inheritance
 from workers.notes import Notes
 from workers.pulse import PATIENCE, Pulse, Vitals
 
@@ -83,16 +83,15 @@ class Sweeper:
 
 
 def check_redis(settings: Settings) -> None:
-    """Log what speaks against this Redis. One that is away is named and waited for, not refused."""
+    """Log what speaks against this Redis. One that is away is named and waited for, not refused. Raises nothing."""
     client = connect_redis(settings.redis_url)
     try:
-        with reaching(client):
-            info = client.info()
+        for warning in not_well(ask_about_itself(client)):
+            logger.warning("%s", warning)
     except StoreError as error:
         logger.warning("%s Waiting for it.", error.message)
-    else:
-        for warning in not_well(info):
-            logger.warning("%s", warning)
+    except Exception as error:  # noqa: BLE001 - the work does not hang on a check, whatever it meets
+        logger.warning("Redis could not be looked at: %s. `massconvert doctor` says more.", error)
     finally:
         client.close()
 
@@ -110,6 +109,7 @@ def connect() -> None:
 
 _sweepers: list[Sweeper] = []
 _pulses: list[Pulse] = []
+_stopping = threading.Event()
 
 
 def vitals() -> Vitals | None:
@@ -169,13 +169,19 @@ def _on_ready(sender: Any = None, **_: object) -> None:
     # Celery switches these on, and at each outage would advise what celeryconfig has decided against, with a reason.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     settings = load_settings()
-    check_redis(settings)
     sweeper = Sweeper(lambda: worker_fleet().sweep(), settings.sweep_interval)
     _sweepers.append(sweeper)
     sweeper.start()
     pulse = make_pulse(settings, sender)
     _pulses.append(pulse)
     pulse.start()
+    # Last, and beside the worker's loop: a Redis that hangs would hold up the loop here.
+    threading.Thread(target=_look_around, args=(settings, sender.app), name="check", daemon=True).start()
+
+
+def _look_around(settings: Settings, app: Any) -> None:
+    check_redis(settings)
+    restore_inheritance(app, _stopping.wait)
 
 
 def make_pulse(settings: Settings, consumer: Any) -> Pulse:
@@ -195,6 +201,7 @@ def make_pulse(settings: Settings, consumer: Any) -> Pulse:
 
 
 def _on_shutting_down(**_: object) -> None:
+    _stopping.set()
     for sweeper in _sweepers:
         sweeper.stop()
     for pulse in _pulses:

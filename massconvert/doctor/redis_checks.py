@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
 from massconvert.doctor.finding import Finding, ok, warning, wrong
-from massconvert.doctor.redis_rules import judge_clock, judge_redis
+from massconvert.doctor.redis_rules import ask_about_itself, judge_clock, judge_redis
 from massconvert.doctor.site import Site
 from massconvert.errors import BrokerError, StoreError
 from massconvert.nudge import Nudge
@@ -23,15 +23,13 @@ def check_redis(site: Site) -> Iterator[Finding]:
         yield wrong("redis", error.message, error.hint)
         return
     yield ok("redis", f"Redis answers within {1000 * (time.monotonic() - began):.0f} ms.")
-    try:
-        with reaching(site.redis):
-            info = site.redis.info()
-    except StoreError as error:
-        if error.code != "NOPERM":
-            raise
-        yield warning("redis", "Redis does not tell about itself (INFO is not allowed).", "Allow INFO to this user.")
-    else:
+    info = ask_about_itself(site.redis)
+    if info:
         yield from judge_redis(info)
+    else:
+        what = "Redis does not tell this user about itself, so nobody here sees whether it may lose or evict keys."
+        mend = "Allow INFO (ACL SETUSER … +info), or see to it yourself: appendonly yes, maxmemory-policy noeviction."
+        yield warning("redis", what, mend)
     with reaching(site.redis):
         before, (seconds, micros), after = time.time(), site.redis.time(), time.time()
     yield judge_clock(int(seconds) + int(micros) / 1e6 - (before + after) / 2)

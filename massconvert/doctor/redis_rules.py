@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from redis.exceptions import NoPermissionError
+
 from massconvert.doctor.finding import Finding, Level, ok, warning, wrong
+from massconvert.store import Redis, reaching
 
 #: The oldest version that the scripts run on, and the oldest that they are tested on.
 NEEDED, TESTED = (6, 0), (6, 2)
@@ -16,6 +19,15 @@ NEEDED, TESTED = (6, 0), (6, 2)
 CLOCKS_MAY_DIFFER = 5.0
 #: The share of maxmemory from which on there is no time left to wait.
 FULL, NEARLY_FULL = 0.97, 0.8
+
+
+def ask_about_itself(client: Redis) -> dict[str, Any]:
+    """What ``INFO`` says; nothing where this user may not ask. Raises StoreError when Redis cannot be reached."""
+    with reaching(client):
+        try:
+            return dict(client.info())
+        except NoPermissionError:
+            return {}
 
 
 def judge_redis(info: Mapping[str, Any]) -> Iterator[Finding]:

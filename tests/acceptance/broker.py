@@ -18,7 +18,7 @@ import pytest
 import redis
 from celery import Celery
 
-from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
+from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS, UNACKED
 
 QUEUES = (QUEUE, QUEUE_CONVERT, QUEUE_STATUS)
 RABBITMQ = os.environ.get("MASSCONVERT_TEST_BROKER", "").rstrip("/")
@@ -38,12 +38,12 @@ class RedisBroker:
     def messages(self) -> int:
         """How many messages wait, or are held by workers."""
         with redis.Redis.from_url(self.url) as client:
-            return sum(int(client.llen(queue)) for queue in QUEUES) + int(client.hlen("unacked"))
+            return sum(int(client.llen(queue)) for queue in QUEUES) + int(client.hlen(UNACKED))
 
     def lose_messages(self) -> None:
         """Delete every message, those that workers hold as well."""
         with redis.Redis.from_url(self.url) as client:
-            client.delete(*QUEUES, "unacked", "unacked_index")
+            client.delete(*QUEUES, UNACKED, f"{UNACKED}_index")
 
     def forget(self) -> None:
         """Forget all there is, the queues too."""

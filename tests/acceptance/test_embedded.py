@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from massconvert.contract import QUEUE
+from massconvert.contract import QUEUE, UNACKED
 from massconvert.embedded import Stack
 from massconvert.errors import EmbeddedError
 from massconvert.nudge import Nudge
@@ -62,7 +62,7 @@ def test_it_starts_works_heals_and_leaves_nothing(state_dir: Path) -> None:
         nudge = Nudge(settings.broker_url)
         nudge.chunk()
         nudge.close()
-        until(lambda: not client.llen(QUEUE) and not client.hlen("unacked"), 30, "the worker to take a message")
+        until(lambda: not client.llen(QUEUE) and not client.hlen(UNACKED), 30, "the worker to take a message")
         client.close()
         pids = list(stack.pids.values())
         assert {path.name for path in (state_dir / "logs").glob("*.log")} >= {"redis.log", "worker-1.log", "beat.log"}

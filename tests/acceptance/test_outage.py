@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 import redis
 
+from massconvert.contract import UNACKED
 from massconvert.errors import BrokerError
 from massconvert.nudge import Nudge
 from tests.acceptance.broker import only_redis
@@ -29,6 +30,7 @@ def start_worker(house: House) -> subprocess.Popen[bytes]:
     """A worker with the tasks' real code, over a workshop without Zoho."""
     house.environment |= {
         "MASSCONVERT_STATE_DIR": str(house.folder),
+        "MASSCONVERT_LOG_LEVEL": "DEBUG",  # each try to come back is told
         "ZOHO_CLIENT_ID": "1000.TEST",
         "ZOHO_CLIENT_SECRET": "not-a-secret",
         "ZOHO_REFRESH_TOKEN": "1000.not-a-token",
@@ -59,7 +61,7 @@ def test_a_worker_comes_through_a_restart_of_redis_under_load(house: House, how:
     worker = start_worker(house)
     client: Any = redis.Redis.from_url(house.redis_url)
     offer(house, 0, CHUNKS)
-    until(lambda: client.scard(DONE) > 3 and client.hlen("unacked") > 4, 30, "the load")
+    until(lambda: client.scard(DONE) > 3 and client.hlen(UNACKED) > 4, 30, "the load")
     # The second outage lasts until the worker has tried twice in vain to come back.
     for sign, times in (("Connection to broker lost", 1), ("Cannot connect to", 2)):
         wanted = said(house, sign) + times

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from redis.exceptions import ConnectionError as RedisConnectionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from massconvert.doctor.redis_rules import not_well
 from massconvert.errors import BrokerError, StoreError
+from massconvert.settings import Settings
 from workers import log, startup
 from workers.startup import Sweeper
 
@@ -81,6 +84,29 @@ def test_a_redis_that_may_lose_the_ledger_is_named_with_the_mend(info: dict[str,
     warnings = not_well(info)
     assert len(warnings) == len(words)
     assert all(word in warning for word, warning in zip(words, warnings, strict=True))
+
+
+@pytest.mark.parametrize("error", [NoPermissionError("no INFO"), ResponseError("odd"), ZeroDivisionError("a bug")])
+def test_whatever_the_check_of_redis_meets_is_a_line_at_most(
+    error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It was an exception out of Celery's signal: no sweep, no pulse, and a health check that fails for ever."""
+
+    class Refusing:
+        """A client whose INFO ends so."""
+
+        connection_pool = SimpleNamespace(connection_kwargs={"host": "redis.example"})
+
+        def info(self) -> None:
+            raise error
+
+        def close(self) -> None:
+            pass
+
+    monkeypatch.setattr(startup, "connect_redis", lambda _url: Refusing())
+    startup.check_redis(Settings.model_validate({}))
+    assert len(caplog.records) == (not isinstance(error, NoPermissionError))
+    assert all(line.exc_info is None for line in caplog.records)
 
 
 def test_a_worker_without_credentials_says_which_and_ends_with_3(

@@ -1,0 +1,86 @@
+"""One line in the log when the broker goes, and one when it is back: Celery alone writes several a second.
+
+A broker that refuses (a replica, a full memory) takes the connection and then turns it down, so Celery connects again
+and again, each time with some lines. What they say is the same. At level DEBUG all are there.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from celery import bootsteps
+from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
+
+logger = logging.getLogger("massconvert")
+
+#: A connection that has held for so long, in seconds, is one that holds: a refusal comes with the first commands.
+STEADY = 1.0
+#: While the broker is away, so often one line says that it still is, in seconds.
+REMIND_EVERY = 60.0
+
+_LOST = (CONNECTION_ERROR, CONNECTION_RETRY)
+#: Whose lines are about the connection, while there is none.
+_TELLERS = ("celery.worker.consumer.", "celery.worker.pidbox", "celery.worker.request", "celery.bootsteps", "kombu.")
+_FREQUENT = "Frequent restarts detected: %r"
+
+
+class BrokerLines(logging.Filter):
+    """Drops what says again that the broker is away. ``monotonic`` is in seconds."""
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._away_since: float | None = None
+        self._said_at = 0.0
+        self._tries = 0
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written."""
+        lost = record.msg in _LOST
+        now = self._monotonic()
+        if self._away_since is None:
+            if lost:
+                self._away_since = self._said_at = now
+                self._tries = 0
+            return True
+        self._tries += lost
+        if lost and now - self._said_at >= REMIND_EVERY:
+            self._said_at = now
+            return True
+        return not (lost or _tells_of_it(record))
+
+    def back(self) -> None:
+        """The connection holds: say so, if it was lost."""
+        if self._away_since is None:
+            return
+        away, self._away_since = self._monotonic() - self._away_since, None
+        logger.warning("The broker is back after %.0f s.", away)
+
+
+def _tells_of_it(record: logging.LogRecord) -> bool:
+    about_it = record.name.startswith(_TELLERS) and (record.levelno <= logging.WARNING or record.exc_info)
+    return bool(about_it) or record.msg == _FREQUENT
+
+
+def holding(lines: BrokerLines) -> type[bootsteps.StartStopStep]:
+    """A step of the consumer that tells ``lines`` when a connection holds."""
+
+    class Holding(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery ships no types
+        requires = ("celery.worker.consumer.tasks:Tasks",)
+        timer: Any = None
+
+        def start(self, c: Any) -> None:
+            self.timer = c.timer.call_after(STEADY, lines.back)
+
+        def stop(self, _c: Any) -> None:
+            if self.timer:
+                self.timer.cancel()
+
+    return Holding
+
+
+#: The one of this process.
+BROKER_LINES = BrokerLines()

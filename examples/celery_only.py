@@ -18,7 +18,12 @@ OPTIONS = {
 }
 
 app = Celery("shop", broker=os.environ.get("CELERY_BROKER_URL", "redis://127.0.0.1:6379/0"))
-app.conf.broker_transport_options = {"socket_timeout": 5, "socket_connect_timeout": 5}
+app.conf.broker_transport_options = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    # RabbitMQ only: without it a message that the broker refuses, or never gets, is gone and nobody is told.
+    "confirm_publish": True,
+}
 
 
 def quote_won(quote: int, lead_ids: list[str]) -> str:

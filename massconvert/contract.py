@@ -26,6 +26,9 @@ WORKER_SLOTS = 20
 #: The account that the environment's settings are of, unless MASSCONVERT_ACCOUNT names another.
 DEFAULT_ACCOUNT = "default"
 
+#: The most ids that one enqueue message should hold: 2.3 MB of JSON, well below the 16 MiB that RabbitMQ takes. A
+#: broker that refuses a message tells no producer without publisher confirms.
+MAX_IDS_A_MESSAGE = 100_000
 #: The most leads that one mass convert call takes (API page: "a maximum of up to 50 records IDs").
 MAX_LEADS_A_CALL = 50
 #: The most ids that one Get Records call takes.

@@ -6,13 +6,16 @@ few seconds at most, and its failure is told.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from copy import copy
 from typing import Any
+from weakref import WeakSet
 
 from celery import Celery, chain
+from kombu import pools
 from kombu.exceptions import OperationalError
 
 from massconvert.addresses import without_secrets
@@ -44,6 +47,7 @@ class Nudge:
         self._urls = broker_url
         # An app of its own, and never the process' current one: the host may be somebody else's Celery worker.
         self._app = Celery("massconvert.nudge", set_as_current=False)
+        _apps.add(self._app)
         self._app.conf.update(
             broker_url=broker_url,
             broker_connection_timeout=timeout,
@@ -160,6 +164,28 @@ class Nudge:
                 f"The message broker at {self.place} cannot be used: {type(error).__name__}: {why}",
                 hint="Check CELERY_BROKER_URL: what stands in it, and whether the broker's package is installed.",
             ) from error
+
+
+#: The apps of this process' nudges, and what a forked child must neither use nor close.
+_apps: WeakSet[Celery] = WeakSet()
+_inherited: list[Any] = []
+
+
+def _part_from_parent() -> None:
+    """In a forked child: leave the parent its connections to the broker, and open others when they are needed.
+
+    Frames of two processes on one AMQP connection tear each other. Closing it here would end it for the parent as well,
+    so it is kept, unused. (kombu does this for forks of its own; redis-py looks at the process' id.)
+    """
+    for group in (pools.producers, pools.connections):
+        _inherited.append(list(group.values()))
+        group.clear()
+    for app in list(_apps):
+        app._after_fork()  # noqa: SLF001 - what Celery calls in its own forked children; nothing public does it
+
+
+if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
+    os.register_at_fork(after_in_child=_part_from_parent)
 
 
 def _named(account: str) -> dict[str, str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from typing import Any
 
 from massconvert.batch import Batch
+from massconvert.contract import MAX_IDS_A_MESSAGE
 from massconvert.deal_values import parse_deal_values
 from massconvert.errors import InputError
 from massconvert.leads.ids import check_batch_key, shown
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.producer import Intake, body_of, calls_of, start_of
 from massconvert.profiles import Profile
+
+log = logging.getLogger("massconvert")
 
 
 def chunk_of(named: object) -> str:
@@ -57,6 +61,14 @@ def take_message(
     body = body_of(options, profile)
     if not isinstance(lead_ids, list | tuple):
         raise InputError(f"massconvert.enqueue takes a list of lead ids, not {type(lead_ids).__name__}.")
+    if len(lead_ids) > MAX_IDS_A_MESSAGE:  # it has come through; to drop it would lose its leads
+        log.warning(
+            "Batch %s came as a message of %d ids, more than the %d that are sure to get through a broker. "
+            "It is accepted. Send several messages with the same key instead.",
+            key,
+            len(lead_ids),
+            MAX_IDS_A_MESSAGE,
+        )
     urgent, ahead = start_of(priority, canary, canary_max_failed, profile)
     targets = calls_of(on_complete, profile, permitted)
     return intake.take(

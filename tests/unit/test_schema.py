@@ -12,7 +12,8 @@ import pytest
 from celery import Celery
 
 import tasks.enqueue
-from massconvert.contract import TASK_ENQUEUE
+from examples import massconvert_stub
+from massconvert.contract import MAX_IDS_A_MESSAGE, TASK_ENQUEUE
 from massconvert.errors import MassConvertError
 from massconvert.options.check import KEYS
 from massconvert.testing import FakeCrm
@@ -138,3 +139,21 @@ def test_what_the_schema_refuses_the_task_does_not_take(schema: dict[str, Any], 
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate(message, schema)
     assert not taken(dict(message))
+
+
+def test_the_bound_of_ids_is_one_and_a_longer_message_is_accepted_and_warned_about(
+    schema: dict[str, Any], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It has come through, and nobody would be told that its leads are gone."""
+    assert schema["properties"]["lead_ids"]["maxItems"] == MAX_IDS_A_MESSAGE == massconvert_stub.MOST_IDS
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"lead_ids": [LEAD] * (MAX_IDS_A_MESSAGE + 1)}, schema)
+    with pytest.raises(ValueError, match="too many for one message"):
+        massconvert_stub.enqueue(app, [LEAD] * (MAX_IDS_A_MESSAGE + 1), {})
+    monkeypatch.setattr("massconvert.task_message.MAX_IDS_A_MESSAGE", 2)
+    leads = [str(int(LEAD) + number) for number in range(3)]
+    crm = FakeCrm()
+    assert crm.receive({"lead_ids": leads[:2], "key": "k"}, "m1").progress().converted == 2
+    assert caplog.records == []
+    assert crm.receive({"lead_ids": leads, "key": "k"}, "m2").progress().converted == 3
+    assert "Batch k came as a message of 3 ids" in caplog.text

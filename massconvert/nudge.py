@@ -46,8 +46,7 @@ class Nudge:
         self._account = _named(account)
         self._urls = broker_url
         # An app of its own, and never the process' current one: the host may be somebody else's Celery worker.
-        self._app = Celery("massconvert.nudge", set_as_current=False)
-        _apps.add(self._app)
+        self._app = _made_app()
         self._app.conf.update(
             broker_url=broker_url,
             broker_connection_timeout=timeout,
@@ -169,6 +168,12 @@ class Nudge:
 #: The apps of this process' nudges, and what a forked child must neither use nor close.
 _apps: WeakSet[Celery] = WeakSet()
 _inherited: list[Any] = []
+
+
+def _made_app() -> Celery:
+    app = Celery("massconvert.nudge", set_as_current=False)
+    _apps.add(app)
+    return app
 
 
 def _part_from_parent() -> None:

@@ -10,8 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from massconvert.errors import InputError, OptionsError
 from massconvert.model import Priority
-from massconvert.on_complete import Target, parse_targets
+from massconvert.on_complete import Target, demand_permitted, parse_targets
 from massconvert.options import Options
+from massconvert.permitted import Permitted
 from massconvert.policy import Form
 from massconvert.profiles.criteria import check_search, where_of
 from massconvert.profiles.slots import check_crontab
@@ -51,7 +52,8 @@ def _options(value: dict[str, Any]) -> dict[str, Any]:
 
 def _targets(value: Any) -> Any:
     try:
-        parse_targets(value)
+        # Whether a queue of ours may be named, the settings of who enqueues say.
+        demand_permitted(parse_targets(value), Permitted.parse(tasks="*@*"))
     except InputError as error:
         raise ValueError(error.message.removeprefix("on_complete ").removesuffix(".")) from None
     return value

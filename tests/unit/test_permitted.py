@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from massconvert.errors import InputError, SettingsError
 from massconvert.on_complete import HookTarget, TaskTarget, demand_permitted, parse_targets
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.producer import MassConvert
+from massconvert.profiles import ConfigFile
 from massconvert.settings import Settings
 from massconvert.testing import FakeCrm
 from tests.unit.test_callbacks import SECRET, Wire, caller
@@ -65,6 +67,16 @@ def test_a_message_that_names_such_a_task_enqueues_nothing(monkeypatch: pytest.M
         with pytest.raises(InputError, match="on_complete names the"):
             MassConvert(Settings()).enqueue(["7000000000000000001"], on_complete=target)
     assert crm.batches() == []
+
+
+def test_a_profile_that_names_such_a_task_is_refused_with_its_file(tmp_path: Path) -> None:
+    """As soon as somebody reads it; its runs would enqueue with nobody there to be told."""
+    file = tmp_path / "massconvert.toml"
+    file.write_text("""[profiles.nightly]\noptions = {}\non_complete = "massconvert.sweep@massconvert"\n""")
+    with pytest.raises(
+        SettingsError, match=r"names the task massconvert\.sweep, which only massconvert itself may send"
+    ):
+        ConfigFile(file).config()
 
 
 def test_what_stands_in_the_ledger_is_looked_at_again_when_it_is_called() -> None:

@@ -70,7 +70,8 @@ def read_csv(
 
 
 def _rows(reader: Reader, heading: Heading, before: int, name: str) -> Iterator[tuple[LeadLine, list[str]]]:
-    column, own, width, deals = heading.ids, heading.rows, len(heading.cells), heading.deals
+    column, own, deals = heading.ids, heading.rows, heading.deals
+    width = len(heading.cells) if not column or heading.named == len(heading.cells) else -1  # -1: each row is odd
     ended = before + reader.line_num
     below_blank, other_table = False, 0
     try:
@@ -114,11 +115,11 @@ def _odd_row(number: int, row: list[str], heading: Heading, name: str) -> LeadLi
     value = row[column] if column < len(row) else ""
     if without_digits(value) and ids_among(row, heading.wanted):
         raise two_tables(name, number)
-    if any(cell.strip() for cell in row[width:]):
+    if any(cell.strip() for cell in row[heading.named if column else width :]):
         why = f"has {len(row)} cells where the heading has {width}; quote a cell that has the delimiter in it"
         return LeadLine(number, None, why, value)  # not the whole row: it may hold names and addresses
-    if 0 < column < len(row) < heading.named:
-        # Left out may be the cells at its end, or one before the id; then another column's value stands here.
+    if 0 < column < len(row) != width:
+        # Blank cells at its end may be too many or too few, or one before the id; then another's value stands here.
         why = f"has {len(row)} cells where the heading has {width}, so which one is the id cannot be known"
         return LeadLine(number, None, why, value)
     if heading.rows is not None and heading.rows < len(row):

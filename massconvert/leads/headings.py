@@ -70,8 +70,11 @@ def check_id_column(wanted: str | None) -> str | None:
 
 
 def only_value(line: str) -> str:
-    """A line of a plain list without its comment and what separates values; blank if nothing is left."""
-    return _comment("", line).strip(_BETWEEN).strip()
+    """A line of a plain list without its comment and what separates it from the next; blank if nothing is left.
+
+    A separator in front stays: there a value is missing, so another one stands behind it.
+    """
+    return _comment("", line).rstrip(_BETWEEN).strip()
 
 
 def without_digits(text: str) -> bool:
@@ -104,14 +107,17 @@ def find_heading(lines: Sequence[str], before: int, name: str, wanted: str | Non
         raise _no_column(lines[top:], before + top, given, name, wanted)
     above = min(above for above, _, _ in found)
     rows = [(cells, each) for at, cells, each in found if at == above]
-    wide = [row for row in rows if len(row[0]) > 1]
+    wide = [each for cells, each in rows if len(cells) > 1]
+    if given and not wide:  # then the line that names the delimiter may be wrong
+        wide = [each for each in _DELIMITERS if each != given and len(cells_of(lines[above], each)) > 1]
+        wide = [given, *wide] if wide else []
     if len(wide) > 1:
         raise InputError(
             f"{name}: line {before + above + 1} can be read in two ways, with its columns separated by "
-            f"{' or by '.join(shown(each) for _, each in wide)}.",
-            hint="Write a line like sep=; above it, or mend the heading.",
+            f"{' or by '.join(map(shown, wide))}.",
+            hint="Write a line like sep=; above it that is true, or mend the heading.",
         )
-    place = Place((wide or rows)[0][1], above, bool(given))
+    place = Place(wide[0] if wide else rows[0][1], above, bool(given))
     _demand_titles(lines[top:above], before + top, place, name)
     return place
 

@@ -117,6 +117,8 @@ def test_two_columns_that_may_be_meant_are_refused_until_one_is_named() -> None:
 def test_a_heading_that_may_be_read_in_two_ways_is_refused() -> None:
     text = refusal(f"Id,Phone;Record Id\n{A},{PHONE};{B}\n")
     assert "line 1 can be read in two ways, with its columns separated by ',' or by ';'" in text
+    assert taken(f"sep=;\nId,Phone;Record Id\n{PHONE};{B}\n") == [B]
+    assert "can be read in two ways" in refusal(f"sep=,\n\tRecord Id\n{PHONE}\t\n")  # it is not true
 
 
 # --- rows ---------------------------------------------------------------------------------------------------
@@ -157,7 +159,16 @@ def test_a_row_that_lacks_a_cell_is_not_believed_when_the_id_may_have_moved() ->
     assert taken(content) == [A]
     assert "so which one is the id cannot be known" in refusal(content, skip_invalid=False)
     assert taken(f"Record Id,Company,Phone\n{A}\n{B},Bolt\n", skip_invalid=False) == [A, B]
-    assert taken(f"Company,Record Id,,\nAcme,{A}\n", skip_invalid=False) == [A]  # blank columns may be left out
+    # Columns without a name hold nothing: a row may have moved into them, or lack a cell because of them.
+    assert taken(f"Company,Record Id,,\nAcme,{A},,\n{B},{PHONE},\n") == [A]
+    assert taken(f"Company,Record Id,Phone,\nAcme,{A},1,\nBolt,{PHONE},{B},1\n") == [A]
+
+
+def test_a_row_with_a_blank_cell_too_many_is_not_believed_when_the_id_may_have_moved() -> None:
+    content = f"Company,Record Id,Phone\nAcme,{A},1\nBolt,{PHONE},{B},\n"
+    assert taken(content) == [A]
+    assert "so which one is the id cannot be known" in refusal(content, skip_invalid=False)
+    assert taken(f"Record Id,Company\n{A},Acme,\n{B},Bolt,,\n", skip_invalid=False) == [A, B]
 
 
 def test_a_cell_of_a_whole_mail_thread_is_read() -> None:

@@ -27,6 +27,9 @@ from massconvert.profiles.crontabs import NICKNAMES, parse_crontab
 from massconvert.profiles.slots import check_crontab
 from tests.unit.fuzz import cases, generator
 
+#: `make fuzz` tries as many cases as one likes; each test has a hundredth of a second for one, on a busy machine.
+pytestmark = pytest.mark.timeout(180 + cases(0) / 100)
+
 #: Seconds of this thread's own time that a case may take: others' work on the machine does not count.
 LONGEST = 1.0
 ENCODINGS = ("utf-8", "utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be")

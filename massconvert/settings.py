@@ -69,6 +69,9 @@ _KUBERNETES = re.compile(
 _MISNAMED = {"ZOHO_REGION": "ZOHO_DATA_CENTER", "ZOHO_DC": "ZOHO_DATA_CENTER", "BROKER_URL": "CELERY_BROKER_URL"}
 
 
+_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"
+
+
 def _zoho_url(url: str) -> str:
     """The shape only; which hosts may be sent credentials is decided where they are sent."""
     try:
@@ -79,6 +82,15 @@ def _zoho_url(url: str) -> str:
     if not usable or any(char.isspace() for char in url):
         raise ValueError("must be a URL like https://accounts.zoho.eu, without user or password")
     return url
+
+
+def _unquoted(value: Any) -> Any:
+    """Refuse what still has the quotes that a shell would have taken away: nothing of Zoho's has any."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    text = text.strip() if isinstance(text, str) else ""
+    if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
+        raise ValueError("is in quotes: write it without (docker --env-file keeps them, where a shell takes them away)")
+    return value
 
 
 def _long_secret(secret: SecretStr) -> SecretStr:
@@ -114,8 +126,12 @@ def state_dir_of(environ: Mapping[str, str]) -> Path:
     return (Path(given) if Path(given).is_absolute() else Path(home) / ".local" / "state") / "massconvert"
 
 
-ZohoUrl = Annotated[str, AfterValidator(_zoho_url)]
-DataCenter = Annotated[Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa"], _fold("lower")]
+ZohoUrl = Annotated[str, AfterValidator(_zoho_url), BeforeValidator(_unquoted)]
+ZohoText = Annotated[str, BeforeValidator(_unquoted)]
+ZohoSecret = Annotated[SecretStr, BeforeValidator(_unquoted)]
+DataCenter = Annotated[
+    Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa", "uk", "ae"], _fold("lower"), BeforeValidator(_unquoted)
+]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _fold("upper")]
 
 
@@ -137,9 +153,9 @@ class Settings(BaseSettings):
         "", alias="CELERY_BROKER_URL", repr=False
     )
     quorum_queues: bool = Field(False, alias="MASSCONVERT_QUORUM_QUEUES")
-    zoho_client_id: str = Field("", alias="ZOHO_CLIENT_ID")
-    zoho_client_secret: SecretStr = Field(SecretStr(""), alias="ZOHO_CLIENT_SECRET")
-    zoho_refresh_token: SecretStr = Field(SecretStr(""), alias="ZOHO_REFRESH_TOKEN")
+    zoho_client_id: ZohoText = Field("", alias="ZOHO_CLIENT_ID")
+    zoho_client_secret: ZohoSecret = Field(SecretStr(""), alias="ZOHO_CLIENT_SECRET")
+    zoho_refresh_token: ZohoSecret = Field(SecretStr(""), alias="ZOHO_REFRESH_TOKEN")
     zoho_data_center: DataCenter = Field("us", alias="ZOHO_DATA_CENTER")
     zoho_api_version: Annotated[str, _fold("lower")] = Field(
         "v8", alias="ZOHO_API_VERSION", pattern=r"^v[0-9]+(\.[0-9]+)?$"

@@ -15,7 +15,7 @@ from massconvert.zoho.answers import Body
 from massconvert.zoho.client import TOKEN_CODES
 from massconvert.zoho.datacenters import DATA_CENTERS, resolve
 from massconvert.zoho.edition import limit_of
-from massconvert.zoho.oauth import Credentials, ask_for_token
+from massconvert.zoho.grants import Credentials, ask_for_token
 from massconvert.zoho.standing import read_standing
 from massconvert.zoho.transport import Transport
 
@@ -24,9 +24,11 @@ _MENDS = {
     "invalid_client": "Set ZOHO_DATA_CENTER to where the organisation lives: the end of the address of its CRM says "
     f"(crm.zoho.eu is eu; there are {', '.join(DATA_CENTERS)}). If it is right, mend ZOHO_CLIENT_ID.",
     "invalid_code": "Make a new refresh token with this client, and set ZOHO_REFRESH_TOKEN; if it is new, check "
-    "ZOHO_DATA_CENTER.",
+    "ZOHO_DATA_CENTER, and whether it is a grant code: that must be exchanged for a refresh token (docs/settings.md).",
     "invalid_client_secret": "Copy the secret of this client id into ZOHO_CLIENT_SECRET.",
+    "ACCOUNTS_URL": "Unset ZOHO_ACCOUNTS_URL, or mend it; see what is between here and Zoho (proxy, firewall).",
 }
+_MENDS["invalid_grant"] = _MENDS["invalid_code"]
 _SCOPE_MEND = "Make a new refresh token with this scope besides the others, and set ZOHO_REFRESH_TOKEN."
 
 

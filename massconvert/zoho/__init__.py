@@ -10,7 +10,8 @@ from massconvert.store import Keys, Redis
 from massconvert.zoho.client import ZohoClient
 from massconvert.zoho.datacenters import resolve
 from massconvert.zoho.governor import Governor
-from massconvert.zoho.oauth import Clock, Credentials, TokenSource
+from massconvert.zoho.grants import Credentials
+from massconvert.zoho.oauth import Clock, TokenSource
 from massconvert.zoho.transport import Transport
 
 if TYPE_CHECKING:

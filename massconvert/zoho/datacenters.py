@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -21,7 +22,8 @@ class Hosts:
     api_domain_given: bool = False
 
 
-#: Data centre → accounts server, API domain (Zoho's own SDK; "Multi DC" page of the API).
+#: Data centre → accounts server, API domain (Zoho's own SDK; "Multi DC" page of the API). uk and ae are in public
+#: integrations only.
 _HOSTS: dict[str, tuple[str, str]] = {
     "us": ("accounts.zoho.com", "zohoapis.com"),
     "eu": ("accounts.zoho.eu", "zohoapis.eu"),
@@ -31,19 +33,26 @@ _HOSTS: dict[str, tuple[str, str]] = {
     "jp": ("accounts.zoho.jp", "zohoapis.jp"),
     "ca": ("accounts.zohocloud.ca", "zohoapis.ca"),
     "sa": ("accounts.zoho.sa", "zohoapis.sa"),
+    "uk": ("accounts.zoho.uk", "zohoapis.uk"),
+    "ae": ("accounts.zoho.ae", "zohoapis.ae"),
 }
 DATA_CENTERS: tuple[str, ...] = tuple(_HOSTS)
 
 #: Production, sandbox and developer editions.
 _EDITIONS = ("www", "sandbox", "developer")
-_API_HOSTS = frozenset(f"{edition}.{domain}" for _, domain in _HOSTS.values() for edition in _EDITIONS)
+_API_HOSTS = {f"{edition}.{domain}": name for name, (_, domain) in _HOSTS.items() for edition in _EDITIONS}
+_ACCOUNTS_HOSTS = {accounts: name for name, (accounts, _) in _HOSTS.items()}
+#: The API of a data centre that is not in the list: Zoho's name under a country, as those in the list are.
+_LIKE_ZOHOS = re.compile(rf"(?:{'|'.join(_EDITIONS)})\.zohoapis\.(?:(?:com?\.)?[a-z]{{2}}|com)")
+#: What somebody would own who hopes that ``.com`` is mistyped.
+_MISTYPED = ("co", "cm", "om", "con")
 
 
 def resolve(data_center: str, accounts_url: str | None = None, api_domain: str | None = None) -> Hosts:
     """The hosts of a data centre, each replaced by its override where one is given.
 
     Raises SettingsError for an unknown data centre, or an override that is not an https URL (http is accepted on
-    loopback, for the simulator).
+    loopback, for the simulator) or is another server of Zoho's.
     """
     known = _HOSTS.get(data_center.strip().lower())
     if known is None:
@@ -75,8 +84,47 @@ def documented_api_domain(url: str) -> str | None:
     return f"https://{host}" if usual and is_zoho_host(host) else None
 
 
+@dataclass(frozen=True)
+class ApiDomain:
+    """What a token answer's ``api_domain`` comes to: a base URL, blank where it must not be used, and ``why`` not.
+
+    ``listed`` says that the host is documented. One that is not looks like Zoho's.
+    """
+
+    url: str
+    listed: bool = False
+    why: str = ""
+
+
+def judged_api_domain(said: str, accounts_url: str) -> ApiDomain:
+    """Whether the access token may be sent to ``said``, which the accounts server at ``accounts_url`` has named.
+
+    Zoho opens data centres faster than anybody lists them, so a host that has Zoho's own form is used. Never one of
+    another data centre than that of the accounts server, where both are known: the token would not be known there.
+    """
+    here = _ACCOUNTS_HOSTS.get(urlsplit(accounts_url).hostname or "")
+    if listed := documented_api_domain(said):
+        there = _API_HOSTS[listed.removeprefix("https://")]
+        if here in (None, there):
+            return ApiDomain(listed, listed=True)
+        return ApiDomain("", why=f"is that of data centre {there}, and the accounts server that of {here}")
+    host = said.strip().removesuffix("/").removeprefix("https://")
+    if said.strip().startswith("https://") and _LIKE_ZOHOS.fullmatch(host) and host.split(".")[-1] not in _MISTYPED:
+        return ApiDomain(f"https://{host}", why="is in no list of Zoho's data centres that is known here")
+    return ApiDomain("", why="is none of Zoho's")
+
+
+#: Servers of Zoho's that people take for the accounts server or the API: the CRM's pages and the API console.
+_PAGES = re.compile(r"(?:www|crm|api-console|accounts-portal|one)\.zoho(?:cloud)?\.([a-z.]{2,6})")
+#: What stands in the addresses of Zoho's documentation after the host that is wanted.
+_CALLS = {"ZOHO_ACCOUNTS_URL": "/oauth", "ZOHO_API_DOMAIN": "/crm"}
+
+
 def _base(name: str, url: str) -> str:
-    """``url`` without a trailing slash. Raises SettingsError unless it is https, or http on loopback."""
+    """``url`` without a trailing slash, and without the path of a call. Raises SettingsError.
+
+    It must be https, or http on loopback, and no other server of Zoho's than the one that is wanted.
+    """
     text = url.strip()
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
@@ -91,5 +139,26 @@ def _base(name: str, url: str) -> str:
             f"{name} is {parts.scheme}://{host}, and would send credentials unprotected.",
             hint="Use https; http is accepted for 127.0.0.1, ::1 and localhost only.",
         )
+    _check_server(name, host)
+    path = re.sub(rf"{_CALLS[name]}(/.*)?$", "", parts.path.rstrip("/"))
+    if path and (host in _ACCOUNTS_HOSTS or is_zoho_host(host)):
+        raise SettingsError(
+            f"{name} has the path {path}, which Zoho's server does not have.", hint=f"Write https://{host}."
+        )
     at = f"[{host}]" if ":" in host else host
-    return f"{parts.scheme}://{at}{f':{port}' if port else ''}{parts.path.rstrip('/')}"
+    return f"{parts.scheme}://{at}{f':{port}' if port else ''}{path}"
+
+
+def _check_server(name: str, host: str) -> None:
+    """Raises SettingsError where ``host`` is another server of Zoho's than the one that is wanted."""
+    wants_accounts = name == "ZOHO_ACCOUNTS_URL"
+    there = _API_HOSTS.get(host) if wants_accounts else _ACCOUNTS_HOSTS.get(host)
+    if there is None and not _PAGES.fullmatch(host):
+        return
+    accounts, domain = _HOSTS[there or "us"]
+    right = f"https://{accounts}" if wants_accounts else f"https://www.{domain}"
+    what = "accounts server" if wants_accounts else "API"
+    raise SettingsError(
+        f"{name} is https://{host}, which is not Zoho's {what}.",
+        hint=f"Write it like {right}, or unset it and set ZOHO_DATA_CENTER.",
+    )

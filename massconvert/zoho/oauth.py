@@ -11,34 +11,29 @@ holder still refreshes does no harm: there are two tokens then, both valid, and 
 from __future__ import annotations
 
 import hashlib
+import hmac
 import json
 import logging
-import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
-from urllib.parse import urlencode, urlsplit
 from uuid import uuid4
 
 from pydantic import SecretStr
 
 from massconvert.errors import MassConvertError
-from massconvert.model import NotSent, PerhapsAccepted, Unsent
+from massconvert.model import NotSent, Unsent
 from massconvert.store import Keys, Redis, Scripts, reaching
-from massconvert.zoho.datacenters import Hosts, documented_api_domain
-from massconvert.zoho.transport import Reply, Transport
+from massconvert.zoho.datacenters import ApiDomain, Hosts, judged_api_domain
+from massconvert.zoho.grants import TROUBLE, Credentials, Grant, ask_for_token
+from massconvert.zoho.transport import Transport
 
 log = logging.getLogger("massconvert.zoho")
 
 AHEAD = 300.0  # seconds before its end that a token is refreshed
 LEAST = 45.0  # seconds that a token must still live to be used: longer than a call's total deadline
-USUAL_LIFE = 3600.0
-LONGEST_LIFE = 86_400.0
-TROUBLE = 5.0  # seconds until a refresh that failed may be tried again, by whomever
-TOO_MANY = 120.0  # the same after "too many requests"; the limit counts over 10 minutes
-REFUSED = 30.0  # the same for credentials that Zoho refuses
 MAX_GRANTS, GRANTS_IN = 9, 600.0  # tokens that we ask for in so many seconds; Zoho gives 10, one is left to others
 _SLICE = 1.0  # seconds of one wait for the holder of the lock, less than Redis' socket time-out
 
@@ -50,35 +45,11 @@ class Clock(Protocol):
 
 
 @dataclass(frozen=True)
-class Credentials:
-    """What a person made in Zoho's API console."""
-
-    client_id: str
-    client_secret: SecretStr
-    refresh_token: SecretStr
-
-    def digest(self, accounts_url: str) -> str:
-        """A name for these credentials that tells nothing about them."""
-        secrets = (self.client_id, self.client_secret.get_secret_value(), self.refresh_token.get_secret_value())
-        return hashlib.sha256(json.dumps([accounts_url, *secrets]).encode()).hexdigest()[:12]
-
-
-@dataclass(frozen=True)
 class Token:
     """An access token, and the base URL that it is for."""
 
     value: SecretStr
     api_domain: str
-
-
-@dataclass(frozen=True)
-class Grant:
-    """A refresh that Zoho granted: ``life`` in seconds, ``api_domain`` and ``scope`` as they came (or empty)."""
-
-    value: SecretStr
-    life: float
-    api_domain: str
-    scope: str = ""
 
 
 class TokenSource:
@@ -112,6 +83,7 @@ class TokenSource:
         self._wait = wait
         self._lease = lease
         self._monotonic = monotonic
+        self._worked = False
         self._token, self._lock = keys.token(digest), keys.token_lock(digest)
         self._trouble, self._wake = keys.token_trouble(digest), keys.token_wake(digest)
         self._grants = keys.token_grants(digest)
@@ -164,9 +136,10 @@ class TokenSource:
         token, fresh, kept = None, False, None
         try:
             if value and float(expires_at) > now:
-                # Whoever can write to Redis must not learn the token by naming a domain.
-                api_domain = documented_api_domain(api_domain or "") or ""
-                token, fresh = Token(SecretStr(value), self._api_domain(api_domain)), float(refresh_at) > now
+                token, fresh = (
+                    Token(SecretStr(value), self._api_domain(self._unsealed(api_domain or ""))),
+                    float(refresh_at) > now,
+                )
             if trouble:
                 said = json.loads(trouble)
                 kept = NotSent(Unsent(said["why"]), said["detail"], said["code"], retry_after=max(0, ends_in) / 1000)
@@ -219,12 +192,31 @@ class TokenSource:
         """Share a token that was asked for at ``now``."""
         expires_at = now + grant.life - min(LEAST, grant.life * 0.1)
         refresh_at = now + grant.life - min(AHEAD, grant.life * 0.25)
-        api_domain = documented_api_domain(grant.api_domain) or ""
-        if grant.api_domain and not api_domain and not self._hosts.api_domain_given:
-            log.warning("Zoho's token answer names an API domain that is not documented; it is not used.")
-        token = [grant.value.get_secret_value(), api_domain, refresh_at, expires_at, now]
+        judged = judged_api_domain(grant.api_domain, self._hosts.accounts_url)
+        if grant.api_domain and judged.why and not self._hosts.api_domain_given:
+            used = "it is used all the same" if judged.url else f"{self._hosts.api_domain} is used"
+            log.warning("The API domain %r in Zoho's token answer %s; %s.", grant.api_domain[:100], judged.why, used)
+        token = [grant.value.get_secret_value(), self._sealed(judged), refresh_at, expires_at, now]
         self._end(holder, grant.life, "", [*token, MAX_GRANTS, int(GRANTS_IN * 1000)])
-        return Token(grant.value, self._api_domain(api_domain))
+        self._worked = True
+        return Token(grant.value, self._api_domain(judged.url))
+
+    def _sealed(self, domain: ApiDomain) -> str:
+        """An API domain as it lies in Redis: with a seal, unless it is listed.
+
+        Whoever can write to Redis must not learn the token by naming a domain of their own.
+        """
+        return f"{domain.url} {self._seal(domain.url)}" if domain.url and not domain.listed else domain.url
+
+    def _unsealed(self, kept: str) -> str:
+        url, _, seal = kept.partition(" ")
+        judged = judged_api_domain(url, self._hosts.accounts_url)
+        good = judged.listed or (judged.url and hmac.compare_digest(seal.encode(), self._seal(judged.url).encode()))
+        return judged.url if good else ""
+
+    def _seal(self, url: str) -> str:
+        secret = self._credentials.client_secret.get_secret_value() + self._credentials.refresh_token.get_secret_value()
+        return hmac.new(secret.encode(), url.encode(), hashlib.sha256).hexdigest()[:32]
 
     def _keep_trouble(self, holder: str, trouble: NotSent) -> None:
         kept = json.dumps({"why": trouble.why.value, "code": trouble.code, "detail": trouble.detail})
@@ -242,77 +234,4 @@ class TokenSource:
         return self._hosts.api_domain if self._hosts.api_domain_given else of_token or self._hosts.api_domain
 
     def _ask(self) -> Grant | NotSent:
-        return ask_for_token(self._transport, self._credentials, self._hosts, self._data_center)
-
-
-def ask_for_token(
-    transport: Transport, credentials: Credentials, hosts: Hosts, data_center: str = ""
-) -> Grant | NotSent:
-    """Ask Zoho for a new access token; nothing is shared or remembered. Raises nothing."""
-    form = {
-        "refresh_token": credentials.refresh_token.get_secret_value(),
-        "client_id": credentials.client_id,
-        "client_secret": credentials.client_secret.get_secret_value(),
-        "grant_type": "refresh_token",
-    }
-    answer = transport.exchange(
-        "POST",
-        f"{hosts.accounts_url}/oauth/v2/token",
-        headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
-        body=urlencode(form).encode(),
-    )
-    host = urlsplit(hosts.accounts_url).netloc
-    if isinstance(answer, NotSent | PerhapsAccepted):
-        detail = f"Zoho's accounts server {host} gave no answer: {answer.detail}"
-        return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
-    return parse_grant(answer, host, data_center)
-
-
-#: What Zoho calls credentials that it refuses, and what is likely to be wrong.
-_MENDS = {
-    "invalid_code": "the refresh token is wrong, was revoked, or belongs to another client or data centre",
-    "invalid_client": "the client id is unknown there, which usually means another data centre",
-    "invalid_client_secret": "the client secret is not the one of this client id, or of this data centre",
-}
-
-
-def parse_grant(reply: Reply, host: str, data_center: str = "") -> Grant | NotSent:
-    """The answer to a refresh, judged by its body: failures come with status 200 as well as 400.
-
-    ``host`` and ``data_center`` are named in what goes wrong. Raises nothing.
-    """
-    body = _json_object(reply.body)
-    value, error = body.get("access_token"), body.get("error")
-    if reply.status < 300 and isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,2000}", value):
-        domain, scope = (text if isinstance(text, str) else "" for text in map(body.get, ("api_domain", "scope")))
-        return Grant(SecretStr(value), _life(body), domain, scope)
-    if isinstance(error, str) and error in _MENDS:
-        where = f" (ZOHO_DATA_CENTER is {data_center})" if data_center else ""
-        detail = f"Zoho's accounts server {host} answered {error}: {_MENDS[error]}{where}"
-        return NotSent(Unsent.CREDENTIALS, detail, error, retry_after=REFUSED)
-    if reply.status == 429 or (isinstance(error, str) and error.strip().lower().replace("_", " ") == "access denied"):
-        detail = f"Zoho's accounts server {host} says that too many access tokens were asked for lately"
-        return NotSent(Unsent.NO_TOKEN, detail, "ACCESS_DENIED", retry_after=TOO_MANY)
-    said = f" {error[:100]!r}" if isinstance(error, str) else ""
-    detail = f"Zoho's accounts server {host} answered HTTP {reply.status}{said} and no access token"
-    return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
-
-
-def _json_object(body: bytes) -> Mapping[str, Any]:
-    try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
-        return {}
-    return answer if isinstance(answer, dict) else {}
-
-
-def _life(body: Mapping[str, Any]) -> float:
-    """Seconds that the token lives. Older answers have milliseconds in ``expires_in``, and ``expires_in_sec``."""
-    for name in ("expires_in_sec", "expires_in"):
-        text = str(body.get(name, ""))
-        if not re.fullmatch(r"[0-9]{1,12}", text):
-            continue
-        seconds = float(text) if float(text) <= LONGEST_LIFE else float(text) / 1000
-        if 0 < seconds <= LONGEST_LIFE:
-            return seconds
-    return USUAL_LIFE
+        return ask_for_token(self._transport, self._credentials, self._hosts, self._data_center, worked=self._worked)

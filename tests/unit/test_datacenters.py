@@ -11,6 +11,7 @@ from massconvert.zoho.datacenters import (
     Hosts,
     documented_api_domain,
     is_zoho_host,
+    judged_api_domain,
     resolve,
 )
 
@@ -26,6 +27,8 @@ from massconvert.zoho.datacenters import (
         ("jp", "https://accounts.zoho.jp", "https://www.zohoapis.jp"),
         ("ca", "https://accounts.zohocloud.ca", "https://www.zohoapis.ca"),
         ("sa", "https://accounts.zoho.sa", "https://www.zohoapis.sa"),
+        ("uk", "https://accounts.zoho.uk", "https://www.zohoapis.uk"),
+        ("ae", "https://accounts.zoho.ae", "https://www.zohoapis.ae"),
         (" EU ", "https://accounts.zoho.eu", "https://www.zohoapis.eu"),
     ],
 )
@@ -35,8 +38,8 @@ def test_each_data_centre_has_its_two_hosts(name: str, accounts: str, api: str) 
 
 def test_an_unknown_data_centre_is_told_with_the_known_ones() -> None:
     with pytest.raises(SettingsError) as caught:
-        resolve("uk")
-    assert "ZOHO_DATA_CENTER is 'uk'" in str(caught.value)
+        resolve("mars")
+    assert "ZOHO_DATA_CENTER is 'mars'" in str(caught.value)
     assert all(name in caught.value.hint for name in DATA_CENTERS)
 
 
@@ -102,6 +105,92 @@ def test_other_hosts_are_not_zohos(host: str) -> None:
 )
 def test_a_token_answer_may_name_documented_domains_only(url: str, base: str | None) -> None:
     assert documented_api_domain(url) == base
+
+
+US, EU, PROXY = "https://accounts.zoho.com", "https://accounts.zoho.eu", "http://127.0.0.1:9000"
+
+
+@pytest.mark.parametrize(
+    ("said", "accounts", "url", "listed"),
+    [
+        ("https://www.zohoapis.eu", EU, "https://www.zohoapis.eu", True),
+        ("https://sandbox.zohoapis.eu", EU, "https://sandbox.zohoapis.eu", True),
+        ("https://www.zohoapis.uk", PROXY, "https://www.zohoapis.uk", True),
+        # Another data centre's than the accounts server's.
+        ("https://www.zohoapis.com", EU, "", False),
+        ("https://www.zohoapis.uk", US, "", False),
+        ("https://developer.zohoapis.in", US, "", False),
+        # In no list, and in Zoho's form.
+        ("https://www.zohoapis.sg", US, "https://www.zohoapis.sg", False),
+        ("https://sandbox.zohoapis.com.br", PROXY, "https://sandbox.zohoapis.com.br", False),
+        (" https://developer.zohoapis.co.za/ ", US, "https://developer.zohoapis.co.za", False),
+        # Nobody's.
+        ("https://www.zohoapis.co", US, "", False),
+        ("https://www.zohoapis.cm", US, "", False),
+        ("https://www.zohoapis.com.evil.com", US, "", False),
+        ("https://www.zohoapis.evil.sg", US, "", False),
+        ("https://www.zohoapis.sg.evil.com", US, "", False),
+        ("https://evil.zohoapis.sg", US, "", False),
+        ("https://zohoapis.sg", US, "", False),
+        ("https://www.zohoapis.sg:444", US, "", False),
+        ("https://www.zohoapis.sg:443", US, "", False),
+        ("https://www.zohoapis.sg/crm", US, "", False),
+        ("https://www.zohoapis.sg?x", US, "", False),
+        ("https://me@www.zohoapis.sg", US, "", False),
+        ("https://www.zohoapis.sg\\@evil.com", US, "", False),
+        ("https://evil.com/www.zohoapis.sg", US, "", False),
+        ("http://www.zohoapis.sg", US, "", False),
+        ("www.zohoapis.sg", US, "", False),
+        ("https://www.zohoapis.\u0441\u043e\u043c", US, "", False),
+        ("https://www.zohoapis.xn--p1ai", US, "", False),
+        ("https://www.z\u043ehoapis.sg", US, "", False),
+        ("https://www.zohoapis.s\u0261", US, "", False),
+        ("https://www.zohoapis.sg.", US, "", False),
+        ("https://www.zohoapis.sg\n", US, "https://www.zohoapis.sg", False),
+        ("", US, "", False),
+    ],
+)
+def test_the_token_goes_to_zohos_hosts_only_and_to_no_other_data_centres(
+    said: str, accounts: str, url: str, listed: bool
+) -> None:
+    judged = judged_api_domain(said, accounts)
+    assert (judged.url, judged.listed) == (url, listed)
+    assert bool(judged.why) is not listed
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "base"),
+    [
+        ("accounts_url", "https://accounts.zoho.eu/oauth/v2/token", "https://accounts.zoho.eu"),
+        ("accounts_url", "accounts.zoho.eu/oauth/v2/token?", "https://accounts.zoho.eu"),
+        ("accounts_url", "https://proxy.example.com/zoho/oauth/v2/", "https://proxy.example.com/zoho"),
+        ("api_domain", "https://www.zohoapis.eu/crm/v8/", "https://www.zohoapis.eu"),
+        ("api_domain", "https://proxy.example.com/zoho/crm", "https://proxy.example.com/zoho"),
+        ("api_domain", "https://proxy.example.com/zoho/crmx", "https://proxy.example.com/zoho/crmx"),
+    ],
+)
+def test_the_path_of_a_call_is_dropped(name: str, url: str, base: str) -> None:
+    hosts = resolve("us", **{name: url})
+    assert getattr(hosts, name) == base
+
+
+@pytest.mark.parametrize(
+    ("name", "url", "hint"),
+    [
+        ("accounts_url", "https://accounts.zoho.eu/developerconsole", "https://accounts.zoho.eu"),
+        ("accounts_url", "https://www.zohoapis.eu", "https://accounts.zoho.eu"),
+        ("accounts_url", "https://crm.zoho.eu/crm/org123", "ZOHO_DATA_CENTER"),
+        ("accounts_url", "https://api-console.zoho.com.au", "ZOHO_DATA_CENTER"),
+        ("api_domain", "https://accounts.zoho.eu", "https://www.zohoapis.eu"),
+        ("api_domain", "https://crm.zohocloud.ca", "ZOHO_DATA_CENTER"),
+        ("api_domain", "https://www.zohoapis.eu/v8", "https://www.zohoapis.eu"),
+    ],
+)
+def test_another_server_of_zohos_is_refused_with_the_right_one(name: str, url: str, hint: str) -> None:
+    with pytest.raises(SettingsError) as caught:
+        resolve("us", **{name: url})
+    assert f"ZOHO_{name.upper()}" in str(caught.value)
+    assert hint in caught.value.hint
 
 
 def test_loopback_is_told_without_resolving_names() -> None:

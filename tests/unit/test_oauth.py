@@ -15,15 +15,8 @@ from pydantic import SecretStr
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.store import Keys
 from massconvert.zoho.datacenters import Hosts, resolve
-from massconvert.zoho.oauth import (
-    MAX_GRANTS,
-    TOO_MANY,
-    Credentials,
-    Grant,
-    Token,
-    TokenSource,
-    parse_grant,
-)
+from massconvert.zoho.grants import TOO_MANY, Credentials, Grant, parse_grant
+from massconvert.zoho.oauth import MAX_GRANTS, Token, TokenSource
 from massconvert.zoho.transport import Reply
 
 SECRETS = ("1000.fake-refresh-token", "fake-client-secret")
@@ -249,11 +242,120 @@ def test_refused_credentials_are_told_by_the_body_with_the_likely_mend(
     assert "ZOHO_DATA_CENTER is us" in said.detail
 
 
-@pytest.mark.parametrize(("status", "error"), [(200, "Access Denied"), (400, "access_denied"), (429, None)])
-def test_too_many_refreshes_are_told_by_the_body_or_429(status: int, error: str | None) -> None:
-    said = parse_grant(reply({"error": error} if error else b"", status), "accounts.zoho.eu")
+AGAIN = "You have made too many requests continuously. Please try again after some time."
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, {"error": "Access Denied"}),
+        (400, {"error": "Access Denied", "error_description": AGAIN, "status": "failure"}),
+        (400, {"error": "access_denied", "error_description": AGAIN}),
+        (400, {"error": "invalid_code", "error_description": AGAIN}),
+        (429, b""),
+        (429, b"<html>"),
+    ],
+)
+def test_too_many_refreshes_are_told_by_the_body_or_429(status: int, body: Any) -> None:
+    said = parse_grant(reply(body, status), "accounts.zoho.eu")
     assert isinstance(said, NotSent)
-    assert (said.why, said.retry_after) == (Unsent.NO_TOKEN, TOO_MANY)
+    assert (said.why, said.code, said.retry_after) == (Unsent.NO_TOKEN, "ACCESS_DENIED", TOO_MANY)
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
+@pytest.mark.parametrize(
+    "error",
+    [
+        *("invalid_code", "invalid_client", "invalid_client_secret", "invalid_grant", "unauthorized_client"),
+        *("access_denied", "invalid_scope", "invalid_redirect_uri", "unsupported_grant_type", "redirect_uri_mismatch"),
+        *("INVALID_CODE", " invalid_client "),
+    ],
+)
+def test_what_only_a_person_can_mend_is_about_the_credentials_whatever_the_status(status: int, error: str) -> None:
+    said = parse_grant(reply({"error": error}, status), "accounts.zoho.eu", "eu")
+    assert isinstance(said, NotSent)
+    assert (said.why, said.code) == (Unsent.CREDENTIALS, error.strip().lower())
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (200, b"<!DOCTYPE html><title>Sign in</title>"),
+        (200, b"\r\n  <html>"),
+        (301, b""),
+        (302, b"<html>"),
+        (307, b"{}"),
+        (404, b"<html>"),
+        (404, {}),
+        (405, b""),
+        (410, b""),
+        (401, b""),
+        (403, b"<html>forbidden"),
+        (407, b""),
+    ],
+)
+def test_what_is_no_accounts_server_is_for_a_person_too(status: int, body: Any) -> None:
+    said = parse_grant(reply(body, status), "accounts.example.com")
+    assert isinstance(said, NotSent)
+    assert (said.why, said.code) == (Unsent.CREDENTIALS, "ACCOUNTS_URL")
+    assert f"accounts.example.com answered HTTP {status}" in said.detail
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": "general_error"}),
+        (200, {"error": "general_error"}),
+        (500, {"error": "server_error"}),
+        (503, {"error": "temporarily_unavailable"}),
+        (502, b"<html>"),
+        (500, b""),
+        (200, b""),
+        (200, {}),
+        (400, b"<html>"),
+        (408, b""),
+        (200, {"error": 7}),
+        (200, {"access_token": None}),
+    ],
+)
+def test_what_passes_is_an_outage_of_the_token(status: int, body: Any) -> None:
+    said = parse_grant(reply(body, status), "accounts.zoho.eu")
+    assert isinstance(said, NotSent)
+    assert (said.why, said.code) == (Unsent.NO_TOKEN, "")
+
+
+def test_a_grant_code_in_the_place_of_a_refresh_token_is_recognised() -> None:
+    code = f"1000.{'0a' * 16}.{'1b' * 16}"
+    for error in ("invalid_code", "invalid_grant"):
+        said = parse_grant(reply({"error": error}), "accounts.zoho.eu", "eu", code)
+        assert isinstance(said, NotSent)
+        assert "this looks like a grant code" in said.detail
+        assert "exchange it" in said.detail
+        assert code not in said.detail
+    for told in (
+        parse_grant(reply({"error": "invalid_code"}), "accounts.zoho.eu", "eu", code, worked=True),
+        parse_grant(reply({"error": "invalid_code"}), "accounts.zoho.eu", "eu", "hunter2"),
+        parse_grant(reply({"error": "invalid_client"}), "accounts.zoho.eu", "eu", code),
+    ):
+        assert isinstance(told, NotSent)
+        assert "grant code" not in told.detail
+
+
+def test_a_refresh_token_that_has_worked_is_not_called_a_grant_code(
+    make: Any, accounts: Accounts, clock: FakeClock
+) -> None:
+    code = Credentials("1000.FAKE", SecretStr("s"), SecretStr(f"1000.{'0a' * 16}.{'1b' * 16}"))
+    source = make(credentials=code)
+    source.get()
+    clock.time += 3700
+    accounts.answer = reply({"error": "invalid_code"})
+    assert "grant code" not in source.get().detail
+
+
+def test_a_client_of_another_data_centre_is_told_which_others_there_are() -> None:
+    said = parse_grant(reply({"error": "invalid_client"}), "accounts.zoho.com", "us")
+    assert isinstance(said, NotSent)
+    assert "(ZOHO_DATA_CENTER is us; the others are eu, in, au, cn, jp, ca, sa, uk, ae)" in said.detail
 
 
 @pytest.mark.parametrize(
@@ -279,6 +381,32 @@ def test_the_life_of_a_token_is_sane(said: dict[str, Any], life: float) -> None:
 def test_a_documented_api_domain_of_the_token_answer_is_used(make: Any, accounts: Accounts) -> None:
     accounts.api_domain = "https://sandbox.zohoapis.com"
     assert [make().get().api_domain, make().get().api_domain] == ["https://sandbox.zohoapis.com"] * 2
+
+
+def test_an_api_domain_that_is_in_no_list_is_used_with_a_warning_by_every_worker(
+    make: Any, accounts: Accounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    accounts.api_domain = "https://www.zohoapis.sg"
+    assert [make().get().api_domain, make().get().api_domain] == ["https://www.zohoapis.sg"] * 2
+    (line,) = caplog.messages
+    assert "'https://www.zohoapis.sg' in Zoho's token answer is in no list" in line
+    assert "it is used all the same" in line
+
+
+def test_the_api_domain_of_another_data_centre_is_not_used(
+    make: Any, accounts: Accounts, caplog: pytest.LogCaptureFixture
+) -> None:
+    accounts.api_domain = "https://www.zohoapis.eu"
+    assert make().get().api_domain == "https://www.zohoapis.com"
+    assert "is that of data centre eu, and the accounts server that of us" in caplog.text
+
+
+@pytest.mark.parametrize("seal", ["", " ", " 0123456789abcdef0123456789abcdef", " \u00e4"])
+def test_who_can_write_to_redis_cannot_name_a_domain(make: Any, server: fakeredis.FakeServer, seal: str) -> None:
+    source = make()
+    source.get()
+    fakeredis.FakeRedis(server=server).hset(source._token, "api_domain", f"https://www.zohoapis.sg{seal}")
+    assert make().get().api_domain == "https://www.zohoapis.com"
 
 
 @pytest.mark.parametrize("domain", ["https://evil.example", "http://www.zohoapis.com", "", 7])

@@ -22,7 +22,8 @@ from massconvert.policy import Permit
 from massconvert.store import Keys, RedisClock, connect
 from massconvert.zoho.datacenters import resolve
 from massconvert.zoho.governor import Governor
-from massconvert.zoho.oauth import Credentials, Token, TokenSource
+from massconvert.zoho.grants import Credentials
+from massconvert.zoho.oauth import Token, TokenSource
 
 #: Redis away; a refusal that passes; one for a person; what we have not written; a bug.
 ERRORS = (

@@ -123,7 +123,7 @@ def test_every_data_centre_that_the_wire_knows_is_accepted() -> None:
         ("ZOHO_CONCURRENCY", "ten", "is 'ten', but must be a whole number"),
         ("MASSCONVERT_RETENTION_DAYS", "0", "a number from 1 to"),
         ("MASSCONVERT_GIVE_UP_HOURS", "0", "a number above 0 and up to 720"),
-        ("ZOHO_DATA_CENTER", "uk", "must be one of us, eu, in, au, cn, jp, ca, sa"),
+        ("ZOHO_DATA_CENTER", "mars", "must be one of us, eu, in, au, cn, jp, ca, sa, uk, ae"),
         ("ZOHO_API_VERSION", "8", "must be written like v8"),
         ("MASSCONVERT_ACCOUNT", "a:b", "must be 1 to 40 letters, digits, - or _"),
         ("MASSCONVERT_LOG_LEVEL", "LOUD", "must be one of DEBUG, INFO, WARNING, ERROR"),
@@ -353,3 +353,20 @@ def test_the_page_tells_the_upper_end_of_each_range(field: str) -> None:
         line for line in PAGE.read_text(encoding="utf-8").splitlines() if f"MASSCONVERT_{field.upper()}`" in line
     )
     assert re.search(rf"\b{highest}\b", row)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"),
+        *("ZOHO_DATA_CENTER", "ZOHO_ACCOUNTS_URL", "ZOHO_API_DOMAIN"),
+    ],
+)
+@pytest.mark.parametrize("quotes", ['""', "''", "\u201c\u201d"])
+def test_a_value_that_still_has_its_quotes_is_told(name: str, quotes: str) -> None:
+    """`docker --env-file` keeps them."""
+    with pytest.raises(SettingsError) as caught:
+        load(**{name: f"{quotes[0]}1000.hunter2{quotes[1]}"})
+    assert name in str(caught.value)
+    assert "is in quotes" in str(caught.value)
+    assert "hunter2" not in str(caught.value) or name in ("ZOHO_CLIENT_ID", "ZOHO_DATA_CENTER")

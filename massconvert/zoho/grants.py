@@ -1,0 +1,175 @@
+"""A refresh of the access token: one question to the accounts server, and what its answer means.
+
+The body decides, whatever the status: Zoho answers errors with 200 as well as with 400. What only a person can mend
+(the credentials, the address) is told apart from what passes (too many refreshes, an outage), since the first pauses
+the organisation and the second does not.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+from pydantic import SecretStr
+
+from massconvert.model import NotSent, PerhapsAccepted, Unsent
+from massconvert.zoho.datacenters import DATA_CENTERS, Hosts
+from massconvert.zoho.transport import Reply, Transport
+
+USUAL_LIFE = 3600.0
+LONGEST_LIFE = 86_400.0
+TROUBLE = 5.0  # seconds until a refresh that failed may be tried again, by whomever
+TOO_MANY = 120.0  # the same after "too many requests"; the limit counts over 10 minutes
+REFUSED = 30.0  # the same for credentials that Zoho refuses
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a person made in Zoho's API console."""
+
+    client_id: str
+    client_secret: SecretStr
+    refresh_token: SecretStr
+
+    def digest(self, accounts_url: str) -> str:
+        """A name for these credentials that tells nothing about them."""
+        secrets = (self.client_id, self.client_secret.get_secret_value(), self.refresh_token.get_secret_value())
+        return hashlib.sha256(json.dumps([accounts_url, *secrets]).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """A refresh that Zoho granted: ``life`` in seconds, ``api_domain`` and ``scope`` as they came (or empty)."""
+
+    value: SecretStr
+    life: float
+    api_domain: str
+    scope: str = ""
+
+
+def ask_for_token(
+    transport: Transport, credentials: Credentials, hosts: Hosts, data_center: str = "", *, worked: bool = False
+) -> Grant | NotSent:
+    """Ask Zoho for a new access token; nothing is shared or remembered. Raises nothing."""
+    refresh_token = credentials.refresh_token.get_secret_value()
+    form = {
+        "refresh_token": refresh_token,
+        "client_id": credentials.client_id,
+        "client_secret": credentials.client_secret.get_secret_value(),
+        "grant_type": "refresh_token",
+    }
+    answer = transport.exchange(
+        "POST",
+        f"{hosts.accounts_url}/oauth/v2/token",
+        headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
+        body=urlencode(form).encode(),
+    )
+    host = urlsplit(hosts.accounts_url).netloc
+    if isinstance(answer, NotSent | PerhapsAccepted):
+        detail = f"Zoho's accounts server {host} gave no answer: {answer.detail}"
+        return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
+    return parse_grant(answer, host, data_center, refresh_token, worked=worked)
+
+
+#: What Zoho calls credentials that it refuses (its pages on OAuth; RFC 6749, 5.2), and what is likely to be wrong.
+_WRONG = {
+    "invalid_code": "the refresh token is wrong, was revoked, or belongs to another client or data centre",
+    "invalid_grant": "the refresh token is wrong, was revoked, or belongs to another client or data centre",
+    "invalid_client": "the client id is unknown there, which usually means another data centre",
+    "invalid_client_secret": "the client secret is not the one of this client id, or of this data centre",
+    "unauthorized_client": "the client was deleted in Zoho's API console, or may not refresh tokens",
+    "access_denied": "the user of the refresh token is gone, or has taken the access back",
+}
+#: The rest of their kind: what is wrong with a question stays wrong, until a person asks another one.
+_KIND = re.compile(r"(?:invalid|unauthori[sz]ed|unsupported|mismatch|redirect_uri)_[a-z_]{1,60}|access_denied")
+#: Grant codes, refresh tokens and access tokens look alike.
+_TOKEN_SHAPE = re.compile(r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}")
+#: Statuses of a server that is not Zoho's accounts server, or of something in between that lets nobody through.
+_NOT_THERE = frozenset({401, 403, 404, 405, 407, 410})
+
+
+def parse_grant(
+    reply: Reply, host: str, data_center: str = "", refresh_token: str = "", *, worked: bool = False
+) -> Grant | NotSent:
+    """The answer to a refresh, judged by its body: failures come with status 200 as well as 400.
+
+    ``host`` and ``data_center`` are named in what goes wrong. ``worked``: this refresh token has had a token before.
+    Raises nothing.
+    """
+    body = _json_object(reply.body)
+    value, error = body.get("access_token"), body.get("error")
+    if reply.status < 300 and isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,2000}", value):
+        domain, scope = (text if isinstance(text, str) else "" for text in map(body.get, ("api_domain", "scope")))
+        return Grant(SecretStr(value), _life(body), domain, scope)
+    said = error.strip() if isinstance(error, str) else ""
+    where = f"Zoho's accounts server {host}"
+    if reply.status == 429 or _says_too_many(said, body.get("error_description")):
+        detail = f"{where} says that too many access tokens were asked for lately"
+        return NotSent(Unsent.NO_TOKEN, detail, "ACCESS_DENIED", retry_after=TOO_MANY)
+    if _KIND.fullmatch(said.lower()):
+        words = _wrong(said.lower(), data_center, "" if worked else refresh_token)
+        return NotSent(Unsent.CREDENTIALS, f"{where} answered {said}: {words}", said.lower(), retry_after=REFUSED)
+    if not said and (wrong := _not_the_accounts_server(reply)):
+        detail = f"{where} answered HTTP {reply.status} {wrong}"
+        return NotSent(Unsent.CREDENTIALS, detail, "ACCOUNTS_URL", retry_after=REFUSED)
+    quoted = f" {said[:100]!r}" if said else ""
+    detail = f"{where} answered HTTP {reply.status}{quoted} and no access token"
+    return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
+
+
+def _says_too_many(error: str, description: Any) -> bool:
+    """``Access Denied`` counts refreshes; ``access_denied`` is OAuth's word for a refusal, unless it says otherwise."""
+    words = description.lower() if isinstance(description, str) else ""
+    return error.lower() == "access denied" or "too many" in words or "after some time" in words
+
+
+def _wrong(error: str, data_center: str, refresh_token: str) -> str:
+    words = _WRONG.get(error, "a setting is not what it expects")
+    if error in ("invalid_code", "invalid_grant") and _TOKEN_SHAPE.fullmatch(refresh_token.strip()):
+        words += (
+            "; if it is new, this looks like a grant code (what a self client's Generate Code shows): "
+            "exchange it for a refresh token, see docs/settings.md"
+        )
+    if not data_center:
+        return words
+    words += f" (ZOHO_DATA_CENTER is {data_center}"
+    if error in ("invalid_client", "invalid_code", "invalid_grant"):
+        words += f"; the others are {', '.join(name for name in DATA_CENTERS if name != data_center)}"
+    return f"{words})"
+
+
+def _not_the_accounts_server(reply: Reply) -> str:
+    """What speaks against an accounts server behind the address, in words; blank where nothing does."""
+    page = reply.body.lstrip()[:1] == b"<"
+    if 300 <= reply.status < 400 or (page and reply.status < 300):
+        return "and a page, perhaps to log in: ZOHO_ACCOUNTS_URL is not an accounts server's, or a proxy is in between"
+    if reply.status in (404, 405, 410):
+        return "and knows no tokens: ZOHO_ACCOUNTS_URL is not like https://accounts.zoho.eu"
+    if reply.status in _NOT_THERE:
+        return "and no reason: a proxy, a firewall or a rule about addresses is in between"
+    return ""
+
+
+def _json_object(body: bytes) -> Mapping[str, Any]:
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return answer if isinstance(answer, dict) else {}
+
+
+def _life(body: Mapping[str, Any]) -> float:
+    """Seconds that the token lives. Older answers have milliseconds in ``expires_in``, and ``expires_in_sec``."""
+    for name in ("expires_in_sec", "expires_in"):
+        text = str(body.get(name, ""))
+        if not re.fullmatch(r"[0-9]{1,12}", text):
+            continue
+        seconds = float(text) if float(text) <= LONGEST_LIFE else float(text) / 1000
+        if 0 < seconds <= LONGEST_LIFE:
+            return seconds
+    return USUAL_LIFE

@@ -33,6 +33,9 @@ def _simulator(
     job_seconds: Annotated[float, typer.Option(min=0, metavar="S", help="How long a job takes.")] = 1.0,
     latency: Annotated[float, typer.Option(min=0, metavar="S", help="How long a call takes.")] = 0.0,
     pipelines: Annotated[bool, typer.Option("--pipelines", help="Deals have pipelines, and must name theirs.")] = False,
+    special: Annotated[
+        list[str] | None, typer.Option(metavar="KIND[=N]", help="The first leads are of special kinds, like locked=3.")
+    ] = None,
     faults: Annotated[Path | None, typer.Option(metavar="F.json", help="What shall go wrong, and when.")] = None,
     host: Annotated[str, typer.Option(metavar="H", help="The address to listen on.")] = "127.0.0.1",
 ) -> None:
@@ -48,6 +51,7 @@ def _simulator(
             job_seconds=job_seconds,
             latency=latency,
             pipelines=pipelines,
+            special=special or (),
             faults=faults,
         )
     except simulator.SimulatorError as error:

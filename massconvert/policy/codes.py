@@ -72,7 +72,7 @@ _POST, _ALL = "mass convert", "every call"
 _CHECK_URL = "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, then: massconvert resume"
 _FREE = "Have somebody free room in Zoho (Setup > Data administration > Storage), then: massconvert resume"
 _BUY = "Have somebody look at the organisation's edition and licences (Setup > Billing), then: massconvert resume"
-_PROFILE = "Give the profile of the refresh token's user the permission {}, then: massconvert resume"
+_GIVE = "Give the user of the refresh token permission to {}, then: massconvert resume"
 
 #: Zoho's error codes. `INVALID_DATA` is told apart by what it names, see `meaning`.
 CODES: dict[str, ZohoCode] = {
@@ -113,10 +113,10 @@ CODES: dict[str, ZohoCode] = {
     "LIMIT_EXCEEDED": ZohoCode(Meaning.TOO_MANY, "more than Zoho takes at once", "mass convert, reads, queries", _D),
     # --- the organisation
     "NO_PERMISSION": ZohoCode(
-        Meaning.NOT_ALLOWED, "the user lacks a permission", _ALL, _D, _PROFILE.format("to convert leads")
+        Meaning.NOT_ALLOWED, "the user lacks a permission", _ALL, _D, _GIVE.format("convert leads")
     ),
     "AUTHORIZATION_FAILED": ZohoCode(
-        Meaning.NOT_ALLOWED, "the user may not do this", _ALL, _D, _PROFILE.format("to convert leads, and API access")
+        Meaning.NOT_ALLOWED, "the user may not do this", _ALL, _D, _GIVE.format("convert leads and to use the API")
     ),
     "OAUTH_SCOPE_MISMATCH": ZohoCode(
         Meaning.NOT_ALLOWED,
@@ -178,13 +178,13 @@ HINTS: dict[str, str] = {
     "": "Mend what Zoho names, then: massconvert resume",
 }
 
-#: The switches of a profile as ``details.permissions`` names them, and as Zoho's own pages do (Setup > Profiles).
+#: The switches of a profile (Setup > Profiles) as ``details.permissions`` names them, and what each lets a user do.
 PERMISSIONS: dict[str, str] = {
-    "Crm_Implied_Mass_Convert_Leads": "Mass Convert, of Leads",
-    "Crm_Implied_Convert_Leads": "Convert, of Leads",
-    "Crm_Implied_View_Leads": "View, of Leads",
-    "Crm_Implied_Edit_Potentials": "Edit, of Deals",
-    "Crm_Implied_Api_Access": "API access",
+    "Crm_Implied_Mass_Convert_Leads": "convert leads",
+    "Crm_Implied_Convert_Leads": "convert leads",
+    "Crm_Implied_View_Leads": "view leads",
+    "Crm_Implied_Edit_Potentials": "edit deals",
+    "Crm_Implied_Api_Access": "use the API",
 }
 
 #: The keys of a payload besides ``ids``. Zoho says ``assignee`` for ``assign_to``, too.
@@ -269,10 +269,9 @@ def hint_of(answer: Refused) -> str:
         return _BUY
     if not switches and answer.code.upper() == "NO_PERMISSION" and "api" in lower.split():
         switches = ("Crm_Implied_Api_Access",)
-    if known := [f"{PERMISSIONS[name]} ({name})" for name in switches if name in PERMISSIONS]:
-        return _PROFILE.format(" and ".join(known))
     if switches:
-        return _PROFILE.format(" and ".join(switches))
+        deeds = dict.fromkeys(PERMISSIONS.get(name, "do this") for name in switches)
+        return _GIVE.format(f"{' and to '.join(deeds)} (the profile's {', '.join(switches)})")
     return HINTS.get(answer.code.upper(), HINTS[""])
 
 

@@ -18,9 +18,10 @@ from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, converted_det
 from massconvert.simulator.messages import RefusedError, Request, Response
 from massconvert.simulator.routes import Found
 from massconvert.simulator.rules import Rules
+from massconvert.simulator.special import Special
 from massconvert.simulator.validation import read_payload
 
-SCHEDULED_FROM = 8  # the first version whose code of success is SCHEDULED
+SCHEDULED_FROM = 7  # the first version whose code of success is SCHEDULED (Zoho's SDKs, one a version)
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,8 @@ class Api:
 
     def _mass_convert(self, visit: Visit) -> Response:
         self._check_permission()
-        payload = read_payload(visit.request.body, self.rules, self._convertible)
+        rules = self.rules.of_version(visit.found.version)
+        payload = read_payload(visit.request.body, rules, self._convertible, self._special)
         fault = self.faults.on_job(payload.ids)
         job = self.jobs.add(payload.ids, visit.now, deal=payload.deal, fault=fault)
         answer = {
@@ -113,7 +115,9 @@ class Api:
         page = routes.number(query, "page", 1, 10**6)
         per_page = routes.number(query, "per_page", routes.MOST_PER_PAGE, routes.MOST_PER_PAGE)
         if "ids" in query:
-            found: Iterable[Lead] = filter(None, map(self.leads.get, routes.checked_ids(query["ids"])))
+            found: Iterable[Lead] = filter(
+                None, map(self.leads.get, routes.checked_ids(query["ids"], self.rules.most_id_characters))
+            )
         else:
             found = self.leads
         chosen = (lead for lead in found if lead.converted(as_of) in wanted)
@@ -226,6 +230,10 @@ class Api:
         if not self.rules.may_convert:
             details = {"permissions": ["Crm_Implied_Mass_Convert_Leads"]}
             raise RefusedError(403, "NO_PERMISSION", "permission denied", details)
+
+    def _special(self, lead_id: str) -> Special | None:
+        lead = self.leads.get(lead_id)
+        return lead.special if lead else None
 
     def _convertible(self, lead_id: str) -> bool:
         lead = self.leads.get(lead_id)

@@ -15,6 +15,7 @@ from massconvert.simulator.faults import read_script
 from massconvert.simulator.messages import SimulatorError
 from massconvert.simulator.rules import CONCURRENCY, Rules
 from massconvert.simulator.server import Simulator
+from massconvert.simulator.special import kinds_of
 
 
 def run(
@@ -34,6 +35,9 @@ def run(
     mandatory: Collection[str] = (),
     concurrency: int | None = None,
     day_credits: int | None = None,
+    accepted_status: int = 200,
+    id_characters: int | None = None,
+    special: Collection[str] = (),
     faults: Path | None = None,
     credentials: Credentials | None = None,
     out: TextIO | None = None,
@@ -53,6 +57,8 @@ def run(
         pipelines=pipelines,
         more_users=more_users,
         mandatory_deal_fields=frozenset(mandatory),
+        accepted_status=accepted_status,
+        most_id_characters=id_characters,
     )
     simulator = Simulator(
         leads,
@@ -66,6 +72,8 @@ def run(
         faults=read_script(faults) if faults else (),
         credentials=credentials,
     )
+    for lead_id, kind in zip(simulator.organisation.truth(), kinds_of(special), strict=False):
+        simulator.organisation.make_special(lead_id, kind)
     stop = stop or threading.Event()
     before: dict[signal.Signals, Any] = {}
     with simulator:
@@ -117,6 +125,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--more-users", type=_bounded(int), default=0, help="users besides three (%(default)s)")
     parser.add_argument(
         "--mandatory", action="append", default=[], metavar="FIELD", help="a field that a deal must have besides"
+    )
+    parser.add_argument(
+        "--accepted-status", type=int, choices=(200, 202), default=200, help="of an accepted payload (%(default)s)"
+    )
+    parser.add_argument("--id-characters", type=_bounded(int), help="characters of ids in a read (unbounded)")
+    parser.add_argument(
+        "--special", action="append", default=[], metavar="KIND[=N]", help="the first leads, N of a kind (1 of it)"
     )
     parser.add_argument("--faults", type=Path, metavar="F.json", help="a fault script")
     parser.add_argument(

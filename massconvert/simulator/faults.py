@@ -34,6 +34,9 @@ and, for ``POST mass_convert`` that is accepted, what happens to its job:
 - ``job_never_ends``; ``job_slow``: *seconds longer; ``job_unknown``: the status call does not know it, perhaps for
   so many ``seconds`` only
 
+The accounts server is told what to say with ``POST token``: ``{"method": "POST token", "do": "status", "status": 200,
+"body": "{\\"error\\": \\"unauthorized_client\\"}"}``; leads of special kinds are in the module ``special``.
+
 Rules are asked in their order. The first that answers for Zoho (status, garbage, reset, …) ends the search; latency,
 tokens, stale and job faults add up. ``fired`` tells how often each did, so that a test can prove that its fault struck.
 """

@@ -9,6 +9,7 @@ from random import Random
 from typing import Any
 
 from massconvert.simulator.messages import SimulatorError
+from massconvert.simulator.special import Special
 
 FIRST_ID = 3652397000009850001
 STEP = 1000
@@ -33,6 +34,7 @@ class Lead:
     overlaps: int = 0
     live_jobs: int = 0
     locked: bool = False
+    special: Special | None = None  # a payload with it is refused
 
     def converted(self, as_of: float) -> bool:
         """Whether it had been converted by then."""
@@ -89,12 +91,16 @@ class Leads:
         """A process locks a lead: no job converts it."""
         self._leads[lead_id].locked = True
 
+    def make_special(self, lead_id: str, special: Special | None) -> None:
+        """A payload with the lead is refused; ``None``: no longer."""
+        self._leads[lead_id].special = special
+
     def convert(self, lead_ids: Iterable[str], now: float, *, deal: dict[str, Any] | None) -> int:
         """A job converts these; how many it could, that is, existed, was not locked and had not been converted."""
         count = 0
         for lead_id in lead_ids:
             lead = self._leads.get(lead_id)
-            if lead is not None and lead.converted_at is None and not lead.locked:
+            if lead is not None and lead.converted_at is None and not lead.locked and lead.special is None:
                 self._make_records(lead, now, deal=deal)
                 lead.conversions += 1
                 count += 1
@@ -151,7 +157,7 @@ def record(lead: Lead, wanted: Collection[str], as_of: float) -> dict[str, Any]:
         "$process_flow": False,
         "$editable": True,
     }
-    return shown
+    return {**shown, **(lead.special.shows if lead.special else {})}
 
 
 def converted_detail(lead: Lead, as_of: float) -> dict[str, Any]:

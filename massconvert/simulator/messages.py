@@ -63,10 +63,16 @@ class Response:
 
 
 class RefusedError(Exception):
-    """Zoho refuses a call: raised while it is worked on, and answered as Zoho's error envelope."""
+    """Zoho refuses a call: raised while it is worked on, and answered as Zoho's error envelope.
 
-    def __init__(self, status: int, code: str, message: str, details: Mapping[str, Any] | None = None) -> None:
+    ``shape``: it stands ``bare``, in a list ``data`` or ``errors``, or within another error (``multi``).
+    """
+
+    def __init__(
+        self, status: int, code: str, message: str, details: Mapping[str, Any] | None = None, shape: str = "bare"
+    ) -> None:
         super().__init__(f"{status} {code}")
+        self.shape = shape
         self.status = status
         self.code = code
         self.message = message
@@ -74,7 +80,10 @@ class RefusedError(Exception):
 
     def response(self) -> Response:
         """The refusal as it is answered."""
-        return Response(self.status, envelope(self.code, self.message, self.details))
+        error = envelope(self.code, self.message, self.details)
+        if self.shape == "multi":
+            error = envelope("MULTIPLE_OR_MULTI_ERRORS", "multiple errors", {"errors": [error]})
+        return Response(self.status, {self.shape: [error]} if self.shape in ("data", "errors") else error)
 
 
 def envelope(code: str, message: str, details: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from massconvert.simulator.limits import Limits
 from massconvert.simulator.messages import Fate, RefusedError, Request, Response
 from massconvert.simulator.routes import Found, find, ids_of
 from massconvert.simulator.rules import Rules
+from massconvert.simulator.special import CONVERTED_ELSEWHERE, special_of
 
 
 @dataclass
@@ -191,6 +192,19 @@ class Organisation:
         with self._lock:
             self._jobs.advance(self._clock())
             self._leads.lock(lead_id)
+
+    def make_special(self, lead_id: str, kind: Any) -> None:
+        """Make a lead one of a special kind, see the module of that name; ``None`` makes it plain again.
+
+        Raises KeyError if it does not exist, SimulatorError for what is no kind.
+        """
+        special = None if kind is None else special_of(kind)
+        with self._lock:
+            now = self._clock()
+            self._jobs.advance(now)
+            self._leads.make_special(lead_id, special)
+            if kind == CONVERTED_ELSEWHERE:
+                self._leads.convert_by_hand(lead_id, now)
 
     def expire_tokens(self) -> None:
         """Somebody revokes all access tokens."""

@@ -86,8 +86,11 @@ def ids_of(request: Request, name: str) -> Sequence[str]:
     return [str(lead_id) for lead_id in ids] if isinstance(ids, list) else ()
 
 
-def checked_ids(text: str) -> list[str]:
+def checked_ids(text: str, most_characters: int | None = None) -> list[str]:
     """The ids of a Get Records call. Raises RefusedError."""
+    if most_characters is not None and len(text) > most_characters:
+        details = {"param_name": "ids", "maximum_length": most_characters}
+        raise RefusedError(400, "INVALID_DATA", "the ids given are too long", details)
     ids = [lead_id.strip() for lead_id in text.split(",")]
     if len(ids) > MOST_IDS:
         details = {"limit": MOST_IDS, "param_name": "ids"}

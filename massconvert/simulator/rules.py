@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from massconvert.simulator.messages import SimulatorError
 
 #: Simultaneous calls, per organisation and connected app, by edition.
 CONCURRENCY = {"free": 5, "standard": 10, "professional": 15, "enterprise": 20, "ultimate": 25}
+
+#: The first version whose code for too many leads is LIMIT_EXCEEDED.
+LIMIT_EXCEEDED_FROM = 7
 
 SCOPES = frozenset(
     {
@@ -47,8 +50,9 @@ class Rules:
     names_bad_leads: Literal["first", "all", "none"] = "first"
     leads_first: bool = False
     most_leads: int = 50
-    too_many_code: Literal["RECORD_LIMIT_EXCEEDED", "LIMIT_EXCEEDED"] = "RECORD_LIMIT_EXCEEDED"
-    accepted_status: int = 200
+    too_many_code: Literal["RECORD_LIMIT_EXCEEDED", "LIMIT_EXCEEDED", ""] = ""  # as the version has it
+    accepted_status: int = 200  # the newest description has 202
+    most_id_characters: int | None = None  # of ``ids`` in a read: 1,024 in the newest description, if that is enforced
     pipelines: bool = False  # enabled for Deals: the key is mandatory then
     assign_to_mandatory: bool = False  # the page says so, its sample and the description do not
     takes_any_options: bool = False  # users, stages and modules of somebody else's organisation: none is looked up
@@ -75,6 +79,12 @@ class Rules:
     def __post_init__(self) -> None:
         if self.edition not in CONCURRENCY:
             raise SimulatorError(f"{self.edition!r} is no edition; there are {', '.join(CONCURRENCY)}")
+
+    def of_version(self, version: int) -> Rules:
+        """These rules, with what a version of the API decides."""
+        code: Literal["RECORD_LIMIT_EXCEEDED", "LIMIT_EXCEEDED"]
+        code = "LIMIT_EXCEEDED" if version >= LIMIT_EXCEEDED_FROM else "RECORD_LIMIT_EXCEEDED"
+        return self if self.too_many_code else replace(self, too_many_code=code)
 
     @property
     def calls_at_once(self) -> int:

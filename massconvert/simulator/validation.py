@@ -17,6 +17,7 @@ from typing import Any
 from massconvert.simulator import catalogue
 from massconvert.simulator.messages import RefusedError, place
 from massconvert.simulator.rules import Rules
+from massconvert.simulator.special import Special
 
 _ID = re.compile(r"[0-9]{1,19}")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -30,18 +31,21 @@ class Payload:
     deal: dict[str, Any] | None
 
 
-def read_payload(body: bytes, rules: Rules, convertible: Callable[[str], bool]) -> Payload:
-    """The payload in ``body``. ``convertible`` tells of a lead id whether that lead exists and is unconverted.
+def read_payload(
+    body: bytes, rules: Rules, convertible: Callable[[str], bool], special: Callable[[str], Special | None]
+) -> Payload:
+    """The payload in ``body``. ``convertible`` tells of a lead id whether that lead exists and is unconverted, and
+    ``special`` how a payload with it is refused.
 
     Raises RefusedError with Zoho's words.
     """
     payload = _parse(body)
     ids = _ids(payload, rules)
     if rules.leads_first:
-        _check_leads(ids, rules, convertible)
+        _check_leads(ids, rules, convertible, special)
     _check_options(payload, rules)
     if not rules.leads_first:
-        _check_leads(ids, rules, convertible)
+        _check_leads(ids, rules, convertible, special)
     return Payload(ids, deal=payload.get("Deals"))
 
 
@@ -76,7 +80,12 @@ def _too_many(rules: Rules) -> RefusedError:
     return RefusedError(400, rules.too_many_code, "Limit exceeded for mass convert", details)
 
 
-def _check_leads(ids: Sequence[str], rules: Rules, convertible: Callable[[str], bool]) -> None:
+def _check_leads(
+    ids: Sequence[str], rules: Rules, convertible: Callable[[str], bool], special: Callable[[str], Special | None]
+) -> None:
+    for number, lead_id in enumerate(ids):
+        if found := special(lead_id):
+            raise found.refusal(lead_id, number)
     bad = [
         f"$.ids[{number}]" for number, lead_id in enumerate(ids) if lead_id in ids[:number] or not convertible(lead_id)
     ]

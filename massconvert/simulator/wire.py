@@ -191,13 +191,15 @@ def answer_page(organisation: Organisation, request: Request) -> Response:
         "fired": organisation.fired,
         "faults": organisation.faults,
     }
-    # What is PUT to a page, as JSON: a fault script, limits, or a list of lead ids to which somebody does something.
+    # What is PUT to a page, as JSON: a fault script, limits, a list of lead ids to which somebody does something, or
+    # an object of lead ids and what special kind each is of.
     deeds: dict[str, Callable[[Any], None]] = {
         "faults": organisation.set_faults,
         "limits": organisation.set_limits,
         "converted_by_hand": lambda ids: _for_each(organisation.convert_by_hand, ids),
         "locked": lambda ids: _for_each(organisation.lock_lead, ids),
         "deleted": lambda ids: _for_each(organisation.delete_lead, ids),
+        "special": lambda kinds: _make_special(organisation, kinds),
     }
     if name not in pages and name not in deeds:
         return Response(404, {"error": f"there is no page {name!r}; there are {', '.join({**pages, **deeds})}"})
@@ -218,3 +220,10 @@ def _for_each(deed: Callable[[str], None], ids: Any) -> None:
         raise SimulatorError("a list of lead ids is wanted")
     for lead_id in ids:
         deed(str(lead_id))
+
+
+def _make_special(organisation: Organisation, kinds: Any) -> None:
+    if not isinstance(kinds, dict):
+        raise SimulatorError("an object of lead ids and their kinds is wanted")
+    for lead_id, kind in kinds.items():
+        organisation.make_special(lead_id, kind)

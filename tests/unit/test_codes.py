@@ -208,27 +208,27 @@ def test_leads_are_named_by_place_and_by_id_and_another_records_id_never_is(
         (
             Refused(403, "NO_PERMISSION", "denied", details={"permissions": ["Crm_Implied_Mass_Convert_Leads"]}),
             "Zoho answered 403 NO_PERMISSION: denied (Crm_Implied_Mass_Convert_Leads)",
-            "the permission Mass Convert, of Leads (Crm_Implied_Mass_Convert_Leads)",
+            "permission to convert leads (the profile's Crm_Implied_Mass_Convert_Leads)",
         ),
         (
             Refused(403, "NO_PERMISSION", "denied", details={"permissions": ["Crm_Implied_View_Leads"]}),
             "Zoho answered 403 NO_PERMISSION: denied (Crm_Implied_View_Leads)",
-            "the permission View, of Leads (Crm_Implied_View_Leads)",
+            "permission to view leads (the profile's Crm_Implied_View_Leads)",
         ),
         (
             Refused(403, "NO_PERMISSION", "denied", details={"permissions": ["Crm_Implied_Api_Access"]}),
             "Zoho answered 403 NO_PERMISSION: denied (Crm_Implied_Api_Access)",
-            "the permission API access (Crm_Implied_Api_Access)",
+            "permission to use the API (the profile's Crm_Implied_Api_Access)",
         ),
         (
             Refused(403, "NO_PERMISSION", "No permission to access the API"),
             "Zoho answered 403 NO_PERMISSION: No permission to access the API",
-            "the permission API access (Crm_Implied_Api_Access)",
+            "permission to use the API (the profile's Crm_Implied_Api_Access)",
         ),
         (
             Refused(403, "NO_PERMISSION", "denied", details={"permissions": ["Crm_Implied_New", 7, None]}),
             "Zoho answered 403 NO_PERMISSION: denied (Crm_Implied_New)",
-            "the permission Crm_Implied_New",
+            "permission to do this (the profile's Crm_Implied_New)",
         ),
         (
             Refused(403, "NO_PERMISSION", "feature not available in this edition", details={"permissions": []}),

@@ -68,7 +68,9 @@ def test_the_sample_of_the_api_page_is_accepted() -> None:
     assert crm.status(job_id)["Converted_Count"] == 2
 
 
-@pytest.mark.parametrize(("version", "wanted"), [("v5", "SUCCESS"), ("v7", "SUCCESS"), ("v8", "SCHEDULED")])
+@pytest.mark.parametrize(
+    ("version", "wanted"), [("v5", "SUCCESS"), ("v6", "SUCCESS"), ("v7", "SCHEDULED"), ("v8", "SCHEDULED")]
+)
 def test_the_code_of_success_is_that_of_the_version(version: str, wanted: str) -> None:
     crm = Crm()
     assert code(crm.post(crm.ids[:1], version)) == (200, wanted)

@@ -1,0 +1,56 @@
+"""A lead that Zoho will not convert ends by its own code, and takes nobody with it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.truth import assert_true, outcomes_of
+
+pytestmark = pytest.mark.acceptance
+
+#: The place of each special lead among 500, its kind, and how it ends.
+SPECIAL: dict[int, tuple[Any, tuple[str, str]]] = {
+    3: ("locked", ("failed", "RECORD_LOCKED")),
+    77: ("image_checked", ("failed", "RECORD_LOCKED")),
+    130: ("not_reviewed", ("failed", "NOT_REVIEWED")),
+    199: ("converted_elsewhere", ("skipped", "ALREADY_CONVERTED")),
+    200: ("not_approved", ("failed", "NOT_APPROVED")),
+    345: ({"code": "DUPLICATE_DATA", "named": "inside", "shape": "data"}, ("failed", "DUPLICATE_DATA")),
+    480: ({"code": "BRAND_NEW_CODE", "named": "other", "shape": "multi"}, ("failed", "BRAND_NEW_CODE")),
+}
+
+
+def test_seven_special_leads_among_five_hundred_end_by_their_own_codes(house: House) -> None:
+    """Refused with 400 and a code each, named in every way there is, and two of them not at all."""
+    house.environment["HURRIED_TUNING"] = json.dumps({"read_lag": 0.2, "backoff_base": 0.1})
+    house.redis()
+    house.simulator("--leads", "500", "--job-seconds", "0.2")
+    leads = house.leads()
+    house.ask("special", "PUT", {leads[place]: kind for place, (kind, _) in SPECIAL.items()})
+    house.worker("worker", app="tests.acceptance.hurried_worker")
+    batch = house.producer().enqueue(leads, options=OPTIONS)
+    assert batch.wait(60).converted == 493
+    rows = outcomes_of(batch)
+    ends = {place: (rows[lead]["outcome"], rows[lead]["code"]) for place, lead in enumerate(leads)}
+    assert {place: ends[place] for place in SPECIAL} == {place: end for place, (_, end) in SPECIAL.items()}
+    assert {end for place, end in ends.items() if place not in SPECIAL} == {("converted", None)}
+    assert_true(house, rows)
+
+
+def test_a_client_that_may_not_refresh_pauses_the_organisation_and_names_it(house: House) -> None:
+    house.redis()
+    house.simulator("--leads", "10", "--job-seconds", "0.2")
+    refusal = {"do": "status", "status": 200, "body": '{"error":"unauthorized_client"}'}
+    house.set_faults({"method": "POST token", **refusal})
+    house.worker()
+    batch = house.producer().enqueue(house.leads(), options=OPTIONS)
+    said = until(lambda: json.loads(house.command("status", "--json").stdout)["paused"], 20, "the pause")
+    assert said["code"] == "unauthorized_client"
+    assert batch.progress().ended == 0
+    house.set_faults()
+    until(lambda: house.command("resume").returncode == 0 and batch.wait(35).finished, 40, "the end")
+    assert batch.progress().converted == 10

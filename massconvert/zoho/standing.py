@@ -11,7 +11,8 @@ from massconvert.policy import HoldKind
 from massconvert.store import Keys, Redis, reaching
 from massconvert.zoho.datacenters import resolve
 from massconvert.zoho.edition import LEAST
-from massconvert.zoho.oauth import Clock, Credentials
+from massconvert.zoho.grants import Credentials
+from massconvert.zoho.oauth import Clock
 
 if TYPE_CHECKING:
     from massconvert.settings import Settings

@@ -52,7 +52,7 @@ def test_a_client_that_may_not_refresh_pauses_the_organisation_and_names_it(hous
     assert said["code"] == "unauthorized_client"
     assert batch.progress().ended == 0
     house.set_faults()
-    for key in house.ledger().scan_iter("*:trouble"):  # remembered for half a minute
-        house.ledger().delete(key)
+    for key in house.ledger.scan_iter("*:trouble"):  # remembered for half a minute
+        house.ledger.delete(key)
     assert house.command("resume").returncode == 0
     assert batch.wait(40).converted == 10

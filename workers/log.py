@@ -38,6 +38,8 @@ _OUTAGES = (
 _TRANSPORTS = ("kombu.transport.", "amqp.")
 #: What Celery's consumer logs with an error is a connection that was lost, or a stranger's message that is no task.
 _CONSUMER = "celery.worker.consumer.consumer"
+#: What Celery logs of a remote command that it cannot obey; who sent it is told the same.
+_REMOTE = "kombu.pidbox"
 #: Celery's own lines about every message; they would drown ours. They are there at level DEBUG.
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 
@@ -90,7 +92,7 @@ def _outage(record: logging.LogRecord) -> str | None:
     error = record.exc_info[1] if record.exc_info else None
     if error is None:
         return None
-    if isinstance(error, _OUTAGES) or record.name == _CONSUMER or _raised_in(error).startswith(_TRANSPORTS):
+    if isinstance(error, _OUTAGES) or record.name in (_CONSUMER, _REMOTE) or _raised_in(error).startswith(_TRANSPORTS):
         return readable_error(error)
     return None
 

@@ -8,18 +8,27 @@ messages wait for the next timer. Measured with 20 threads and tasks of 0.2 s: 1
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from typing import Any
 
 from celery.concurrency.thread import TaskPool
 
+logger = logging.getLogger("massconvert")
+
 
 class WakingThreads(TaskPool):  # type: ignore[misc]  # Celery ships no types
-    """A pipe in the loop's set: each task that ends writes a byte."""
+    """A pipe in the loop's set: each task that ends writes a byte. It also grows, shrinks, and bears being ended.
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
+    Celery's own has none of that: ``--autoscale``, ``control pool_grow`` and SIGQUIT end its worker with an error.
+    """
+
+    limit: int
+
+    def __init__(self, limit: int | None = None, *args: Any, **kwargs: Any) -> None:
+        super().__init__(max(limit or 1, 1), *args, **kwargs)  # --autoscale=10 begins with none
+        self._told = False
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._reading, False)
         os.set_blocking(self._writing, False)
@@ -32,7 +41,26 @@ class WakingThreads(TaskPool):  # type: ignore[misc]  # Celery ships no types
         """Run a task in a thread."""
         result = super().on_apply(*args, **kwargs)
         result.f.add_done_callback(self._wake)
+        result.terminate = self.terminate_job  # what Celery calls when the task is revoked or the worker is to end
         return result
+
+    def grow(self, n: int = 1) -> None:
+        """Run ``n`` more tasks at once."""
+        self.limit += n
+        self.executor._max_workers = self.limit  # noqa: SLF001 - read at each task; there is no other name for it
+        for _ in range(n):
+            self.executor.submit(_nothing)  # what waits in the executor gets its thread now
+
+    def shrink(self, n: int = 1) -> None:
+        """Run ``n`` fewer at once, at least one: as many messages are held. Threads that there are stay, and idle."""
+        self.limit = max(1, self.limit - n)
+        self.executor._max_workers = self.limit  # noqa: SLF001 - as above
+
+    def terminate_job(self, *_: object) -> None:
+        """A thread cannot be ended: its task ends by itself. (Its message is given back, and changes nothing then.)"""
+        if not self._told:
+            self._told = True
+            logger.warning("Tasks that run cannot be cut off; they go on to their end, within their deadline.")
 
     def _wake(self, _done: object) -> None:
         with suppress(BlockingIOError):  # full of bytes that nobody has read yet: the loop will wake
@@ -41,3 +69,7 @@ class WakingThreads(TaskPool):  # type: ignore[misc]  # Celery ships no types
     def _drain(self) -> None:
         with suppress(BlockingIOError):
             os.read(self._reading, 65536)
+
+
+def _nothing() -> None:
+    """A task that is none."""

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from celery import signals
 from celery.exceptions import CPendingDeprecationWarning
 
-from massconvert.contract import Exit
+from massconvert.contract import WORKER_SLOTS, Exit
 from massconvert.doctor.redis_rules import ask_about_itself, not_well
 from massconvert.errors import MassConvertError, SettingsError, StoreError
 from massconvert.heartbeat import Heartbeat, heartbeat_path
@@ -131,7 +131,9 @@ def _set_up_log(loglevel: int | None = None, logfile: str | None = None, **_: ob
 
 def _demand_settings(conf: Any = None, options: Mapping[str, Any] | None = None, **_: object) -> None:
     """Before the worker is made: without credentials it could do nothing but hold messages."""
+    options = options or {}
     try:
+        _refuse_purge(options)
         settings = load_settings()
         _demand_an_account()
         connect_redis(settings.redis_url).close()
@@ -140,9 +142,18 @@ def _demand_settings(conf: Any = None, options: Mapping[str, Any] | None = None,
         _stop(error)
     for hint in settings.hints:
         print(hint, file=sys.stderr)
-    # -c overrules celeryconfig.
-    threads = int((options or {}).get("concurrency") or getattr(conf, "worker_concurrency", None) or 20)
-    worker_fleet().threads.total = threads
+    # -c and --autoscale overrule celeryconfig.
+    most = next(iter(options.get("autoscale") or ()), 0)
+    threads = most or options.get("concurrency") or getattr(conf, "worker_concurrency", None) or WORKER_SLOTS
+    worker_fleet().threads.total = int(threads)
+
+
+def _refuse_purge(options: Mapping[str, Any]) -> None:
+    if options.get("purge"):
+        raise SettingsError(
+            "--purge would delete messages that are the only copy of their leads; the worker does not start.",
+            hint="Leave it out. `massconvert cancel BATCH` calls off what was not sent.",
+        )
 
 
 def _demand_an_account() -> None:

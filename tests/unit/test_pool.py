@@ -66,3 +66,39 @@ def test_more_ends_than_the_pipe_holds_block_nobody(pool: WakingThreads) -> None
     """The loop may be busy for long."""
     for _ in range(70_000):
         pool._wake(None)
+
+
+def test_a_pool_grows_and_shrinks_as_autoscale_and_remote_control_ask(pool: WakingThreads) -> None:
+    """Celery's own has no such methods: `--autoscale=10,2` ended the worker under load."""
+    together = threading.Barrier(5)
+    waiting = [pool.on_apply(together.wait, (20,)) for _ in range(4)]  # two run, two wait for a thread
+    pool.grow(2)
+    together.wait(20)
+    for task in waiting:
+        task.wait(20)
+    assert pool.num_processes == 4
+    pool.shrink(1)
+    assert pool.num_processes == 3
+    pool.shrink(10)
+    assert pool.num_processes == 1
+
+
+def test_a_pool_of_none_has_one_thread() -> None:
+    """`--autoscale=10` begins with none."""
+    made = WakingThreads(0)
+    made.start()
+    assert made.num_processes == 1
+    made.stop()
+
+
+def test_a_task_that_is_to_be_ended_goes_on_and_that_is_told_once(
+    pool: WakingThreads, caplog: pytest.LogCaptureFixture
+) -> None:
+    """On SIGQUIT Celery ends what runs in one way, and what waits for a thread in another."""
+    go_on = threading.Event()
+    task = pool.on_apply(go_on.wait, (20,))
+    pool.terminate_job(1, 15)
+    task.terminate(15)
+    go_on.set()
+    task.wait(20)
+    assert len(caplog.records) == 1

@@ -86,6 +86,16 @@ def test_a_redis_that_may_lose_the_ledger_is_named_with_the_mend(info: dict[str,
     assert all(word in warning for word, warning in zip(words, warnings, strict=True))
 
 
+def test_purge_is_refused_since_a_message_may_be_the_only_copy_of_its_leads(capsys: pytest.CaptureFixture[str]) -> None:
+    """In two lines, before anything is deleted."""
+    with pytest.raises(SystemExit) as ended:
+        startup._demand_settings(options={"purge": True})
+    assert ended.value.code == 3
+    said = capsys.readouterr().err
+    assert said.startswith("--purge would delete")
+    assert len(said.splitlines()) == 2
+
+
 @pytest.mark.parametrize("error", [NoPermissionError("no INFO"), ResponseError("odd"), ZeroDivisionError("a bug")])
 def test_whatever_the_check_of_redis_meets_is_a_line_at_most(
     error: Exception, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -254,8 +254,9 @@ class MassConvert:
             check_batch_key(key)
 
     def cancel(self, batch_id: str) -> tuple[int, int]:
-        """Cancel what of a batch has not been sent; what has been is followed to its outcome. Safe to repeat.
+        """Cancel what of a batch has not been sent; what is under way is followed. Safe to repeat.
 
+        What turns out to be unconverted of it ends as cancelled too, and is not sent again.
         Returns how many leads that ends and how many are followed. Raises UnknownBatchError, StoreError.
         """
         return self._intake.cancel(batch_id)

@@ -144,8 +144,9 @@ class Workshop:
         """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""
         if not self.ports.ledger.organisation.take_sweep(self._sweep_interval * 0.8, now=self.ports.clock.now()):
             return 0
-        found = sweep(self.ports)
-        for overdue in found:
+        found = 0
+        for overdue in sweep(self.ports):
+            found += 1
             if overdue.state is State.RUNNING:
                 self.nudge.status(Job(overdue.chunk_id, overdue.job_id))
             else:
@@ -155,7 +156,7 @@ class Workshop:
             self.nudge.run_profile(run.profile, run.run_id)
         self.chunk()
         self._have_calls_made()
-        return len(found) + len(runs)
+        return found + len(runs)
 
     def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None, **start: Any) -> str:
         """Accept the leads of a task message; return the batch id. ``start`` as in `task_message.take_message`."""
@@ -306,14 +307,13 @@ def open_workshop(
 
 
 def open_ports(settings: Settings, lines: Lines | None = None) -> Ports:
-    """What the steps need, on these lines or with connections of its own.
+    """What the steps need, on a worker's lines or with connections of its own: then a person looks something up.
 
     Raises SettingsError when a credential is missing.
     """
-    lines = lines or Lines.of(settings)
-    return make_ports(
-        settings, lines.redis, lines.clock, Caller(lines.nudge, settings.webhook_secret, settings.permitted)
-    )
+    own = lines or Lines.of(settings)
+    caller = Caller(own.nudge, settings.webhook_secret, settings.permitted)
+    return make_ports(settings, own.redis, own.clock, caller, obeys_pause=lines is not None)
 
 
 def make_ports(
@@ -322,12 +322,16 @@ def make_ports(
     clock: Clock,
     caller: CallerPort,
     *,
+    obeys_pause: bool = True,
     random: Random | None = None,
     transport_of: Callable[..., Transport] = Transport,
 ) -> Ports:
-    """What the steps need, over this Redis and with this clock. Raises SettingsError when a credential is missing."""
+    """What the steps need, over this Redis and with this clock. Raises SettingsError when a credential is missing.
+
+    ``obeys_pause``: nothing is asked of Zoho while a person has paused the organisation.
+    """
     numbers = tuning(settings)
-    zoho, governor = connect_zoho(settings, redis, clock, transport_of=transport_of)
+    zoho, governor = connect_zoho(settings, redis, clock, transport_of=transport_of, obeys_pause=obeys_pause)
     return Ports(
         ledger=Ledger(redis, settings.account, numbers),
         zoho=zoho,

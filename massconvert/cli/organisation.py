@@ -18,11 +18,14 @@ Examples:
   massconvert pause                       all calls to Zoho
   massconvert pause import-2026-11-24     nothing more of this batch; others go on
 \b
-What has been sent is followed to its outcome. Safe to repeat."""
+What of a batch has been sent is followed to its outcome. Without a batch nothing is called at all, a
+call that runs excepted; jobs end at Zoho meanwhile. Only resume ends it. Safe to repeat."""
 _RESUME = """\b
 Examples:
   massconvert resume                      after a pause, whoever paused
-  massconvert resume import-2026-11-24    a batch that was paused, or waits after its canary"""
+  massconvert resume import-2026-11-24    a batch that was paused, or waits after its canary
+\b
+A batch that was paused in its canary is behind its canary again; resume once more lets all of it go."""
 
 
 def register(app: typer.Typer) -> None:

@@ -36,7 +36,8 @@ Examples:
   massconvert cancel import-2026-11-24
   massconvert cancel --last --json
 \b
-What has been sent cannot be called back: it is followed to its outcome. Safe to repeat.
+What is under way cannot be called back: it is followed. What Zoho does not convert of it ends as
+cancelled too, and is not sent again. Safe to repeat.
 Exit status: 0, whatever was left to cancel; 2 no such batch; 3 settings or Redis."""
 
 
@@ -131,7 +132,9 @@ def _cancel(
         done = "was cancelled before" if before.state is BatchState.CANCELLED else "has finished already"
         print_lines([f"Batch {batch} {done}: nothing was left to cancel.\n"])
         return
-    sent = f"; {followed:,} were sent and are followed to their outcome" if followed else ""
-    print_lines([f"Batch {batch}: {ended:,} leads are cancelled{sent}.\n"])
+    print_lines([f"Batch {batch}: {ended:,} leads are cancelled.\n"])
+    if followed:
+        rest = "are under way and are followed: what Zoho does not convert of them ends as cancelled too."
+        print_lines([f"{followed:,} {rest}\n"])
     look = f"massconvert status {batch} --watch" if followed else f"massconvert report {batch}"
     hint(f"To see what became of them: {look}")

@@ -10,8 +10,10 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from massconvert.errors import KeyConflictError, UnknownBatchError
+from massconvert.leads.ids import check_batch_key
 from massconvert.ledger.codec import dump_outcome, load_outcome, load_refusal, number, segments, unreadable
 from massconvert.model import (
+    HELD_FOR_CANARY,
     BatchState,
     BatchStatus,
     Canary,
@@ -41,6 +43,12 @@ _ALREADY_QUEUED = Outcome(
 _CANARY = ("canary", "canary_ended", "canary_failed")
 #: How many elements of a list are read at once.
 _PAGE = 1000
+#: How many leads in chunks one script ends at most, about.
+_ENDED_AT_ONCE = 1000
+#: How many abandoned batches one sweep seals.
+_SEALED_AT_ONCE = 1000
+#: How many pages of the newest batches are looked at for those that have not expired.
+_PAGES = 25
 #: Makes a read, and perhaps makes it again.
 Read: TypeAlias = Callable[[Callable[[], Any]], Any]
 
@@ -104,8 +112,10 @@ class Batches:
         call with the same names they may be unknown here, and it is the same batch all the same.
         ``on_complete`` are those who are called when it has finished; given again, they replace the earlier ones.
 
-        Raises KeyConflictError when the id was used with other options.
+        Raises KeyConflictError when the id was used with other options, InputError for what cannot name a batch: it
+        becomes a part of what stands in the ledger.
         """
+        check_batch_key(batch_id)
         shards = next((shards for most, shards in _SHARDS if leads <= most), _MOST_SHARDS)
         body = json.dumps(options, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
         ahead, most = (canary.leads, most_failures(canary)) if canary else (0, -1)
@@ -174,7 +184,7 @@ class Batches:
         """Seal the batches whose enqueue has added nothing for a while: its producer died. Return their ids."""
         since = now - self._tuning.enqueue_idle
         with reaching(self._redis):
-            idle = self._redis.zrangebyscore(self._keys.unsealed, "-inf", since)
+            idle = self._redis.zrangebyscore(self._keys.unsealed, "-inf", since, start=0, num=_SEALED_AT_ONCE)
         for batch_id in idle:
             self._seal(batch_id, now, flush=True, idle_since=repr(since))
         return list(idle)
@@ -186,12 +196,19 @@ class Batches:
     def cancel(self, batch_id: str, *, now: float) -> tuple[int, int]:
         """Cancel what has not been sent; return how many leads that ends, and how many are followed to their outcome.
 
+        Followed are those that are under way: in a payload that is being sent, that Zoho has taken, or whose answer was
+        lost. What of them turns out to be unconverted ends as cancelled and is not sent again.
         Safe to repeat. Raises UnknownBatchError.
         """
         self.status(batch_id)
         fate = json.dumps([Kind.CANCELLED.value, dump_outcome(Outcome(Kind.CANCELLED))])
-        ended, followed = self._run("cancel_batch", batch_id, now, fate, int(self._tuning.retention))
-        return int(ended), int(followed)
+        ended, more = 0, 1
+        while more:  # the first round stops it; the others end what was made for it, a slice a script
+            now_ended, waiting, followed, more = map(
+                int, self._run("cancel_batch", batch_id, now, fate, int(self._tuning.retention), _ENDED_AT_ONCE)
+            )
+            ended += now_ended
+        return ended + waiting, followed
 
     def hold(self, batch_id: str, reason: str, *, now: float) -> bool:
         """Let nothing more of a batch be sent until `release`; return whether there was anything to hold.
@@ -236,10 +253,7 @@ class Batches:
                 f"There is no batch {batch_id!r}.",
                 hint="massconvert status lists the batches; finished ones are kept for the retention time.",
             )
-        try:
-            return status_of(batch_id, fields, paused=bool(paused))
-        except (KeyError, ValueError) as error:
-            raise unreadable(f"batch:{batch_id}") from error
+        return _readable_status(batch_id, fields, paused=bool(paused))
 
     def waits(self, batch_id: str, *, now: float, most: int = 100) -> Waits | None:
         """Zoho's last words about payloads of a batch that wait for another try; ``None`` where there are none.
@@ -263,17 +277,37 @@ class Batches:
         return Waits(len(times), code, message, min(times))
 
     def recent(self, limit: int = 20) -> list[BatchStatus]:
-        """The latest batches, newest first; forgets the ids of those that have expired."""
+        """The latest batches, newest first; forgets the ids of those that have expired.
+
+        However many there are, only some hundreds of the newest are looked at.
+        """
         found: list[BatchStatus] = []
+        place = 0
+        for _ in range(_PAGES):
+            with reaching(self._redis):
+                page = self._redis.zrevrange(self._keys.batches, place, place + limit - 1)
+                pipe = self._redis.pipeline(transaction=False)
+                pipe.exists(self._keys.pause)
+                for batch_id in page:
+                    pipe.hgetall(self._keys.batch(batch_id))
+                paused, *rows = pipe.execute()
+                gone = [batch_id for batch_id, fields in zip(page, rows, strict=True) if not fields]
+                if gone:
+                    self._redis.zrem(self._keys.batches, *gone)
+            found += [
+                _readable_status(batch_id, fields, paused=bool(paused))
+                for batch_id, fields in zip(page, rows, strict=True)
+                if fields
+            ]
+            if len(found) >= limit or len(page) < limit:
+                break
+            place += limit - len(gone)
+        return found[:limit]
+
+    def known(self) -> int:
+        """How many batches there are, expired ones that nobody has forgotten yet among them."""
         with reaching(self._redis):
-            for batch_id in self._redis.zrevrange(self._keys.batches, 0, -1):
-                if len(found) == limit:
-                    break
-                try:
-                    found.append(self.status(batch_id))
-                except UnknownBatchError:
-                    self._redis.zrem(self._keys.batches, batch_id)
-        return found
+            return int(self._redis.zcard(self._keys.batches))
 
     def rows(self, batch_id: str, read: Read = _once) -> Iterator[LeadRow]:
         """Every lead of a batch with its outcome, streamed: some thousand of them are in memory at any time.
@@ -327,7 +361,7 @@ def status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> Batc
         name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")
     }
     ended = counts["converted"] + counts["failed"] + counts["skipped"] + counts["cancelled"]
-    held = fields.get("held", "")
+    held = fields.get("held") or (HELD_FOR_CANARY if "canary_held" in fields else "")
     state = BatchState.PAUSED if paused or held else BatchState.RUNNING
     if "finished" in fields:
         state = BatchState.CANCELLED if counts["cancelled"] else BatchState.FINISHED
@@ -343,6 +377,14 @@ def status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> Batc
         canary=CanaryCounts(*(int(fields[name]) for name in _CANARY)) if "canary" in fields else None,
         **counts,
     )
+
+
+def _readable_status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
+    """The counts of a batch, from its hash. Raises LedgerError when something else has written to it."""
+    try:
+        return status_of(batch_id, fields, paused=paused)
+    except (KeyError, ValueError) as error:
+        raise unreadable(f"batch:{batch_id}") from error
 
 
 def _seconds(text: str) -> float | None:

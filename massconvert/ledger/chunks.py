@@ -114,8 +114,13 @@ class Chunks:
         return load_chunk(chunk_id, pairs(rest)) if kind == "claimed" else Done()
 
     def begin_send(self, chunk: Chunk, *, now: float) -> Chunk | None:
-        """Write ahead of the POST that it is being sent; ``None`` when the claim is no longer ours."""
-        ours = self._run("begin_send", chunk.id, chunk.token, now, self._tuning.lease)
+        """Write ahead of the POST that it is being sent.
+
+        ``None`` when the claim is no longer ours, or when it was stopped since: by a pause of the organisation whose
+        probe this is not, or by a hold or a cancel of its batches. Then nothing may be sent.
+        """
+        t = self._tuning
+        ours = self._run("begin_send", chunk.id, chunk.token, now, t.lease, int(t.retention))
         return replace(chunk, state=State.SENDING, sent_at=now) if int(ours) else None
 
     def move(self, chunk: Chunk, decision: Decision, *, now: float) -> Moved | None:
@@ -145,9 +150,9 @@ class Chunks:
         # One in no state that we know is handed out too: who claims it says so.
         return [Overdue(chunk_id, _STATES.get(state, State.WAITING), job_id) for chunk_id, state, job_id in rows]
 
-    def drain(self, *, now: float, most: int = 1000) -> bool:
+    def drain(self, *, now: float, most: int = 1000, batches: int = 50) -> bool:
         """End one slice of the leads that wait in refused or cancelled batches; return whether more are left."""
-        _, left = self._run("drain_inbox", now, most, int(self._tuning.retention))
+        _, left = self._run("drain_inbox", now, most, int(self._tuning.retention), batches)
         return int(left) > 0
 
     def _changes(self, decision: Decision, now: float) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A value that was tampered with is refused with a `LedgerError` that names the ke
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -14,6 +15,9 @@ from massconvert.model import Chunk, DealUpdate, Kind, Outcome, Refusal, State, 
 from massconvert.options import deal_templates
 from massconvert.policy import Look
 from massconvert.policy.looks import LONGEST, SHORTEST
+
+#: A part of a chunk's members: a batch and its leads.
+_SEGMENT = re.compile(r"([^;=,\s]+)=([0-9]+(?:,[0-9]+)*)")
 
 _OUTCOME_FIELDS = ("code", "message", "job_id", "attempts", "contact_id", "account_id", "deal_id")
 
@@ -156,9 +160,10 @@ def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:
 
 
 def segments(members: str) -> list[tuple[str, list[str]]]:
-    """Take ``batch=lead,lead;batch=lead`` apart into (batch id, leads)."""
-    parts = (segment.partition("=") for segment in members.split(";"))
-    return [(batch, leads.split(",")) for batch, _, leads in parts if leads]
+    """Take ``batch=lead,lead;batch=lead`` apart into (batch id, leads); what is anything else names no lead."""
+    found = (_SEGMENT.fullmatch(part) for part in members.split(";"))
+    parts = [match.groups() for match in found if match]
+    return [(batch, leads.split(",")) for batch, leads in parts] if len(parts) == members.count(";") + 1 else []
 
 
 def open_leads(members: str) -> list[str]:

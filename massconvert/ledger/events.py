@@ -25,6 +25,8 @@ class Events:
         if keep is None:
             return
         with reaching(self._redis):
+            if keep and self._redis.get(self._keys.events_keep) == str(keep):
+                return  # nor does a full Redis refuse it
             if keep:
                 self._redis.set(self._keys.events_keep, keep)
             else:

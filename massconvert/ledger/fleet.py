@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from massconvert.store import Keys, Redis, reaching
+from massconvert.store import Keys, Redis, Scripts, reaching
 
 #: How often a member notes itself, in seconds.
 NOTE_EVERY = 15.0
@@ -15,6 +15,8 @@ NOTE_EVERY = 15.0
 ALIVE_FOR = 60.0
 #: A dead member is remembered for so long, so that people can see when it was last there.
 REMEMBER = 86_400
+#: About how many members are looked at at once for those to forget.
+_PAGE = 100
 
 WORKER, BEAT = "worker", "beat"
 
@@ -74,15 +76,26 @@ class Fleet:
     def __init__(self, redis: Redis, keys: Keys) -> None:
         self._redis = redis
         self._keys = keys
+        self._scripts = Scripts(redis)
+        self._place = 0  # in the fleet, of the next page to look at
 
     def note(self, member: Member) -> None:
         """Say that this member is there. Raises StoreError."""
         fields = {name: value for name, value in asdict(member).items() if value and name not in ("role", "name")}
+        note: list[str | float] = [f"{member.role}:{member.name}", json.dumps(fields), REMEMBER]
+        self._scripts.run("note_member", keys=[self._keys.fleet], args=note)
+
+    def forget(self, *, now: float) -> None:
+        """Forget members that were last seen too long ago: a page of them, and the next page at the next call.
+
+        Raises StoreError.
+        """
         with reaching(self._redis):
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.hset(self._keys.fleet, f"{member.role}:{member.name}", json.dumps(fields))
-            pipe.expire(self._keys.fleet, REMEMBER)
-            pipe.execute()
+            self._place, page = self._redis.hscan(self._keys.fleet, self._place, count=_PAGE)
+            seen = ((field, _member(field, text)) for field, text in page.items())
+            old = [field for field, member in seen if member is None or now - member.seen_at > REMEMBER]
+            if old:
+                self._redis.hdel(self._keys.fleet, *old)
 
     def leave(self, role: str, name: str) -> None:
         """Forget a member that ends as it was told to. Raises StoreError."""

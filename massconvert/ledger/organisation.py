@@ -16,6 +16,8 @@ from massconvert.store import Keys, Redis, Scripts, reaching
 
 log = logging.getLogger("massconvert")
 
+#: What a person does about a pause by hand.
+GO_ON = "To go on: massconvert resume"
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
 #: What was learnt of jobs is read again after so many seconds: each decision needs it, and it changes slowly.
@@ -48,27 +50,20 @@ class Organisation:
         if not fields:
             return None
         since = number(fields.get("since", "0"))
+        # Whoever has written to it meant that nothing be sent; only a person can tell why.
+        reason = fields.get("reason") or f"The ledger's {self._keys.pause} does not say why."
+        if also := fields.get("also_reason"):  # Zoho had stopped the work too
+            reason = f"{reason} {fields.get('also_code', '')}: {also} {fields.get('also_hint', '')}".rstrip()
         return Pause(
-            # Whoever has written to it meant that nothing be sent; only a person can tell why.
-            reason=fields.get("reason") or f"The ledger's {self._keys.pause} does not say why.",
+            reason=reason,
             code=fields.get("code", ""),
-            hint=fields.get("hint") or "To go on: massconvert resume",
+            hint=fields.get("hint") or GO_ON,
             since=since if since is not None else 0.0,
         )
 
     def pause(self, *, now: float, reason: str) -> None:
-        """Pause the organisation by hand: nothing more is sent or read until `resume`."""
-        with reaching(self._redis):
-            self._redis.hset(
-                self._keys.pause,
-                mapping={
-                    "code": "",
-                    "reason": reason,
-                    "hint": "To go on: massconvert resume",
-                    "since": repr(now),
-                },
-            )
-            self._redis.hdel(self._keys.pause, "probe")
+        """Pause the organisation by hand: nothing more is sent or read until `resume`, whatever Zoho answers."""
+        self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, GO_ON])
 
     def resume(self) -> bool:
         """End the pause; return whether there was one."""
@@ -127,8 +122,9 @@ class Organisation:
             pipe = self._redis.pipeline(transaction=False)
             pipe.smembers(keys.unsent)
             pipe.smembers(keys.jobs)
+            pipe.scard(keys.overdue)
             pipe.zrange(keys.inboxes, 0, -1)
-            unsent, jobs, inboxes = pipe.execute()
+            unsent, jobs, overdue, inboxes = pipe.execute()
             for chunk_id in (*unsent, *jobs):
                 pipe.hmget(keys.chunk(chunk_id), "fp", "members")
             chunks = pipe.execute()
@@ -137,4 +133,8 @@ class Organisation:
                 pipe.hget(keys.options(fingerprint), "waiting")
             waiting = sum(int(count or 0) for count in pipe.execute())
         leads = sum(len(open_leads(members or "")) for _, members in chunks[: len(unsent)])
-        return {"chunks_waiting": len(unsent), "jobs_running": len(jobs), "leads_waiting": waiting + leads}
+        return {
+            "chunks_waiting": len(unsent),
+            "jobs_running": len(jobs) + int(overdue),
+            "leads_waiting": waiting + leads,
+        }

@@ -9,6 +9,7 @@ from enum import Enum
 from typing import Any
 
 from massconvert.errors import InputError
+from massconvert.leads.ids import check_batch_key
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.ledger.codec import dump_refusal, load_refusal, pairs, unreadable
 from massconvert.model import Again, Done, Priority
@@ -51,8 +52,10 @@ class Runs:
     def begin(self, run_id: str, name: str, profile: Profile, *, slot: str = "", now: float) -> Begun:
         """Begin a run of the profile ``name``, which must have criteria, with what stands in it now.
 
-        A ``slot`` is begun once, and only after those before it; a run by hand at any time.
+        A ``slot`` is begun once, and only after those before it; a run by hand at any time. Raises InputError for an id
+        that cannot name the batch which the run makes.
         """
+        check_batch_key(run_id)
         criteria = profile.criteria
         assert criteria is not None  # noqa: S101 - ConfigFile.to_find_with has said so
         job = {

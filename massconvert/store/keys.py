@@ -25,6 +25,7 @@ class Keys:
     def batch(self, batch_id: str) -> str:
         """HASH: fp, given, created, finished, sealed, shards, priority, counts by kind, drain, held, canary, …
 
+        ``held`` is why a person holds it, ``canary_held`` since when it waits for its canary.
         ``given`` is there where the options were given with names, and ``fp`` is that of their ids.
         Of its callbacks: on_complete, targets, and for each number called:N, call_tries:N, call_error:N.
         """
@@ -59,7 +60,10 @@ class Keys:
 
     @property
     def batches(self) -> str:
-        """ZSET batch id → when it was made; a new batch forgets those of expired ones, and so does who lists them."""
+        """ZSET batch id → when it was made; a new batch forgets those of expired ones, and so does who lists them.
+
+        ``batches:place`` is a STRING: how many of the oldest the last new batch left, since they still live.
+        """
         return f"{self.prefix}batches"
 
     @property
@@ -78,22 +82,34 @@ class Keys:
     # --- inboxes and chunks (ledger/chunks.py) ---
 
     def options(self, fingerprint: str) -> str:
-        """HASH: json, resolved, begin, accepted, probing, flush, waiting, batches, refusal, refused_at, blamed.
+        """HASH: json, resolved, begin, accepted, probing, flush, waiting, batches, turn, refusal, refused_at, blamed, …
 
         ``blamed`` counts the leads that were refused alone for one unexplained reason, ``blamed_as``, while no payload
         with these options was ever accepted.
-        ``resolved`` is ``json`` with ids for its names; ``begin`` is why its
-        chunks are settled at first. It expires after its last batch.
+        ``resolved`` is ``json`` with ids for its names; ``begin`` is why its chunks are settled at first; ``turn`` is
+        the last turn given out in its queues. While refused batches stand there: refused_turn (theirs are not after
+        it), refused_fate (how their leads end), refused_waiting (how many they are). It expires after its last batch.
         """
         return f"{self.prefix}options:{fingerprint}"
 
     def queue(self, fingerprint: str) -> str:
-        """LIST of batches that wait with these options, served in turn; those that are held do not stand here."""
-        return f"{self.prefix}queue:{fingerprint}"
+        """ZSET batch id → its turn, of batches that wait with these options; those that are held do not stand here.
+
+        An older version kept a LIST ``queue:{fingerprint}``; what it left there moves over.
+        """
+        return f"{self.prefix}bulk:{fingerprint}"
 
     def express_queue(self, fingerprint: str) -> str:
-        """LIST of interactive batches that wait with these options, served in turn, before those of ``queue``."""
-        return f"{self.prefix}express:{fingerprint}"
+        """ZSET of interactive batches that wait with these options, as ``queue``, and served before it.
+
+        An older version kept a LIST ``express:{fingerprint}``.
+        """
+        return f"{self.prefix}interactive:{fingerprint}"
+
+    @property
+    def refused(self) -> str:
+        """ZSET fingerprint → when Zoho refused these options, while batches that waited with them stand in a queue."""
+        return f"{self.prefix}refused"
 
     @property
     def inboxes(self) -> str:
@@ -131,8 +147,13 @@ class Keys:
 
     @property
     def jobs(self) -> str:
-        """SET of chunks that Zoho works on or that wait for a look."""
+        """SET of chunks that Zoho works on or that wait for a look: what the most jobs bound."""
         return f"{self.prefix}jobs"
+
+    @property
+    def overdue(self) -> str:
+        """SET of chunks whose job has no end by its deadline: they are watched on, outside of the bound."""
+        return f"{self.prefix}overdue"
 
     def live(self, shard: int) -> str:
         """SET of lead ids in flight in any batch."""
@@ -161,7 +182,11 @@ class Keys:
 
     @property
     def pause(self) -> str:
-        """HASH: code, reason, hint, since, probe; there while the organisation is paused."""
+        """HASH: code, reason, hint, since, probe, by; there while the organisation is paused.
+
+        ``by`` is the token of the claim that is the probe. A person's pause has no probe; what Zoho had said, or says
+        meanwhile, stands beside it: also_code, also_reason, also_hint.
+        """
         return f"{self.prefix}pause"
 
     @property

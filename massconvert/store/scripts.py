@@ -35,9 +35,9 @@ class Scripts:
 
 @cache
 def source(name: str) -> str:
-    """The text of a script; a first line ``-- include: X`` puts ``X.lua`` in front of it."""
-    text = (files("massconvert.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
-    if text.startswith(_INCLUDE):
-        first, _, rest = text.partition("\n")
-        return source(first.removeprefix(_INCLUDE).strip()) + rest
-    return text
+    """The text of a script; its first lines ``-- include: X`` put ``X.lua`` in front of it, in their order."""
+    text, front = (files("massconvert.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8"), ""
+    while text.startswith(_INCLUDE):
+        first, _, text = text.partition("\n")
+        front += source(first.removeprefix(_INCLUDE).strip())
+    return front + text

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from massconvert.errors import StoreError
 from massconvert.model import Listing
 from massconvert.store.connection import Redis, reaching
 from massconvert.store.keys import Keys
@@ -51,7 +53,10 @@ class Shelf:
     def keep(self, listing: Listing, rows: Sequence[Mapping[str, Any]], *, now: float) -> Kept:
         """Keep a listing that has just been read whole."""
         text = json.dumps({"form": FORM, "read_at": now, "rows": list(rows)}, separators=(",", ":"), ensure_ascii=False)
-        with reaching(self._redis):
+        with (
+            suppress(StoreError),
+            reaching(self._redis),
+        ):  # a full Redis keeps no more: it is good for this one all the same
             self._redis.set(self._keys.listing(listing.value), text, ex=KEPT)
         return Kept(tuple(rows), now)
 

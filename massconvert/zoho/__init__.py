@@ -21,11 +21,17 @@ __all__ = ["Governor", "TokenSource", "ZohoClient", "connect_zoho"]
 
 
 def connect_zoho(
-    settings: Settings, redis: Redis, clock: Clock, *, transport_of: Callable[..., Transport] = Transport
+    settings: Settings,
+    redis: Redis,
+    clock: Clock,
+    *,
+    transport_of: Callable[..., Transport] = Transport,
+    obeys_pause: bool = False,
 ) -> tuple[ZohoClient, Governor]:
     """The client and the governor that the settings name; nothing is called before their first use.
 
     ``transport_of`` makes the transports, as `Transport` itself does: over HTTP, unless a test has another way.
+    ``obeys_pause``: there is no permit while a person has paused the organisation.
 
     Raises SettingsError when a credential is missing, or a data centre or URL is wrong.
     """
@@ -58,5 +64,6 @@ def connect_zoho(
         wait=settings.permit_wait,
         # A permit outlives the wait for a token and the call itself.
         lease=2 * deadline + 10.0,
+        obeys_pause=obeys_pause,
     )
     return client, governor

@@ -51,6 +51,8 @@ class Governor:
 
     ``limit`` is ZOHO_CONCURRENCY or ``None``; ``ask_org`` GETs ``org``, for the edition; ``wait`` bounds `acquire` in
     seconds; ``lease`` is how long a permit is held at most: longer than a token refresh and a call together.
+    ``obeys_pause``: there is no permit while a person has paused the organisation, as for workers. What a person looks
+    up meanwhile is theirs to decide.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Governor:
         lease: float = 75.0,
         random: Random | None = None,
         monotonic: Callable[[], float] = time.monotonic,
+        obeys_pause: bool = False,
     ) -> None:
         self._redis = redis
         self._keys = keys
@@ -78,6 +81,7 @@ class Governor:
         self._lease = lease
         self._random = random or SystemRandom()
         self._monotonic = monotonic
+        self._obeys_pause = obeys_pause
 
     def acquire(self, call: Call) -> Permit | Busy:
         """Take a permit; wait a bounded time for one. Raises StoreError when Redis cannot be reached."""
@@ -137,6 +141,7 @@ class Governor:
             rules.calls_a_minute or 0,
             rules.holding.cheap_first,
             _SLICE,
+            int(self._obeys_pause),
         ]
         said, *rest = self._scripts.run("take_permit", keys=[self._keys.prefix], args=args)
         if said == "taken":
@@ -159,9 +164,8 @@ class Governor:
     def _learn(self) -> None:
         """Ask Zoho for the edition, if nobody else does, with a permit for that call too."""
         name = uuid4().hex
-        with reaching(self._redis):
-            if not self._redis.set(self._keys.limit_lock, name, nx=True, px=int(self._lease * 1000)):
-                return
+        if not int(self._scripts.run("take_lock", keys=[self._keys.limit_lock], args=[name, int(self._lease * 1000)])):
+            return
         try:
             permit = self._take(name, Call.READ, LEAST)
             if not isinstance(permit, Permit):
@@ -172,11 +176,7 @@ class Governor:
             finally:
                 self.release(permit, answer)
             calls, source, seconds = limit_of(answer)
-            with reaching(self._redis):
-                pipe = self._redis.pipeline()
-                pipe.hset(self._keys.limit, mapping={"calls": calls, "source": source})
-                pipe.expire(self._keys.limit, seconds)
-                pipe.execute()
+            self._scripts.run("keep_limit", keys=[self._keys.limit], args=[calls, source, int(seconds)])
         finally:
             self._scripts.run("free_lock", keys=[self._keys.limit_lock], args=[name])
 

@@ -151,8 +151,7 @@ class TokenSource:
     def _take_lock(self) -> str:
         """Our name on the lock, or nothing if somebody else holds it."""
         name = uuid4().hex
-        with reaching(self._redis):
-            taken = self._redis.set(self._lock, name, nx=True, px=int(self._lease * 1000))
+        taken = int(self._scripts.run("take_lock", keys=[self._lock], args=[name, int(self._lease * 1000)]))
         return name if taken else ""
 
     def _await_refresh(self, seconds: float) -> None:
@@ -161,8 +160,7 @@ class TokenSource:
                 # Put back for the next who waits. What is left over from an earlier refresh is not: it costs a look.
                 token, _, trouble = self._look()
                 if token or trouble:
-                    self._redis.rpush(self._wake, "1")
-                    self._redis.pexpire(self._wake, 10_000)
+                    self._scripts.run("wake_next", keys=[self._wake], args=[10_000])
 
     def _refresh_unless_done(self, holder: str) -> Token | NotSent:
         token, fresh, trouble = self._look()  # the last holder may have ended between our look and our lock

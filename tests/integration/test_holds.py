@@ -249,13 +249,67 @@ def test_a_canary_that_waits_to_be_sent_again_is_not_held_by_its_own_hold(books:
     assert books.claim(chunk, now=LATER + 1).leads == tuple(leads(50))
 
 
-def test_a_person_can_hold_the_canary_too_and_their_hold_outlives_its_end(books: Books) -> None:
-    chunk = canary(books, 100.0)
+def test_a_batch_that_a_person_held_in_its_canary_is_behind_its_canary_again(books: Books) -> None:
+    chunk = canary(books, 0.0)
     books.batches.hold("b", "a person", now=LATER)
+    assert held(books, "b")[1] == "a person"
     assert isinstance(books.try_claim(chunk), Done)
+    assert books.batches.release("b", now=LATER).chunk_ids == (chunk,)
+    assert held(books, "b") == (BatchState.PAUSED, HELD_FOR_CANARY)
+    assert books.form(LATER + 10) == ()
+    end(books, chunk, 0)
+    assert held(books, "b") == (BatchState.RUNNING, "")
+    assert len(books.form(LATER + 100)) == 5
+
+
+def test_a_canary_whose_first_payload_was_held_goes_on_with_its_second(books: Books) -> None:
+    tuning = replace(TUNING, window=1)
+    books.chunks._tuning = tuning
+    books.batch("b", leads(300), canary=Canary(70))
+    (first,) = books.form()
+    books.batches.hold("b", "a person", now=LATER)
     books.batches.release("b", now=LATER)
-    chunk_ids = books.form()
-    assert len(chunk_ids) == 5, "whoever releases a batch lets all of it go"
+    books.accept(first)
+    (second,) = books.form(LATER + 10)
+    assert len(books.claim(second, now=LATER + 10).leads) == 20
+    assert held(books, "b")[1] == HELD_FOR_CANARY
+
+
+@pytest.mark.parametrize("failed", [0, 50])
+def test_the_hold_of_a_person_outlives_the_end_of_the_canary_and_then_one_resume_is_enough(
+    books: Books, failed: int
+) -> None:
+    chunk = canary(books, 0.0)
+    books.accept(chunk)
+    books.batches.hold("b", "a person", now=LATER)
+    running = books.claim(chunk, now=LATER + TUNING.poll_cap)
+    outcomes = {lead: FAILED if number < failed else CONVERTED for number, lead in enumerate(running.leads)}
+    ended = Decision(Row.SETTLED, replace(running, state=State.DONE), Done(), outcomes=outcomes)
+    assert books.chunks.move(running, ended, now=LATER + TUNING.poll_cap)
+    assert held(books, "b")[1] == "a person"
+    assert books.form(LATER + 100) == ()
+    books.batches.release("b", now=LATER + 100)
+    assert held(books, "b") == (BatchState.RUNNING, "")
+    assert len(books.form(LATER + 100)) == 5
+
+
+def test_a_person_who_resumes_a_batch_that_only_waits_for_its_canary_lets_all_of_it_go(books: Books) -> None:
+    canary(books, None)
+    assert books.batches.release("b", now=LATER).was_held
+    assert len(books.form(LATER + 10)) == 5
+
+
+def test_a_hold_for_a_canary_as_an_older_version_wrote_it_is_one(books: Books) -> None:
+    chunk = canary(books, 0.0)
+    key = books.keys.batch("b")
+    books.redis.hdel(key, "canary_held")
+    books.redis.hset(key, mapping={"held": "canary", "held_at": LATER})
+    assert held(books, "b")[1] == HELD_FOR_CANARY
+    assert books.claim(chunk, now=LATER + 1).leads == tuple(leads(50))
+    books.redis.hdel(books.keys.chunk(chunk), "lease", "token")
+    end(books, chunk, 0)
+    assert held(books, "b") == (BatchState.RUNNING, "")
+    assert len(books.form(LATER + 100)) == 5
 
 
 def test_a_batch_no_larger_than_its_canary_just_finishes(books: Books) -> None:

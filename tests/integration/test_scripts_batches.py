@@ -5,7 +5,6 @@ tests/unit/test_ledger.py runs the same tests on fakeredis.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,14 +16,12 @@ from massconvert.model import (
     Code,
     Done,
     Kind,
-    LeadsRead,
-    LeadState,
     Outcome,
     PerhapsAccepted,
     Refused,
     State,
 )
-from massconvert.policy import Row, after_post, after_read
+from massconvert.policy import after_post
 from tests.integration.books import (
     FINGERPRINT,
     MOMENT,
@@ -300,7 +297,7 @@ def test_the_batch_that_was_cancelled_first_is_drained_first(books: Books) -> No
         books.batches.cancel(name, now=NOW + number)
     assert books.redis.zrange(books.keys.draining, 0, -1) == ["z", "a", "m"]
     books.batches.cancel("z", now=NOW + 9)  # again: it keeps its place
-    assert books.chunks.drain(now=NOW + 9)
+    assert books.chunks.drain(now=NOW + 9, batches=1)
     assert [books.counts(name).get("cancelled", 0) for name in "zam"] == [3, 0, 0]
     assert books.redis.zrange(books.keys.draining, 0, -1) == ["a", "m"]
 
@@ -363,21 +360,6 @@ def test_cancel_batch_follows_what_zoho_may_have_and_takes_back_what_waits_for_a
     assert books.counts("b") == {"total": 150, "waiting": 50, "sent": 50, "cancelled": 50}
     lost = after_post(on_its_way, PerhapsAccepted("HTTP 500"), MOMENT)
     assert books.chunks.move(on_its_way, lost, now=NOW + 5)
-
-
-def test_cancel_batch_follows_leads_that_were_perhaps_accepted_before(books: Books) -> None:
-    """They wait to be sent again, but an earlier payload may have converted them."""
-    books.batch("b", [A])
-    chunk = books.send(*books.form())
-    lost = after_post(chunk, PerhapsAccepted("HTTP 500"), MOMENT)
-    assert books.chunks.move(chunk, lost, now=NOW + 3)
-    due = lost.chunk.due_at
-    settling = books.claim(chunk.id, now=due)
-    unconverted = after_read(settling, LeadsRead({A: LeadState(A, False)}), replace(MOMENT, now=due))
-    assert unconverted.row is Row.UNCONVERTED_AGAIN
-    assert books.chunks.move(settling, unconverted, now=due)
-    assert books.batches.cancel("b", now=due + 1) == (0, 1)
-    assert books.outcomes("b") == {A: None}
 
 
 def test_cancel_batch_again_ends_nothing_more(books: Books) -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from massconvert.ledger import Member
+from massconvert.ledger.fleet import REMEMBER
 from tests.integration.books import NOW, Books
 
 pytestmark = pytest.mark.integration
@@ -37,6 +39,55 @@ def test_take_sweep_goes_by_the_ledgers_clock(books: Books) -> None:
     """Not by how long Redis keeps the key, which only tidies up."""
     books.ledger.organisation.take_sweep(12.0, now=NOW)
     assert books.redis.ttl(books.keys.sweep_lease) > 12
+
+
+# --- pause_organisation
+
+
+def test_pause_organisation_pauses_once_until_somebody_resumes(books: Books) -> None:
+    organisation = books.ledger.organisation
+    with books.watching() as changed:
+        organisation.pause(now=NOW, reason="by hand")
+    assert set(changed) == {"pause.code", "pause.reason", "pause.hint", "pause.since"}
+    with books.watching() as changed:
+        organisation.pause(now=NOW + 9, reason="again")
+    assert changed == {}
+    assert organisation.resume()
+    assert not organisation.resume()
+    assert books.look() == {}
+
+
+# --- take_lock, keep_limit, note_member, wake_next
+
+
+def test_take_lock_gives_a_lock_to_one_at_a_time(books: Books) -> None:
+    lock = books.keys.limit_lock
+    assert books.scripts.run("take_lock", keys=[lock], args=["me", 60_000]) == 1
+    with books.watching() as changed:
+        assert books.scripts.run("take_lock", keys=[lock], args=["somebody else", 60_000]) == 0
+    assert changed == {}
+    assert 0 < books.redis.pttl(lock) <= 60_000
+
+
+def test_keep_limit_keeps_it_for_a_while(books: Books) -> None:
+    books.scripts.run("keep_limit", keys=[books.keys.limit], args=[15, "enterprise", 60])
+    assert books.look() == {"limit.calls": "15", "limit.source": "enterprise", "limit expires": True}
+
+
+def test_wake_next_puts_one_element_back_for_a_while(books: Books) -> None:
+    books.scripts.run("wake_next", keys=[books.keys.token_wake("c")], args=[10_000])
+    assert books.look() == {"token:c:wake": ["1"], "token:c:wake expires": True}
+
+
+def test_note_member_is_kept_until_it_is_old_and_the_sweep_forgets_it(books: Books) -> None:
+    """Whether or not anybody asks who works."""
+    for number in range(5):
+        books.ledger.fleet.note(Member("worker", f"gone-{number}", NOW - REMEMBER - 1))
+    books.ledger.fleet.note(Member("worker", "here", NOW))
+    books.redis.hset(books.keys.fleet, "worker:odd", "what no version writes")
+    assert books.redis.ttl(books.keys.fleet) > 0
+    books.ledger.fleet.forget(now=NOW)
+    assert books.redis.hkeys(books.keys.fleet) == ["worker:here"]
 
 
 # --- free_lock

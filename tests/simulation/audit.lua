@@ -13,7 +13,7 @@ end
 local KINDS = { 'converted', 'failed', 'skipped', 'cancelled' }
 
 -- What is in each batch before any chunk was formed.
-local batches, holder, waiting = {}, {}, {}
+local batches, holder, waiting, refused_waiting = {}, {}, {}, {}
 local function row(batch, lead, outcome, sent)
   local b = batches[batch]
   if b.rows[lead] then wrong('lead', lead, 'is in batch', batch, 'twice') end
@@ -42,13 +42,16 @@ for _, batch in ipairs(names) do
   for given, refused in pairs(hash(key .. ':invalid')) do row(batch, given, refused, false) end
   local inbox = redis.call('LRANGE', key .. ':inbox', 0, -1)
   for _, lead in ipairs(inbox) do row(batch, lead, nil, false) end
-  local place = redis.call('LPOS', p .. (b.h.priority == 'interactive' and 'express:' or 'queue:') .. b.h.fp, batch)
-  if place and (b.h.held or b.h.drain) then wrong('batch', batch, 'is held or drained, and stands in its queue') end
+  local place = redis.call('ZSCORE', p .. (b.h.priority == 'interactive' and 'interactive:' or 'bulk:') .. b.h.fp, batch)
+  local refused = redis.call('HGET', p .. 'options:' .. b.h.fp, 'refused_turn')
+  b.held = b.h.held or b.h.canary_held
+  if place and (b.held or b.h.drain) then wrong('batch', batch, 'is held or drained, and stands in its queue') end
   if #inbox > 0 then
     if b.h.drain then
       if not redis.call('ZSCORE', p .. 'draining', batch) then wrong('nobody will drain', batch) end
-    elseif not b.h.held then
-      waiting[b.h.fp] = (waiting[b.h.fp] or 0) + #inbox
+    elseif not b.held then
+      local count = place and refused and tonumber(place) <= tonumber(refused) and refused_waiting or waiting
+      count[b.h.fp] = (count[b.h.fp] or 0) + #inbox
       if not place then wrong('batch', batch, 'waits in no queue') end
     end
   end
@@ -67,7 +70,10 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
       if c.why == 'preflight' and b.h.drain and cjson.decode(b.h.drain)[1] == 'cancelled' then
         wrong('chunk', id, 'is to be read for', batch, 'which was cancelled')
       end
-      if not b.h.held or (c.canary and b.h.held == 'canary') then held = false end
+      if not b.h.held and (c.canary or not b.h.canary_held) then held = false end
+      if b.h.drain and cjson.decode(b.h.drain)[1] == 'cancelled' and c.state == 'waiting' then
+        wrong('chunk', id, 'waits to be sent for', batch, 'which was cancelled')
+      end
       if c.canary and c.members ~= batch .. '=' .. leads then wrong('the canary of', batch, 'travels with others') end
       for lead in string.gmatch(leads, '[^,]+') do
         row(batch, lead, nil, c.submitted == '1')
@@ -81,6 +87,7 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
     if held ~= not due then wrong('chunk', id, 'is', c.state, held and 'and held' or '', 'and', due and 'due' or 'never due') end
     local before = c.state == 'waiting' or c.state == 'sending' or c.why == 'preflight'
     if unsent ~= (not held and before) then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
+    job = job or (c.why == 'overdue' and redis.call('SISMEMBER', p .. 'overdue', id) == 1)
     if job ~= not before then wrong('chunk', id, 'is', c.state, 'and in jobs:', tostring(job)) end
   end
 end
@@ -95,7 +102,7 @@ for _, batch in ipairs(names) do
       wrong('the canary of', batch, 'has', ended, 'ended,', b.ahead or 0, 'on their way and', quota, 'to go, of', b.h.canary)
     end
     local enough = ended >= tonumber(b.h.canary) and tonumber(b.h.canary_failed) <= tonumber(b.h.canary_most)
-    if b.h.held == 'canary' and enough then wrong('batch', batch, 'is held though its canary lives') end
+    if b.h.canary_held and enough then wrong('batch', batch, 'is held though its canary lives') end
   end
   -- What a lead brings for its deal is kept for as long as it may be needed.
   for _, lead in ipairs(redis.call('HKEYS', p .. 'batch:' .. batch .. ':deals')) do
@@ -103,7 +110,7 @@ for _, batch in ipairs(names) do
     if not b.rows[lead] then wrong('batch', batch, 'keeps values for the deal of', lead, 'which it does not have') end
     if o[1] == 'converted' and o[2] ~= 'DEAL_NOT_UPDATED' then wrong('batch', batch, 'keeps values for the deal of', lead, 'which has them') end
   end
-  if b.h.held and b.h.finished then wrong('batch', batch, 'has finished and is held') end
+  if b.held and b.h.finished then wrong('batch', batch, 'has finished and is held') end
   local total, left = tonumber(b.h.total), tonumber(b.h.total) - tonumber(b.h.sent)
   if total ~= b.n then wrong('batch', batch, 'counts', b.h.total, 'leads and has', b.n) end
   if tonumber(b.h.sent) ~= b.sent then wrong('batch', batch, 'counts', b.h.sent, 'sent and has', b.sent) end
@@ -150,9 +157,12 @@ for _, key in ipairs(redis.call('KEYS', p .. 'options:*')) do
   local fp, o = string.sub(key, #p + 9), hash(key)
   local n = waiting[fp] or 0
   if tonumber(o.waiting or 0) ~= n then wrong('options', fp, 'count', o.waiting or '0', 'waiting and have', n) end
+  local refused = refused_waiting[fp] or 0
+  if tonumber(o.refused_waiting or 0) ~= refused then wrong('options', fp, 'count', o.refused_waiting or '0', 'refused and have', refused) end
+  if refused > 0 and not redis.call('ZSCORE', p .. 'refused', fp) then wrong('nobody will drain what was refused of', fp) end
   local express = redis.call('ZSCORE', p .. 'express', fp)
   if express and express ~= redis.call('ZSCORE', p .. 'inboxes', fp) then wrong('options', fp, 'have two times to form chunks') end
-  if redis.call('EXISTS', p .. 'express:' .. fp) == 1 and not o.probing and not express then wrong('nobody sees that leads of', fp, 'are interactive') end
+  if redis.call('ZCOUNT', p .. 'interactive:' .. fp, '(' .. (o.refused_turn or 0), '+inf') > 0 and not o.probing and not express then wrong('nobody sees that leads of', fp, 'are interactive') end
   if n > 0 and not o.probing and not redis.call('ZSCORE', p .. 'inboxes', fp) then wrong('nobody will form chunks of', fp) end
   if o.probing and redis.call('EXISTS', p .. 'chunk:' .. o.probing) == 0 then
     wrong('options', fp, 'wait for chunk', o.probing, 'which has ended')

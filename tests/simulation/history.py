@@ -19,7 +19,7 @@ from massconvert import producer
 from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
-from massconvert.model import HELD_FOR_CANARY, Canary
+from massconvert.model import Canary
 from massconvert.on_complete import TaskTarget
 from massconvert.policy import Decision, Row, RunDecision, RunState
 from massconvert.producer import Intake
@@ -102,6 +102,7 @@ class History:
             rules=plan.rules,
             random=world.chance("governor"),
             monotonic=lambda: 0.0,
+            obeys_pause=True,
         )
         random = world.chance("steps")
         self.receivers = Receivers(world, plan.calls, self.judge.hearing.told)
@@ -372,9 +373,9 @@ class History:
         def look() -> None:
             self._tend_canary(order)
             held, leads, ended = self.wire.call(
-                "HMGET", f"{self.prefix}batch:{order.batch}", "held", "canary", "canary_ended"
+                "HMGET", f"{self.prefix}batch:{order.batch}", "canary_held", "canary", "canary_ended"
             )
-            if held == HELD_FOR_CANARY and int(ended) >= int(leads) and name not in self.unready:
+            if held and int(ended) >= int(leads) and name not in self.unready:
                 self.unready.add(name)
                 self._resume_batch(order, "", name)
 

@@ -26,7 +26,7 @@ from typing import Any
 
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import load_outcome, segments
-from massconvert.model import HELD_FOR_CANARY, Code, Kind, Outcome
+from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState
 from massconvert.policy.holds import DEAREST_CALL
 from tests.simulation.crm import DAY, NORMAL_JOB, Crm, Job, Lead, Submission
@@ -122,9 +122,9 @@ class Judge:
             return
         call, key = self._wire.call, f"{self._prefix}batch:"
         members, sent_at, canary = call("HMGET", f"{self._prefix}chunk:{task.about}", "members", "sent_at", "canary")
-        holds = [call("HMGET", key + other, "held", "held_at") for other, _ in segments(members)]
-        begun = max(float(at or 0) for _, at in holds) + 0.2 < float(sent_at or 0)  # machines' clocks differ a little
-        if begun and all(why and not (canary and why == HELD_FOR_CANARY) for why, _ in holds):
+        holds = [call("HMGET", key + other, "held_at", "canary_held") for other, _ in segments(members)]
+        since = [float(person or (not canary and behind) or "inf") for person, behind in holds]
+        if max(since) + 0.2 < float(sent_at or 0):  # machines' clocks differ a little
             self.world.wrong(f"lead {lead.id} was sent while every batch in its payload was held")
         if order.canary and batch not in self.resumed and sum(of == batch for of, _ in self._submitted) > order.canary:
             self._follows_canary(order)
@@ -325,7 +325,18 @@ class Judge:
     def at_the_end(self, ledger: Ledger) -> None:
         """Compare once more, when every job has ended; through the product's own report, as a user would see it."""
         self._judge_batches(ledger)
-        for name in ("due", "unsent", "jobs", "draining", "inboxes", "unsealed", "runs:due", "callbacks"):
+        for name in (
+            "due",
+            "unsent",
+            "jobs",
+            "overdue",
+            "draining",
+            "refused",
+            "inboxes",
+            "unsealed",
+            "runs:due",
+            "callbacks",
+        ):
             if self._wire.call("EXISTS", self._prefix + name):
                 self.world.wrong(f"the ledger still holds {name}")
         if self._wire.call("KEYS", self._prefix + "live:*"):

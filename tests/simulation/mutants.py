@@ -90,6 +90,17 @@ def in_lua(script: str, old: str, new: str) -> Seeded:
     return seeded
 
 
+def both(first: Seeded, second: Seeded) -> Seeded:
+    """A bug that takes two: each place alone would make up for the other."""
+
+    @contextmanager
+    def seeded() -> Iterator[None]:
+        with first(), second():
+            yield
+
+    return seeded
+
+
 def in_python(where: Any, name: str, new: Any) -> Seeded:
     """A bug in a function: ``where.name`` becomes ``new``."""
     return lambda: patch.object(where, name, new)
@@ -294,7 +305,7 @@ MUTANTS = (
     ),
     Mutant(
         "a refusal leaves the others waiting",
-        in_lua("move_chunk", "redis.call('ZADD', p .. 'draining', 'NX', now, batch)", ""),
+        in_lua("move_chunk", "redis.call('ZADD', p .. 'refused', 'NX', now, fp)", ""),
         "options",
         "",
     ),
@@ -318,7 +329,10 @@ MUTANTS = (
     ),
     Mutant(
         "a parked chunk keeps its claim",
-        in_lua("hold_batch", "redis.call('HDEL', p .. 'chunk:' .. id, 'lease', 'token')", ""),
+        both(
+            in_lua("hold_batch", "redis.call('HDEL', p .. 'chunk:' .. id, 'lease', 'token')", ""),
+            in_lua("begin_send", "if is_held(p, segments, c[5]) then", "if false then"),
+        ),
         "holds",
         "not held and parked:",
         within=200,
@@ -331,7 +345,7 @@ MUTANTS = (
     ),
     Mutant(
         "a canary holds nothing",
-        in_lua("form_chunks", "hold_batch(p, batch, 'canary', now)\n  end\nend", "end\nend"),
+        in_lua("form_chunks", "hold_for_canary(p, batch, now)\n  end\nend", "end\nend"),
         "holds",
         "more leads than its canary",
     ),
@@ -362,7 +376,7 @@ MUTANTS = (
     ),
     Mutant(
         "a cancelled batch is read and sent",
-        in_lua("cancel_batch", "local surely_unsent = preflight or (", "local surely_unsent = ("),
+        in_lua("cancel_batch", "c[2] == 'preflight' or ", ""),
         "preflight",
         "which was cancelled",
         within=200,
@@ -419,7 +433,7 @@ MUTANTS = (
     ),
     Mutant(
         "a batch is told of before it has finished",
-        in_lua("take_callback", "if redis.call('HEXISTS', key, 'finished') == 0 then", "if false then"),
+        in_lua("take_callback", "if redis.call('HEXISTS', key, 'finished') == 0 or ", "if "),
         "receivers",
         "",
         within=400,

@@ -15,11 +15,13 @@ from typing import Any
 from massconvert.policy import MOVES, Row, RunRow
 from tests.simulation.store_port import SCRIPTS
 
-#: Scripts of the access token's, which have no part here: the simulated Zoho asks for no token.
-NO_PART = frozenset({"discard_token", "end_refresh", "free_lock"})
+#: Scripts that have no part here: the simulated Zoho asks for no token, the limit is given, and no worker notes itself.
+NO_PART = frozenset(
+    {"discard_token", "end_refresh", "free_lock", "take_lock", "wake_next", "keep_limit", "note_member"}
+)
 #: Commands on Redis that are no scripts, other than those that only reports use.
 COMMANDS = (
-    *("DEL", "EXISTS", "HDEL", "HGET", "HGETALL", "HMGET", "HSET", "LRANGE", "MGET", "SET", "SMEMBERS", "ZCOUNT"),
+    *("DEL", "EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "ZCOUNT"),
     "ZRANGEBYSCORE",
 )
 ZOHO = ("mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import socket
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
@@ -220,9 +220,6 @@ class StorePort:
         wanted = names[0] if isinstance(names[0], list) else names
         return list(self._perform("HMGET", "HMGET", key, *wanted))
 
-    def hset(self, key: str, mapping: Mapping[str, Any]) -> int:
-        return int(self._perform("HSET", "HSET", key, *(word for pair in mapping.items() for word in pair)))
-
     def hdel(self, key: str, *names: str) -> int:
         return int(self._perform("HDEL", "HDEL", key, *names))
 
@@ -244,8 +241,12 @@ class StorePort:
     def smembers(self, key: str) -> frozenset[str]:
         return frozenset(self._perform("SMEMBERS", "SMEMBERS", key))
 
-    def zrangebyscore(self, key: str, low: Any, high: Any) -> list[str]:
-        return list(self._perform("ZRANGEBYSCORE", "ZRANGEBYSCORE", key, low, high))
+    def zrangebyscore(self, key: str, low: Any, high: Any, start: int, num: int) -> list[str]:
+        return list(self._perform("ZRANGEBYSCORE", "ZRANGEBYSCORE", key, low, high, "LIMIT", start, num))
+
+    def hscan(self, key: str, place: int, count: int) -> tuple[int, dict[str, str]]:
+        place, flat = self._perform("HSCAN", "HSCAN", key, place, "COUNT", count)
+        return int(place), dict(zip(flat[::2], flat[1::2], strict=True))
 
     def zcount(self, key: str, low: Any, high: Any) -> int:
         return int(self._perform("ZCOUNT", "ZCOUNT", key, low, high))

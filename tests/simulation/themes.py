@@ -352,7 +352,7 @@ def _searching(plan: Plan, random: Random) -> Plan:
 
 #: Ports that few histories come to, and what brings one there.
 SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
-    **dict.fromkeys(("HSET", "HDEL", "DEL"), _pause),
+    **dict.fromkeys(("pause_organisation", "DEL"), _pause),
     **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
     **dict.fromkeys(("hold_batch", "release_batch"), _hold),
     "refuse_ids": _invalid,

@@ -57,7 +57,7 @@ local function finish_batch(p, batch, now, retention)
   local ended = tonumber(f[4]) + tonumber(f[5]) + tonumber(f[6]) + tonumber(f[7])
   if ended < tonumber(f[3]) then return 0 end
   redis.call('HSET', key, 'finished', now)
-  redis.call('HDEL', key, 'held', 'held_at')
+  redis.call('HDEL', key, 'held', 'held_at', 'canary_held')
   for n = 1, tonumber(redis.call('HGET', key, 'targets') or 0) do
     redis.call('HDEL', key, 'called:' .. n, 'call_tries:' .. n, 'call_error:' .. n)
     redis.call('ZADD', p .. 'callbacks', now, n .. ':' .. batch)

@@ -6,7 +6,9 @@
 -- The open leads of a chunk, in payload order: a list of {batch, list of leads}.
 local function segments_of(members)
   local segments = {}
-  for batch, joined in string.gmatch(members, '([^;=]+)=([^;]*)') do
+  for part in string.gmatch(members .. ';', '([^;]*);') do
+    local batch, joined = string.match(part, '^([^=,%s]+)=([%d,]+)$')
+    if not batch then error('no members of a chunk: ' .. members) end -- a lead that nobody has enqueued is not sent
     local leads = {}
     for lead in string.gmatch(joined, '[^,]+') do leads[#leads + 1] = lead end
     segments[#segments + 1] = { batch, leads }
@@ -20,11 +22,18 @@ local function members_of(segments)
   return table.concat(parts, ';')
 end
 
+-- Who holds a batch: a person, with their reason, and its canary; nil where they do not.
+local function holds_of(p, batch)
+  local h = redis.call('HMGET', p .. 'batch:' .. batch, 'held', 'canary_held')
+  if h[1] == 'canary' then return nil, true end -- an older version wrote so
+  return h[1] or nil, h[2] or nil
+end
+
 -- Whether a chunk with these leads may not go. A batch that is held for its canary holds all but the canary.
 local function is_held(p, segments, canary)
   for _, segment in ipairs(segments) do
-    local held = redis.call('HGET', p .. 'batch:' .. segment[1], 'held')
-    if not held or (canary and held == 'canary') then return false end
+    local person, for_canary = holds_of(p, segment[1])
+    if not person and (canary or not for_canary) then return false end
   end
   return true
 end
@@ -41,8 +50,8 @@ end
 -- Parks a chunk of a batch, or lets it go, after one of its batches was held or released. Returns whether it goes now.
 local function place_chunk(p, id, now)
   local key = p .. 'chunk:' .. id
+  if redis.call('HGET', key, 'state') ~= 'waiting' then return false end
   local c = redis.call('HMGET', key, 'state', 'parked', 'fp', 'members', 'canary', 'due')
-  if c[1] ~= 'waiting' then return false end
   local held = is_held(p, segments_of(c[4]), c[5])
   if held then
     park_chunk(p, id, c[3], now)
@@ -56,43 +65,101 @@ local function place_chunk(p, id, now)
   return false
 end
 
--- Lets nothing more of a batch be sent. Returns 1, or 0 when there is nothing to hold.
-local function hold_batch(p, batch, reason, now)
-  local key = p .. 'batch:' .. batch
-  local b = redis.call('HMGET', key, 'fp', 'priority', 'held', 'drain', 'finished')
-  if b[4] or b[5] then return 0 end
-  redis.call('HSET', key, 'held', reason)
-  if not b[3] then
-    redis.call('HSET', key, 'held_at', now)
-    local waiting = redis.call('LLEN', key .. ':inbox')
-    if waiting > 0 then
-      redis.call('LREM', queue_of(p, b[1], b[2]), 0, batch)
-      if redis.call('HINCRBY', p .. 'options:' .. b[1], 'waiting', -waiting) <= 0 then rest_inbox(p, b[1]) end
+-- Ends the leads of cancelled batches in a chunk that waits: they are surely not sent, or were seen to be unconverted.
+-- Whoever has claimed the chunk can neither send nor move it then. Returns how many leads ended.
+local function end_cancelled(p, id, now)
+  local key = p .. 'chunk:' .. id
+  local c = redis.call('HMGET', key, 'members', 'submitted', 'fp')
+  local left, ended = {}, 0
+  for _, segment in ipairs(segments_of(c[1])) do
+    local batch, leads = segment[1], segment[2]
+    local drain = redis.call('HGET', p .. 'batch:' .. batch, 'drain')
+    local fate = drain and cjson.decode(drain)
+    if fate and fate[1] == 'cancelled' then
+      end_leads(p, batch, fate[1], fate[2], leads)
+      if c[2] == '1' then redis.call('HINCRBY', p .. 'batch:' .. batch, 'sent', -#leads) end
+      redis.call('SREM', p .. 'batch:' .. batch .. ':chunks', id)
+      ended = ended + #leads
+    else
+      left[#left + 1] = segment
     end
   end
+  if ended == 0 then return 0 end
+  redis.call('HDEL', key, 'lease', 'token')
+  if #left > 0 then
+    redis.call('HSET', key, 'members', members_of(left))
+    redis.call('ZADD', p .. 'due', math.max(now, tonumber(redis.call('HGET', key, 'due'))), id)
+    place_chunk(p, id, now)
+  else
+    redis.call('DEL', key)
+    redis.call('ZREM', p .. 'due', id)
+    redis.call('SREM', p .. 'unsent', id)
+    redis.call('SREM', p .. 'jobs', id)
+    end_probe(p, c[3], id, now)
+  end
+  return ended
+end
+
+-- Lets nothing more of a batch be sent, since a person wants it. Returns 1, or 0 when there is nothing to hold.
+local function hold_batch(p, batch, reason, now)
+  local key = p .. 'batch:' .. batch
+  local b = redis.call('HMGET', key, 'fp', 'priority', 'drain', 'finished')
+  if b[3] or b[4] or drain_refused(p, batch, b[1], b[2], now) then return 0 end
+  local person, canary = holds_of(p, batch)
+  redis.call('HSET', key, 'held', reason)
+  if not person then redis.call('HSET', key, 'held_at', now) end
+  if canary then redis.call('HSETNX', key, 'canary_held', now) end
+  unqueue_batch(p, batch, b[1], b[2])
   for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do place_chunk(p, id, now) end
   return 1
 end
 
--- Ends the hold of a batch. Returns the chunks that go now.
-local function release_batch(p, batch, now)
+-- Holds a batch whose whole canary has been formed, until that has ended.
+local function hold_for_canary(p, batch, now)
   local key = p .. 'batch:' .. batch
-  local b = redis.call('HMGET', key, 'fp', 'priority', 'held')
-  if not b[3] then return {} end
-  redis.call('HDEL', key, 'held', 'held_at')
-  local waiting = redis.call('LLEN', key .. ':inbox')
-  if waiting > 0 then queue_batch(p, batch, b[1], b[2], waiting, now, 0, 1) end
-  local go = {}
+  local b = redis.call('HMGET', key, 'fp', 'priority')
+  redis.call('HSET', key, 'canary_held', now)
+  unqueue_batch(p, batch, b[1], b[2])
+end
+
+-- Lets a batch go that nobody holds any more. Returns the chunks that go now.
+local function let_go(p, batch, now)
+  local key, go = p .. 'batch:' .. batch, {}
+  local person, canary = holds_of(p, batch)
+  if not person and not canary then
+    local b = redis.call('HMGET', key, 'fp', 'priority')
+    local waiting = redis.call('LLEN', key .. ':inbox')
+    if waiting > 0 then queue_batch(p, batch, b[1], b[2], waiting, now, 0, 1) end
+  end
   for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do
     if place_chunk(p, id, now) then go[#go + 1] = id end
   end
   return go
 end
 
--- Lets a batch go on when all leads of its canary have ended and few enough of them failed; policy/canary.py says how few.
+-- A person lets a batch go on: one that they hold as before they held it, which may be behind its canary; else its
+-- canary's hold ends. Once the canary has ended there is nothing to wait for. Returns the chunks that go now.
+local function release_batch(p, batch, now)
+  local key = p .. 'batch:' .. batch
+  local person, canary = holds_of(p, batch)
+  if not person and not canary then return {} end
+  local c = redis.call('HMGET', key, 'canary', 'canary_ended')
+  local over = tonumber(c[2] or 0) >= tonumber(c[1] or 0)
+  redis.call('HDEL', key, 'held', 'held_at')
+  if canary and (over or not person) then redis.call('HDEL', key, 'canary_held') end
+  return let_go(p, batch, now)
+end
+
+-- Ends the canary's hold when all its leads have ended and few enough of them failed; policy/canary.py says how few.
 local function judge_canary(p, batch, now)
-  local b = redis.call('HMGET', p .. 'batch:' .. batch, 'canary', 'canary_ended', 'canary_failed', 'canary_most', 'held')
-  if b[5] == 'canary' and tonumber(b[2]) >= tonumber(b[1]) and tonumber(b[3]) <= tonumber(b[4]) then
-    release_batch(p, batch, now)
+  local key = p .. 'batch:' .. batch
+  local b = redis.call('HMGET', key, 'canary', 'canary_ended', 'canary_failed', 'canary_most')
+  local person, canary = holds_of(p, batch)
+  if canary and tonumber(b[2]) >= tonumber(b[1]) and tonumber(b[3]) <= tonumber(b[4]) then
+    redis.call('HDEL', key, 'canary_held')
+    if not person then
+      redis.call('HDEL', key, 'held', 'held_at') -- where an older version wrote it
+      let_go(p, batch, now)
+    end
   end
 end

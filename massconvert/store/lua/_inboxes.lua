@@ -1,16 +1,33 @@
 -- Shared by the scripts that fill, empty or park inboxes (included by the loader, see store/scripts.py).
 -- `p` is the account's prefix "mc:{account}:"; times are Unix seconds.
--- A batch with leads in its inbox stands in one of the two queues of its options: `express:{fp}` if it is interactive,
--- else `queue:{fp}`; or in none, while it is held, or while its inbox is being drained.
+-- A batch with leads in its inbox stands in one of the two queues of its options, `interactive:{fp}` or `bulk:{fp}`, with
+-- its turn as the score; or in none, while it is held, or while its inbox is being drained. Those whose turn is not after
+-- `refused_turn` of their options are refused: nothing is formed of them, and they are taken out a few at a time.
 
 local function queue_of(p, fp, priority)
-  return p .. (priority == 'interactive' and 'express:' or 'queue:') .. fp
+  return p .. (priority == 'interactive' and 'interactive:' or 'bulk:') .. fp
+end
+
+-- An older version kept the queues in lists: what it left there moves over, at most so many batches at once.
+local function adopt_queues(p, fp, most)
+  for old, priority in pairs({ express = 'interactive', queue = 'bulk' }) do
+    local list = p .. old .. ':' .. fp
+    for _, batch in ipairs(redis.call('EXISTS', list) == 1 and redis.call('LPOP', list, most) or {}) do
+      redis.call('ZADD', queue_of(p, fp, priority), 'NX', redis.call('HINCRBY', p .. 'options:' .. fp, 'turn', 1), batch)
+    end
+  end
+end
+
+-- Turns from which on nothing of a queue is refused, for ZRANGEBYSCORE and ZCOUNT.
+local function first_turn(p, fp)
+  local refused = redis.call('HGET', p .. 'options:' .. fp, 'refused_turn')
+  return refused and '(' .. refused or '-inf'
 end
 
 -- Lets chunks be formed with these options from `at` on.
 local function wake_inbox(p, fp, at)
   redis.call('ZADD', p .. 'inboxes', at, fp)
-  if redis.call('EXISTS', p .. 'express:' .. fp) == 1 then
+  if redis.call('ZCOUNT', queue_of(p, fp, 'interactive'), first_turn(p, fp), '+inf') > 0 then
     redis.call('ZADD', p .. 'express', at, fp)
   else
     redis.call('ZREM', p .. 'express', fp)
@@ -34,12 +51,71 @@ end
 -- Puts a batch into its queue with all that waits in its inbox, and says from when on chunks may be formed.
 -- Returns that time, or nil while they may not.
 local function queue_batch(p, batch, fp, priority, added, now, linger, size)
-  local queue, options = queue_of(p, fp, priority), p .. 'options:' .. fp
-  if redis.call('LLEN', p .. 'batch:' .. batch .. ':inbox') == added then redis.call('RPUSH', queue, batch) end
+  local options = p .. 'options:' .. fp
+  if redis.call('LLEN', p .. 'batch:' .. batch .. ':inbox') == added then
+    redis.call('ZADD', queue_of(p, fp, priority), 'NX', redis.call('HINCRBY', options, 'turn', 1), batch)
+  end
   local waiting = redis.call('HINCRBY', options, 'waiting', added)
   if redis.call('HEXISTS', options, 'probing') == 1 then return nil end
   local ready = tonumber(redis.call('ZSCORE', p .. 'inboxes', fp) or now + linger)
   if waiting >= size then ready = math.min(ready, now) end
   wake_inbox(p, fp, ready)
   return ready
+end
+
+-- Whether Zoho has refused what this batch waits with, and nobody has taken it out of its queue yet.
+local function waits_refused(p, batch, fp, priority)
+  local refused = redis.call('HGET', p .. 'options:' .. fp, 'refused_turn')
+  local turn = refused and redis.call('ZSCORE', queue_of(p, fp, priority), batch)
+  return turn and tonumber(turn) <= tonumber(refused)
+end
+
+-- Takes a batch out of its queue with all that waits in its inbox.
+local function unqueue_batch(p, batch, fp, priority)
+  local refused = waits_refused(p, batch, fp, priority)
+  if redis.call('ZREM', queue_of(p, fp, priority), batch) == 0 then
+    local list = p .. (priority == 'interactive' and 'express:' or 'queue:') .. fp -- an older version's
+    if redis.call('EXISTS', list) == 0 or redis.call('LREM', list, 0, batch) == 0 then return end
+  end
+  local waiting = redis.call('LLEN', p .. 'batch:' .. batch .. ':inbox')
+  local left = redis.call('HINCRBY', p .. 'options:' .. fp, refused and 'refused_waiting' or 'waiting', -waiting)
+  if not refused and left <= 0 then rest_inbox(p, fp) end
+end
+
+-- Has what waits in the inbox of a batch end as `fate` says, a slice at a time (drain_inbox.lua), and what comes to it.
+local function drain_batch(p, batch, fp, priority, fate, now)
+  unqueue_batch(p, batch, fp, priority)
+  redis.call('HSET', p .. 'batch:' .. batch, 'drain', fate)
+  if redis.call('EXISTS', p .. 'batch:' .. batch .. ':inbox') == 1 then redis.call('ZADD', p .. 'draining', 'NX', now, batch) end
+end
+
+-- Does so where Zoho has refused what the batch waits with. Returns whether it has.
+local function drain_refused(p, batch, fp, priority, now)
+  if not waits_refused(p, batch, fp, priority) then return false end
+  drain_batch(p, batch, fp, priority, redis.call('HGET', p .. 'options:' .. fp, 'refused_fate'), now)
+  return true
+end
+
+-- Zoho has refused these options: all that wait with them now end as `fate` says, however many batches they are.
+local function refuse_queues(p, fp, fate, now)
+  local options = p .. 'options:' .. fp
+  adopt_queues(p, fp, 1000000)
+  local o = redis.call('HMGET', options, 'turn', 'waiting')
+  if tonumber(o[2] or 0) <= 0 then return end
+  redis.call('HSET', options, 'refused_turn', o[1] or 0, 'refused_fate', fate, 'waiting', 0)
+  redis.call('HINCRBY', options, 'refused_waiting', o[2] or 0)
+  redis.call('ZADD', p .. 'refused', 'NX', now, fp)
+  rest_inbox(p, fp)
+end
+
+-- Zoho has accepted these options since: who waits with them and has not ended goes on.
+local function readmit_queues(p, fp, now)
+  local options = p .. 'options:' .. fp
+  local waiting = redis.call('HGET', options, 'refused_waiting')
+  if not waiting then return end
+  redis.call('HDEL', options, 'refused_turn', 'refused_fate', 'refused_waiting')
+  redis.call('ZREM', p .. 'refused', fp)
+  if redis.call('HINCRBY', options, 'waiting', waiting) > 0 and redis.call('HEXISTS', options, 'probing') == 0 then
+    wake_inbox(p, fp, now)
+  end
 end

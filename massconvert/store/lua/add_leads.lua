@@ -1,3 +1,4 @@
+-- include: _room
 -- include: _batches
 -- Adds one slice of leads to a batch: the new ones wait in its inbox, those in flight elsewhere are skipped.
 -- KEYS[1] prefix
@@ -7,11 +8,12 @@
 -- Returns {accepted, duplicates, skipped, seconds until a chunk can be formed, or "" when nobody need be told}
 local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
-local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer', 'sealed', 'priority', 'drain', 'held')
+local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer', 'sealed', 'priority', 'drain', 'held', 'canary_held')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
 if b[3] == call then return cjson.decode(b[4]) end
 if b[5] == '1' then reopen_batch(p, batch, now) end -- sealed as abandoned, or cancelled, before its producer came back
 local fp, shards = b[1], tonumber(b[2])
+local drains = b[7] or drain_refused(p, batch, fp, b[6], now)
 local members = key .. ':members:'
 local fresh, skipped, duplicates = {}, {}, 0
 for lead in string.gmatch(ARGV[7], '[^,]+') do
@@ -33,10 +35,10 @@ for _, lead in ipairs(fresh) do
 end
 if #fresh > 0 then
   push(key .. ':inbox', fresh)
-  if b[7] then
+  if drains then
     redis.call('ZADD', p .. 'draining', 'NX', now, batch)
     nudge = '0'
-  elseif not b[8] then
+  elseif not b[8] and not b[9] then
     local before = redis.call('ZSCORE', p .. 'inboxes', fp)
     local ready = queue_batch(p, batch, fp, b[6], #fresh, now, linger, size)
     local sooner = not before or (ready and tonumber(before) > ready)

@@ -1,3 +1,4 @@
+-- include: _room
 -- Begins a run of a profile: a slot's once, however many beats ask for it.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] profile, [3] slot, "" for a run by hand, [4] now, [5] JSON of what it is to do,

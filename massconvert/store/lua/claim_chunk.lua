@@ -1,3 +1,4 @@
+-- include: _full
 -- Hands a chunk out to one worker, if it is due and nobody holds it.
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] states that may be claimed, comma-separated,
@@ -26,7 +27,7 @@ end
 local probe = redis.call('HGET', p .. 'pause', 'probe')
 if redis.call('EXISTS', p .. 'pause') == 1 then
   if (tonumber(probe or '') or math.huge) > now then return { 'paused' } end
-  redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[6]))
+  redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[6]), 'by', ARGV[2])
 end
 local till = now + tonumber(ARGV[4])
 redis.call('HSET', key, 'lease', till, 'token', ARGV[2])

@@ -1,3 +1,4 @@
+-- include: _full
 -- Hands a run out to one worker, if it is due and nobody holds it.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] token, [3] now, [4] lease seconds, [5] longest countdown of a message, [6] sweep grace seconds,
@@ -21,7 +22,7 @@ end
 if redis.call('EXISTS', p .. 'pause') == 1 then -- the sweep sends a message when that has ended
   local probe = redis.call('HGET', p .. 'pause', 'probe')
   if (tonumber(probe or '') or math.huge) > now then return { 'paused' } end
-  redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[7])) -- there may be no chunk to find out with
+  redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[7]), 'by', ARGV[2]) -- there may be no chunk to find out with
 end
 local till = now + tonumber(ARGV[4])
 redis.call('HSET', key, 'lease', till, 'token', ARGV[2])

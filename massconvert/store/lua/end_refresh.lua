@@ -1,3 +1,4 @@
+-- include: _full
 -- Ends a refresh of the access token for the whole fleet: keeps the token, or why there is none; frees the lock if it is
 -- still ours; wakes who waits.
 -- KEYS[1] token (hash), [2] lock (string), [3] trouble (string), [4] wake (list), [5] grants (list)

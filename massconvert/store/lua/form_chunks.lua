@@ -6,7 +6,7 @@
 -- [6] most chunks to form now, [7] seconds after which the sweep shall look for the messages of these chunks,
 -- [8] payloads with interactive leads that may exceed the window and the most jobs
 -- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full, 1 if leads of
--- a refused or cancelled batch are left to drain}
+-- a refused or cancelled batch are left to drain}. A full Redis takes no new chunk; what is under way goes on.
 local p, now, window, most_jobs, extra = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 local size = tonumber(ARGV[4])
 local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
@@ -22,9 +22,10 @@ end
 
 -- Takes leads for chunk `id` from the batches of a queue in turn. A canary travels alone. Returns leads that are missing.
 local chunk -- {members, canary, express}
-local function fill(queue, id, need)
+local function fill(fp, priority, id, need)
+  local queue, first = queue_of(p, fp, priority), first_turn(p, fp)
   while need > 0 and not chunk.canary do
-    local batch = redis.call('LINDEX', queue, 0)
+    local batch = redis.call('ZRANGEBYSCORE', queue, first, '+inf', 'LIMIT', 0, 1)[1]
     if not batch then break end
     local key = p .. 'batch:' .. batch
     local canary = tonumber(redis.call('HGET', key, 'canary_left') or nil) -- nil: all may go
@@ -36,9 +37,9 @@ local function fill(queue, id, need)
       redis.call('SADD', key .. ':chunks', id)
     end
     if redis.call('LLEN', key .. ':inbox') == 0 then
-      redis.call('LPOP', queue)
+      redis.call('ZREM', queue, batch)
     else
-      redis.call('LMOVE', queue, queue, 'LEFT', 'RIGHT')
+      redis.call('ZADD', queue, redis.call('HINCRBY', p .. 'options:' .. fp, 'turn', 1), batch)
     end
     if canary and leads and #leads > 0 then
       chunk.canary = batch
@@ -54,15 +55,21 @@ local function end_canary(batch)
   if redis.call('HGET', key, 'canary_left') ~= '0' then return end
   redis.call('HDEL', key, 'canary_left')
   if redis.call('HGET', key, 'sealed') ~= '1' or redis.call('LLEN', key .. ':inbox') > 0 then
-    hold_batch(p, batch, 'canary', now)
+    hold_for_canary(p, batch, now)
   end
 end
 
 local formed, full = {}, 0
+local drains = redis.call('EXISTS', p .. 'draining', p .. 'refused', p .. 'drain')
+local asked = redis.pcall('SETRANGE', p .. 'room', 0, '') -- as in _room.lua
+if type(asked) == 'table' then
+  if string.find(asked.err, 'OOM', 1, true) then return { formed, '', 1, drains } end
+  return asked
+end
 for turn = 1, tonumber(ARGV[6]) do
   local overtaken = tonumber(redis.call('GET', p .. 'overtaken') or 0)
   local fp = overtaken < IN_A_ROW and room(extra) and ready('express')
-  local order = { 'express:', 'queue:' }
+  local order = { 'interactive', 'bulk' }
   if fp then
     redis.call('SET', p .. 'overtaken', overtaken + 1)
   else
@@ -73,7 +80,7 @@ for turn = 1, tonumber(ARGV[6]) do
     fp = ready('inboxes')
     if not fp then break end
     if overtaken > 0 then redis.call('DEL', p .. 'overtaken') end
-    if overtaken >= IN_A_ROW then order = { 'queue:', 'express:' } end
+    if overtaken >= IN_A_ROW then order = { 'bulk', 'interactive' } end
   end
   local options = p .. 'options:' .. fp
   local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
@@ -82,10 +89,11 @@ for turn = 1, tonumber(ARGV[6]) do
   local most = begin and 2 * size or size
   local need = most
   chunk = { members = {} }
-  for _, queue in ipairs(order) do
+  adopt_queues(p, fp, 50)
+  for _, priority in ipairs(order) do
     local before = need
-    need = fill(p .. queue .. fp, id, need)
-    if queue == 'express:' and need < before then chunk.express = true end
+    need = fill(fp, priority, id, need)
+    if priority == 'interactive' and need < before then chunk.express = true end
   end
   local taken = most - need
   if taken == 0 then
@@ -122,4 +130,4 @@ end
 local first = redis.call('ZRANGE', p .. 'inboxes', 0, 0, 'WITHSCORES')
 local soon = ''
 if first[2] then soon = tostring(math.max(0, tonumber(first[2]) - now)) end
-return { formed, soon, full, redis.call('EXISTS', p .. 'draining', p .. 'drain') }
+return { formed, soon, full, drains }

@@ -1,3 +1,4 @@
+-- include: _full
 -- include: _holds
 -- Holds a batch: what of it has not been sent waits until somebody releases it.
 -- KEYS[1] prefix

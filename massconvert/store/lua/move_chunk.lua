@@ -1,3 +1,4 @@
+-- include: _full
 -- include: _holds
 -- Writes one decision about a claimed chunk: its new fields, the outcomes of its leads, the counts of their batches.
 -- Compare-and-set on the state and the token of the claim: a worker that wakes up late changes nothing.
@@ -117,6 +118,7 @@ if fields.state == 'done' then
   redis.call('ZREM', p .. 'due', id)
   redis.call('SREM', p .. 'unsent', id)
   redis.call('SREM', p .. 'jobs', id)
+  redis.call('SREM', p .. 'overdue', id)
 else
   fields.members = members_of(left)
   for name, value in pairs(fields) do
@@ -128,8 +130,15 @@ else
   redis.call('ZADD', p .. 'due', expected + grace, id)
   local unsent = fields.state == 'waiting' or fields.why == 'preflight'
   redis.call(unsent and 'SADD' or 'SREM', p .. 'unsent', id)
-  redis.call(unsent and 'SREM' or 'SADD', p .. 'jobs', id)
+  local overdue = not unsent and fields.why == 'overdue' -- it is watched on, and takes no room from others
+  redis.call((unsent or overdue) and 'SREM' or 'SADD', p .. 'jobs', id)
+  redis.call(overdue and 'SADD' or 'SREM', p .. 'overdue', id)
   place_chunk(p, id, now)
+end
+
+if fields.state == 'waiting' then
+  if end_cancelled(p, id, now) > 0 and redis.call('EXISTS', key) == 0 then fields.state = 'done' end
+  if sibling ~= '' and not aside and end_cancelled(p, sibling, now) > 0 then sibling = '' end
 end
 
 for _, batch in ipairs(touched) do
@@ -138,9 +147,14 @@ for _, batch in ipairs(touched) do
 end
 
 if changes.pause then
-  redis.call('DEL', p .. 'pause')
-  redis.call('HSET', p .. 'pause', 'code', changes.pause[1], 'reason', changes.pause[2], 'hint', changes.pause[3],
-    'since', ARGV[4], 'probe', changes.pause[4])
+  local reason = { 'code', changes.pause[1], 'reason', changes.pause[2], 'hint', changes.pause[3] }
+  if redis.call('EXISTS', p .. 'pause') == 1 and redis.call('HEXISTS', p .. 'pause', 'probe') == 0 then
+    -- What a person has stopped, only a person starts.
+    redis.call('HSET', p .. 'pause', 'also_code', reason[2], 'also_reason', reason[4], 'also_hint', reason[6])
+  else
+    redis.call('DEL', p .. 'pause')
+    redis.call('HSET', p .. 'pause', 'since', ARGV[4], 'probe', changes.pause[4], unpack(reason))
+  end
 elseif changes.proves and redis.call('HEXISTS', p .. 'pause', 'probe') == 1 then
   redis.call('DEL', p .. 'pause') -- a probe got through: what stood in the way is gone
 end
@@ -158,6 +172,7 @@ end
 if changes.accept then
   redis.call('HSET', options, 'accepted', 1)
   redis.call('HDEL', options, 'blamed', 'blamed_as')
+  readmit_queues(p, fp, now)
 elseif changes.blame and redis.call('HEXISTS', options, 'accepted') == 0 then -- so many in a row make a refusal
   if redis.call('HGET', options, 'blamed_as') ~= changes.blame[3] then
     redis.call('HSET', options, 'blamed', 0, 'blamed_as', changes.blame[3])
@@ -167,17 +182,8 @@ end
 if changes.resolved then redis.call('HSET', options, 'resolved', changes.resolved) end
 if changes.refuse then
   redis.call('HDEL', options, 'accepted', 'resolved', 'flush', 'blamed', 'blamed_as')
-  redis.call('HSET', options, 'refusal', changes.refuse[1], 'refused_at', ARGV[4], 'waiting', 0)
-  for _, priority in ipairs({ '', 'interactive' }) do
-    local queue = queue_of(p, fp, priority)
-    local batch = redis.call('LPOP', queue)
-    while batch do
-      redis.call('HSET', p .. 'batch:' .. batch, 'drain', changes.refuse[2])
-      redis.call('ZADD', p .. 'draining', 'NX', now, batch)
-      batch = redis.call('LPOP', queue)
-    end
-  end
-  rest_inbox(p, fp)
+  redis.call('HSET', options, 'refusal', changes.refuse[1], 'refused_at', ARGV[4])
+  refuse_queues(p, fp, changes.refuse[2], now)
 end
 if changes.accept or fields.state == 'done' then end_probe(p, fp, id, now) end
 return { 1, sibling }

@@ -1,3 +1,4 @@
+-- include: _room
 -- include: _batches
 -- Registers a batch, or finds it again by its key.
 -- KEYS[1] prefix
@@ -16,7 +17,14 @@ if known and known ~= fp and (b[2] or known) ~= ARGV[7] then return 'conflict' e
 if known then
   if known == fp then redis.call('HSET', options, 'json', ARGV[3]) end -- else its leads wait with the options it has
   reopen_batch(p, batch, ARGV[4])
-  if ARGV[10] ~= '' then redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11]) end
+  if ARGV[10] ~= '' then
+    for n = tonumber(ARGV[11]) + 1, tonumber(redis.call('HGET', key, 'targets') or 0) do -- those are called no more
+      redis.call('ZREM', p .. 'callbacks', n .. ':' .. batch)
+      redis.call('ZREM', p .. 'callbacks:busy', n .. ':' .. batch)
+      redis.call('HDEL', key, 'called:' .. n, 'call_tries:' .. n, 'call_error:' .. n)
+    end
+    redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11])
+  end
   return 'reopened'
 end
 redis.call('HSET', key, 'fp', fp, 'created', ARGV[4], 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
@@ -34,10 +42,21 @@ if ARGV[12] == 'ids' then redis.call('HSET', options, 'accepted', 1) end
 -- Nobody waits with these options: their names are looked up anew.
 if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end
 redis.call('PERSIST', options)
--- Each new batch forgets the ids of some that have expired, the oldest first.
-for _, old in ipairs(redis.call('ZRANGEBYSCORE', p .. 'batches', '-inf', ARGV[13], 'LIMIT', 0, 100)) do
-  if redis.call('EXISTS', p .. 'batch:' .. old) == 0 then redis.call('ZREM', p .. 'batches', old) end
+-- Each new batch forgets the ids of some that have expired, the oldest first; beginning where the last one stopped, since
+-- old ones that still live stay.
+local place = tonumber(redis.call('GET', p .. 'batches:place') or 0)
+local old = redis.call('ZRANGE', p .. 'batches', place, place + 19, 'WITHSCORES')
+local more = #old > 0
+for i = 1, #old, 2 do
+  more = more and tonumber(old[i + 1]) <= tonumber(ARGV[13])
+  if not more then break end
+  if redis.call('EXISTS', p .. 'batch:' .. old[i]) == 0 then
+    redis.call('ZREM', p .. 'batches', old[i])
+  else
+    place = place + 1
+  end
 end
+if more and place > 0 then redis.call('SET', p .. 'batches:place', place) else redis.call('DEL', p .. 'batches:place') end
 redis.call('ZADD', p .. 'batches', ARGV[4], batch)
 redis.call('ZADD', p .. 'unsealed', ARGV[4], batch)
 return 'created'

@@ -1,3 +1,4 @@
+-- include: _room
 -- include: _batches
 -- Records ids of a batch that are not ids: each ends at once.
 -- KEYS[1] prefix

@@ -1,7 +1,8 @@
+-- include: _full
 -- include: _holds
--- Lets a held batch go on, whoever held it.
+-- Lets a held batch go on; one that a person held in its canary is behind that canary again.
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] now
 -- Returns {1 if it was held, ids of the chunks that shall be sent now}; safe to repeat.
-local held = redis.call('HEXISTS', KEYS[1] .. 'batch:' .. ARGV[1], 'held')
-return { held, release_batch(KEYS[1], ARGV[1], tonumber(ARGV[2])) }
+local person, canary = holds_of(KEYS[1], ARGV[1])
+return { (person or canary) and 1 or 0, release_batch(KEYS[1], ARGV[1], tonumber(ARGV[2])) }

@@ -1,3 +1,4 @@
+-- include: _full
 -- include: _batches
 -- Says that the enqueue which made a batch has ended: its tail need not wait for company when it was a bulk.
 -- KEYS[1] prefix

@@ -8,7 +8,7 @@ if redis.call('ZCARD', p .. 'callbacks:busy') >= tonumber(ARGV[3]) then return {
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', p .. 'callbacks', '-inf', now, 'LIMIT', 0, 100)) do
   local number, batch = string.match(id, '^(%d+):(.*)$')
   local key = p .. 'batch:' .. batch
-  if redis.call('HEXISTS', key, 'finished') == 0 then
+  if redis.call('HEXISTS', key, 'finished') == 0 or tonumber(redis.call('HGET', key, 'targets') or 0) < tonumber(number) then
     redis.call('ZREM', p .. 'callbacks', id) -- opened again: it is due again when it has finished again; or it has expired
   else
     redis.call('ZADD', p .. 'callbacks', till, id)

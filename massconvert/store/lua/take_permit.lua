@@ -6,6 +6,7 @@
 -- as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while a POST waits,
 -- [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST, [10] seconds within
 -- which one who waits asks again
+-- [11] 1: not while a person has paused the organisation
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
 -- this is or "", its tries}, {"shut", seconds until somebody may call, why}, {"full", which lists to wait on, comma-separated,
 -- seconds until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
@@ -14,6 +15,10 @@ local post = express or ARGV[2] == 'post'
 
 -- What is no number was not written by us: nothing is held back by it.
 local function number(text, otherwise) return tonumber(text or otherwise) or otherwise end
+
+if ARGV[11] == '1' and redis.call('EXISTS', p .. 'pause') == 1 and redis.call('HEXISTS', p .. 'pause', 'probe') == 0 then
+  return { 'shut', '2', 'a person has paused the organisation' }
+end
 
 local gate = redis.call('HMGET', p .. 'gate', 'until', 'why')
 local shut = number(gate[1], 0) - now

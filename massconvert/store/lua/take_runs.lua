@@ -1,3 +1,4 @@
+-- include: _full
 -- Takes the runs for which no message came in time, and expects one for each soon.
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] most runs, [3] seconds until the sweep shall look again

@@ -1,3 +1,4 @@
+-- include: _full
 -- Takes the right to sweep: one worker at a time does it, by the ledger's clock.
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] seconds for which it is taken

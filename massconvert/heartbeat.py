@@ -18,6 +18,11 @@ from pathlib import Path
 #: A heart that has not beaten for so long, in seconds, has stopped: several beats that did not come.
 MAX_AGE = 60.0
 ROLES = ("worker", "beat")
+#: What to do where the file has no place: a read-only root, a user without a home.
+PLACE = (
+    "Work goes on, but `massconvert health` needs this file: set MASSCONVERT_STATE_DIR (or MASSCONVERT_HEARTBEAT_FILE) "
+    "to a place that can be written, for this process and for the check alike."
+)
 
 
 @dataclass(frozen=True)
@@ -36,6 +41,7 @@ class Heartbeat:
         self.path = path
         self._monotonic = monotonic
         self._alive_at = monotonic()
+        self._told = False
 
     def beat(self, trouble: str = "") -> None:
         """Say that the process works; with ``trouble``, why it does not: then the file grows old. Raises OSError."""
@@ -45,6 +51,16 @@ class Heartbeat:
         new = self.path.with_name(f"{self.path.name}.{os.getpid()}")
         new.write_text(json.dumps(asdict(Beat(os.getpid(), self._alive_at, trouble))), encoding="utf-8")
         new.replace(self.path)
+
+    def try_to_beat(self, trouble: str = "") -> str:
+        """The same; returns why it cannot be written, with the mend, and only the first time. Raises nothing."""
+        try:
+            self.beat(trouble)
+        except OSError as error:
+            told, self._told = self._told, True
+            return "" if told else f"The heartbeat {self.path} cannot be written ({error.strerror}). {PLACE}"
+        self._told = False
+        return ""
 
     def end(self) -> None:
         """Remove the file, unless it is another process' by now: this one ends."""
@@ -71,7 +87,9 @@ def complaint(path: Path, *, max_age: float = MAX_AGE, now: float | None = None)
     """Why whoever writes ``path`` does not work; empty when it does. ``now`` is the monotonic clock's."""
     try:
         beat = read_beat(path)
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        if not _may_be_made(path):
+            return f"there is no heartbeat in {path}, and none can be written there. {PLACE.rstrip('.')}"
         return f"there is no heartbeat in {path}: it has not started, or writes another file"
     except (OSError, ValueError) as error:
         return f"the heartbeat in {path} cannot be read: {getattr(error, 'strerror', None) or error}"
@@ -80,3 +98,9 @@ def complaint(path: Path, *, max_age: float = MAX_AGE, now: float | None = None)
         return ""
     since = f"its heart has not beaten for {age:.0f} s" if age >= 0 else "its heart has not beaten since a reboot"
     return f"{since}{f': {beat.trouble}' if beat.trouble else ''} (process {beat.pid}, {path})"
+
+
+def _may_be_made(path: Path) -> bool:
+    """Whether this user may make a file there, and the folders that it needs."""
+    there = next(folder for folder in path.parents if folder.exists())
+    return there.is_dir() and os.access(there, os.W_OK | os.X_OK)

@@ -129,6 +129,18 @@ class Nudge:
                     found[queue] = int(channel.queue_declare(queue, passive=True).message_count)
         return found
 
+    @contextmanager
+    def redis(self) -> Iterator[Any]:
+        """redis-py's client by which Celery reaches the broker; None where that is not Redis. Raises BrokerError."""
+        with self._reaching(), self._app.connection_for_write() as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+            acquire = getattr(connection.default_channel, "conn_or_acquire", None)
+            if acquire is None:
+                yield None
+            else:
+                with acquire() as client:
+                    yield client
+
     def close(self) -> None:
         """Close the connections; the next message opens new ones."""
         self._app.close()

@@ -130,10 +130,8 @@ class Pulse:
         """Beat, and note when it is time. Raises nothing that the disk, Redis or the broker does."""
         trouble = self.vitals.trouble()
         self._face(trouble)
-        try:
-            self._heartbeat.beat(trouble)
-        except OSError as error:
-            logger.warning("The heartbeat %s cannot be written: %s", self._heartbeat.path, error.strerror)
+        if complaint := self._heartbeat.try_to_beat(trouble):
+            logger.warning("%s", complaint)
         if self._noted is None or time.monotonic() - self._noted >= NOTE_EVERY - EVERY / 2:
             with suppress(StoreError):  # the sweep says that Redis is away
                 self._notes.note(lambda now: self._member(now, trouble))

@@ -23,7 +23,14 @@ REMIND_EVERY = 60.0
 
 _LOST = (CONNECTION_ERROR, CONNECTION_RETRY)
 #: Whose lines are about the connection, while there is none.
-_TELLERS = ("celery.worker.consumer.", "celery.worker.pidbox", "celery.worker.request", "celery.bootsteps", "kombu.")
+_TELLERS = (
+    "celery.worker.consumer.",
+    "celery.worker.pidbox",
+    "celery.worker.request",
+    "celery.bootsteps",
+    "kombu.",
+    "py.warnings",
+)
 _FREQUENT = "Frequent restarts detected: %r"
 
 

@@ -8,7 +8,7 @@ once.
 from __future__ import annotations
 
 import logging
-import sys
+import tempfile
 from datetime import datetime
 from pathlib import Path
 from typing import Any, cast
@@ -16,7 +16,7 @@ from typing import Any, cast
 from celery.beat import PersistentScheduler, ScheduleEntry
 from celery.schedules import BaseSchedule, schedstate
 
-from massconvert.contract import QUEUE, TASK_RUN_PROFILE, Exit
+from massconvert.contract import QUEUE, TASK_RUN_PROFILE
 from massconvert.errors import SettingsError
 from massconvert.profiles import Accounts, Config, ConfigFile, Schedule, latest_slot, next_slot, slot_name
 from workers.signs import SignsOfLife
@@ -64,19 +64,27 @@ class ProfileScheduler(PersistentScheduler):  # type: ignore[misc]  # Celery shi
     _config: ConfigFile | None = None
     _seen: Config | None = None
     _complaint = ""
+    schedule_filename: str
 
     def setup_schedule(self) -> None:
-        """Make the directory and open the file; without either, say so in a line and end."""
-        path = Path(self.schedule_filename)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            super().setup_schedule()
-        except OSError as error:
-            print(f"Beat cannot write {path}: {error.strerror}.\nSet MASSCONVERT_STATE_DIR.", file=sys.stderr)
-            raise SystemExit(int(Exit.UNREACHABLE)) from None
+        """Open the file, and follow massconvert.toml."""
+        self._find_a_place()
+        super().setup_schedule()
         accounts = Accounts()
         self._signs, self._config = SignsOfLife(accounts), accounts.config
         self.follow()
+
+    def _find_a_place(self) -> None:
+        """Make the file's directory; where it cannot be written, say so once, and keep the file for this life only."""
+        path = Path(self.schedule_filename)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=path.parent):
+                pass
+        except OSError as error:
+            self.schedule_filename = str(Path(tempfile.mkdtemp(prefix="massconvert-")) / path.name)
+            what = "Beat cannot write %s (%s) and keeps its schedule in %s: what it misses while away is not caught up."
+            logger.warning(f"{what} Set MASSCONVERT_STATE_DIR.", path, error.strerror, self.schedule_filename)
 
     def merge_inplace(self, b: Any) -> None:
         """Take over celeryconfig's entries; those of profiles are ours, with what they remember."""

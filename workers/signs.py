@@ -27,10 +27,8 @@ class SignsOfLife:
 
     def show(self) -> None:
         """Raises nothing that the disk or Redis does: schedules come first."""
-        try:
-            self._heartbeat.beat()
-        except OSError as error:
-            logger.warning("The heartbeat %s cannot be written: %s", self._heartbeat.path, error.strerror)
+        if complaint := self._heartbeat.try_to_beat():
+            logger.warning("%s", complaint)
         if self._noted is None or time.monotonic() - self._noted >= NOTE_EVERY / 2:
             self._noted = time.monotonic()
             with suppress(MassConvertError):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from massconvert.doctor.finding import Finding, warning, wrong
 from massconvert.doctor.name_checks import check_names
 from massconvert.doctor.redis_checks import check_broker, check_redis
+from massconvert.doctor.rights import check_rights
 from massconvert.doctor.setting_checks import check_credentials, check_settings, read_settings
 from massconvert.doctor.site import Site
 from massconvert.doctor.work_checks import check_backlog, check_calls, check_fleet, check_organisation
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     Check("zoho", check_zoho, within=60.0, of_workers=True),
     Check("redis", check_redis),
     Check("broker", check_broker),
+    Check("rights", check_rights),
     Check("organisation", check_organisation),
     Check("fleet", check_fleet),
     Check("queues", check_backlog),
@@ -70,7 +72,7 @@ def examine(
     if settings is None:
         return found
     try:
-        site = Site(settings)
+        site = Site(settings, producer=producer)
     except MassConvertError as error:
         return [*found, wrong("settings", error.message, error.hint)]
     chosen = [check for check in checks if not (producer and check.of_workers)]

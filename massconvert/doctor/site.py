@@ -15,9 +15,10 @@ CALL_DEADLINE, REDIS_TIMEOUT = 12.0, 4.0
 
 
 class Site:
-    """One account, as its settings describe it."""
+    """One account, as its settings describe it; ``producer``: for who only enqueues."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, producer: bool = False) -> None:
+        self.producer = producer
         self.settings = settings.model_copy(
             update={"call_deadline": min(settings.call_deadline, CALL_DEADLINE), "permit_wait": 2.0}
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 
 import pytest
 from celery import Celery
@@ -36,4 +37,25 @@ def test_an_autoscaled_worker_scales_obeys_its_pool_s_commands_and_ends_at_once_
     assert_true(house, rows)
     assert {lead["submissions"] for lead in house.truth().values()} == {1}
     assert fixed.poll() is None
+    assert "Traceback" not in house.logs()
+
+
+def test_worker_and_beat_work_where_their_state_has_no_place_and_say_so_once(house: House) -> None:
+    """A read-only root or a home that cannot be written; a file in the way stands for them."""
+    in_the_way = house.folder / "state"
+    in_the_way.touch()
+    house.environment["MASSCONVERT_STATE_DIR"] = str(in_the_way / "below")
+    house.redis()
+    house.simulator("--leads", "50", "--job-seconds", "0.2", "--latency", "0")
+    worker = house.worker()
+    beat = house.run(sys.executable, "-m", "celery", "-A", "workers", "beat", name="beat")
+    assert house.producer().enqueue(house.leads(), options=OPTIONS).wait(20).converted == 50
+    until(lambda: "Beat ticked" in house.command("doctor").stdout, 20, "beat's note")
+    for role in ("worker", "beat"):
+        assert house.log(role).count("MASSCONVERT_HEARTBEAT_FILE") == 1
+        health = house.command("health", role)
+        assert health.returncode == 1
+        assert "none can be written there" in " ".join(health.stderr.split())
+    assert house.log("beat").count("Beat cannot write") == 1
+    assert (worker.poll(), beat.poll()) == (None, None)
     assert "Traceback" not in house.logs()

@@ -108,3 +108,18 @@ def test_health_reads_the_file_that_the_environment_names_and_takes_an_age(
 
 def test_health_of_something_else_is_wrong_usage(shell: Shell) -> None:
     assert shell.run("health", "redis").code == 2
+
+
+def test_a_place_that_cannot_be_written_is_told_once_and_by_the_check_too(tmp_path: Path) -> None:
+    """A read-only root, a random user without a home: the work goes on. A file in the way stands for them."""
+    (tmp_path / "file").touch()
+    heart = Heartbeat(tmp_path / "file" / "state" / "heartbeat-worker")
+    said = [heart.try_to_beat() for _ in range(3)]
+    assert "MASSCONVERT_HEARTBEAT_FILE" in said[0]
+    assert said[1:] == ["", ""]
+    checked = complaint(heart.path)
+    assert "none can be written there" in checked
+    assert "MASSCONVERT_HEARTBEAT_FILE" in checked
+    (tmp_path / "file").unlink()
+    assert heart.try_to_beat() == ""
+    assert complaint(heart.path) == ""

@@ -148,3 +148,16 @@ def test_every_script_opens_by_saying_what_it_does_and_takes() -> None:
             assert "-- KEYS[1]" in text, file.name
             assert "-- Returns" in text, file.name
             assert source(file.name.removesuffix(".lua")), file.name
+
+
+def test_of_all_keys_only_those_of_the_access_token_begin_with_a_t() -> None:
+    """The user for producers in docs/settings.md leaves out those, as `mc:{*}:[^t]*`."""
+    keys = Keys("emea")
+    for name in (name for name in vars(Keys) if not name.startswith("_")):
+        member = inspect.getattr_static(Keys, name)
+        if isinstance(member, property):
+            key = getattr(keys, name)
+        else:
+            values = ["x"] * (len(inspect.signature(member).parameters) - 1)
+            key = getattr(keys, name)(*values) if callable(member) else keys.prefix
+        assert key.removeprefix(keys.prefix).startswith("t") == name.startswith("token"), key

@@ -17,6 +17,9 @@ from massconvert.store import Redis, reaching
 NEEDED, TESTED = (6, 0), (6, 2)
 #: Seconds by which clocks may differ before logs of two machines can no longer be read side by side.
 CLOCKS_MAY_DIFFER = 5.0
+#: How many connections a worker of 20 threads held at most under load, ledger and broker in one, measured
+#: (docs/scaling.md), and the share of maxclients from which on there is no room for one more.
+OF_A_WORKER, CROWDED = 40, 0.8
 #: The share of maxmemory from which on there is no time left to wait.
 FULL, NEARLY_FULL = 0.97, 0.8
 
@@ -36,6 +39,7 @@ def judge_redis(info: Mapping[str, Any]) -> Iterator[Finding]:
     yield from _role(info)
     yield from _persistence(info)
     yield from _memory(info)
+    yield from _clients(info)
 
 
 def not_well(info: Mapping[str, Any]) -> list[str]:
@@ -104,3 +108,16 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
         found = wrong if used > FULL * most else warning
         what = f"Redis uses {used / most:.0%} of its memory (maxmemory); full, it takes no more leads."
         yield found("redis memory", what, "Give it more memory, or keep batches for fewer days.")
+
+
+def _clients(info: Mapping[str, Any]) -> Iterator[Finding]:
+    most, now = int(info.get("maxclients", 0)), int(info.get("connected_clients", 0))
+    if not most:
+        return
+    mend = f"Raise maxclients: a worker of 20 threads needs up to {OF_A_WORKER}; or run it with fewer (-c)."
+    if most < OF_A_WORKER:
+        yield warning("redis connections", f"Redis takes only {most} connections at once (maxclients).", mend)
+    elif now > CROWDED * most:
+        yield warning("redis connections", f"{now:,} of {most:,} connections are in use (maxclients).", mend)
+    else:
+        yield ok("redis connections", f"{now:,} of {most:,} connections are in use.")

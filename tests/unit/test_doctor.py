@@ -65,6 +65,8 @@ def test_a_good_redis_is_ok_in_every_respect() -> None:
         ({"maxmemory_policy": "volatile-ttl", "maxmemory": 100}, "redis eviction", WARNING),
         ({"maxmemory": 100, "used_memory": 85}, "redis memory", WARNING),
         ({"maxmemory": 100, "used_memory": 98}, "redis memory", WRONG),
+        ({"maxclients": 16, "connected_clients": 3}, "redis connections", WARNING),
+        ({"maxclients": 100, "connected_clients": 81}, "redis connections", WARNING),
     ],
 )
 def test_a_redis_that_does_not_suit_is_told_with_a_mend(info: dict[str, Any], check: str, level: Level) -> None:

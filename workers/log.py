@@ -13,6 +13,7 @@ from traceback import walk_tb
 from typing import Any
 
 import billiard.exceptions
+import celery.beat
 import celery.exceptions
 import kombu.exceptions
 import redis.exceptions
@@ -28,6 +29,7 @@ _account: ContextVar[str] = ContextVar("account", default="")
 _OUTAGES = (
     OSError,
     billiard.exceptions.RestartFreqExceeded,
+    celery.beat.SchedulingError,
     celery.exceptions.Reject,
     kombu.exceptions.OperationalError,
     redis.exceptions.ConnectionError,
@@ -40,6 +42,8 @@ _TRANSPORTS = ("kombu.transport.", "amqp.")
 _CONSUMER = "celery.worker.consumer.consumer"
 #: What Celery logs of a remote command that it cannot obey; who sent it is told the same.
 _REMOTE = "kombu.pidbox"
+#: Beat logs where in its code it was, below the error.
+_BEAT = "celery.beat"
 #: Celery's own lines about every message; they would drown ours. They are there at level DEBUG.
 _TALKATIVE = ("celery.worker.strategy", "celery.app.trace")
 
@@ -80,7 +84,7 @@ class OneLine(Readable):
         """The line without a traceback."""
         outage, chunk = getattr(record, "outage", ""), _chunk.get()
         # What follows is source code; or advice for developers, and the stranger's message.
-        if record.name == "py.warnings" or (record.name == _CONSUMER and outage):
+        if record.name == "py.warnings" or (record.name in (_CONSUMER, _BEAT) and outage):
             record.message = record.message.split("\n")[0]
         about = " ".join(filter(None, (_account.get(), "" if chunk in record.message else chunk)))
         record.about = f" [{about}]" if about else ""

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery.beat import SchedulingError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import NoPermissionError, ResponseError
 
@@ -183,6 +184,14 @@ def test_a_stranger_s_message_is_one_line_and_a_reconnection_says_when_it_is_tri
     said = line(KeyError("x.y"), "Received unregistered task of type 'x.y'.\nDid you remember to import it?", CONSUMER)
     assert said.endswith("Received unregistered task of type 'x.y'. (KeyError: 'x.y')")
     assert line(message="Cannot connect.\nTrying again in 4 s", logger=CONSUMER).endswith("Trying again in 4 s")
+
+
+def test_a_message_that_beat_cannot_send_is_one_line() -> None:
+    """A failover of the broker: beat goes on, and tries again when the entry is due next."""
+    said = line(
+        SchedulingError("You can't write against a read only replica."), "Message Error: x\n  File y", "celery.beat"
+    )
+    assert said.endswith("Message Error: x (SchedulingError: You can't write against a read only replica.)")
 
 
 def test_the_log_s_level_is_the_more_talkative_of_celery_s_and_ours(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,10 +41,11 @@ class PatientGovernor(Governor):
         self._organisation = organisation
         self._day = day
 
-    def release(self, permit: Permit, answer: CallAnswer = None) -> None:
+    def release(self, permit: Permit, answer: CallAnswer = None) -> float | None:
         """Give it back, and let those go on who were woken by that."""
-        super().release(permit, answer)
+        at = super().release(permit, answer)
         self._serve()
+        return at
 
     def _await_permit(self, lists: str, seconds: float) -> None:
         self._serve()
@@ -138,7 +139,7 @@ class Operation:
         numbers = self._tuning[organisation.zoho.limit]
         governor = PatientGovernor(organisation, self.redis, day, lease=70.0, monotonic=day.now)
         ports = Ports(
-            Ledger(self.redis, account, numbers),
+            Ledger(self.redis, account, numbers, day),
             cast("Any", organisation.zoho),
             governor,
             day,
@@ -151,7 +152,7 @@ class Operation:
 
     def ledger(self, account: str) -> Ledger:
         """The ledger of an account."""
-        return Ledger(self.redis, account, self._tuning[self.organisations[account].zoho.limit])
+        return Ledger(self.redis, account, self._tuning[self.organisations[account].zoho.limit], self.day)
 
     def _intake(self, organisation: Organisation) -> Intake:
         nudge = cast("Any", self._nudges[organisation.name])

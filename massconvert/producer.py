@@ -10,7 +10,7 @@ from contextlib import suppress
 from datetime import datetime, timezone
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from massconvert.batch import Batch
@@ -37,7 +37,7 @@ from massconvert.policy import Tuning, priority_of
 from massconvert.profiles import Accounts, Profile
 from massconvert.retries import deals_to_retry, leads_to_retry, retry_key
 from massconvert.settings import Settings
-from massconvert.store import RedisClock, connect
+from massconvert.store import Clock, RedisClock, connect
 
 #: Leads a script call: large enough that the round trip does not matter, small enough that Redis stays answerable.
 SLICE = 2000
@@ -53,14 +53,10 @@ PAUSED_BY_HAND = "paused by hand"
 Progress = Callable[[int], object]
 
 
-class _Clock(Protocol):
-    def now(self) -> float: ...
-
-
 class Intake:
     """Takes leads into the ledger and tells the workers: what producers and the enqueue task share."""
 
-    def __init__(self, ledger: Ledger, clock: _Clock, nudge: Nudge) -> None:
+    def __init__(self, ledger: Ledger, clock: Clock, nudge: Nudge) -> None:
         self._ledger = ledger
         self._clock = clock
         self._nudge = nudge
@@ -73,20 +69,20 @@ class Intake:
 
     def cancel(self, batch_id: str) -> tuple[int, int]:
         """Cancel what of a batch has not been sent; how many leads that ends, how many are followed."""
-        answer = self._ledger.batches.cancel(batch_id, now=self._clock.now())
+        answer = self._ledger.batches.cancel(batch_id)
         self._tell(0.0)
         return answer
 
     def pause(self, batch_id: str, reason: str) -> bool:
         """Let nothing more of a batch be sent; return whether there was anything to hold."""
-        return self._ledger.batches.hold(batch_id, reason, now=self._clock.now())
+        return self._ledger.batches.hold(batch_id, reason)
 
     def resume(self, batch_id: str) -> bool:
         """Let a batch go on that was paused, or waits after its canary; return whether it was held.
 
         A broker that cannot be told is no trouble: the workers' sweep finds what is due.
         """
-        released = self._ledger.batches.release(batch_id, now=self._clock.now())
+        released = self._ledger.batches.release(batch_id)
         if self._tell(0.0) is None:
             with suppress(BrokerError):
                 for chunk_id in released.chunk_ids:
@@ -120,13 +116,14 @@ class Intake:
         """
         if begins_with(given) is Why.IDS:  # no payload is made with them
             return given
-        now, name = self._clock.now(), fingerprint(given)
-        until, body = self._ready.get(name, (0.0, given))
-        if now < until:
-            return body
+        name = fingerprint(given)
+        known = self._ready.get(name)
+        if known and self._clock.now() < known[0]:
+            return known[1]
         kept = self._ledger.shelf.look(listings_for(given))
         if not kept:
             return given
+        now = self._clock.now()
         if refuse:
             trusted = {listing: each.rows for listing, each in kept.items() if each.age(now) <= TRUSTED}
             demand(examine(given, trusted).problems)
@@ -164,7 +161,6 @@ class Intake:
             batch_id,
             fingerprint(body),
             body,
-            now=self._clock.now(),
             leads=len(lead_ids),
             priority=priority_of(priority, len(lead_ids)),
             canary=canary,
@@ -176,7 +172,7 @@ class Intake:
         ids, run = valid_ids(lead_ids, wrong), uuid4().hex[:12]
         untold: BrokerError | None = None
         for number, part in enumerate(iter(lambda: list(islice(ids, SLICE)), [])):
-            added = batches.add(batch_id, f"{run}:{number}", part, now=self._clock.now(), deal_values=deal_values)
+            added = batches.add(batch_id, f"{run}:{number}", part, deal_values=deal_values)
             batch.accepted += added.accepted + added.skipped
             batch.duplicates += added.duplicates
             untold = self._tell(added.nudge_in) or untold
@@ -185,8 +181,8 @@ class Intake:
                 on_progress(taken)
         batch.invalid = len(wrong)
         if record_invalid:
-            batches.refuse_ids(batch_id, wrong, now=self._clock.now())
-        sealed = batches.seal(batch_id, now=self._clock.now(), flush=taken > BULK)
+            batches.refuse_ids(batch_id, wrong)
+        sealed = batches.seal(batch_id, flush=taken > BULK)
         untold = self._tell(sealed.nudge_in) or untold
         if untold:
             raise BrokerError(
@@ -360,7 +356,7 @@ class MassConvert:
         self._profile(name)
         profile = self._accounts.config.to_find_with(name)
         run_id = f"{name}@{new_batch_id()}"
-        self._ledger.runs.begin(run_id, name, profile, now=self._clock.now())
+        self._ledger.runs.begin(run_id, name, profile)
         self._nudge.run_profile(name, run_id)
         return run_id
 

@@ -31,9 +31,9 @@ from massconvert.steps.drain import drain
 from massconvert.steps.find import find
 from massconvert.steps.form import form
 from massconvert.steps.ports import Caller as CallerPort
-from massconvert.steps.ports import Clock, Ports
+from massconvert.steps.ports import Ports
 from massconvert.steps.sweep import sweep
-from massconvert.store import Redis, RedisClock, connect
+from massconvert.store import Clock, Redis, RedisClock, connect
 from massconvert.task_message import chunk_of, profile_of, run_of, take_message
 from massconvert.zoho import Governor, ZohoClient, connect_zoho
 from massconvert.zoho.transport import Transport
@@ -135,14 +135,14 @@ class Workshop:
 
     def _have_calls_made(self) -> None:
         """Send a message for each call that is due, and may be made now; calls are made beside the leads' work."""
-        due = self.ports.ledger.callbacks.due(now=self.ports.clock.now())
+        due = self.ports.ledger.callbacks.due()
         with _as_hints():
             for _ in range(min(due, AT_ONCE)):
                 self.nudge.call_back()
 
     def sweep(self) -> int:
         """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""
-        if not self.ports.ledger.organisation.take_sweep(self._sweep_interval * 0.8, now=self.ports.clock.now()):
+        if not self.ports.ledger.organisation.take_sweep(self._sweep_interval * 0.8):
             return 0
         found = 0
         for overdue in sweep(self.ports):
@@ -151,7 +151,7 @@ class Workshop:
                 self.nudge.status(Job(overdue.chunk_id, overdue.job_id))
             else:
                 self.nudge.convert(overdue.chunk_id)
-        runs = self.ports.ledger.runs.overdue(now=self.ports.clock.now())
+        runs = self.ports.ledger.runs.overdue()
         for run in runs:
             self.nudge.run_profile(run.profile, run.run_id)
         self.chunk()
@@ -183,14 +183,14 @@ class Workshop:
 
     def _begin(self, name: str, run_id: str, slot: str) -> bool:
         """Begin the run, unless its slot has had its turn; False when there is nothing to go on with."""
-        runs, now = self.ports.ledger.runs, self.ports.clock.now()
+        runs = self.ports.ledger.runs
         if runs.get(run_id):
             return True
         profile = self._config.to_find_with(name)
-        if slot and not (profile.enabled and _in_time(slot, profile.schedule, now)):
+        if slot and not (profile.enabled and _in_time(slot, profile.schedule, self.ports.clock.now())):
             log.warning("profile %s: the slot %s is not run: too late, or the profile is disabled", name, slot)
             return False
-        begun = runs.begin(run_id, name, profile, slot=slot, now=now)
+        begun = runs.begin(run_id, name, profile, slot=slot)
         if begun is Begun.BUSY:
             log.warning("profile %s: the slot %s is left out, since the run before it still finds leads", name, slot)
         return begun in (Begun.BEGUN, Begun.KNOWN)
@@ -333,7 +333,7 @@ def make_ports(
     numbers = tuning(settings)
     zoho, governor = connect_zoho(settings, redis, clock, transport_of=transport_of, obeys_pause=obeys_pause)
     return Ports(
-        ledger=Ledger(redis, settings.account, numbers),
+        ledger=Ledger(redis, settings.account, numbers, clock),
         zoho=zoho,
         governor=governor,
         clock=clock,

@@ -22,11 +22,12 @@ class Notes:
         self._books: dict[str, Fleet] = {}
 
     def note(self, member: Callable[[float], Member]) -> None:
-        """Note ``member`` as it is at each ledger's time. Raises the first trouble, when all had their turn."""
+        """Note ``member`` as it is at the ledgers' time. Raises the first trouble, when all had their turn."""
         trouble: MassConvertError | None = None
+        now = self._clock.now()  # of the one Redis that has all their ledgers
         for name in self._accounts.served():
             try:
-                self._book(name).note(member(self._clock.now()))
+                self._book(name).note(member(now))
             except MassConvertError as error:  # noqa: PERF203 - the others have their turn all the same
                 trouble = trouble or error
         if trouble:

@@ -67,7 +67,7 @@ def _pause_all(desk: Desk) -> None:
     if before and not before.code:
         print_lines([f"Paused since {local_time(before.since)} already. To go on: massconvert resume\n"])
         return
-    organisation.pause(now=desk.clock.now(), reason=_BY_HAND)
+    organisation.pause(reason=_BY_HAND)
     if before:
         say(f"it had paused by itself since {local_time(before.since)}: {readable(f'{before.code}: {before.reason}')}")
     print_lines(["Paused: nothing more is sent; jobs that Zoho works on end there. To go on: massconvert resume\n"])

@@ -16,7 +16,7 @@ from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
 from massconvert.policy import Tuning
-from massconvert.store import Keys, Redis, Scripts, Shelf
+from massconvert.store import Clock, Keys, Redis, Scripts, Shelf
 
 __all__ = [
     "Added",
@@ -41,10 +41,14 @@ __all__ = [
 
 
 class Ledger:
-    """The ledger of one account: its batches, chunks, runs, callbacks, organisation, fleet, and shelf of listings."""
+    """The ledger of one account: its batches, chunks, runs, callbacks, organisation, fleet, and shelf of listings.
 
-    def __init__(self, redis: Redis, account: str, tuning: Tuning) -> None:
-        keys, scripts = Keys(account), Scripts(redis)
+    The scripts ask Redis for the time; ``clock`` is that of a test or a simulation, whose time is handed in instead. So
+    is ``now``, Unix seconds, where one of the ledger's methods takes it: for tests.
+    """
+
+    def __init__(self, redis: Redis, account: str, tuning: Tuning, clock: Clock | None = None) -> None:
+        keys, scripts = Keys(account), Scripts(redis, clock)
         self.batches = Batches(redis, keys, scripts, tuning)
         self.chunks = Chunks(redis, keys, scripts, tuning)
         self.runs = Runs(redis, keys, scripts, tuning)

@@ -98,7 +98,7 @@ class Batches:
         fingerprint: str,
         options: Mapping[str, Any],
         *,
-        now: float,
+        now: float | None = None,
         leads: int,
         priority: Priority = Priority.BULK,
         canary: Canary | None = None,
@@ -133,7 +133,7 @@ class Batches:
             most,
             *calls,
             begins_with(options).value,
-            now - self._tuning.retention,
+            self._tuning.retention,
         )
         if answer == "conflict":
             raise KeyConflictError(
@@ -148,7 +148,7 @@ class Batches:
         call_id: str,
         leads: Sequence[str],
         *,
-        now: float,
+        now: float | None = None,
         deal_values: Mapping[str, str] = MappingProxyType({}),
     ) -> Added:
         """Add one slice of leads. The same ``call_id`` twice in a row changes nothing and answers the same.
@@ -169,31 +169,31 @@ class Batches:
         )
         return Added(int(accepted), int(duplicates), int(skipped), _seconds(nudge))
 
-    def refuse_ids(self, batch_id: str, refused: Mapping[str, str], *, now: float) -> int:
+    def refuse_ids(self, batch_id: str, refused: Mapping[str, str], *, now: float | None = None) -> int:
         """Record what is not a lead id (as given → why) as ``failed: INVALID_ID``; return how many were new."""
         flat: list[str] = []
         for given, reason in refused.items():
             flat += [given, dump_outcome(Outcome(Kind.FAILED, Code.INVALID_ID, reason))]
         return int(self._run("refuse_ids", batch_id, now, *flat)) if flat else 0
 
-    def seal(self, batch_id: str, *, now: float, flush: bool) -> Sealed:
+    def seal(self, batch_id: str, *, now: float | None = None, flush: bool) -> Sealed:
         """Say that the enqueue has ended; ``flush`` lets its tail go without waiting for company."""
         return self._seal(batch_id, now, flush=flush, idle_since="")
 
-    def seal_abandoned(self, *, now: float) -> list[str]:
+    def seal_abandoned(self, *, now: float | None = None) -> list[str]:
         """Seal the batches whose enqueue has added nothing for a while: its producer died. Return their ids."""
-        since = now - self._tuning.enqueue_idle
+        since = (self._scripts.now() if now is None else now) - self._tuning.enqueue_idle
         with reaching(self._redis):
             idle = self._redis.zrangebyscore(self._keys.unsealed, "-inf", since, start=0, num=_SEALED_AT_ONCE)
         for batch_id in idle:
             self._seal(batch_id, now, flush=True, idle_since=repr(since))
         return list(idle)
 
-    def _seal(self, batch_id: str, now: float, *, flush: bool, idle_since: str) -> Sealed:
+    def _seal(self, batch_id: str, now: float | None, *, flush: bool, idle_since: str) -> Sealed:
         finished, nudge = self._run("seal_batch", batch_id, now, int(flush), int(self._tuning.retention), idle_since)
         return Sealed(bool(int(finished)), _seconds(nudge))
 
-    def cancel(self, batch_id: str, *, now: float) -> tuple[int, int]:
+    def cancel(self, batch_id: str, *, now: float | None = None) -> tuple[int, int]:
         """Cancel what has not been sent; return how many leads that ends, and how many are followed to their outcome.
 
         Followed are those that are under way: in a payload that is being sent, that Zoho has taken, or whose answer was
@@ -210,7 +210,7 @@ class Batches:
             ended += now_ended
         return ended + waiting, followed
 
-    def hold(self, batch_id: str, reason: str, *, now: float) -> bool:
+    def hold(self, batch_id: str, reason: str, *, now: float | None = None) -> bool:
         """Let nothing more of a batch be sent until `release`; return whether there was anything to hold.
 
         What Zoho has taken, or may have, is followed. A payload that carries leads of other batches as well goes, with
@@ -219,7 +219,7 @@ class Batches:
         self.status(batch_id)
         return bool(int(self._run("hold_batch", batch_id, reason, now)))
 
-    def release(self, batch_id: str, *, now: float) -> Released:
+    def release(self, batch_id: str, *, now: float | None = None) -> Released:
         """Let a held batch go on, whoever held it. Safe to repeat. Raises UnknownBatchError."""
         self.status(batch_id)
         was_held, chunk_ids = self._run("release_batch", batch_id, now)
@@ -351,7 +351,7 @@ class Batches:
         with reaching(self._redis):
             return getattr(self._redis, command)(*args, **kwargs)
 
-    def _run(self, script: str, batch_id: str, *args: str | float) -> Any:
+    def _run(self, script: str, batch_id: str, *args: str | float | None) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=[batch_id, *args])
 
 

@@ -47,10 +47,9 @@ class Callbacks:
         self._keys = keys
         self._scripts = scripts
 
-    def due(self, *, now: float) -> int:
+    def due(self, *, now: float | None = None) -> int:
         """How many calls are due. Raises StoreError."""
-        with reaching(self._redis):
-            return int(self._redis.zcount(self._keys.callbacks, "-inf", now))
+        return int(self._scripts.run("count_callbacks", keys=[self._keys.prefix], args=[now]))
 
     def failing(self, most: int = 100) -> dict[str, tuple[int, str]]:
         """Of the calls that are due first: those that have failed, how often, and why last. Raises StoreError."""
@@ -82,7 +81,7 @@ class Callbacks:
             FailedCall(target.place, int(tries), why or "", at is not None) for target, tries, why, at in rows if tries
         ]
 
-    def take(self, *, now: float) -> DueCall | None:
+    def take(self, *, now: float | None = None) -> DueCall | None:
         """Take a call that is due; ``None`` when none is, or as many run as may. Raises StoreError.
 
         The batch has finished, and ``status`` are its final counts, in one look. One that has been opened again since
@@ -100,13 +99,13 @@ class Callbacks:
         tries = int(fields.get(f"call_tries:{number}", "0"))
         return DueCall(call_id, target, status_of(batch_id, fields, paused=False), fields["finished"], tries)
 
-    def made(self, call: DueCall, *, now: float) -> None:
+    def made(self, call: DueCall, *, now: float | None = None) -> None:
         """Say that a call has come through. Raises StoreError."""
         self._end(call, now, "", "")
 
-    def failed(self, call: DueCall, why: str, *, now: float, again_in: float | None) -> None:
+    def failed(self, call: DueCall, why: str, *, now: float | None = None, again_in: float | None) -> None:
         """Say that a call has failed, and when to try again; ``None``: never. Raises StoreError."""
-        self._end(call, now, readable(why)[:500] or "unknown", "" if again_in is None else repr(now + again_in))
+        self._end(call, now, readable(why)[:500] or "unknown", "" if again_in is None else again_in)
 
-    def _end(self, call: DueCall, now: float, why: str, again_at: str) -> None:
-        self._scripts.run("end_callback", keys=[self._keys.prefix], args=[call.id, call.finished, now, why, again_at])
+    def _end(self, call: DueCall, now: float | None, why: str, again_in: float | str) -> None:
+        self._scripts.run("end_callback", keys=[self._keys.prefix], args=[call.id, call.finished, now, why, again_in])

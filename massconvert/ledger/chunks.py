@@ -79,7 +79,7 @@ class Chunks:
         self._scripts = scripts
         self._tuning = tuning
 
-    def form(self, *, now: float, most: int = 100) -> Formed:
+    def form(self, *, now: float | None = None, most: int = 100) -> Formed:
         """Form chunks from the inboxes that are ready, while the window has room."""
         t = self._tuning
         ids, soon, full, drains = self._run(
@@ -87,7 +87,9 @@ class Chunks:
         )
         return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)), bool(int(drains)))
 
-    def claim(self, chunk_id: str, states: Collection[State], *, token: str, now: float) -> Chunk | Again | Done:
+    def claim(
+        self, chunk_id: str, states: Collection[State], *, token: str, now: float | None = None
+    ) -> Chunk | Again | Done:
         """Hand a chunk out to this caller, if it is due, in one of ``states``, and nobody holds it. Raises LedgerError.
 
         ``Again``: too early, and this message shall come back then. ``Done``: nothing to do here: the chunk has
@@ -113,17 +115,17 @@ class Chunks:
             raise unreadable(f"chunk:{chunk_id}")
         return load_chunk(chunk_id, pairs(rest)) if kind == "claimed" else Done()
 
-    def begin_send(self, chunk: Chunk, *, now: float) -> Chunk | None:
+    def begin_send(self, chunk: Chunk, *, now: float | None = None) -> Chunk | None:
         """Write ahead of the POST that it is being sent.
 
         ``None`` when the claim is no longer ours, or when it was stopped since: by a pause of the organisation whose
         probe this is not, or by a hold or a cancel of its batches. Then nothing may be sent.
         """
         t = self._tuning
-        ours = self._run("begin_send", chunk.id, chunk.token, now, t.lease, int(t.retention))
-        return replace(chunk, state=State.SENDING, sent_at=now) if int(ours) else None
+        ours, *at = self._run("begin_send", chunk.id, chunk.token, now, t.lease, int(t.retention))
+        return replace(chunk, state=State.SENDING, sent_at=float(at[0])) if int(ours) else None
 
-    def move(self, chunk: Chunk, decision: Decision, *, now: float) -> Moved | None:
+    def move(self, chunk: Chunk, decision: Decision, *, now: float | None = None) -> Moved | None:
         """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours."""
         answer = self._run(
             "move_chunk",
@@ -135,7 +137,7 @@ class Chunks:
             json.dumps(_by_outcome(decision.outcomes)),
             _rest(decision.rest),
             int(decision.split),
-            json.dumps(self._changes(decision, now)),
+            json.dumps(self._changes(decision)),
             int(self._tuning.retention),
             self._tuning.sweep_grace,
             LONGEST_COUNTDOWN,
@@ -143,23 +145,23 @@ class Chunks:
         )
         return Moved(answer[1]) if int(answer[0]) else None
 
-    def overdue(self, *, now: float, most: int = 100) -> list[Overdue]:
+    def overdue(self, *, now: float | None = None, most: int = 100) -> list[Overdue]:
         """The chunks for which no message came in time; each is expected to be dispatched now."""
         flat = self._run("take_overdue", now, most, 2 * self._tuning.sweep_grace)
         rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
         # One in no state that we know is handed out too: who claims it says so.
         return [Overdue(chunk_id, _STATES.get(state, State.WAITING), job_id) for chunk_id, state, job_id in rows]
 
-    def drain(self, *, now: float, most: int = 1000, batches: int = 50) -> bool:
+    def drain(self, *, now: float | None = None, most: int = 1000, batches: int = 50) -> bool:
         """End one slice of the leads that wait in refused or cancelled batches; return whether more are left."""
         _, left = self._run("drain_inbox", now, most, int(self._tuning.retention), batches)
         return int(left) > 0
 
-    def _changes(self, decision: Decision, now: float) -> dict[str, Any]:
+    def _changes(self, decision: Decision) -> dict[str, Any]:
         changes: dict[str, Any] = {}
         if decision.pause:
             order = decision.pause
-            changes["pause"] = [order.code, order.reason, order.hint, repr(now + self._tuning.pause_probe)]
+            changes["pause"] = [order.code, order.reason, order.hint, self._tuning.pause_probe]
         elif decision.row in _PROVE_ACCESS:
             changes["proves"] = 1
         if decision.refuse_options:
@@ -185,7 +187,7 @@ class Chunks:
             changes["look"] = [str(size), dump_look(before) if before else "", dump_look(learnt)]
         return changes
 
-    def _run(self, script: str, *args: str | float) -> Any:
+    def _run(self, script: str, *args: str | float | None) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
 
 

@@ -61,7 +61,7 @@ class Organisation:
             since=since if since is not None else 0.0,
         )
 
-    def pause(self, *, now: float, reason: str) -> None:
+    def pause(self, *, reason: str, now: float | None = None) -> None:
         """Pause the organisation by hand: nothing more is sent or read until `resume`, whatever Zoho answers."""
         self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, GO_ON])
 
@@ -108,7 +108,7 @@ class Organisation:
             self._redis.delete(key)
         return nothing
 
-    def take_sweep(self, seconds: float, *, now: float) -> bool:
+    def take_sweep(self, seconds: float, *, now: float | None = None) -> bool:
         """Take the right to sweep for so many seconds: one worker at a time does it."""
         return bool(int(self._scripts.run("take_sweep", keys=[self._keys.prefix], args=[now, seconds])))
 

@@ -49,7 +49,7 @@ class Runs:
         self._scripts = scripts
         self._tuning = tuning
 
-    def begin(self, run_id: str, name: str, profile: Profile, *, slot: str = "", now: float) -> Begun:
+    def begin(self, run_id: str, name: str, profile: Profile, *, slot: str = "", now: float | None = None) -> Begun:
         """Begin a run of the profile ``name``, which must have criteria, with what stands in it now.
 
         A ``slot`` is begun once, and only after those before it; a run by hand at any time. Raises InputError for an id
@@ -71,7 +71,7 @@ class Runs:
         answer = self._run("begin_run", run_id, name, slot, now, json.dumps(job), int(bounded), grace)
         return Begun(answer[0])
 
-    def claim(self, run_id: str, *, token: str, now: float) -> Run | Again | Done:
+    def claim(self, run_id: str, *, token: str, now: float | None = None) -> Run | Again | Done:
         """Hand a run out to this caller, if it is due and nobody holds it. ``Done``: nothing to do here."""
         tuning = self._tuning
         kind, *rest = self._run(
@@ -81,7 +81,7 @@ class Runs:
             return Again(float(rest[0]))
         return load_run(run_id, pairs(rest)) if kind == "claimed" else Done()
 
-    def move(self, run: Run, decision: RunDecision, *, now: float) -> bool:
+    def move(self, run: Run, decision: RunDecision, *, now: float | None = None) -> bool:
         """Write ``decision`` about ``run`` as it was claimed; False when the claim is no longer ours."""
         next_start = decision.next_start
         return bool(
@@ -107,7 +107,7 @@ class Runs:
         with reaching(self._redis):
             return list(self._redis.lrange(self._keys.run_found(run_id), 0, -1))
 
-    def overdue(self, *, now: float, most: int = 100) -> list[OverdueRun]:
+    def overdue(self, *, now: float | None = None, most: int = 100) -> list[OverdueRun]:
         """The runs for which no message came in time; each is expected to be dispatched now."""
         flat = self._run("take_runs", now, most, 2 * self._tuning.sweep_grace)
         return [OverdueRun(run_id, name) for run_id, name in zip(flat[::2], flat[1::2], strict=True)]
@@ -124,7 +124,7 @@ class Runs:
             run_id = self._redis.hget(self._keys.profile(name), "last")
         return self.get(run_id) if run_id else None
 
-    def _run(self, script: str, *args: str | float) -> Any:
+    def _run(self, script: str, *args: str | float | None) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
 
 

@@ -45,7 +45,7 @@ class Permit:
     """Leave to make one call; give it back with ``Governor.release``, with what was answered.
 
     What stood when it was taken: ``running`` calls, this one included, of the ``limit`` and of what is ``learnt``; a
-    ``hold`` whose probe this call is.
+    ``hold`` whose probe this call is. It was taken ``at``, in Unix seconds.
     """
 
     id: str
@@ -54,3 +54,4 @@ class Permit:
     limit: int = 0
     learnt: Learnt | None = None
     hold: Hold | None = None
+    at: float = 0.0

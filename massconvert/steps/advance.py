@@ -28,5 +28,5 @@ _STEPS: dict[State, Callable[[Ports, Chunk], Next]] = {
 def advance(ports: Ports, chunk_id: str, states: Collection[State]) -> Next:
     """Take one step of a chunk, if it is due, in one of ``states`` and nobody holds it; say what comes next."""
     token = UUID(int=ports.random.getrandbits(128)).hex
-    claimed = ports.ledger.chunks.claim(chunk_id, states, token=token, now=ports.clock.now())
+    claimed = ports.ledger.chunks.claim(chunk_id, states, token=token)
     return _STEPS[claimed.state](ports, claimed) if isinstance(claimed, Chunk) else claimed

@@ -15,10 +15,14 @@ A = TypeVar("A", bound=CallAnswer)
 
 @dataclass(frozen=True)
 class Asked(Generic[A]):
-    """What one call ended in; ``probe`` says that it was the one call that may find out whether a hold is over."""
+    """What one call ended in; ``probe`` says that it was the one call that may find out whether a hold is over.
+
+    ``at`` is when it had ended, in Unix seconds by Redis' clock; ``None`` where that is not known.
+    """
 
     answer: A
     probe: bool
+    at: float | None = None
 
 
 def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
@@ -29,9 +33,9 @@ def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
     permit = ports.governor.acquire(call)
     if isinstance(permit, Busy):
         return permit
-    answer: A | None = None
     try:
         answer = question()
-        return Asked(answer, permit.hold is not None)
-    finally:
-        ports.governor.release(permit, answer)
+    except BaseException:
+        ports.governor.release(permit, None)
+        raise
+    return Asked(answer, permit.hold is not None, ports.governor.release(permit, answer))

@@ -15,16 +15,16 @@ def call_back(ports: Ports) -> Again | Done:
     A worker that dies in between has called, and the ledger does not know: somebody calls again when the lease ends.
     """
     callbacks = ports.ledger.callbacks
-    call = callbacks.take(now=ports.clock.now())
+    call = callbacks.take()
     if call is None:
         return Done()
     why = ports.caller.call(call.target, status_record(call.status))
     if not why:
-        callbacks.made(call, now=ports.clock.now())
+        callbacks.made(call)
     else:
         moment = Moment(ports.clock.now(), ports.random.random(), ports.tuning)
         tried = after_failed_callback(call.tries, call.status.finished_at or 0.0, moment)
         again_in = None if isinstance(why, Never) else tried
-        callbacks.failed(call, why, now=ports.clock.now(), again_in=again_in)
+        callbacks.failed(call, why, again_in=again_in)
         ports.log_call(call, why, again_in)
-    return Again(0.0) if callbacks.due(now=ports.clock.now()) else Done()
+    return Again(0.0) if callbacks.due() else Done()

@@ -10,4 +10,4 @@ SLICES = 20
 
 def drain(ports: Ports) -> bool:
     """End some slices of what waits in refused and cancelled batches; return whether more is left."""
-    return all(ports.ledger.chunks.drain(now=ports.clock.now()) for _ in range(SLICES))
+    return all(ports.ledger.chunks.drain() for _ in range(SLICES))

@@ -9,7 +9,7 @@ from massconvert.model import Busy, Call, Done, FindAnswer, Next
 from massconvert.options import fingerprint
 from massconvert.policy import Form, Moment, Run, RunDecision, RunState, after_find, after_put, no_permit_to_find
 from massconvert.profiles import page_query
-from massconvert.steps.ask import ask
+from massconvert.steps.ask import Asked, ask
 from massconvert.steps.ports import Ports
 
 #: Leads that a run may find for all we know.
@@ -27,7 +27,7 @@ class Looked:
 def find(ports: Ports, run_id: str) -> Looked:
     """Take one step of a run, if it is due and nobody holds it: put what was found into its batch, or ask for more."""
     token = UUID(int=ports.random.getrandbits(128)).hex
-    run = ports.ledger.runs.claim(run_id, token=token, now=ports.clock.now())
+    run = ports.ledger.runs.claim(run_id, token=token)
     if not isinstance(run, Run):
         return Looked(run)
     if run.to_put:
@@ -35,7 +35,7 @@ def find(ports: Ports, run_id: str) -> Looked:
     asked = ask(ports, Call.QUERY if run.form is Form.COQL else Call.READ, lambda: _page(ports, run))
     if isinstance(asked, Busy):
         return _write(ports, run, no_permit_to_find(run, asked, _moment(ports)))
-    return _write(ports, run, after_find(run, asked.answer, _moment(ports, probe=asked.probe)))
+    return _write(ports, run, after_find(run, asked.answer, _moment(ports, asked)))
 
 
 def _page(ports: Ports, run: Run) -> FindAnswer:
@@ -47,7 +47,7 @@ def _page(ports: Ports, run: Run) -> FindAnswer:
 
 def _put(ports: Ports, run: Run) -> Looked:
     """Put the kept leads into the run's batch, which the first of them open; at the end, seal it."""
-    batches, now = ports.ledger.batches, ports.clock.now()
+    batches = ports.ledger.batches
     leads = ports.ledger.runs.kept(run.id)[: run.max_leads] if run.kept else []
     taken, nudge_in = 0, None
     if leads:
@@ -57,28 +57,30 @@ def _put(ports: Ports, run: Run) -> Looked:
             run.id,
             fingerprint(run.options),
             run.options,
-            now=now,
             leads=about,
             priority=run.priority,
             on_complete=run.on_complete,
         )
-        added = batches.add(run.id, run.token, leads, now=now)
+        added = batches.add(run.id, run.token, leads)
         # Those that a worker put there before it died count just the same.
         taken, nudge_in = added.accepted + added.duplicates, added.nudge_in
     decision = after_put(run, taken, _moment(ports))
     if decision.run.state is not RunState.FINDING:  # before the move: a worker that dies in between does it again
-        sealed = batches.seal(run.id, now=ports.clock.now(), flush=True)
+        sealed = batches.seal(run.id, flush=True)
         nudge_in = sealed.nudge_in if sealed.nudge_in is not None else nudge_in
     looked = _write(ports, run, decision)
     return Looked(looked.next, nudge_in)
 
 
 def _write(ports: Ports, run: Run, decision: RunDecision) -> Looked:
-    if not ports.ledger.runs.move(run, decision, now=ports.clock.now()):
+    if not ports.ledger.runs.move(run, decision):
         return Looked(Done())
     ports.log_run(decision)
     return Looked(decision.next)
 
 
-def _moment(ports: Ports, *, probe: bool = False) -> Moment:
-    return Moment(ports.clock.now(), ports.random.random(), ports.tuning, probe=probe)
+def _moment(ports: Ports, asked: Asked[FindAnswer] | None = None) -> Moment:
+    """When the call of ``asked`` had ended; without one, now."""
+    at = asked.at if asked else None
+    now = ports.clock.now() if at is None else at
+    return Moment(now, ports.random.random(), ports.tuning, probe=asked is not None and asked.probe)

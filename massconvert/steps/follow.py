@@ -14,4 +14,4 @@ def follow(ports: Ports, chunk: Chunk) -> Next:
     asked = ask(ports, Call.STATUS, lambda: ports.zoho.job_status(chunk.job_id))
     if isinstance(asked, Busy):
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
-    return write(ports, chunk, after_status(chunk, asked.answer, moment(ports, chunk, probe=asked.probe)))
+    return write(ports, chunk, after_status(chunk, asked.answer, moment(ports, chunk, asked)))

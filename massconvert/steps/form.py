@@ -8,4 +8,4 @@ from massconvert.steps.ports import Ports
 
 def form(ports: Ports) -> Formed:
     """Form what can be formed now. Whoever calls dispatches the chunks; those it does not, the sweep will."""
-    return ports.ledger.chunks.form(now=ports.clock.now())
+    return ports.ledger.chunks.form()

@@ -36,7 +36,7 @@ def look_up(ports: Ports, listing: Listing) -> Kept | Busy | Asked[Trouble]:
             return asked
         answer = asked.answer
         if not isinstance(answer, Page):
-            return Asked(_with_its_scope(answer, listing), asked.probe)
+            return Asked(_with_its_scope(answer, listing), asked.probe, asked.at)
         calls += 1
         rows += answer.rows
         places.extend(answer.more)

@@ -22,14 +22,7 @@ from massconvert.model import (
 )
 from massconvert.on_complete import Target
 from massconvert.policy import CallAnswer, Decision, Permit, RunDecision, Tuning
-
-
-class Clock(Protocol):
-    """Time. In production it is Redis' own, so that machines with wrong clocks agree."""
-
-    def now(self) -> float:
-        """Unix seconds."""
-        ...
+from massconvert.store import Clock
 
 
 class Zoho(Protocol):
@@ -71,8 +64,11 @@ class Governor(Protocol):
         """Wait a bounded time for a permit."""
         ...
 
-    def release(self, permit: Permit, answer: CallAnswer = None) -> None:
-        """Give a permit back, with the answer to its call; ``None`` where no call was made."""
+    def release(self, permit: Permit, answer: CallAnswer = None) -> float | None:
+        """Give a permit back, with the answer to its call; ``None`` where no call was made.
+
+        Returns when that was, in Unix seconds by Redis' clock; ``None`` where it is not known.
+        """
         ...
 
 

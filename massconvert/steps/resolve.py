@@ -24,8 +24,7 @@ def resolve(ports: Ports, chunk: Chunk) -> Next:
         if isinstance(answer, Busy):
             return write(ports, chunk, no_permit(chunk, answer, moment(ports, chunk)))
         if isinstance(answer, Asked):
-            now_is = moment(ports, chunk, probe=answer.probe)
-            return write(ports, chunk, names_not_read(chunk, answer.answer, now_is))
+            return write(ports, chunk, names_not_read(chunk, answer.answer, moment(ports, chunk, answer)))
         kept[listing] = answer
         found = _found(chunk, kept)
     if found.problems:

@@ -28,11 +28,11 @@ def send(ports: Ports, chunk: Chunk) -> Next:
 
     def post() -> PostAnswer | None:
         nonlocal sending
-        now = ports.clock.now()
-        sending = ports.ledger.chunks.begin_send(chunk, now=now)
-        if sending is None or ports.clock.now() - now > ports.tuning.lease * LATE:
+        began = ports.clock.now()
+        sending = ports.ledger.chunks.begin_send(chunk)
+        if sending is None or ports.clock.now() - began > ports.tuning.lease * LATE:
             return None  # it is ours no more, or hardly: whoever finds it looks at the leads
-        today = datetime.fromtimestamp(now, timezone.utc).date()
+        today = datetime.fromtimestamp(sending.sent_at, timezone.utc).date()
         return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today))
 
     asked = ask(ports, Call.EXPRESS if chunk.express else Call.POST, post)
@@ -40,4 +40,4 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
     if sending is None or asked.answer is None:
         return Done()
-    return write(ports, sending, after_post(sending, asked.answer, moment(ports, sending, probe=asked.probe)))
+    return write(ports, sending, after_post(sending, asked.answer, moment(ports, sending, asked)))

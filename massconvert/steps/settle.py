@@ -16,4 +16,4 @@ def settle(ports: Ports, chunk: Chunk) -> Next:
     asked = ask(ports, Call.READ, lambda: ports.zoho.read_leads(chunk.leads, named))
     if isinstance(asked, Busy):
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
-    return write(ports, chunk, after_read(chunk, asked.answer, moment(ports, chunk, probe=asked.probe)))
+    return write(ports, chunk, after_read(chunk, asked.answer, moment(ports, chunk, asked)))

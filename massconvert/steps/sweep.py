@@ -18,12 +18,11 @@ def sweep(ports: Ports) -> Iterator[Overdue]:
     It also has as many events kept as the settings say, and members of the fleet forgotten that are long gone: somebody
     does it soon.
     """
-    now = ports.clock.now()
     ports.ledger.events.set_up()
-    ports.ledger.batches.seal_abandoned(now=now)
-    ports.ledger.fleet.forget(now=now)
+    ports.ledger.batches.seal_abandoned()
+    ports.ledger.fleet.forget(now=ports.clock.now())
     for _ in range(TIMES):
-        found = ports.ledger.chunks.overdue(now=ports.clock.now(), most=MOST)
+        found = ports.ledger.chunks.overdue(most=MOST)
         yield from found
         if len(found) < MOST:
             return

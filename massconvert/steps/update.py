@@ -16,7 +16,7 @@ def update(ports: Ports, chunk: Chunk) -> Next:
     asked = ask(ports, Call.UPDATE, lambda: ports.zoho.update_deals(updates))
     if isinstance(asked, Busy):
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
-    return write(ports, chunk, after_update(chunk, asked.answer, moment(ports, chunk, probe=asked.probe)))
+    return write(ports, chunk, after_update(chunk, asked.answer, moment(ports, chunk, asked)))
 
 
 def _fitted(ports: Ports, chunk: Chunk) -> tuple[DealUpdate, ...]:

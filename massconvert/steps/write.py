@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from massconvert.model import Chunk, Done, Next, Submitted
 from massconvert.policy import Decision, Moment, size_of
+from massconvert.steps.ask import Asked
 from massconvert.steps.ports import Ports
 
 #: The quantile of the learnt job times within which a job has ended almost surely.
 _P99 = 0.99
 
 
-def moment(ports: Ports, chunk: Chunk, *, probe: bool = False) -> Moment:
-    """What a decision about ``chunk`` taken now may depend on; ``probe``: its call was the one probe of a hold."""
-    now = ports.clock.now()
+def moment(ports: Ports, chunk: Chunk, asked: Asked[Any] | None = None) -> Moment:
+    """What a decision about ``chunk`` may depend on, taken when the call of ``asked`` had ended; without one, now.
+
+    A process that freezes on its way to the decision brings an old time along, which does no harm: every wait counts
+    from the answer, and not from when it was decided upon.
+    """
+    at = asked.at if asked else None
+    now = ports.clock.now() if at is None else at
     learnt = ports.ledger.organisation.job_lengths(now=now)
     return Moment(
         now=now,
@@ -22,13 +29,13 @@ def moment(ports: Ports, chunk: Chunk, *, probe: bool = False) -> Moment:
         tuning=ports.tuning,
         look=learnt.looks.get(size_of(len(chunk.leads))),
         job_p99=_quantile(learnt.times, _P99),
-        probe=probe,
+        probe=asked is not None and asked.probe,
     )
 
 
 def write(ports: Ports, chunk: Chunk, decision: Decision) -> Next:
     """Write ``decision`` about ``chunk`` as it was claimed. When the claim was lost meanwhile, nothing changes."""
-    moved = ports.ledger.chunks.move(chunk, decision, now=ports.clock.now())
+    moved = ports.ledger.chunks.move(chunk, decision)
     if moved is None:
         return Done()
     ports.log(decision)

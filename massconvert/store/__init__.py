@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
-from massconvert.store.clock import RedisClock
+from massconvert.store.clock import Clock, RedisClock
 from massconvert.store.connection import Redis, connect, reaching
 from massconvert.store.keys import Keys
 from massconvert.store.patience import PATIENCE, Patience
 from massconvert.store.scripts import Scripts
 from massconvert.store.shelf import Kept, Shelf
 
-__all__ = ["PATIENCE", "Kept", "Keys", "Patience", "Redis", "RedisClock", "Scripts", "Shelf", "connect", "reaching"]
+__all__ = [
+    "PATIENCE",
+    "Clock",
+    "Kept",
+    "Keys",
+    "Patience",
+    "Redis",
+    "RedisClock",
+    "Scripts",
+    "Shelf",
+    "connect",
+    "reaching",
+]

@@ -1,37 +1,32 @@
-"""Redis' own time, so that machines with wrong clocks agree."""
+"""Time, as Redis has it, so that machines with wrong clocks agree.
+
+The scripts ask Redis themselves (store/lua/_time.lua). A process asks only for what it shows to people, or what it may
+learn late: whatever it holds is old by the time it is used, since a process may freeze anywhere.
+"""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Callable
+from typing import Protocol
 
 from massconvert.store.connection import Redis, reaching
 
 
-class RedisClock:
-    """Unix seconds by the clock of the Redis server.
-
-    The server is asked every ``refresh`` seconds; in between, this machine's monotonic clock carries its answer on.
-    """
-
-    def __init__(
-        self, client: Redis, *, refresh: float = 10.0, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._client = client
-        self._refresh = refresh
-        self._monotonic = monotonic
-        self._lock = threading.Lock()
-        self._asked: float | None = None
-        self._offset = 0.0
+class Clock(Protocol):
+    """Unix seconds that the fleet agrees on: Redis' own, but for tests and simulations."""
 
     def now(self) -> float:
-        """Unix seconds. Raises StoreError when Redis must be asked and cannot be reached."""
-        local = self._monotonic()
-        with self._lock:
-            if self._asked is None or local - self._asked > self._refresh:
-                with reaching(self._client):
-                    seconds, micros = self._client.time()
-                local = self._monotonic()
-                self._asked, self._offset = local, int(seconds) + int(micros) / 1e6 - local
-            return local + self._offset
+        """Unix seconds."""
+        ...
+
+
+class RedisClock:
+    """Unix seconds by the clock of the Redis server, which is asked each time."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    def now(self) -> float:
+        """Unix seconds. Raises StoreError when Redis cannot be reached."""
+        with reaching(self._client):
+            seconds, micros = self._client.time()
+        return int(seconds) + int(micros) / 1e6

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from massconvert.policy import CallRules, Holding
-from massconvert.store import Keys, Redis
+from massconvert.store import Clock, Keys, Redis
 from massconvert.zoho.client import ZohoClient
 from massconvert.zoho.datacenters import resolve
 from massconvert.zoho.governor import Governor
 from massconvert.zoho.grants import Credentials
-from massconvert.zoho.oauth import Clock, TokenSource
+from massconvert.zoho.oauth import TokenSource
 from massconvert.zoho.transport import Transport
 
 if TYPE_CHECKING:

@@ -22,9 +22,8 @@ from uuid import uuid4
 from massconvert.errors import MassConvertError
 from massconvert.model import Busy, Call
 from massconvert.policy import CallAnswer, CallRules, Hold, HoldKind, Learnt, Permit, Report, after_call
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.store import Clock, Keys, Redis, Scripts, reaching
 from massconvert.zoho.edition import LEAST, MAX_POSTS, OrgAnswer, limit_of
-from massconvert.zoho.oauth import Clock
 
 log = logging.getLogger("massconvert.zoho")
 
@@ -72,8 +71,7 @@ class Governor:
     ) -> None:
         self._redis = redis
         self._keys = keys
-        self._scripts = Scripts(redis)
-        self._clock = clock
+        self._scripts = Scripts(redis, clock)
         self._limit = limit or 0
         self._ask_org = ask_org
         self._rules = rules or CallRules()
@@ -98,27 +96,29 @@ class Governor:
                 return Busy(_FULL_AGAIN / (1.0 + self._wait), "as many calls run as may at once")
             self._await_permit("pause" if kind == "shut" else why, min(left, _SLICE, max(0.01, seconds)))
 
-    def release(self, permit: Permit, answer: CallAnswer = None) -> None:
+    def release(self, permit: Permit, answer: CallAnswer = None) -> float | None:
         """Give a permit back, with the answer to its call; ``None`` where no call was made.
 
-        Raises nothing: what cannot be given back returns when its lease ends.
+        Returns when that was, in Unix seconds by Redis' clock; ``None`` where Redis could not be reached. Raises
+        nothing: what cannot be given back returns when its lease ends.
         """
         try:
-            now = self._clock.now()
-            report = after_call(permit, answer, now=now, chance=self._random.random(), rules=self._rules)
-            args: list[str | float] = [
+            report = after_call(permit, answer, now=permit.at, chance=self._random.random(), rules=self._rules)
+            args: list[str | float | None] = [
                 permit.id,
-                now,
+                None,
                 json.dumps(_dump(report, permit)),
                 self._rules.holding.unusable_in_a_row,
             ]
-            _, *news = self._scripts.run("return_permit", keys=[self._keys.prefix], args=args)
+            _, at, *news = self._scripts.run("return_permit", keys=[self._keys.prefix], args=args)
             for what in news:
                 _tell(what, report)
+            return float(at)
         except MassConvertError as error:
             log.warning("A permit returns only when its lease ends: %s", error.message)
         except Exception:  # a bug here must not cost the answer that the caller holds
             log.exception("A permit returns only when its lease ends")
+        return None
 
     def _first(self, name: str, call: Call, give_up: float) -> Permit | Busy | _Wait:
         """Ask for the edition, which nobody has done yet, and then for a permit."""
@@ -130,10 +130,10 @@ class Governor:
     def _take(self, name: str, call: Call, limit: int) -> Permit | _Wait | None:
         """A permit of this name, or what to wait for; ``None`` when the limit is not known."""
         rules = self._rules
-        args: list[str | float] = [
+        args: list[str | float | None] = [
             name,
             "express" if call is Call.EXPRESS else "post" if call in HEAVY else "poll",
-            self._clock.now(),
+            None,
             self._lease,
             limit,
             MAX_POSTS,
@@ -183,10 +183,10 @@ class Governor:
 
 def _permit(name: str, call: Call, fields: list[Any]) -> Permit:
     """The permit that store/lua/take_permit.lua gave, with what stood then."""
-    running, limit, calls, event, ceiling, at, row, kind, tries = fields
+    running, limit, calls, event, ceiling, at, row, kind, tries, now = fields
     learnt = Learnt(int(calls), int(event), int(ceiling), float(at), int(row))
     hold = Hold(HoldKind(kind), "", 0.0, int(tries)) if kind else None
-    return Permit(name, call, int(running), int(limit), learnt, hold)
+    return Permit(name, call, int(running), int(limit), learnt, hold, float(now))
 
 
 def _dump(report: Report, permit: Permit) -> dict[str, Any]:

@@ -18,14 +18,14 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from pydantic import SecretStr
 
 from massconvert.errors import MassConvertError
 from massconvert.model import NotSent, Unsent
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.store import Clock, Keys, Redis, Scripts, reaching
 from massconvert.zoho.datacenters import ApiDomain, Hosts, judged_api_domain
 from massconvert.zoho.grants import TROUBLE, Credentials, Grant, ask_for_token
 from massconvert.zoho.transport import Transport
@@ -36,12 +36,6 @@ AHEAD = 300.0  # seconds before its end that a token is refreshed
 LEAST = 45.0  # seconds that a token must still live to be used: longer than a call's total deadline
 MAX_GRANTS, GRANTS_IN = 9, 600.0  # tokens that we ask for in so many seconds; Zoho gives 10, one is left to others
 _SLICE = 1.0  # seconds of one wait for the holder of the lock, less than Redis' socket time-out
-
-
-class Clock(Protocol):
-    """Unix seconds that the fleet agrees on."""
-
-    def now(self) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -74,8 +68,7 @@ class TokenSource:
     ) -> None:
         digest = credentials.digest(hosts.accounts_url)
         self._redis = redis
-        self._scripts = Scripts(redis)
-        self._clock = clock
+        self._scripts = Scripts(redis, clock)
         self._transport = transport
         self._credentials = credentials
         self._hosts = hosts
@@ -110,7 +103,7 @@ class TokenSource:
     def _get(self) -> Token | NotSent:
         give_up = self._monotonic() + self._wait
         while True:
-            token, fresh, trouble = self._look()
+            token, fresh, trouble, _ = self._look()
             if fresh and token:
                 return token
             if trouble is None and (holder := self._take_lock()):
@@ -124,29 +117,24 @@ class TokenSource:
                 return NotSent(Unsent.NO_TOKEN, "another worker refreshes the access token", retry_after=TROUBLE)
             self._await_refresh(min(left, _SLICE))
 
-    def _look(self) -> tuple[Token | None, bool, NotSent | None]:
-        """What Redis holds: a token good for a call, whether it needs no refresh, what went wrong lately."""
-        now = self._clock.now()
-        with reaching(self._redis):
-            pipe = self._redis.pipeline(transaction=False)
-            pipe.hmget(self._token, "value", "api_domain", "refresh_at", "expires_at")
-            pipe.get(self._trouble)
-            pipe.pttl(self._trouble)
-            (value, api_domain, refresh_at, expires_at), trouble, ends_in = pipe.execute()
+    def _look(self) -> tuple[Token | None, bool, NotSent | None, float]:
+        """What Redis holds: a token good for a call, whether it needs no refresh, what went wrong lately; and when."""
+        keys = [self._token, self._trouble]
+        value, api_domain, refresh_in, ends_in, trouble, again_in, now = self._scripts.run(
+            "look_at_token", keys=keys, args=[None]
+        )
         token, fresh, kept = None, False, None
         try:
-            if value and float(expires_at) > now:
-                token, fresh = (
-                    Token(SecretStr(value), self._api_domain(self._unsealed(api_domain or ""))),
-                    float(refresh_at) > now,
-                )
+            if value and float(ends_in) > 0:
+                token = Token(SecretStr(value), self._api_domain(self._unsealed(api_domain)))
+                fresh = float(refresh_in) > 0
             if trouble:
                 said = json.loads(trouble)
-                kept = NotSent(Unsent(said["why"]), said["detail"], said["code"], retry_after=max(0, ends_in) / 1000)
+                kept = NotSent(Unsent(said["why"]), said["detail"], said["code"], retry_after=float(again_in))
         except (ValueError, TypeError, KeyError):
             log.error("The ledger's %s is not what we have written; the token is refreshed.", self._token)  # noqa: TRY400 - expected: a line, no traceback
-            return None, False, None
-        return token, fresh, kept
+            return None, False, None, float(now)
+        return token, fresh, kept, float(now)
 
     def _take_lock(self) -> str:
         """Our name on the lock, or nothing if somebody else holds it."""
@@ -158,18 +146,17 @@ class TokenSource:
         with reaching(self._redis):
             if self._redis.blpop([self._wake], timeout=seconds):
                 # Put back for the next who waits. What is left over from an earlier refresh is not: it costs a look.
-                token, _, trouble = self._look()
+                token, _, trouble, _ = self._look()
                 if token or trouble:
                     self._scripts.run("wake_next", keys=[self._wake], args=[10_000])
 
     def _refresh_unless_done(self, holder: str) -> Token | NotSent:
-        token, fresh, trouble = self._look()  # the last holder may have ended between our look and our lock
+        token, fresh, trouble, now = self._look()  # the last holder may have ended between our look and our lock
         ended = token if fresh else trouble and (token or trouble)
         if ended:
             with suppress(MassConvertError):  # its lease ends by itself
                 self._scripts.run("free_lock", keys=[self._lock], args=[holder])
             return ended
-        now = self._clock.now()
         grant = self._too_many(now) or self._ask()
         if isinstance(grant, NotSent):
             self._keep_trouble(holder, grant)

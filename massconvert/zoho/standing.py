@@ -8,11 +8,10 @@ from math import isfinite
 from typing import TYPE_CHECKING
 
 from massconvert.policy import HoldKind
-from massconvert.store import Keys, Redis, reaching
+from massconvert.store import Clock, Keys, Redis, reaching
 from massconvert.zoho.datacenters import resolve
 from massconvert.zoho.edition import LEAST
 from massconvert.zoho.grants import Credentials
-from massconvert.zoho.oauth import Clock
 
 if TYPE_CHECKING:
     from massconvert.settings import Settings

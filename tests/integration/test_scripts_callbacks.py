@@ -38,7 +38,7 @@ def taken(books: Books, now: float = NOW) -> DueCall:
     return call
 
 
-# --- open_batch, seal_batch: who is to be called
+# --- open_batch, seal_batch, count_callbacks: who is to be called
 
 
 def test_nobody_is_called_before_the_batch_has_finished(books: Books) -> None:

@@ -104,7 +104,7 @@ def test_free_lock_frees_only_our_own(books: Books) -> None:
     assert books.look() == {}
 
 
-# --- discard_token, end_refresh
+# --- discard_token, end_refresh, look_at_token
 
 
 def refreshed(
@@ -161,6 +161,20 @@ def test_end_refresh_remembers_the_latest_grants_only(books: Books) -> None:
     for number in range(3):
         refreshed(books, value=f"token-{number}")
     assert len(books.look()["token:c:grants"]) == 2
+
+
+def test_look_at_token_tells_in_seconds_from_redis_own_time(books: Books) -> None:
+    keys = [books.keys.token("c"), books.keys.token_trouble("c")]
+    assert books.scripts.run("look_at_token", keys=keys, args=[NOW])[:5] == ["", "", "0", "0", ""]
+    books.redis.hset(keys[0], mapping={"value": "v", "api_domain": "d", "refresh_at": NOW + 10, "expires_at": NOW + 20})
+    books.redis.set(keys[1], "{}", px=60_000)
+    *said, again_in, now = books.scripts.run("look_at_token", keys=keys, args=[NOW])
+    assert said == ["v", "d", "10", "20", "{}"]
+    assert 50 < float(again_in) <= 60
+    assert float(now) == NOW
+    *_, now = books.scripts.run("look_at_token", keys=keys, args=[None])
+    seconds, _ = books.redis.time()
+    assert abs(float(now) - seconds) < 5
 
 
 def test_discard_token_forgets_only_the_one_that_failed(books: Books) -> None:

@@ -25,7 +25,7 @@ from massconvert.policy import Decision, Row, RunDecision, RunState
 from massconvert.producer import Intake
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
 from massconvert.steps.ports import Ports
-from massconvert.store import Keys
+from massconvert.store import Keys, RedisClock
 from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import WRONG, Crm, Lead
@@ -77,6 +77,7 @@ class History:
         self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, plan.tuning.max_leads, self._whose, self.judge)
         self.judge.crm = self.crm
         self.store = StorePort(wire, world, plan.store, self.judge)
+        self.clock = RedisClock(self.store)
         self.ledger = Ledger(self.store, self.account, plan.tuning)
         self.messages = Messages(world, plan.messages, self._perform)
         self.workshop, self.intake = self._compose()
@@ -94,7 +95,7 @@ class History:
         governor = Governor(
             self.store,
             Keys(self.account),
-            world,
+            self.clock,
             limit=plan.permits,
             ask_org=_no_question,
             wait=0.0,  # it waits on a list in Redis, which would hold up the one thread of this world
@@ -110,7 +111,7 @@ class History:
             self.ledger,
             self.crm,
             governor,
-            world,
+            self.clock,
             random,
             plan.tuning,
             self._log,
@@ -118,7 +119,7 @@ class History:
             caller=self.receivers,
         )
         config = cast("Any", Profiles(plan.orders))
-        return Workshop(ports, nudge, plan.tuning.sweep_grace, config), Intake(self.ledger, world, nudge)
+        return Workshop(ports, nudge, plan.tuning.sweep_grace, config), Intake(self.ledger, self.clock, nudge)
 
     def _log_run(self, decision: RunDecision) -> None:
         row, run = decision.row, decision.run
@@ -345,7 +346,7 @@ class History:
         self.unready.discard(name)
 
     def _pause(self) -> None:
-        self.ledger.organisation.pause(now=self.world.now(), reason="a person paused it")
+        self.ledger.organisation.pause(reason="a person paused it")
 
     def _resume(self, name: str) -> None:
         """A person resumes, once the command to pause has come through."""

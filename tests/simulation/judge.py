@@ -300,8 +300,9 @@ class Judge:
         if outcome.code == Code.UNKNOWN_NAME:
             return order.assignee == NOBODY
         if outcome.code == Code.GAVE_UP:
-            # Workers that go on dying are an outage, too: a chunk whose senders died each time had no answer.
-            died = self.plan.mishaps.crash > 0.0 and "died before it could record" in outcome.message
+            # Workers that go on dying or freezing are an outage, too: a chunk whose senders were lost had no answer.
+            mishaps = self.plan.mishaps
+            died = mishaps.crash + mishaps.freeze > 0.0 and "died before it could record" in outcome.message
             long = any(window.length >= self.plan.tuning.give_up for window in faults.windows)
             return bool(faults.shares) or long or died
         if "$.Deals" in outcome.message:

@@ -121,7 +121,7 @@ def _posts_first(ports: Ports, chunk: Chunk) -> Next:
         return write(ports, chunk, no_permit(chunk, permit, moment(ports, chunk)))
     try:
         answer = ports.zoho.mass_convert(chunk.leads, chunk.options)
-        sending = ports.ledger.chunks.begin_send(chunk, now=ports.clock.now())
+        sending = ports.ledger.chunks.begin_send(chunk)
     finally:
         ports.governor.release(permit)
     return write(ports, sending, after_post(sending, answer, moment(ports, chunk))) if sending else Done()

@@ -17,11 +17,20 @@ from tests.simulation.store_port import SCRIPTS
 
 #: Scripts that have no part here: the simulated Zoho asks for no token, the limit is given, and no worker notes itself.
 NO_PART = frozenset(
-    {"discard_token", "end_refresh", "free_lock", "take_lock", "wake_next", "keep_limit", "note_member"}
+    {
+        "discard_token",
+        "end_refresh",
+        "free_lock",
+        "take_lock",
+        "wake_next",
+        "keep_limit",
+        "note_member",
+        "look_at_token",
+    }
 )
 #: Commands on Redis that are no scripts, other than those that only reports use.
 COMMANDS = (
-    *("DEL", "EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "ZCOUNT"),
+    *("DEL", "EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME"),
     "ZRANGEBYSCORE",
 )
 ZOHO = ("mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")

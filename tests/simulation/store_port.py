@@ -142,6 +142,11 @@ _WRITERS = frozenset(
 _MAKERS = frozenset({"drain_inbox", "form_chunks"})
 
 
+#: How a script asks Redis for the time (store/lua/_time.lua), and how it finds the world's instead: as its last key,
+#: when it runs and not when it was called.
+_ASKS, _IS_TOLD = "redis.call('TIME')", "{ KEYS[#KEYS], 0 }"
+
+
 class StorePort:
     """What the product takes for a Redis client."""
 
@@ -159,42 +164,45 @@ class StorePort:
         self.governed: Counter[str] = Counter()  # what the governor has learnt, held, let go
 
     def register_script(self, text: str) -> Callable[..., Any]:
-        """As redis-py's: what it returns runs the script."""
-        name, sha = self._names[text], self._wire.script(text)
+        """As redis-py's: what it returns runs the script. Where that asks Redis for the time, it finds the world's."""
+        name, sha = self._names[text], self._wire.script(text.replace(_ASKS, _IS_TOLD))
 
         def run(keys: Sequence[str], args: Sequence[Any]) -> Any:
-            return self._perform(name, "EVALSHA", sha, len(keys), *keys, *args)
+            return self._perform(name, "EVALSHA", sha, len(keys) + 1, *keys, self._world.redis_time, *args)
 
         return run
 
     def _perform(self, name: str, *words: Any) -> Any:
         world = self._world
         if world.current() is None:
-            return self._wire.call(*words)
+            return self._wire.call(*(word() if callable(word) else word for word in words))
         self.commands += 1
         world.stop(f"before {name}")
         self._fail(name, self._faults.before, "before")
-        answer = self._effect(name, words)
+        answer = self._effect(name, [word() if callable(word) else word for word in words])
         self._fail(name, self._faults.after, "after")
         # Between its write-ahead and its POST a worker does not freeze: see docs/simulation.md, "What it cannot show".
-        world.stop(f"after {name}", may_freeze=name != "begin_send")
+        world.stop(f"after {name}", may_freeze=name not in ("begin_send", "TIME"))
         return answer
 
-    def _effect(self, name: str, words: tuple[Any, ...]) -> Any:
+    def _effect(self, name: str, words: list[Any]) -> Any:
         if name in _WRITERS:
             answer, found = self._wire.call_both(words, self._audit.words)
             self._audit.read(name, found)
             return answer
+        if name == "TIME":
+            now = self._world.redis_time()
+            return int(now), int(now % 1.0 * 1e6)
         answer = self._wire.call(*words)
         if name in _MAKERS and answer[0]:
             self._audit.read(name, self._wire.call(*self._audit.words))
         if name == "return_permit":
-            self.governed.update(answer[1:])
+            self.governed.update(answer[2:])
         if name == "take_permit":
             self.governed.update(f"probe: {kind}" for kind in answer[8:9] if kind)
             task = self._world.current()
             assert task is not None
-            task.permitted = float(words[6])  # the time that the script was given: from then on its lease counts
+            task.permitted = self._world.time  # from then on its lease counts
         return answer
 
     def _fail(self, name: str, share: float, when: str) -> None:
@@ -248,8 +256,9 @@ class StorePort:
         place, flat = self._perform("HSCAN", "HSCAN", key, place, "COUNT", count)
         return int(place), dict(zip(flat[::2], flat[1::2], strict=True))
 
-    def zcount(self, key: str, low: Any, high: Any) -> int:
-        return int(self._perform("ZCOUNT", "ZCOUNT", key, low, high))
+    def time(self) -> tuple[int, int]:
+        seconds, micros = self._perform("TIME", "TIME")
+        return int(seconds), int(micros)
 
     def hscan_iter(self, key: str, count: int) -> Iterator[tuple[str, str]]:
         yield from self.hgetall(key).items()

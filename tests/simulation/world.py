@@ -98,6 +98,10 @@ class World:
         task = getcurrent()
         return self.time + task.process.ahead if isinstance(task, Task) else self.time
 
+    def redis_time(self) -> float:
+        """Virtual Unix seconds as Redis has them."""
+        return self.time
+
     @property
     def elapsed(self) -> float:
         """Virtual seconds since the history began."""

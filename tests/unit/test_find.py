@@ -201,7 +201,7 @@ class House:
     rows: list[RunRow] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.book = Ledger(self.redis, "default", Tuning())
+        self.book = Ledger(self.redis, "default", Tuning(), self)
 
     def now(self) -> float:
         """The clock port."""

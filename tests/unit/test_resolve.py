@@ -84,7 +84,7 @@ class Pipeline:
         self.crm = Crm(**rules)
         self.permits = Permits()
         self.redis: Any = fakeredis.FakeRedis(decode_responses=True)
-        self.ledger = Ledger(self.redis, "default", Tuning())
+        self.ledger = Ledger(self.redis, "default", Tuning(), self)
         self.rows: list[Row] = []
         zoho, nobody = client_of(self.crm), Caller(Nudge("memory://"), SecretStr(""))
         chance = random.Random(1)

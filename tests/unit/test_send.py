@@ -16,12 +16,12 @@ def freezing(line: Pipeline, seconds: float) -> None:
     """The worker freezes within its write-ahead, after it has looked at the clock."""
     begin_send = line.ledger.chunks.begin_send
 
-    def late(chunk: Any, *, now: float) -> Any:
-        written = begin_send(chunk, now=now)
+    def late(chunk: Any) -> Any:
+        written = begin_send(chunk)
         line.crm.clock.now += seconds
         return written
 
-    line.ledger.chunks.begin_send = late  # type: ignore[method-assign]  # for this test
+    line.ledger.chunks.begin_send = late  # type: ignore[method-assign,assignment]  # for this test
 
 
 def test_a_worker_that_froze_in_its_write_ahead_sends_nothing_and_the_leads_are_looked_at() -> None:

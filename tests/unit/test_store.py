@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
+import time
 from importlib.resources import files
 from typing import Any
 
@@ -77,21 +78,17 @@ def test_an_option_that_there_is_not_is_told_before_the_first_command(url: str) 
 # --- clock
 
 
-def test_the_clock_asks_redis_now_and_then_and_goes_on_by_the_monotonic_clock() -> None:
-    local, asked = [100.0], [1_000_000]
+def test_the_clock_is_that_of_redis_each_time() -> None:
+    """Nothing is carried on by the machine's own clock, which may stand still, or be read before a hang."""
+    asked = [1_000_000]
 
     class Timed:
         def time(self) -> tuple[int, int]:
             asked.append(asked[-1] + 1000)
             return asked[-1], 500_000
 
-    clock = RedisClock(Timed(), refresh=10.0, monotonic=lambda: local[0])
-    assert clock.now() == 1_001_000.5
-    local[0] += 4
-    assert clock.now() == 1_001_004.5
-    assert len(asked) == 2
-    local[0] += 7
-    assert clock.now() == 1_002_000.5
+    clock = RedisClock(Timed())
+    assert (clock.now(), clock.now()) == (1_001_000.5, 1_002_000.5)
 
 
 def test_the_clock_of_a_redis_that_is_away_is_a_store_error() -> None:
@@ -131,6 +128,20 @@ def test_floats_reach_a_script_exactly(client: Any) -> None:
     now = 1795514400.1234567
     Scripts(client).run("take_sweep", keys=["p:"], args=[now, 0.5])
     assert float(client.get("p:sweep")) == pytest.approx(now + 0.5, abs=1e-5)
+
+
+def test_a_script_asks_redis_for_the_time_and_a_clock_of_a_test_is_handed_in(client: Any) -> None:
+    Scripts(client).run("take_sweep", keys=["p:"], args=[None, 0.5])
+    assert abs(float(client.get("p:sweep")) - 0.5 - time.time()) < 5.0
+    Scripts(client, RedisClock(client)).run("take_sweep", keys=["q:"], args=[None, 0.5])
+    assert abs(float(client.get("q:sweep")) - 0.5 - time.time()) < 5.0
+
+    class Handed:
+        def now(self) -> float:
+            return 1795514400.1234567
+
+    Scripts(client, Handed()).run("take_sweep", keys=["r:"], args=[None, 0.5])
+    assert float(client.get("r:sweep")) == pytest.approx(1795514400.1234567 + 0.5, abs=1e-5)
 
 
 def test_a_script_on_a_redis_that_is_away_is_a_store_error() -> None:

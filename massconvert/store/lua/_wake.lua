@@ -1,3 +1,4 @@
+-- include: _time
 -- Wakes one who waits for a permit on this list.
 local function push(p, list)
   local key = p .. 'permits:wake:' .. list

@@ -6,7 +6,7 @@
 -- [3] now, [4] linger seconds, [5] leads a payload, [6] outcome JSON of a lead that is in flight elsewhere, [7] leads, comma-separated,
 -- [8] JSON lead -> JSON of the values that it brings for its deal, or ""
 -- Returns {accepted, duplicates, skipped, seconds until a chunk can be formed, or "" when nobody need be told}
-local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
+local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
 local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer', 'sealed', 'priority', 'drain', 'held', 'canary_held')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end

@@ -1,11 +1,12 @@
 -- include: _room
+-- include: _time
 -- Begins a run of a profile: a slot's once, however many beats ask for it.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] profile, [3] slot, "" for a run by hand, [4] now, [5] JSON of what it is to do,
 -- [6] 1: it begins where the profile's last bounded run stopped, [7] seconds after which the sweep shall look for its message
 -- Returns {"begun"}, {"known"} (that run was begun before), {"past"} (that slot, or a later one, had its turn), or
 -- {"busy", run id} (the run of an earlier slot still finds leads; this slot has had its turn).
-local p, id, slot, now = KEYS[1], ARGV[1], ARGV[3], ARGV[4]
+local p, id, slot, now = KEYS[1], ARGV[1], ARGV[3], time_of(ARGV[4])
 local key, profile = p .. 'run:' .. id, p .. 'profile:' .. ARGV[2]
 if redis.call('EXISTS', key) == 1 then return { 'known' } end
 local known = redis.call('HMGET', profile, 'slot', 'open', 'start')

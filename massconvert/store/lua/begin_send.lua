@@ -4,26 +4,27 @@
 -- What was stopped since the claim is not sent: the chunk waits on, without what was cancelled.
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] retention seconds
--- Returns 1, or 0 when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim away.
-local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
+-- Returns {1, now}, or {0} when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim
+-- away.
+local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'token', 'lease', 'members', 'canary', 'fp')
-if c[1] ~= 'waiting' or c[2] ~= ARGV[2] or tonumber(c[3] or 0) <= now then return 0 end
+if c[1] ~= 'waiting' or c[2] ~= ARGV[2] or tonumber(c[3] or 0) <= now then return { 0 } end
 local segments = segments_of(c[4])
 if redis.call('EXISTS', p .. 'pause') == 1 and redis.call('HGET', p .. 'pause', 'by') ~= ARGV[2] then -- and we are not its probe
   redis.call('HDEL', key, 'lease', 'token')
   redis.call('ZADD', p .. 'due', now, id)
-  return 0
+  return { 0 }
 end
 if is_held(p, segments, c[5]) then
   park_chunk(p, id, c[6], now)
-  return 0
+  return { 0 }
 end
 if end_cancelled(p, id, now) > 0 then
-  for _, segment in ipairs(segments) do finish_batch(p, segment[1], ARGV[3], ARGV[5]) end
-  return 0
+  for _, segment in ipairs(segments) do finish_batch(p, segment[1], now, ARGV[5]) end
+  return { 0 }
 end
 local till = now + tonumber(ARGV[4])
-redis.call('HSET', key, 'state', 'sending', 'sent_at', ARGV[3], 'lease', till)
+redis.call('HSET', key, 'state', 'sending', 'sent_at', now, 'lease', till)
 redis.call('ZADD', p .. 'due', till, id)
-return 1
+return { 1, exactly(now) }

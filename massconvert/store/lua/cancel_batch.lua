@@ -7,7 +7,7 @@
 -- ARGV[1] batch id, [2] now, [3] JSON [kind, outcome JSON], [4] retention seconds, [5] most leads in chunks to end now
 -- Returns {leads that ended in chunks, leads that wait in its inbox and will end, leads that are followed, 1: again, since
 -- there are more chunks to look at}; safe to repeat.
-local p, batch, now, most = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[5])
+local p, batch, now, most = KEYS[1], ARGV[1], time_of(ARGV[2]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
 local b = redis.call('HMGET', key, 'fp', 'finished', 'drain', 'priority')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
@@ -31,5 +31,5 @@ redis.call('ZREM', p .. 'unsealed', batch)
 local n = redis.call('HMGET', key, 'total', 'converted', 'failed', 'skipped', 'cancelled')
 local waiting = redis.call('LLEN', key .. ':inbox')
 local followed = tonumber(n[1]) - tonumber(n[2]) - tonumber(n[3]) - tonumber(n[4]) - tonumber(n[5]) - waiting
-finish_batch(p, batch, ARGV[2], ARGV[4])
+finish_batch(p, batch, now, ARGV[4])
 return { ended, waiting, followed, 0 }

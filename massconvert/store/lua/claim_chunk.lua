@@ -1,4 +1,5 @@
 -- include: _full
+-- include: _time
 -- Hands a chunk out to one worker, if it is due and nobody holds it.
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] states that may be claimed, comma-separated,
@@ -6,7 +7,7 @@
 -- Returns {"claimed", fields and values..., } or {"gone"}, {"other"}, {"unknown"} (it is in no state), {"held"} (by
 -- another worker), {"paused"} (the organisation, or all its batches), {"covered"} (too early, and another message is
 -- expected) or {"early", seconds until this message shall come again}.
-local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members')
 if not c[1] or c[1] == 'done' then return { 'gone' } end

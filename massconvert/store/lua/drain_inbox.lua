@@ -4,7 +4,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] most leads, [3] retention seconds, [4] most batches
 -- Returns {leads ended, how many batches, or options that were refused, are left to drain}.
-local p, now, most, batches = KEYS[1], ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
+local p, now, most, batches = KEYS[1], time_of(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
 -- An older version kept them in a set: what it left moves over, one at each call.
 local old = redis.call('SPOP', p .. 'drain')
 if old then redis.call('ZADD', p .. 'draining', 'NX', now, old) end

@@ -7,7 +7,7 @@
 -- [8] payloads with interactive leads that may exceed the window and the most jobs
 -- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full, 1 if leads of
 -- a refused or cancelled batch are left to drain}. A full Redis takes no new chunk; what is under way goes on.
-local p, now, window, most_jobs, extra = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
+local p, now, window, most_jobs, extra = KEYS[1], time_of(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 local size = tonumber(ARGV[4])
 local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
 if lower >= 1 then size = math.min(size, math.floor(lower)) end

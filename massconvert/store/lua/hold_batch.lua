@@ -5,4 +5,4 @@
 -- ARGV[1] batch id, [2] why, [3] now
 -- Returns 1, or 0 when nothing of it is left to hold (it has finished, or its inbox is being drained); safe to repeat.
 if redis.call('EXISTS', KEYS[1] .. 'batch:' .. ARGV[1]) == 0 then return redis.error_reply('UNKNOWN_BATCH ' .. ARGV[1]) end
-return hold_batch(KEYS[1], ARGV[1], ARGV[2], tonumber(ARGV[3]))
+return hold_batch(KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[3]))

@@ -12,7 +12,7 @@
 -- [12] seconds within which its next message comes,
 -- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, which were submitted, or ""
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
-local p, id, now, retention, grace = KEYS[1], ARGV[1], tonumber(ARGV[4]), ARGV[10], tonumber(ARGV[11])
+local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express')
 if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end
@@ -143,7 +143,7 @@ end
 
 for _, batch in ipairs(touched) do
   if canary then judge_canary(p, batch, now) end
-  finish_batch(p, batch, ARGV[4], retention)
+  finish_batch(p, batch, now, retention)
 end
 
 if changes.pause then
@@ -153,7 +153,7 @@ if changes.pause then
     redis.call('HSET', p .. 'pause', 'also_code', reason[2], 'also_reason', reason[4], 'also_hint', reason[6])
   else
     redis.call('DEL', p .. 'pause')
-    redis.call('HSET', p .. 'pause', 'since', ARGV[4], 'probe', changes.pause[4], unpack(reason))
+    redis.call('HSET', p .. 'pause', 'since', now, 'probe', now + changes.pause[4], unpack(reason))
   end
 elseif changes.proves and redis.call('HEXISTS', p .. 'pause', 'probe') == 1 then
   redis.call('DEL', p .. 'pause') -- a probe got through: what stood in the way is gone
@@ -182,7 +182,7 @@ end
 if changes.resolved then redis.call('HSET', options, 'resolved', changes.resolved) end
 if changes.refuse then
   redis.call('HDEL', options, 'accepted', 'resolved', 'flush', 'blamed', 'blamed_as')
-  redis.call('HSET', options, 'refusal', changes.refuse[1], 'refused_at', ARGV[4])
+  redis.call('HSET', options, 'refusal', changes.refuse[1], 'refused_at', now)
   refuse_queues(p, fp, changes.refuse[2], now)
 end
 if changes.accept or fields.state == 'done' then end_probe(p, fp, id, now) end

@@ -1,4 +1,5 @@
 -- include: _full
+-- include: _time
 -- Writes one decision about a claimed run. Compare-and-set on the token of the claim.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] token, [3] now, [4] JSON of the fields to set, a blank one is deleted,
@@ -6,7 +7,7 @@
 -- [8] longest countdown of a message, [9] retention seconds, [10] 1: the kept leads are in the batch now, [11] 1: Zoho
 -- has answered as somebody who may call, [12...] lead ids to keep
 -- Returns 1, or 0 when the claim is no longer ours.
-local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[3])
+local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'run:' .. id
 local r = redis.call('HMGET', key, 'state', 'token', 'profile')
 if r[1] ~= 'finding' or r[2] ~= ARGV[2] then return 0 end

@@ -7,16 +7,16 @@
 -- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case,
 -- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are,
 -- [12] why its chunks are settled before anything is sent, if they are,
--- [13] batches that were made until then may have expired
+-- [13] batches that were made so many seconds ago may have expired
 -- Returns "created", "reopened" (the same options: what is missing may be added) or "conflict" (other options).
-local p, batch, fp = KEYS[1], ARGV[1], ARGV[2]
+local p, batch, fp, now = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[4])
 local key, options = p .. 'batch:' .. batch, p .. 'options:' .. fp
 local b = redis.call('HMGET', key, 'fp', 'given')
 local known = b[1]
 if known and known ~= fp and (b[2] or known) ~= ARGV[7] then return 'conflict' end
 if known then
   if known == fp then redis.call('HSET', options, 'json', ARGV[3]) end -- else its leads wait with the options it has
-  reopen_batch(p, batch, ARGV[4])
+  reopen_batch(p, batch, now)
   if ARGV[10] ~= '' then
     for n = tonumber(ARGV[11]) + 1, tonumber(redis.call('HGET', key, 'targets') or 0) do -- those are called no more
       redis.call('ZREM', p .. 'callbacks', n .. ':' .. batch)
@@ -27,7 +27,7 @@ if known then
   end
   return 'reopened'
 end
-redis.call('HSET', key, 'fp', fp, 'created', ARGV[4], 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
+redis.call('HSET', key, 'fp', fp, 'created', now, 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
   'total', 0, 'sent', 0, 'converted', 0, 'failed', 0, 'skipped', 0, 'cancelled', 0)
 if ARGV[7] ~= fp then redis.call('HSET', key, 'given', ARGV[7]) end
 if ARGV[8] ~= '0' then
@@ -48,7 +48,7 @@ local place = tonumber(redis.call('GET', p .. 'batches:place') or 0)
 local old = redis.call('ZRANGE', p .. 'batches', place, place + 19, 'WITHSCORES')
 local more = #old > 0
 for i = 1, #old, 2 do
-  more = more and tonumber(old[i + 1]) <= tonumber(ARGV[13])
+  more = more and tonumber(old[i + 1]) <= now - tonumber(ARGV[13])
   if not more then break end
   if redis.call('EXISTS', p .. 'batch:' .. old[i]) == 0 then
     redis.call('ZREM', p .. 'batches', old[i])
@@ -57,6 +57,6 @@ for i = 1, #old, 2 do
   end
 end
 if more and place > 0 then redis.call('SET', p .. 'batches:place', place) else redis.call('DEL', p .. 'batches:place') end
-redis.call('ZADD', p .. 'batches', ARGV[4], batch)
-redis.call('ZADD', p .. 'unsealed', ARGV[4], batch)
+redis.call('ZADD', p .. 'batches', now, batch)
+redis.call('ZADD', p .. 'unsealed', now, batch)
 return 'created'

@@ -16,7 +16,7 @@ for i = 3, #ARGV, 2 do
   end
 end
 if new > 0 then
-  if sealed == '1' then reopen_batch(p, batch, ARGV[2]) end -- it may have finished, since somebody cancelled it meanwhile
+  if sealed == '1' then reopen_batch(p, batch, time_of(ARGV[2])) end -- it may have finished, since somebody cancelled it meanwhile
   redis.call('HINCRBY', key, 'total', new)
   redis.call('HINCRBY', key, 'failed', new)
 end

@@ -4,8 +4,8 @@
 -- ARGV[1] permit id, [2] now, [3] the report as JSON (policy/calls.py): heard, and where there is one gate {seconds, why},
 -- learnt {calls, event, ceiling, at, row, calls and event as they were when the permit was taken, "" for any calls},
 -- hold {kind, why, wait, tries}, credits; [4] unusable answers in a row that make a hold
--- Returns {1 when the permit was still ours, 0 when its lease had ended, and words for the log: what has begun or ended}
-local p, id, now = KEYS[1], ARGV[1], tonumber(ARGV[2])
+-- Returns {1 when the permit was still ours, 0 when its lease had ended, now, and words for the log: what has begun or ended}
+local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[2])
 local report = cjson.decode(ARGV[3])
 local answered = report.heard == 'usable' or report.heard == 'throttled'
 local news = {}
@@ -44,13 +44,13 @@ local probe = hold[2] == id
 -- The credits: calls that were under way when the last ones went are answered in any order, and only a probe asks anew.
 local fewest = tonumber(redis.call('HGET', p .. 'credits', 'left') or '')
 if report.credits and not (hold[1] == 'credits' and not probe and fewest and fewest < report.credits) then
-  redis.call('HSET', p .. 'credits', 'left', report.credits, 'at', ARGV[2])
+  redis.call('HSET', p .. 'credits', 'left', report.credits, 'at', now)
   redis.call('EXPIRE', p .. 'credits', 3600)
 end
 
 local function begin(h)
   if hold[1] ~= h[1] then news[#news + 1] = h[1] end
-  local since = hold[1] == h[1] and hold[3] or ARGV[2]
+  local since = hold[1] == h[1] and hold[3] or now
   redis.call('HDEL', key, 'by')
   redis.call('HSET', key, 'kind', h[1], 'why', h[2], 'wait', h[3], 'tries', h[4], 'since', since,
     'probe', string.format('%.6f', now + h[3]))
@@ -68,7 +68,7 @@ elseif answered and (probe or hold[1] == 'outage') then
   news[#news + 1] = 'free'
 elseif probe and report.heard == '' then -- the probe was not used
   redis.call('HDEL', key, 'by')
-  redis.call('HSET', key, 'probe', ARGV[2])
+  redis.call('HSET', key, 'probe', now)
 end
 
 if post == 1 then
@@ -77,4 +77,4 @@ else
   if ours == 1 then wake(p, { 'any' }) end
   push(p, 'poll')
 end
-return { ours, unpack(news) }
+return { ours, exactly(now), unpack(news) }

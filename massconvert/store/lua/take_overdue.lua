@@ -1,10 +1,11 @@
 -- include: _full
+-- include: _time
 -- Takes the chunks for which no message came in time, and expects one for each soon.
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] most chunks, [3] seconds until the sweep shall look again
 -- Returns a flat list: chunk id, state, job id or "".
 -- While the organisation is paused: nothing, but one chunk when its probe is due.
-local p, now, most = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
+local p, now, most = KEYS[1], time_of(ARGV[1]), tonumber(ARGV[2])
 if redis.call('EXISTS', p .. 'pause') == 1 then
   local probe = redis.call('HGET', p .. 'pause', 'probe')
   if (tonumber(probe or '') or math.huge) > now then return {} end

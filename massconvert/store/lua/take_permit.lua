@@ -8,9 +8,9 @@
 -- which one who waits asks again
 -- [11] 1: not while a person has paused the organisation
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
--- this is or "", its tries}, {"shut", seconds until somebody may call, why}, {"full", which lists to wait on, comma-separated,
+-- this is or "", its tries, now}, {"shut", seconds until somebody may call, why}, {"full", which lists to wait on, comma-separated,
 -- seconds until the first lease ends}, or {"unknown"} (nobody has asked for the edition yet).
-local p, express, now = KEYS[1], ARGV[2] == 'express', tonumber(ARGV[3])
+local p, express, now = KEYS[1], ARGV[2] == 'express', time_of(ARGV[3])
 local post = express or ARGV[2] == 'post'
 
 -- What is no number was not written by us: nothing is held back by it.
@@ -40,10 +40,10 @@ if limit < 1 then return { 'unknown' } end
 local learnt = redis.call('HMGET', p .. 'limit:learnt', 'calls', 'event', 'ceiling', 'at', 'row')
 local most = math.max(1, math.min(limit, number(learnt[1], limit)))
 local all, posts, wanted, first = p .. 'permits', p .. 'permits:post', p .. 'permits:wanted', p .. 'permits:express'
-redis.call('ZREMRANGEBYSCORE', all, '-inf', ARGV[3]) -- dead holders' permits return by themselves
-redis.call('ZREMRANGEBYSCORE', posts, '-inf', ARGV[3])
-redis.call('ZREMRANGEBYSCORE', wanted, '-inf', ARGV[3])
-redis.call('ZREMRANGEBYSCORE', first, '-inf', ARGV[3])
+redis.call('ZREMRANGEBYSCORE', all, '-inf', now) -- dead holders' permits return by themselves
+redis.call('ZREMRANGEBYSCORE', posts, '-inf', now)
+redis.call('ZREMRANGEBYSCORE', wanted, '-inf', now)
+redis.call('ZREMRANGEBYSCORE', first, '-inf', now)
 
 -- Who waits asks again within seconds; the mark outlasts that by little, so no permit idles for long for one that has gone.
 local function mark(waiting)
@@ -98,4 +98,4 @@ if post then
 end
 if kind ~= '' then redis.call('HSET', p .. 'hold', 'probe', string.format('%.6f', till), 'by', ARGV[1]) end
 return { 'taken', running + 1, limit, most, number(learnt[2], 0), number(learnt[3], 0),
-  string.format('%.6f', number(learnt[4], 0)), number(learnt[5], 0), kind, number(hold[5], 0) }
+  string.format('%.6f', number(learnt[4], 0)), number(learnt[5], 0), kind, number(hold[5], 0), exactly(now) }

@@ -418,7 +418,7 @@ MUTANTS = (
         "a call that failed is forgotten",
         in_lua(
             "end_callback",
-            "redis.call('ZADD', p .. 'callbacks', ARGV[5], id)",
+            "redis.call('ZADD', p .. 'callbacks', now + tonumber(ARGV[5]), id)",
             "redis.call('ZREM', p .. 'callbacks', id)",
         ),
         "receivers",
@@ -440,7 +440,7 @@ MUTANTS = (
     ),
     Mutant(
         "ids that are none come into a finished batch",
-        in_lua("refuse_ids", "if sealed == '1' then reopen_batch(p, batch, ARGV[2]) end", ""),
+        in_lua("refuse_ids", "if sealed == '1' then reopen_batch(p, batch, time_of(ARGV[2])) end", ""),
         "producers",
         "was never told",
         within=400,

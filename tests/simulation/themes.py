@@ -166,7 +166,8 @@ def _troubled(order: Order, random: Random) -> Order:
 
 def _names(plan: Plan, random: Random) -> Plan:
     plan = named(plan, random)
-    kind = random.choice(["before", "not sent", "no permission", "credentials", "throttled", "mixed", ""])
+    kinds = ["before", "not sent", "no permission", "credentials", "throttled", "mixed", ""]
+    kind = kinds[(plan.seed + plan.seed // len(THEMES)) % len(kinds)]  # each in its turn, however few histories run
     length = random.choice([30.0, 300.0, 1.6 * plan.tuning.give_up, 1.6 * plan.tuning.give_up])
     if kind:
         plan = _window(plan, Window(0.0, length, ("read_page",), kind))
@@ -239,9 +240,13 @@ def with_second_chances(plan: Plan, random: Random) -> Plan:
 def _dealt_again(plan: Plan, random: Random) -> Plan:
     """A batch whose deals cannot be updated, and that a person has tried again."""
     plan = _updating(plan, random)
-    leads = tuple(replace(lead, kind="fussy", at=200.0) if lead.kind == "fine" else lead for lead in plan.leads)
+    kinds = ("fine", "nameless", "fussy")
+    leads = tuple(replace(lead, kind="fussy", at=200.0) if lead.kind in kinds else lead for lead in plan.leads)
     first, *others = plan.orders
-    first = replace(first, deals_again=(first.at + random.uniform(30.0, 60.0),), abandoned=0, cancel_at=())
+    if first.find:  # a run may have no batch yet, when the person comes
+        first = replace(first, find=None, batch="batch-0", leads=tuple(lead.id for lead in leads))
+    times = (first.at + random.uniform(30.0, 60.0), first.at + random.uniform(300.0, 600.0))
+    first = replace(first, deals_again=times, abandoned=0, cancel_at=())
     first = replace(first, amounts=not first.find)
     return replace(plan, leads=leads, orders=(first, *others))
 

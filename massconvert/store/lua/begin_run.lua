@@ -20,5 +20,5 @@ redis.call('HSET', profile, 'last', id)
 redis.call('HSET', key, 'profile', ARGV[2], 'slot', slot, 'state', 'finding', 'job', ARGV[5], 'began', now, 'due', now,
   'expected', now)
 if ARGV[6] == '1' and known[3] then redis.call('HSET', key, 'start', known[3], 'after', known[3]) end
-redis.call('ZADD', p .. 'runs:due', tonumber(now) + tonumber(ARGV[7]), id)
+redis.call('ZADD', p .. 'runs:due', now + tonumber(ARGV[7]), id)
 return { 'begun' }

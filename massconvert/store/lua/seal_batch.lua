@@ -22,7 +22,7 @@ local options = p .. 'options:' .. fp
 local ready = redis.call('ZSCORE', p .. 'inboxes', fp)
 if ARGV[3] == '1' and redis.call('LLEN', key .. ':inbox') > 0 and ready then
   redis.call('HSET', options, 'flush', 1)
-  if tonumber(ready) > tonumber(now) then wake_inbox(p, fp, now) end
+  if tonumber(ready) > now then wake_inbox(p, fp, now) end
   nudge = '0'
 end
 return { finish_batch(p, batch, now, ARGV[4]), nudge }

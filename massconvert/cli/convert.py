@@ -25,9 +25,12 @@ from massconvert.cli.inputs import (
     IdColumnOption,
     KeyOption,
     LeadsArgument,
+    NoDealOption,
     OptionsOption,
     PreflightOption,
     SkipInvalidOption,
+    demand_choice,
+    demand_no_deal,
     input_file,
     read_leads,
     read_options,
@@ -81,6 +84,7 @@ def _convert(
     leads: LeadsArgument = None,
     file: FileOption = None,
     options: OptionsOption = None,
+    no_deal: NoDealOption = False,
     key: KeyOption = None,
     canary: CanaryOption = None,
     canary_max_failed: CanaryMaxFailedOption = None,
@@ -99,12 +103,14 @@ def _convert(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
     """Convert leads with workers of this machine alone."""
+    demand_choice(no_deal, options=options)
     settings = command_settings()
     if not dry_run:
         settings.require_zoho()
     check_folder(files, folder)
     ahead = parse_canary(canary, canary_max_failed)
     body = with_preflight(read_options(options), preflight)
+    demand_no_deal(no_deal, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)
         if dry_run:

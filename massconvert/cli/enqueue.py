@@ -22,10 +22,13 @@ from massconvert.cli.inputs import (
     IdColumnOption,
     KeyOption,
     LeadsArgument,
+    NoDealOption,
     OnCompleteOption,
     OptionsOption,
     PreflightOption,
     SkipInvalidOption,
+    demand_choice,
+    demand_no_deal,
     input_file,
     read_leads,
     read_options,
@@ -55,7 +58,7 @@ Examples:
   massconvert enqueue urgent.csv --options options.json --priority interactive
   massconvert enqueue leads.csv --options options.json --canary 50 --wait
   massconvert enqueue leads.csv --options options.json        columns deal.Amount, deal.Type, …: each lead's own deal
-  cut -d, -f1 leads.csv | massconvert enqueue - --skip-invalid --wait 600
+  cut -d, -f1 leads.csv | massconvert enqueue - --no-deal --skip-invalid --wait 600
 \b
 Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 wrong input,
 3 settings or Redis, 4 the wait is over and the batch goes on."""
@@ -74,6 +77,7 @@ def _enqueue(
         str | None,
         typer.Option("--profile", metavar="P", help="Use the options of this profile of massconvert.toml."),
     ] = None,
+    no_deal: NoDealOption = False,
     key: KeyOption = None,
     wait: WaitOption = None,
     priority: Annotated[
@@ -91,9 +95,11 @@ def _enqueue(
 ) -> None:
     """Enqueue leads for the workers, as one batch."""
     timeout = wait_seconds(wait)
+    demand_choice(no_deal, options=options, profile=profile)
     desk = open_desk(command_settings(profile=profile))
     named = _profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
+    demand_no_deal(no_deal, body)
     body = with_preflight(body, preflight)
     ahead = parse_canary(canary, canary_max_failed)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:

@@ -32,6 +32,12 @@ FileOption = Annotated[
 OptionsOption = Annotated[
     str | None, typer.Option("--options", metavar="O.json", help="What to convert into: the API's JSON without ids.")
 ]
+NoDealOption = Annotated[
+    bool,
+    typer.Option(
+        "--no-deal", help="Convert without making a deal; needed where nothing else says what to convert into."
+    ),
+]
 KeyOption = Annotated[
     str | None,
     typer.Option("--key", metavar="K", help="Names the batch. The same key again goes on with the same batch."),
@@ -111,6 +117,26 @@ def input_file(arguments: Sequence[str], file: str | None) -> str | None:
     """The file that the arguments name, if it can be read a second time: neither stdin nor ids."""
     source = _source(arguments, file)
     return None if source == STDIN else source
+
+
+def demand_choice(no_deal: bool, **given: str | None) -> None:
+    """Raise InputError unless something says what to convert into: a conversion by omission cannot be undone.
+
+    ``given`` are the other options that do, by their name; ``None`` where they were left out.
+    """
+    if no_deal or any(value is not None for value in given.values()):
+        return
+    ways = {"options": "--options O.json (massconvert options init writes one)", "profile": "--profile P"}
+    raise InputError(
+        "Nothing says what to convert the leads into, and a conversion cannot be undone.",
+        hint=f"Give {', '.join(ways[name] for name in given)}, or --no-deal to convert them without a deal.",
+    )
+
+
+def demand_no_deal(no_deal: bool, options: Options) -> None:
+    """Raise InputError where ``options`` make a deal although there is to be none."""
+    if no_deal and options.deal is not None:
+        raise InputError("--no-deal is given, and the options make a deal.", hint="Leave out one of the two.")
 
 
 def read_options(path: str | None) -> Options:

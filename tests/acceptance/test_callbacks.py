@@ -142,7 +142,7 @@ def test_a_worker_killed_while_it_calls_is_followed_by_another_that_calls_again(
 def test_a_wrong_on_complete_is_told_at_once_and_enqueues_nothing(house: House) -> None:
     """On the command line."""
     house.redis()
-    done = house.command("enqueue", "3652397000009850001", "--on-complete", "http://shop.example.com/x")
+    done = house.command("enqueue", "--no-deal", "3652397000009850001", "--on-complete", "http://shop.example.com/x")
     assert done.returncode == 2
     assert "without https" in done.stderr
     assert json.loads(house.command("status", "--json").stdout)["batches"] == []

@@ -185,7 +185,7 @@ def test_pause_stops_all_calls_and_resume_goes_on_at_once(house: House) -> None:
 
 
 def test_without_redis_every_command_says_so_within_seconds(house: House) -> None:
-    for arguments in (["enqueue", "3652397000009850001"], ["status"], ["report", "k"], ["pause"]):
+    for arguments in (["enqueue", "3652397000009850001", "--no-deal"], ["status"], ["report", "k"], ["pause"]):
         began = time.monotonic()
         done = house.command(*arguments)
         assert done.returncode == 3, arguments
@@ -220,7 +220,7 @@ def test_a_report_through_head_is_quiet(house: House) -> None:
     house.redis()
     leads = [str(3652397000009850001 + number * 1000) for number in range(3000)]
     (house.folder / "leads.txt").write_text("\n".join(leads))
-    assert house.command("enqueue", "leads.txt", "--key", "k").returncode == 0
+    assert house.command("enqueue", "--no-deal", "leads.txt", "--key", "k").returncode == 0
     with subprocess.Popen(
         [sys.executable, "-m", "massconvert.cli", "report", "k", "--format", "jsonl"],
         cwd=house.folder,

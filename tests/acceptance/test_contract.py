@@ -216,7 +216,7 @@ def test_3_is_a_redis_that_is_away_or_settings_that_are_wrong(town: House, comma
 
 
 def test_3_is_a_convert_without_credentials(town: House) -> None:
-    done = run(town, "convert", "7", ZOHO_CLIENT_ID="", ZOHO_REFRESH_TOKEN="")
+    done = run(town, "convert", "--no-deal", "7", ZOHO_CLIENT_ID="", ZOHO_REFRESH_TOKEN="")
     assert (done.returncode, done.stdout) == (3, "")
     assert "ZOHO_CLIENT_ID" in done.stderr
     assert len(done.stderr.splitlines()) <= 2, done.stderr
@@ -298,7 +298,7 @@ def test_the_same_key_with_the_same_options_is_the_same_batch_and_with_others_is
     (lead,) = stock.take(1)
     assert enqueue(town, lead, "--key", "once")["accepted"] == 1
     assert enqueue(town, lead, "--key", "once") == {"batch": "once", "accepted": 0, "duplicates": 1, "invalid": 0}
-    done = run(town, "enqueue", lead, "--key", "once")
+    done = run(town, "enqueue", "--no-deal", lead, "--key", "once")
     assert (done.returncode, done.stdout) == (2, "")
     assert "other options" in done.stderr
 

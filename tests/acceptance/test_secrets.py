@@ -111,7 +111,13 @@ def full_run(house: House) -> list[bytes]:
     house.worker("second")
     batch.wait(60)
     assert house.unfired() == []
-    for arguments in (["status"], ["status", "k"], ["report", "k"], ["status", "--json"], ["enqueue", "no-id"]):
+    for arguments in (
+        ["status"],
+        ["status", "k"],
+        ["report", "k"],
+        ["status", "--json"],
+        ["enqueue", "--no-deal", "no-id"],
+    ):
         command(*arguments)
     for form in ("csv", "jsonl", "table"):
         command("report", "k", "--format", form, "--output", f"report.{form}")

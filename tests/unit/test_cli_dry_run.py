@@ -70,7 +70,7 @@ def test_what_the_ledger_knows_is_used_and_named(shell: Shell, monkeypatch: pyte
     shell.run("enqueue", *map(str, range(1, 101)), "--options", shell.options())
     shell.connect("").rpush("mc:{default}:jobtimes", *["8.0"] * 10)
     shell.connect("").hset("mc:{default}:credits", "left", "1234")
-    found = shell.run("enqueue", A, *DRY).json
+    found = shell.run("enqueue", "--no-deal", A, *DRY).json
     assert found["waiting_before"] == 100
     assert found["credits_left"] == 1234
     assert found["built_on"] == {
@@ -82,7 +82,7 @@ def test_what_the_ledger_knows_is_used_and_named(shell: Shell, monkeypatch: pyte
 
 def test_without_redis_the_time_is_built_on_what_is_assumed_and_it_says_so(shell: Shell) -> None:
     shell.redis_away()
-    said = shell.run("enqueue", A, *DRY)
+    said = shell.run("enqueue", "--no-deal", A, *DRY)
     assert said.code == Exit.OK
     assert "The time is estimated without it" in said.err
     assert {fact["from"] for fact in said.json["built_on"].values()} == {"assumed"}
@@ -92,9 +92,9 @@ def test_a_key_that_is_there_is_told(shell: Shell) -> None:
     shell.run("enqueue", A, "--key", "k", "--options", shell.options())
     same = shell.run("enqueue", B, "--key", "k", "--options", shell.options(), *DRY)
     assert "would be dropped as duplicates" in same.err
-    other = shell.run("enqueue", B, "--key", "k", *DRY)
+    other = shell.run("enqueue", "--no-deal", B, "--key", "k", *DRY)
     assert "would be refused" in other.err
-    assert "is there already" not in shell.run("enqueue", B, "--key", "new", *DRY).err
+    assert "is there already" not in shell.run("enqueue", "--no-deal", B, "--key", "new", *DRY).err
     assert shell.ledger.batches.status("k").total == 1
 
 
@@ -105,14 +105,14 @@ def test_a_key_that_is_there_is_told(shell: Shell) -> None:
 def test_what_would_be_refused_is_refused(shell: Shell, arguments: tuple[str, ...], told: str) -> None:
     shell.write("leads.txt", f"{A}\nnonsense\n")
     shell.write("wrong.json", json.dumps({"Deals": {"Deal_Name": "x", "Closing_Date": "+30d"}}))
-    said = shell.run("enqueue", *arguments, "--dry-run")
+    said = shell.run("enqueue", "--no-deal", *arguments, "--dry-run")
     assert (said.code, said.out) == (Exit.USAGE, "")
     assert told in said.err
 
 
 def test_a_preflight_shows_in_the_calls_and_not_in_the_payload(shell: Shell) -> None:
     shell.write("leads.txt", "\n".join(str(3652397000009850001 + number) for number in range(101)))
-    found = shell.run("enqueue", "leads.txt", "--preflight", "--dry-run", "--json").json
+    found = shell.run("enqueue", "--no-deal", "leads.txt", "--preflight", "--dry-run", "--json").json
     assert found["calls"] == {"post": 3, "status": 3, "read": 2, "update": 0}
     assert set(found["payload"]) == {"ids"}
 

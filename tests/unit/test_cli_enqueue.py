@@ -19,11 +19,13 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 def test_whom_to_call_is_kept_with_the_batch(shell: Shell) -> None:
     """A task, a web hook, and what is neither."""
-    said = shell.run("enqueue", A, "--key", "k", "--on-complete", "t@q", "--on-complete", "https://shop.example.com/x")
+    said = shell.run(
+        "enqueue", "--no-deal", A, "--key", "k", "--on-complete", "t@q", "--on-complete", "https://shop.example.com/x"
+    )
     assert said.code == 0
     kept = json.loads(shell.connect("").hget("mc:{default}:batch:k", "on_complete"))
     assert kept == [{"task": "t", "queue": "q", "args": [], "kwargs": {}}, {"url": "https://shop.example.com/x"}]
-    said = shell.run("enqueue", B, "--key", "l", "--on-complete", "http://shop.example.com/x")
+    said = shell.run("enqueue", "--no-deal", B, "--key", "l", "--on-complete", "http://shop.example.com/x")
     assert said.code == 2
     assert "https" in said.err
 
@@ -45,29 +47,29 @@ def test_for_people_it_names_the_batch_and_how_to_watch_it(shell: Shell) -> None
 
 @pytest.mark.parametrize("arguments", [("-",), ("--file", "-")])
 def test_stdin_is_a_file_too(shell: Shell, arguments: tuple[str, ...]) -> None:
-    said = shell.run("enqueue", *arguments, "--key", "k", "--json", stdin=f"{A}\n{B}\n".encode())
+    said = shell.run("enqueue", "--no-deal", *arguments, "--key", "k", "--json", stdin=f"{A}\n{B}\n".encode())
     assert said.json["accepted"] == 2
 
 
 def test_ids_may_be_given_one_by_one(shell: Shell) -> None:
-    assert shell.run("enqueue", A, f"zcrm_{B}", "--key", "k", "--json").json["accepted"] == 2
+    assert shell.run("enqueue", "--no-deal", A, f"zcrm_{B}", "--key", "k", "--json").json["accepted"] == 2
 
 
 def test_a_file_whose_name_is_digits_is_a_file(shell: Shell) -> None:
     shell.write("2026", f"{A}\n{B}\n")
-    assert shell.run("enqueue", "2026", "--json").json["accepted"] == 2
-    assert shell.run("enqueue", "--file", "2026", "--json").json["accepted"] == 2
+    assert shell.run("enqueue", "--no-deal", "2026", "--json").json["accepted"] == 2
+    assert shell.run("enqueue", "--no-deal", "--file", "2026", "--json").json["accepted"] == 2
 
 
 def test_the_same_key_again_is_the_same_batch_and_adds_nothing(shell: Shell) -> None:
     for accepted in (2, 0):
-        said = shell.run("enqueue", A, B, "--key", "k", "--json")
+        said = shell.run("enqueue", "--no-deal", A, B, "--key", "k", "--json")
         assert (said.json["batch"], said.json["accepted"]) == ("k", accepted)
 
 
 def test_a_wrong_id_refuses_the_whole_file_and_names_the_line(shell: Shell) -> None:
     shell.write("leads.txt", f"{A}\n3.6524E+18\n{B}\n")
-    said = shell.run("enqueue", "leads.txt", "--key", "k", "--json")
+    said = shell.run("enqueue", "--no-deal", "leads.txt", "--key", "k", "--json")
     assert said.code == Exit.USAGE
     assert said.out == ""
     assert "line 2" in said.err
@@ -77,7 +79,7 @@ def test_a_wrong_id_refuses_the_whole_file_and_names_the_line(shell: Shell) -> N
 
 def test_skip_invalid_enqueues_the_others_and_counts_what_was_left_out(shell: Shell) -> None:
     shell.write("leads.txt", f"{A}\nnonsense\n{B}\n")
-    said = shell.run("enqueue", "leads.txt", "--skip-invalid", "--json")
+    said = shell.run("enqueue", "--no-deal", "leads.txt", "--skip-invalid", "--json")
     assert said.code == Exit.OK
     assert {name: said.json[name] for name in ("accepted", "invalid")} == {"accepted": 2, "invalid": 1}
     assert "line 2" in said.err
@@ -122,7 +124,7 @@ def test_what_is_typed_wrong_is_told_in_words_and_nothing_is_enqueued(
     shell.write("broken.json", '{\n  "Deals" {}}')
     shell.write("wrong.json", json.dumps({"Deals": {"Deal_Name": "x", "Closing_Date": "+30d"}}))
     (shell.folder / "latin1.json").write_bytes(b'{"Deals": "\xfc"}')
-    said = shell.run("enqueue", *arguments)
+    said = shell.run("enqueue", "--no-deal", *arguments)
     assert said.code == Exit.USAGE, said.err
     assert said.out == ""
     assert told in said.err
@@ -130,7 +132,7 @@ def test_what_is_typed_wrong_is_told_in_words_and_nothing_is_enqueued(
 
 
 def test_a_key_that_was_used_with_other_options_is_refused(shell: Shell) -> None:
-    shell.run("enqueue", A, "--key", "k")
+    shell.run("enqueue", "--no-deal", A, "--key", "k")
     said = shell.run("enqueue", B, "--key", "k", "--options", shell.options())
     assert said.code == Exit.USAGE
     assert "used before with other options" in said.err
@@ -138,7 +140,7 @@ def test_a_key_that_was_used_with_other_options_is_refused(shell: Shell) -> None
 
 def test_redis_away_is_status_3_and_says_what_to_do(shell: Shell) -> None:
     shell.redis_away()
-    said = shell.run("enqueue", A)
+    said = shell.run("enqueue", "--no-deal", A)
     assert said.code == Exit.UNREACHABLE
     assert "massconvert: Redis at" in said.err
     assert "REDIS_URL" in said.err
@@ -146,21 +148,21 @@ def test_redis_away_is_status_3_and_says_what_to_do(shell: Shell) -> None:
 
 def test_a_broker_away_is_status_3_and_the_batch_is_named(shell: Shell) -> None:
     FakeNudge.broken = True
-    said = shell.run("enqueue", A, "--key", "k")
+    said = shell.run("enqueue", "--no-deal", A, "--key", "k")
     assert said.code == Exit.UNREACHABLE
     assert "accepted as batch k" in said.err
 
 
 def test_a_wrong_setting_is_status_3_and_names_the_variable(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("REDIS_URL", "http://user:s3cret@host")
-    said = shell.run("enqueue", A)
+    said = shell.run("enqueue", "--no-deal", A)
     assert said.code == Exit.UNREACHABLE
     assert "REDIS_URL" in said.err
     assert "s3cret" not in said.err
 
 
 def test_waiting_for_a_batch_that_has_ended_gives_its_exit_status(shell: Shell) -> None:
-    said = shell.run("enqueue", A, "--key", "k", "--wait", "0")
+    said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait", "0")
     assert said.code == Exit.STILL_RUNNING
     assert "massconvert status k --watch" in said.err
     assert "0 of 1 leads have ended" in said.err
@@ -171,7 +173,7 @@ def test_a_wait_that_ends_with_a_failed_lead_is_status_1(shell: Shell, monkeypat
     shell.batch("k", finished())
     batch = shell.ledger.batches
     monkeypatch.setattr("massconvert.producer.Batch.progress", lambda _: batch.status("k"))
-    said = shell.run("enqueue", A, "--key", "other", "--wait", "--json")
+    said = shell.run("enqueue", "--no-deal", A, "--key", "other", "--wait", "--json")
     assert said.code == Exit.SOME_FAILED
     assert said.json["batch"] == "other"
     assert "1 converted, 1 failed" in said.err
@@ -182,7 +184,7 @@ def test_ctrl_c_while_waiting_says_how_to_go_on(shell: Shell, monkeypatch: pytes
         raise KeyboardInterrupt
 
     monkeypatch.setattr("massconvert.producer.Batch.progress", interrupted)
-    said = shell.run("enqueue", A, "--key", "k", "--wait")
+    said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait")
     assert said.code == 130
     assert "massconvert status k --watch" in said.err
 
@@ -195,7 +197,7 @@ def test_ctrl_c_while_enqueueing_says_what_became_of_the_leads(
         raise KeyboardInterrupt
 
     monkeypatch.setattr("massconvert.producer.MassConvert.enqueue", interrupted)
-    said = shell.run("enqueue", A, *(["--key", key] if key else []))
+    said = shell.run("enqueue", "--no-deal", A, *(["--key", key] if key else []))
     assert said.code == 130
     assert told in said.err
 
@@ -225,15 +227,15 @@ def test_a_file_named_like_a_number_after_a_bare_wait_stays_a_file(shell: Shell)
 
 def test_a_misspelt_setting_is_told(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASSCONVERT_LINGERS", "1")
-    said = shell.run("enqueue", A, "--json")
+    said = shell.run("enqueue", "--no-deal", A, "--json")
     assert said.code == Exit.OK
     assert "MASSCONVERT_LINGER" in said.err
 
 
 def test_a_batch_may_be_called_interactive_or_bulk_and_nothing_else(shell: Shell) -> None:
-    assert shell.run("enqueue", A, "--key", "k", "--priority", "bulk").code == Exit.OK
+    assert shell.run("enqueue", "--no-deal", A, "--key", "k", "--priority", "bulk").code == Exit.OK
     assert shell.connect("").hget("mc:{default}:batch:k", "priority") == "bulk"
-    said = shell.run("enqueue", B, "--key", "n", "--priority", "urgent")
+    said = shell.run("enqueue", "--no-deal", B, "--key", "n", "--priority", "urgent")
     assert said.code == Exit.USAGE
     assert "interactive" in said.err
 
@@ -241,28 +243,28 @@ def test_a_batch_may_be_called_interactive_or_bulk_and_nothing_else(shell: Shell
 def test_a_heading_in_another_language_is_named_and_no_other_column_is_taken(shell: Shell) -> None:
     """Datensatz-ID;Firma: refused with what to write, and taken with that, by each command that reads the file."""
     shell.write("leads.csv", f"Leads\n\nDatensatz-ID;Inhaber-ID\nzcrm_{A};3652397000000281001\n")
-    refused = shell.run("enqueue", "leads.csv", "--key", "k", "--skip-invalid")
+    refused = shell.run("enqueue", "--no-deal", "leads.csv", "--key", "k", "--skip-invalid")
     assert refused.code == Exit.USAGE
     assert "line 3 has 'Datensatz-ID', 'Inhaber-ID'" in refused.err
     assert "--id-column NAME" in refused.err
     named = ("leads.csv", "--id-column", "Datensatz-ID")
     for command in ("enqueue", "convert"):
-        said = shell.run(command, *named, "--dry-run", "--json")
+        said = shell.run(command, *named, "--no-deal", "--dry-run", "--json")
         assert (said.json["leads"], said.json["payload"]["ids"]) == (1, [A])
-    assert shell.run("enqueue", *named, "--key", "k", "--json").json["accepted"] == 1
+    assert shell.run("enqueue", "--no-deal", *named, "--key", "k", "--json").json["accepted"] == 1
     assert {row.lead_id for row in shell.ledger.batches.rows("k")} == {A}
 
 
 def test_a_report_of_an_app_is_refused_whole_and_skip_invalid_changes_nothing(shell: Shell) -> None:
     shell.write("leads.csv", f"Leads\n'Company','Phone','Owner'\nAcme,4915112345678,3652397000000281001\n{A},{B}\n")
     for skip in ((), ("--skip-invalid",)):
-        said = shell.run("enqueue", "leads.csv", "--key", "k", *skip)
+        said = shell.run("enqueue", "--no-deal", "leads.csv", "--key", "k", *skip)
         assert (said.code, said.out) == (Exit.USAGE, "")
     assert shell.run("status", "k").code == Exit.USAGE
 
 
 def test_a_column_is_not_named_where_there_is_no_file(shell: Shell) -> None:
-    said = shell.run("enqueue", A, "--id-column", "Datensatz-ID")
+    said = shell.run("enqueue", "--no-deal", A, "--id-column", "Datensatz-ID")
     assert said.code == Exit.USAGE
     assert "--id-column names a column of a file" in said.err
 
@@ -277,3 +279,27 @@ def test_an_options_file_with_a_key_twice_is_refused_by_each_command_that_reads_
     assert "$.Deals.Stage is given twice" in shell.run("options", "check", "o.json").err
     shell.write("o.json", "1" * 5000)
     assert "a number of thousands of digits" in shell.run("enqueue", A, "--options", "o.json").err
+
+
+@pytest.mark.parametrize("command", ["enqueue", "convert"])
+@pytest.mark.parametrize("more", [(), ("--dry-run",), ("--key", "k"), ("--preflight",)])
+def test_nothing_is_converted_by_omission(shell: Shell, command: str, more: tuple[str, ...]) -> None:
+    """A conversion without a deal cannot be undone, so it must be said."""
+    said = shell.run(command, A, *more)
+    assert (said.code, said.out) == (Exit.USAGE, "")
+    assert "Nothing says what to convert the leads into, and a conversion cannot be undone." in said.err
+    assert "--options O.json" in said.err
+    assert "massconvert options init" in said.err
+    assert "--no-deal" in said.err
+    assert ("--profile" in said.err) == (command == "enqueue")
+    assert shell.run("status", "k").code == Exit.USAGE
+
+
+def test_without_a_deal_is_said_by_name_and_goes_with_options_that_make_none(shell: Shell) -> None:
+    shell.write("owner.json", '{"assign_to": "5"}')
+    payload = shell.run("enqueue", A, "--no-deal", "--options", "owner.json", "--dry-run", "--json").json["payload"]
+    assert payload == {"ids": [A], "assign_to": {"id": "5"}}
+    assert shell.run("enqueue", A, "--no-deal", "--dry-run", "--json").json["payload"] == {"ids": [A]}
+    for command in ("enqueue", "convert"):
+        said = shell.run(command, A, "--no-deal", "--options", shell.options(), "--dry-run")
+        assert (said.code, "--no-deal is given, and the options make a deal." in said.err) == (Exit.USAGE, True)

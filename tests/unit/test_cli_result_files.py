@@ -87,7 +87,7 @@ def test_the_mended_error_file_is_input_again_even_from_a_spreadsheet(shell: She
     text = (shell.folder / "k-error.csv").read_text()
     assert text.count(B) == 2
     shell.write("mended.csv", "\ufeff" + text.replace(f"{B},", "3.6524E+18,").replace("\n", "\r\n"))
-    said = shell.run("enqueue", "mended.csv", "--key", "again", "--json")
+    said = shell.run("enqueue", "--no-deal", "mended.csv", "--key", "again", "--json")
     assert said.json == {"batch": "again", "accepted": 1, "duplicates": 0, "invalid": 0}
     assert "ids that a spreadsheet had rounded, restored from the column mc_row: 1" in said.err
     assert [row.lead_id for row in shell.ledger.batches.rows("again")] == [B]
@@ -125,8 +125,8 @@ def test_what_is_typed_wrong_is_told_in_words_and_nothing_is_written(
 def test_convert_checks_where_the_files_go_before_it_converts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"):
         monkeypatch.setenv(name, "invented")
-    assert "There is no directory none" in shell.run("convert", A, "--files", "--dir", "none").err
-    assert "--dir goes with --files" in shell.run("convert", A, "--dir", ".").err
+    assert "There is no directory none" in shell.run("convert", "--no-deal", A, "--files", "--dir", "none").err
+    assert "--dir goes with --files" in shell.run("convert", "--no-deal", A, "--dir", ".").err
 
 
 def test_ids_are_not_asked_for_without_credentials_or_while_all_calls_are_stopped(
@@ -150,7 +150,7 @@ def test_the_inputs_column_is_named_as_when_it_was_enqueued_and_the_files_keep_i
     assert (said.code, said.err) == (Exit.OK, "")
     assert "Datensatz-ID;Id;mc_outcome;" in (shell.folder / "k-error.csv").read_text()
     assert f"\n{B};2;failed;" in (shell.folder / "k-error.csv").read_text()
-    again = shell.run("enqueue", "k-error.csv", "--id-column", "Datensatz-ID", "--key", "l", "--json")
+    again = shell.run("enqueue", "--no-deal", "k-error.csv", "--id-column", "Datensatz-ID", "--key", "l", "--json")
     assert again.json["accepted"] == 1
     alone = shell.run("report", "k", "--files", "--id-column", "Datensatz-ID")
     assert (alone.code, "--id-column goes with --input" in alone.err) == (Exit.USAGE, True)

@@ -173,7 +173,7 @@ def test_ctrl_c_in_a_retry_says_that_the_same_command_goes_on(shell: Shell, monk
 
 
 def test_cancel_ends_what_waits_and_is_safe_to_repeat(shell: Shell) -> None:
-    shell.run("enqueue", "8", "9", "--key", "new")
+    shell.run("enqueue", "--no-deal", "8", "9", "--key", "new")
     said = shell.run("cancel", "new", "--json")
     assert (said.code, said.json) == (Exit.OK, {"batch": "new", "cancelled": 2, "followed": 0})
     again = shell.run("cancel", "new")
@@ -213,7 +213,7 @@ def test_a_batch_and_last_together_are_refused(shell: Shell) -> None:
 
 
 def test_last_is_what_was_enqueued_last_from_here_and_not_what_others_have_made_since(shell: Shell) -> None:
-    shell.run("enqueue", "8", "--key", "mine")
+    shell.run("enqueue", "--no-deal", "8", "--key", "mine")
     shell.batch("a-shop", {}, waiting=["9"])
     assert shell.run("status", "--last", "--json").json["batch"] == "mine"
     said = shell.run("cancel", "--last", "--json")
@@ -238,7 +238,7 @@ def test_who_has_made_none_may_look_at_the_newest_but_change_only_what_is_named(
 
 
 def test_each_ledger_has_a_last_batch_of_its_own(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    shell.run("enqueue", "8", "--key", "mine")
+    shell.run("enqueue", "--no-deal", "8", "--key", "mine")
     monkeypatch.setenv("REDIS_URL", "redis://:s3cret@other.example:6379/0")
     assert "the newest is" in shell.run("status", "--last").err
     state = next(tmp for tmp in shell.folder.parent.iterdir() if tmp.name.endswith("-state"))
@@ -250,17 +250,17 @@ def test_an_interrupted_enqueue_is_the_last_batch_too(shell: Shell, monkeypatch:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("massconvert.producer.MassConvert.enqueue", interrupted)
-    named = shell.run("enqueue", "8").err.split("--key ")[1].split()[0]
+    named = shell.run("enqueue", "--no-deal", "8").err.split("--key ")[1].split()[0]
     said = shell.run("status", "--last")
     assert f"There is no batch '{named}'" in said.err
 
 
 def test_a_state_directory_that_cannot_be_written_is_no_error(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MASSCONVERT_STATE_DIR", str(shell.folder / shell.write("a-file", "")))
-    assert shell.run("enqueue", "8", "--key", "mine").code == Exit.OK
+    assert shell.run("enqueue", "--no-deal", "8", "--key", "mine").code == Exit.OK
 
 
 def test_a_report_of_the_last_batch(shell: Shell) -> None:
-    shell.run("enqueue", "8", "--key", "mine")
+    shell.run("enqueue", "--no-deal", "8", "--key", "mine")
     shell.end("mine", finished())
     assert A in shell.run("report", "--last", "--format", "csv").out

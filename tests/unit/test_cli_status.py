@@ -195,8 +195,8 @@ def test_redis_away_is_status_3(shell: Shell, command: tuple[str, ...]) -> None:
 
 
 def test_a_batch_can_be_paused_and_resumed_alone_and_both_are_safe_to_repeat(shell: Shell) -> None:
-    shell.run("enqueue", A, "--key", "k")
-    shell.run("enqueue", B, "--key", "other")
+    shell.run("enqueue", "--no-deal", A, "--key", "k")
+    shell.run("enqueue", "--no-deal", B, "--key", "other")
     for _ in range(2):
         said = shell.run("pause", "k")
         assert said.code == Exit.OK
@@ -212,7 +212,7 @@ def test_a_batch_can_be_paused_and_resumed_alone_and_both_are_safe_to_repeat(she
 
 
 def test_last_is_a_batch_for_pause_and_resume_too(shell: Shell) -> None:
-    shell.run("enqueue", A, "--key", "k")
+    shell.run("enqueue", "--no-deal", A, "--key", "k")
     assert "Batch k is paused" in shell.run("pause", "--last").out
     assert shell.run("resume", "--last").out == "Batch k goes on.\n"
     assert shell.ledger.organisation.paused() is None
@@ -224,7 +224,7 @@ def test_what_has_ended_has_nothing_to_pause(shell: Shell) -> None:
 
 
 def test_a_batch_that_goes_on_in_a_paused_organisation_says_so(shell: Shell) -> None:
-    shell.run("enqueue", A, "--key", "k")
+    shell.run("enqueue", "--no-deal", A, "--key", "k")
     shell.run("pause")
     assert "The whole organisation is paused besides" in shell.run("resume", "k").err
 

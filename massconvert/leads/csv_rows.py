@@ -118,9 +118,9 @@ def _odd_row(number: int, row: list[str], heading: Heading, name: str) -> LeadLi
     if any(cell.strip() for cell in row[heading.named if column else width :]):
         why = f"has {len(row)} cells where the heading has {width}; quote a cell that has the delimiter in it"
         return LeadLine(number, None, why, value)  # not the whole row: it may hold names and addresses
-    if 0 < column < len(row) != width:
-        # Blank cells at its end may be too many or too few, or one before the id; then another's value stands here.
-        why = f"has {len(row)} cells where the heading has {width}, so which one is the id cannot be known"
+    if (column or heading.deals) and column < len(row) != width:
+        # Blank cells at its end may be too many or too few, or others before; then another column's value stands here.
+        why = f"has {len(row)} cells where the heading has {width}, so which cell is which cannot be known"
         return LeadLine(number, None, why, value)
     if heading.rows is not None and heading.rows < len(row):
         known = restored(value, row[heading.rows])

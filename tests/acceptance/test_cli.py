@@ -127,22 +127,24 @@ def family_names(house: House) -> list[str]:
 
 
 def test_an_interrupted_convert_goes_on_where_it_stopped(alone: House) -> None:
-    """Ctrl-C in mid-run, then the same command again: every lead ends once."""
+    """Ctrl-C in mid-run, then the same command again: every lead ends once. Its heading is in another language."""
     alone.simulator("--leads", "400", "--job-seconds", "1")
     alone.set_faults(
         {"method": "POST mass_convert", "do": "status", "status": 429, "skip": 3}
     )  # until it is interrupted
     leads = alone.leads()
-    (alone.folder / "leads.txt").write_text("\n".join(leads))
+    rows = [f'="{lead}";3652397000000281001' for lead in leads]
+    (alone.folder / "leads.csv").write_text("\n".join(["Leads", "", "Datensatz-ID;Inhaber-ID", *rows]))
     (alone.folder / "options.json").write_text(json.dumps(OPTIONS))
-    process = begin(alone, "convert", "leads.txt", "--options", "options.json")
+    command = ("convert", "leads.csv", "--id-column", "Datensatz-ID", "--options", "options.json")
+    process = begin(alone, *command)
     until(lambda: alone.ask("calls").get("POST mass_convert", 0) > 2, 60, "some payloads")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130, said(alone)
     assert "goes on where it stopped" in said(alone)
     assert family_names(alone) == ["simulator"]
     alone.set_faults()
-    done = alone.command("convert", "leads.txt", "--options", "options.json", "--output", "report.csv")
+    done = alone.command(*command, "--output", "report.csv")
     assert done.returncode == 0, done.stderr
     assert "going on with batch" in done.stderr
     assert Counter(row["outcome"] for row in rows_of(alone.folder / "report.csv")) == {"converted": 400}

@@ -230,3 +230,8 @@ def test_a_producer_refuses_what_a_fresh_listing_speaks_against_and_a_retry_does
     shell.end("old", {A: Outcome(Kind.FAILED, "X")})
     shell.connect("").hset("mc:{default}:batch:old:deals", A, json.dumps({"Amout": 1}))
     assert producer.retry("old").accepted == 1
+
+
+def test_a_row_that_lacks_a_cell_gives_no_deal_another_columns_value() -> None:
+    with pytest.raises(InputError, match="so which cell is which cannot be known"):
+        read(f"id,Company,deal.Amount,deal.Probability\n{A},500,10\n")

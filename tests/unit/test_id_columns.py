@@ -157,7 +157,7 @@ def test_what_merely_looks_like_a_heading_costs_its_line_and_not_the_file() -> N
 def test_a_row_that_lacks_a_cell_is_not_believed_when_the_id_may_have_moved() -> None:
     content = f"Company,Record Id,Phone\nAcme,{A},1\n{B},{PHONE}\n"
     assert taken(content) == [A]
-    assert "so which one is the id cannot be known" in refusal(content, skip_invalid=False)
+    assert "so which cell is which cannot be known" in refusal(content, skip_invalid=False)
     assert taken(f"Record Id,Company,Phone\n{A}\n{B},Bolt\n", skip_invalid=False) == [A, B]
     # Columns without a name hold nothing: a row may have moved into them, or lack a cell because of them.
     assert taken(f"Company,Record Id,,\nAcme,{A},,\n{B},{PHONE},\n") == [A]
@@ -167,7 +167,7 @@ def test_a_row_that_lacks_a_cell_is_not_believed_when_the_id_may_have_moved() ->
 def test_a_row_with_a_blank_cell_too_many_is_not_believed_when_the_id_may_have_moved() -> None:
     content = f"Company,Record Id,Phone\nAcme,{A},1\nBolt,{PHONE},{B},\n"
     assert taken(content) == [A]
-    assert "so which one is the id cannot be known" in refusal(content, skip_invalid=False)
+    assert "so which cell is which cannot be known" in refusal(content, skip_invalid=False)
     assert taken(f"Record Id,Company\n{A},Acme,\n{B},Bolt,,\n", skip_invalid=False) == [A, B]
 
 

@@ -71,6 +71,10 @@ class LedgerError(MassConvertError):
     """A value in the ledger is not what this version writes; its key is named."""
 
 
+class LedgerMismatchError(SettingsError):
+    """The ledger belongs to another organisation, or has the format of another version."""
+
+
 class BrokerError(MassConvertError):
     """The message broker cannot be reached."""
 

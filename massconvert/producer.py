@@ -54,9 +54,13 @@ Progress = Callable[[int], object]
 
 
 class Intake:
-    """Takes leads into the ledger and tells the workers: what producers and the enqueue task share."""
+    """Takes leads into the ledger and tells the workers: what producers and the enqueue task share.
 
-    def __init__(self, ledger: Ledger, clock: Clock, nudge: Nudge) -> None:
+    ``credentials`` is their digest where there are some: leads of another organisation are not taken.
+    """
+
+    def __init__(self, ledger: Ledger, clock: Clock, nudge: Nudge, credentials: str = "") -> None:
+        self._credentials = credentials
         self._ledger = ledger
         self._clock = clock
         self._nudge = nudge
@@ -156,6 +160,7 @@ class Intake:
         demand_deal(given, deal_values)
         body = self.look_up(given, refuse=not record_invalid)
         batch_id = new_batch_id() if key is None else check_batch_key(key)
+        self._ledger.title.demand_known(self._credentials)
         batches = self._ledger.batches
         batches.open(
             batch_id,
@@ -222,8 +227,8 @@ class MassConvert:
         tuning = Tuning(linger=settings.linger, retention=settings.retention_days * 86_400.0)
         self._ledger, self._clock = Ledger(redis, settings.account, tuning), RedisClock(redis)
         self._nudge = Nudge(settings.broker_url, account=settings.account)
-        self._account, self._permitted = settings.account, settings.permitted
-        self._intake = Intake(self._ledger, self._clock, self._nudge)
+        self._account, self._permitted, ours = settings.account, settings.permitted, settings.credentials_digest
+        self._credentials, self._intake = ours, Intake(self._ledger, self._clock, self._nudge, ours)
 
     def batch(self, batch_id: str) -> Batch:
         """The batch of that id (or key). Raises UnknownBatchError."""
@@ -284,12 +289,10 @@ class MassConvert:
     ) -> Batch:
         """Enqueue the failed leads of a batch again, as a batch of its own: all, or those with ``codes``, ``lead_ids``.
 
-        With ``deals``: the converted leads whose deals could not be updated (``DEAL_NOT_UPDATED``). Nothing is then
-        converted; the leads are read, and their deals updated once more (docs/deals.md).
-        ``options`` are mended options; by default those of the batch. The new batch is named after the old one and
-        what is retried, so that the same call twice is the same batch; what fails in that one is retried under its
-        name. Raises InputError when nothing has failed so, or one of ``lead_ids`` has not; with ``deals``, also when
-        the options have no text that names fields of the lead.
+        With ``deals``: the converted leads whose deals could not be updated (``DEAL_NOT_UPDATED``); their deals are
+        updated once more (docs/deals.md). ``options`` are mended options; by default those of the batch. The new batch
+        is named after the old one and what is retried: the same call twice is the same batch. Raises InputError when
+        nothing has failed so, or not one of ``lead_ids``; with ``deals``, also when no option names fields of the lead.
         """
         return self._intake.retry(batch_id, options, codes=codes, lead_ids=lead_ids, deals=deals)
 
@@ -316,13 +319,11 @@ class MassConvert:
         leads and then pauses the batch until `resume`; with ``canary_max_failed`` it goes on by itself when at most so
         many per cent of them failed. ``on_complete`` (by default the profile's) is called when the batch has finished,
         with its counts, at least once: a Celery task by name (``"shop.converted@shop"``, a signature), a web hook's
-        https address, or several.
-        ``on_progress`` is told how many ids were taken so far. ``deal_values={lead_id: {"Amount": 1000}}`` are values
-        of single leads' deals by API name, written after their conversion (docs/deals.md).
-
-        Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those instead), or the
-        priority or the canary is not; OptionsError, KeyConflictError, StoreError; and BrokerError when the leads are
-        safe in the ledger but no worker could be told: workers find them by themselves.
+        https address, or several. ``on_progress`` is told how many ids were taken.
+        ``deal_values={lead_id: {"Amount": 1000}}`` are values of single leads' deals, written after their conversion
+        (docs/deals.md). Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those),
+        or the priority or canary; LedgerMismatchError, OptionsError, KeyConflictError, StoreError; BrokerError when the
+        leads are safe but no worker could be told.
         """
         named = self._profile(profile) if profile else None
         body = body_of(options, named)
@@ -353,6 +354,7 @@ class MassConvert:
         That is also the id of its batch, which is there once a lead has been found. Raises InputError, SettingsError,
         StoreError; and BrokerError when the run is safe in the ledger but no worker could be told: they find it.
         """
+        self._ledger.title.demand_known(self._credentials)
         self._profile(name)
         profile = self._accounts.config.to_find_with(name)
         run_id = f"{name}@{new_batch_id()}"

@@ -6,6 +6,8 @@ secret is in any message.
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 import sys
@@ -240,6 +242,15 @@ class Settings(BaseSettings):
     def broker_is_redis(self) -> bool:
         """Whether Celery's broker is Redis, in one of the ways in which Celery reaches one."""
         return self.broker_url.startswith(("redis://", "rediss://", "redis+", "unix://", "sentinel://"))
+
+    @property
+    def credentials_digest(self) -> str:
+        """A name for the credentials, and where they are sent, that tells nothing about them; blank without them."""
+        secrets = (self.zoho_client_secret.get_secret_value(), self.zoho_refresh_token.get_secret_value())
+        if not all((self.zoho_client_id, *secrets)):
+            return ""
+        places = (self.zoho_data_center, self.zoho_accounts_url or "", self.zoho_api_domain or "")
+        return hashlib.sha256(json.dumps([*places, self.zoho_client_id, *secrets]).encode()).hexdigest()[:16]
 
     def require_zoho(self) -> None:
         """Raise SettingsError when a credential is missing, naming all that are."""

@@ -15,12 +15,13 @@ from typing import Any
 from massconvert.callbacks import Caller
 from massconvert.errors import BrokerError, InputError, MassConvertError
 from massconvert.leads.ids import shown
-from massconvert.ledger import Begun, DueCall, Ledger
+from massconvert.ledger import Begun, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
 from massconvert.model import Again, Done, Job, Next, State, Submitted
 from massconvert.nudge import Nudge
+from massconvert.ownership import Ownership
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
-from massconvert.policy import Decision, Row, RunDecision, RunState, Tuning
+from massconvert.policy import Tuning
 from massconvert.producer import Intake
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings
@@ -33,6 +34,7 @@ from massconvert.steps.form import form
 from massconvert.steps.ports import Caller as CallerPort
 from massconvert.steps.ports import Ports
 from massconvert.steps.sweep import sweep
+from massconvert.steps.tell import tell_call, tell_decision, tell_run
 from massconvert.store import Clock, Redis, RedisClock, connect
 from massconvert.task_message import chunk_of, profile_of, run_of, take_message
 from massconvert.zoho import Governor, ZohoClient, connect_zoho
@@ -45,6 +47,8 @@ log = logging.getLogger("massconvert")
 WINDOW_PER_PERMIT = 2
 #: A task whose account holds its share of the threads comes back so much later, in seconds.
 CROWDED = 0.5
+#: One comes back so much later while it is not known whose the ledger is, in seconds.
+OWNER_UNKNOWN = 5.0
 #: A beat whose clock is ahead may name a slot so long before its time, in seconds.
 EARLY = 3600.0
 
@@ -87,8 +91,10 @@ class Workshop:
         config: ConfigFile,
         share: Share | None = None,
         permitted: Permitted = ANY_OF_AN_APP,
+        ownership: Ownership | None = None,
     ) -> None:
         self._permitted = permitted
+        self._ownership = ownership
         self.ports = ports
         self.nudge = nudge
         self._sweep_interval = sweep_interval
@@ -97,6 +103,7 @@ class Workshop:
 
     def chunk(self) -> Again | Done:
         """Form chunks from the inboxes and dispatch each; ``Again`` when an inbox is ready later, or left to drain."""
+        self.demand_format()
         formed = form(self.ports)
         for chunk_id in formed.chunk_ids:
             self.nudge.convert(chunk_id)
@@ -115,7 +122,26 @@ class Workshop:
         """Take one step of a chunk whose job runs. Raises InputError where the message names no chunk."""
         return self._advance(chunk_of(job.get("chunk_id") if isinstance(job, Mapping) else [job]), FOLLOWING)
 
+    def owner_unknown(self) -> Again | None:
+        """``Again`` while nobody can tell whose ledger this is: no lead is sent or read before.
+
+        Raises LedgerMismatchError where it is another organisation's, or of another format.
+        """
+        why = self._ownership.demand() if self._ownership else ""
+        if why and self._ownership and self._ownership.refused:
+            return None  # the step meets the same refusal, and pauses the organisation
+        if why:
+            log.warning("Nothing is sent before it is known whose ledger this is: %s.", why)
+        return Again(OWNER_UNKNOWN) if why else None
+
+    def demand_format(self) -> None:
+        """Raise LedgerMismatchError where the ledger is not of this version's format."""
+        if self._ownership:
+            self._ownership.demand_format()
+
     def _advance(self, chunk_id: str, states: frozenset[State]) -> Next:
+        if later := self.owner_unknown():
+            return later
         with self._share.taken() as ours:
             if not ours:
                 return Again(CROWDED)
@@ -131,6 +157,7 @@ class Workshop:
 
     def call_back(self) -> Again | Done:
         """Make one call about a finished batch that is due; ``Again`` when another is."""
+        self.demand_format()
         return call_back(self.ports)
 
     def _have_calls_made(self) -> None:
@@ -142,6 +169,7 @@ class Workshop:
 
     def sweep(self) -> int:
         """Dispatch what is overdue; return how many chunks were. Safe to call from many workers at once."""
+        self.demand_format()
         if not self.ports.ledger.organisation.take_sweep(self._sweep_interval * 0.8):
             return 0
         found = 0
@@ -160,6 +188,7 @@ class Workshop:
 
     def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None, **start: Any) -> str:
         """Accept the leads of a task message; return the batch id. ``start`` as in `task_message.take_message`."""
+        self.demand_format()
         intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
         named = self._config.profile(profile) if profile else None
         return take_message(intake, lead_ids, options, key, named, permitted=self._permitted, **start).id
@@ -170,6 +199,8 @@ class Workshop:
         Raises InputError for a profile that cannot be run, SettingsError for a wrong massconvert.toml.
         """
         run_id, name = run_of(run_id), profile_of(name)
+        if later := self.owner_unknown():
+            return later
         if begin and not self._begin(name, run_id, slot):
             return Done()
         with self._share.taken() as ours:
@@ -303,7 +334,14 @@ def open_workshop(
     lines = lines or Lines.of(settings)
     nudge = lines.nudge.of(settings.account)
     config = config or ConfigFile(settings.config_file)
-    return Workshop(open_ports(settings, lines), nudge, settings.sweep_interval, config, share, settings.permitted)
+    ports = open_ports(settings, lines)
+    owned = Ownership(ports.ledger.title, settings, lambda: connect_zoho(settings, lines.redis, lines.clock))
+    return Workshop(ports, nudge, settings.sweep_interval, config, share, settings.permitted, owned)
+
+
+def connect_ownership(settings: Settings) -> Ownership:
+    """What a command asks whether the ledger is its organisation's. Raises SettingsError."""
+    return Ownership(connect_ledger(settings).title, settings, lambda: connect_finder(settings))
 
 
 def open_ports(settings: Settings, lines: Lines | None = None) -> Ports:
@@ -339,10 +377,10 @@ def make_ports(
         clock=clock,
         random=random or SystemRandom(),
         tuning=numbers,
-        log=_log,
-        log_run=_log_run,
+        log=tell_decision,
+        log_run=tell_run,
         caller=caller,
-        log_call=_log_call,
+        log_call=tell_call,
     )
 
 
@@ -354,31 +392,3 @@ def _in_time(slot: str, schedule: Schedule | None, now: float) -> bool:
     if late < -EARLY:  # once a slot has had its turn, all those before it are past
         raise InputError(f"The slot {slot} is more than {EARLY / 3600:g} h ahead of Redis' clock. It is not begun.")
     return late <= (schedule or Schedule(every=3600.0)).catch_up
-
-
-def _log_call(call: DueCall, why: str, again_in: float | None) -> None:
-    then = "It is not called again." if again_in is None else f"Again in {again_in:.0f} s."
-    log.warning("Batch %s has finished, but %s was not told: %s. %s", call.status.batch, call.target.place, why, then)
-
-
-def _log(decision: Decision) -> None:
-    chunk = decision.chunk
-    log.info("chunk %s: %s -> %s, %d leads", chunk.id, decision.row.value, chunk.state.value, len(chunk.leads))
-    if decision.pause:
-        log.error("The organisation is paused. %s %s", decision.pause.reason, decision.pause.hint)
-    if decision.refuse_options:
-        refused = decision.refuse_options
-        log.error("The options are refused: %s %s %s", refused.code, refused.message, refused.path)
-    if decision.row is Row.NAMES_NOT_READABLE and chunk.said:
-        log.error(
-            "Names in the options cannot be looked up, so their leads wait: %s %s", chunk.said.code, chunk.said.message
-        )
-
-
-def _log_run(decision: RunDecision) -> None:
-    run = decision.run
-    log.info("run %s: %s, %d found, %d enqueued", run.id, decision.row.value, run.found, run.taken)
-    if run.state is RunState.FAILED and run.said:
-        log.error("The run %s has failed: %s %s %s", run.id, run.said.code, run.said.message, run.said.path)
-    elif run.more and run.state is RunState.DONE:
-        log.warning("The run %s took as many leads as one may; the next run goes on with the others.", run.id)

@@ -16,7 +16,7 @@ from celery.exceptions import CPendingDeprecationWarning
 
 from massconvert.contract import WORKER_SLOTS, Exit
 from massconvert.doctor.redis_rules import ask_about_itself, not_well
-from massconvert.errors import MassConvertError, SettingsError, StoreError
+from massconvert.errors import LedgerMismatchError, MassConvertError, SettingsError, StoreError
 from massconvert.heartbeat import Heartbeat, heartbeat_path
 from massconvert.ledger.fleet import WORKER
 from massconvert.nudge import Nudge
@@ -137,6 +137,7 @@ def _demand_settings(conf: Any = None, options: Mapping[str, Any] | None = None,
         settings = load_settings()
         _demand_an_account()
         connect_redis(settings.redis_url).close()
+        _demand_our_ledgers()
         Nudge(settings.broker_url).close()
     except (SettingsError, StoreError) as error:
         _stop(error)
@@ -166,6 +167,26 @@ def _demand_an_account() -> None:
         except SettingsError as error:  # noqa: PERF203 - all are told
             troubles.append(error)
     if len(troubles) == len(names):
+        raise troubles[0]
+    for trouble in troubles:
+        print(f"{trouble}\nThe other accounts are served.", file=sys.stderr)
+
+
+def _demand_our_ledgers() -> None:
+    """A worker of another organisation than the ledger's would convert its ids in the wrong place: it does not start.
+
+    What cannot be told now (no Redis, no Zoho) is told before anything is sent.
+    """
+    fleet, troubles = worker_fleet(), list[SettingsError]()
+    names = fleet.accounts.served()
+    for name in names:
+        try:
+            fleet.workshop(name).owner_unknown()
+        except LedgerMismatchError as error:  # noqa: PERF203 - all are told
+            troubles.append(error)
+        except MassConvertError as error:
+            logger.warning("%s", error.message)
+    if troubles and len(troubles) == len(names):
         raise troubles[0]
     for trouble in troubles:
         print(f"{trouble}\nThe other accounts are served.", file=sys.stderr)

@@ -37,7 +37,7 @@ from massconvert.cli.inputs import (
     with_preflight,
 )
 from massconvert.cli.live_options import check_before_enqueue
-from massconvert.cli.one_machine import Machine, running
+from massconvert.cli.one_machine import Machine, at_home
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.result_files import (
     FilesOption,
@@ -52,7 +52,6 @@ from massconvert.cli.waiting import show_canary
 from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.contract import Exit
 from massconvert.deal_values import demand_deal
-from massconvert.embedded import Stack
 from massconvert.errors import ZohoError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.leads.brought import Brought
@@ -123,7 +122,7 @@ def _convert(
         check_output(report, force=replace)
         try:
             say("starting Redis and the workers on this machine.")
-            with running(Stack()) as machine:
+            with at_home(settings) as machine:
                 batch, told = _begin(machine, checked, body, batch_id, ahead)
                 status = machine.finish(batch, told)
                 if status.awaits_verdict:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from massconvert import store, wiring
 from massconvert.cli.account import command_settings
 from massconvert.cli.batch_view import waits_in_words
-from massconvert.cli.console import say
+from massconvert.cli.console import say, told_by_us
 from massconvert.contract import Exit
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus, Waits
+from massconvert.nudge import Nudge
 from massconvert.settings import Settings
 from massconvert.zoho.standing import Standing, read_standing
 
@@ -47,6 +48,19 @@ def open_desk(settings: Settings | None = None) -> Desk:
         say(slip, "yellow")
     redis = store.connect(settings.redis_url)
     return Desk(settings, wiring.connect_ledger(settings), store.RedisClock(redis), redis)
+
+
+def demand_ours(settings: Settings) -> None:
+    """Raise LedgerMismatchError before leads go into another organisation's ledger; StoreError, SettingsError.
+
+    Where there are credentials, and the ledger has not seen them yet, Zoho is asked whose they are.
+    """
+    Nudge(settings.broker_url).close()  # a broker that cannot be made is told first, too
+    if settings.credentials_digest:
+        with told_by_us():
+            wiring.connect_ownership(settings).demand_known()
+    else:
+        wiring.connect_ledger(settings).title.demand_format()
 
 
 def exit_of(status: BatchStatus) -> Exit:

@@ -13,7 +13,7 @@ from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import err, print_json, print_lines, say
-from massconvert.cli.desk import open_desk
+from massconvert.cli.desk import demand_ours, open_desk
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run, tell_key
 from massconvert.cli.inputs import (
     CanaryMaxFailedOption,
@@ -104,6 +104,8 @@ def _enqueue(
     ahead = parse_canary(canary, canary_max_failed)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)
+        if not dry_run:
+            demand_ours(desk.settings)
         check_before_enqueue(desk.settings, body, checked.deal_values)
         if dry_run:
             tell_key(desk, key, body)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import span, told_by_us
-from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.live_options import CHECK_CREDENTIALS
 from massconvert.cli.watching import Watch, make_display
-from massconvert.embedded import Stack
+from massconvert.embedded import Home, Stack
 from massconvert.errors import UnknownBatchError, ZohoError
 from massconvert.model import BatchStatus, Busy, Call, NotSent, PerhapsAccepted, Unsent
 from massconvert.policy import HoldKind
@@ -74,6 +74,25 @@ class Machine:
             status = watch.until_finished(None)
         assert status is not None  # noqa: S101 - only a timeout ends a watch without one
         return status
+
+
+@contextmanager
+def at_home(settings: Settings) -> Iterator[Machine]:
+    """A running stack on the ledger of this organisation: its own embedded one, unless REDIS_URL names a Redis.
+
+    Raises LedgerMismatchError where that is another organisation's, and what `running` raises.
+    """
+    if not settings.redis_url_given:
+        home = Home(settings)
+        home.take_over()
+        with running(Stack(home.folder)) as machine:
+            demand_ours(machine.desk.settings)
+            if not home.moved(machine.desk.ledger):
+                yield machine
+                return
+    with running(Stack(None if settings.redis_url_given else home.folder)) as machine:
+        demand_ours(machine.desk.settings)
+        yield machine
 
 
 class Reach:

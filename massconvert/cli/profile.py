@@ -14,7 +14,7 @@ from rich.text import Text
 from massconvert.batch import Batch
 from massconvert.cli.account import account_chosen, command_settings
 from massconvert.cli.console import hint, local_time, out, print_json, print_lines, say
-from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
@@ -107,6 +107,7 @@ def _run(
     if dry_run:
         _show_preview(desk, name, profile, as_json=as_json)
         return
+    demand_ours(desk.settings)
     run_id = MassConvert(desk.settings).run_profile(name)
     if wait is None:
         _print_run(run_id, None, as_json=as_json)

@@ -8,7 +8,7 @@ import typer
 
 from massconvert.batch import Batch
 from massconvert.cli.console import hint, print_json, print_lines, say
-from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.enqueue import print_batch
 from massconvert.cli.inputs import PreflightOption, read_options, with_preflight
 from massconvert.cli.live_options import check_before_enqueue
@@ -77,6 +77,7 @@ def _retry(
         )
     desk = open_desk()
     mended = read_options(options) if options is not None else None
+    demand_ours(desk.settings)
     if mended is not None:
         check_before_enqueue(desk.settings, mended)
     batch = which(desk, batch, last, "retry", changes=True)

@@ -13,6 +13,7 @@ from massconvert.doctor.redis_checks import check_broker, check_redis
 from massconvert.doctor.rights import check_rights
 from massconvert.doctor.setting_checks import check_credentials, check_settings, read_settings
 from massconvert.doctor.site import Site
+from massconvert.doctor.title_checks import check_title
 from massconvert.doctor.work_checks import check_backlog, check_calls, check_fleet, check_organisation
 from massconvert.doctor.zoho_checks import check_zoho
 from massconvert.errors import MassConvertError, StoreError
@@ -37,6 +38,7 @@ CHECKS: tuple[Check, ...] = (
     Check("credentials", check_credentials, of_workers=True),
     Check("zoho", check_zoho, within=60.0, of_workers=True),
     Check("redis", check_redis),
+    Check("ledger", check_title, within=60.0),
     Check("broker", check_broker),
     Check("rights", check_rights),
     Check("organisation", check_organisation),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from massconvert.embedded.home import Home as Home
 from massconvert.embedded.redis_server import find_redis_server as find_redis_server
 from massconvert.embedded.stack import Stack as Stack
 
-__all__ = ["Stack", "find_redis_server"]
+__all__ = ["Home", "Stack", "find_redis_server"]

@@ -15,6 +15,7 @@ from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
+from massconvert.ledger.title import Title
 from massconvert.policy import Tuning
 from massconvert.store import Clock, Keys, Redis, Scripts, Shelf
 
@@ -36,6 +37,7 @@ __all__ = [
     "Released",
     "Runs",
     "Sealed",
+    "Title",
     "Workers",
 ]
 
@@ -57,6 +59,7 @@ class Ledger:
         self.callbacks = Callbacks(redis, keys, scripts)
         self.events = Events(redis, keys, tuning)
         self.fleet = Fleet(redis, keys)
+        self.title = Title(redis, keys, scripts)
         self._redis, self._keys = redis, keys
 
     def backlog(self, *, now: float, grace: float) -> Backlog:

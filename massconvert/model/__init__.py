@@ -42,6 +42,8 @@ from massconvert.model.batches import CanaryCounts as CanaryCounts
 from massconvert.model.batches import Priority as Priority
 from massconvert.model.batches import Waits as Waits
 from massconvert.model.deals import DealUpdate as DealUpdate
+from massconvert.model.owner import Owner as Owner
+from massconvert.model.owner import OwnerKind as OwnerKind
 
 # --- outcomes ---------------------------------------------------------------------------------------------
 

@@ -178,6 +178,13 @@ class Keys:
         """HASH: slot (the latest begun), open (the run of a slot that still finds), last (run), start (a lead id)."""
         return f"{self.prefix}profile:{name}"
 
+    # --- whose ledger it is, and in which format (ledger/title.py) ---
+
+    @property
+    def title(self) -> str:
+        """HASH: format; once it has an owner: owner (a digest), kind, name, place, known:DIGEST and client:DIGEST."""
+        return f"{self.prefix}ledger"
+
     # --- the organisation (ledger/organisation.py) ---
 
     @property

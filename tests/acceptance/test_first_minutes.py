@@ -82,8 +82,9 @@ def test_a_state_directory_may_have_any_name(alone: House) -> None:
     alone.simulator("--leads", "20", "--job-seconds", "0.2")
     done, _ = convert(alone, alone.leads(), "none.json")
     assert done.returncode == 0, done.stderr
-    assert (folder / "redis").is_dir()
-    assert (folder / "logs" / "worker-1.log").is_file()
+    (home,) = (folder / "organisations").iterdir()
+    assert (home / "redis").is_dir()
+    assert (home / "logs" / "worker-1.log").is_file()
 
 
 WRONG = [

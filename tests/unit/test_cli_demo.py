@@ -126,7 +126,7 @@ def test_convert_checks_what_was_typed_before_it_starts_anything(
 ) -> None:
     for name in ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"):
         monkeypatch.setenv(name, "invented")
-    monkeypatch.setattr("massconvert.cli.convert.Stack", None)
+    monkeypatch.setattr("massconvert.cli.one_machine.Stack", None)
     said = shell.run("convert", "--no-deal", *arguments)
     assert said.code == Exit.USAGE
     assert told in said.err

@@ -1,0 +1,113 @@
+"""Which organisation these credentials are of: its id where Zoho tells it, else the client and where it calls."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+from urllib.parse import urlsplit
+
+from massconvert.loopback import is_loopback
+from massconvert.model import Busy, Call, NotSent, Owner, OwnerKind, PerhapsAccepted, Refused, Unsent
+from massconvert.policy import CallAnswer, Permit
+from massconvert.settings import Settings
+from massconvert.zoho.answers import Body
+from massconvert.zoho.client import TOKEN_CODES
+from massconvert.zoho.datacenters import resolve
+
+OrgAnswer: TypeAlias = Body | Refused | PerhapsAccepted | NotSent
+
+
+class _Client(Protocol):
+    def get(self, path: str) -> OrgAnswer: ...
+
+
+class _Governor(Protocol):
+    def acquire(self, call: Call) -> Permit | Busy: ...
+
+    def release(self, permit: Permit, answer: CallAnswer = None) -> object: ...
+
+
+@dataclass(frozen=True)
+class Papers:
+    """What names these credentials without a call.
+
+    ``credentials`` is the digest of all three, ``client`` that of the client and where it calls; ``place`` is where
+    that is, for people; ``apart`` keeps the organisations of simulators apart.
+    """
+
+    credentials: str
+    client: str
+    place: str
+    apart: str
+
+
+def papers_of(settings: Settings) -> Papers:
+    """Those of the settings. Raises SettingsError for a wrong data centre or URL."""
+    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
+    host = urlsplit(hosts.api_domain)
+    # Every simulator has an organisation of the same id; a proxy before Zoho does not change who is behind it.
+    apart = host.netloc if is_loopback(host.hostname or "") else ""
+    place = settings.zoho_data_center if not (settings.zoho_api_domain or settings.zoho_accounts_url) else host.netloc
+    client = _digest("client", settings.zoho_client_id, hosts.accounts_url, hosts.api_domain)
+    return Papers(settings.credentials_digest, client, place, apart)
+
+
+@dataclass(frozen=True)
+class Unknown:
+    """Why it is not known whose credentials these are.
+
+    ``refused``: Zoho gives no token for them, so nothing can be sent with them.
+    """
+
+    why: str
+    refused: bool = False
+
+
+def identify(zoho: _Client, governor: _Governor, papers: Papers) -> Owner | Unknown:
+    """Ask Zoho whose credentials these are, with one call.
+
+    Raises StoreError when Redis cannot be reached.
+    """
+    permit = governor.acquire(Call.READ)
+    if isinstance(permit, Busy):
+        return Unknown(permit.why)
+    answer: OrgAnswer | None = None
+    try:
+        answer = zoho.get("org")
+    finally:
+        governor.release(permit, answer)
+    return owner_of(answer, papers)
+
+
+def owner_of(answer: OrgAnswer, papers: Papers) -> Owner | Unknown:
+    """The owner that an answer to GET ``org`` names. One that may not ask is known by its client."""
+    if isinstance(answer, NotSent):
+        return Unknown(answer.detail, refused=answer.why is Unsent.CREDENTIALS)
+    if isinstance(answer, PerhapsAccepted):
+        return Unknown(answer.detail)
+    if isinstance(answer, Body):
+        org_id, name = _organisation(answer.data)
+        if org_id:
+            digest = _digest("organisation", papers.apart, org_id)
+            return Owner(digest, OwnerKind.ORGANISATION, name, papers.place, papers.client)
+    elif answer.status == 429 or answer.status >= 500 or answer.code in TOKEN_CODES:
+        return Unknown(f"Zoho answered {answer.status} {answer.code}")
+    return Owner(papers.client, OwnerKind.CLIENT, "", papers.place, papers.client)
+
+
+def _organisation(data: Mapping[str, Any]) -> tuple[str, str]:
+    """The id and the name of the organisation in ``data``; both blank where there is none."""
+    orgs = data.get("org")
+    org = orgs[0] if isinstance(orgs, list) and orgs else orgs
+    if not isinstance(org, dict):
+        return "", ""
+    org_id, name = org.get("id") or org.get("zgid"), org.get("company_name")
+    known = isinstance(org_id, str | int) and not isinstance(org_id, bool)
+    return str(org_id)[:40] if known else "", name.strip()[:80] if isinstance(name, str) else ""
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:16]

@@ -15,6 +15,7 @@ from massconvert.contract import MAX_IDS_A_READ
 from massconvert.errors import ZohoError
 from massconvert.leads.brought import Brought
 from massconvert.model import Busy, Code, Kind, LeadRow, LeadsRead, LeadState, NotSent, ReadAnswer, Refused, Unsent
+from massconvert.policy import about_ids_of_a_read
 from massconvert.steps.identify import identify
 from massconvert.wiring import open_workshop
 from massconvert.zoho.client import TOKEN_CODES
@@ -102,13 +103,29 @@ class _Patience:
         self._look = look
         self._monotonic = monotonic
         self._pause = pause
+        self._most = MAX_IDS_A_READ
 
     def read(self, leads: Sequence[str]) -> dict[str, LeadState]:
+        found: dict[str, LeadState] = {}
+        left = list(leads)
+        while left:
+            states = self._read(left[: self._most])
+            if states is None:
+                self._most = min(len(left), self._most) // 2
+            else:
+                found |= states
+                left = left[self._most :]
+        return found
+
+    def _read(self, leads: Sequence[str]) -> dict[str, LeadState] | None:
+        """The answer to one call; ``None`` where Zoho does not take so many ids."""
         until, tries = self._monotonic() + PATIENCE, 0
         while True:
             answer = self._look(leads)
             if isinstance(answer, LeadsRead):
                 return dict(answer.states)
+            if isinstance(answer, Refused) and len(leads) > 1 and about_ids_of_a_read(answer):
+                return None
             why = _why(answer)
             if self._monotonic() >= until:
                 raise ZohoError(f"Zoho does not tell the ids: {why}.", hint="Try again later, or without --with-ids.")

@@ -177,8 +177,8 @@ class Chunks:
             changes["accept"] = 1
         if decision.resolved is not None:
             changes["resolved"] = json.dumps(decision.resolved, separators=(",", ":"), ensure_ascii=False)
-        if decision.max_leads is not None:
-            changes["max_leads"] = str(decision.max_leads)
+        limits = {"max_leads": decision.max_leads, "max_read": decision.max_read}
+        changes |= {name: str(most) for name, most in limits.items() if most is not None}
         if decision.job_took is not None:
             changes["job_took"] = f"{decision.job_took:.3f}"
         if decision.look:

@@ -30,7 +30,16 @@ from __future__ import annotations
 from massconvert.policy.callbacks import after_failed_callback
 from massconvert.policy.calls import CallAnswer, CallRules, Gate, Heard, Report, after_call
 from massconvert.policy.canary import most_failures, priority_of
-from massconvert.policy.codes import CODES, PERMISSIONS, SAY_CONVERTED, Retry, ZohoCode, named_leads, words_of
+from massconvert.policy.codes import (
+    CODES,
+    PERMISSIONS,
+    SAY_CONVERTED,
+    Retry,
+    ZohoCode,
+    about_ids_of_a_read,
+    named_leads,
+    words_of,
+)
 from massconvert.policy.congestion import Congestion
 from massconvert.policy.find import (
     ROWS_A_QUERY,
@@ -100,6 +109,7 @@ __all__ = [
     "RunState",
     "Tuning",
     "ZohoCode",
+    "about_ids_of_a_read",
     "after_call",
     "after_failed_callback",
     "after_find",

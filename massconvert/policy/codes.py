@@ -247,6 +247,13 @@ def named_leads(leads: tuple[str, ...], paths: Iterable[str], ids: Iterable[str]
     return tuple(lead for place, lead in enumerate(leads) if place in places or lead in named)
 
 
+def about_ids_of_a_read(answer: Refused) -> bool:
+    """Whether a read is refused for its ids: there are too many, they are too long together, or one of them is none."""
+    means = meaning(answer)
+    named = bool(answer.ids) or any(_IDS_PLACE.match(path) for path in answer.paths)
+    return means is Meaning.TOO_MANY or (means is Meaning.LEADS and named)
+
+
 def words_of(code: str) -> str:
     """What a code means, for people; empty for one that is not known."""
     row = CODES.get(code.upper())

@@ -25,6 +25,7 @@ from massconvert.model import (
     Trouble,
     Why,
 )
+from massconvert.policy.codes import about_ids_of_a_read
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     failed,
@@ -33,6 +34,7 @@ from massconvert.policy.moves import (
     hours,
     pause_order,
     paused,
+    refusal,
     same_again,
     tried,
 )
@@ -47,6 +49,8 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
         return _READ.get(chunk.why, _settled)(chunk, answer, moment)
     if held := held_up(chunk, answer, moment, not_allowed=Row.READ_NOT_ALLOWED, too_many=Row.READ_THROTTLED):
         return held
+    if isinstance(answer, Refused) and about_ids_of_a_read(answer) and (fewer := _fewer_ids(chunk, answer, moment)):
+        return fewer
     if isinstance(answer, Refused) and meaning(answer) not in (Meaning.TOKEN, Meaning.UNCLEAR):
         return paused(Row.READ_NOT_ALLOWED, chunk, pause_order(answer), moment)
     if chunk.why in _BOUNDED:
@@ -54,6 +58,24 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
         if given_up(chunk, moment):
             return _BOUNDED[chunk.why](chunk, answer, moment)
     return same_again(Row.READ_RETRY, chunk, moment, getattr(answer, "retry_after", None))
+
+
+def _fewer_ids(chunk: Chunk, answer: Refused, moment: Moment) -> Decision | None:
+    """Decide about a read that is refused for its ids: halves; a lead whose id alone is refused is none of Zoho's.
+
+    ``None``: about one lead, and not for its id, or one that is known to be converted.
+    """
+    leads = len(chunk.leads)
+    if leads > 1:
+        # Of so many that are claimed to be converted, these halves have at least so many.
+        claimed = max(-1, chunk.claimed_converted - (leads + 1) // 2)
+        moved = replace(chunk, claimed_converted=claimed, due_at=moment.now)
+        most = leads // 2 if meaning(answer) is Meaning.TOO_MANY else None
+        return Decision(Row.READ_TOO_MANY, moved, Settle(0.0), split=True, max_read=most)
+    if meaning(answer) is Meaning.TOO_MANY or chunk.why is Why.IDS:
+        return None
+    done = replace(chunk, state=State.DONE)
+    return Decision(Row.READ_TOO_MANY, done, Done(), outcomes={chunk.leads[0]: failed(chunk, refusal(answer))})
 
 
 def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:

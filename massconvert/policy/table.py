@@ -85,6 +85,7 @@ class Row(str, Enum):
     OVERDUE_WATCHED = "read: overdue, watched on"
     READ_NOT_ALLOWED = "read: not allowed"
     READ_RETRY = "read: no usable answer"
+    READ_TOO_MANY = "read: more ids than Zoho takes"
     READ_THROTTLED = "read: throttled"
     READ_NO_PERMIT = "read: no permit"
     # the deals of converted leads, which get values of their own
@@ -150,6 +151,7 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.OVERDUE_WATCHED: (_T, frozenset({_R})),
     Row.READ_NOT_ALLOWED: (_T, frozenset({_T})),
     Row.READ_RETRY: (_T, frozenset({_T})),
+    Row.READ_TOO_MANY: (_T, frozenset({_T, _D})),
     Row.READ_THROTTLED: (_T, frozenset({_T})),
     Row.READ_NO_PERMIT: (_T, frozenset({_T})),
     Row.DEALS_FOUND: (_T, frozenset({_U})),
@@ -200,5 +202,6 @@ class Decision:
     split: bool = False
     aside: Chunk | None = None  # goes on with converted leads of this chunk, whose deals get values of their own
     max_leads: int | None = None  # a lower limit that Zoho has shown
+    max_read: int | None = None  # the same, of the ids of a read
     job_took: float | None = None  # seconds, to learn from
     look: tuple[Look | None, Look] | None = None  # when to look at jobs first, as it was known and as it is learnt

@@ -212,6 +212,11 @@ class Keys:
         return f"{self.prefix}max_leads"
 
     @property
+    def max_read(self) -> str:
+        """STRING: a lower limit of ids a read that Zoho has shown; expires after a day."""
+        return f"{self.prefix}max_read"
+
+    @property
     def sweep_lease(self) -> str:
         """STRING: until when somebody sweeps (Unix seconds); expires by itself."""
         return f"{self.prefix}sweep"

@@ -76,7 +76,7 @@ def house(shared: House) -> House:
     """The house as if it were new: what the organisation has learnt, and why it stood still, is forgotten."""
     keys = Keys("default")
     with shared.ledger as ledger:
-        ledger.delete(keys.pause, keys.jobtimes, keys.looks, keys.max_leads)
+        ledger.delete(keys.pause, keys.jobtimes, keys.looks, keys.max_leads, keys.max_read)
         ledger.delete(keys.gate, keys.hold, keys.learnt, keys.unusable, keys.credits, keys.rate)
     shared.set_faults()
     shared.begin_reading()
@@ -280,6 +280,15 @@ def test_leads_whose_answer_was_lost_get_their_deals_named_too(house: House, poo
     house.set_faults({"method": POST, "do": "reset", "when": "after", "times": 1})
     assert kinds(ended(house, enqueue(house, leads, named_deals()))) == {CONVERTED: 50}
     assert {house.truth()[lead]["deal"]["Deal_Name"].partition(" ")[0] for lead in leads} == {"Company"}
+
+
+@takes(Row.READ_TOO_MANY, Row.PREFLIGHT_PASSED)
+def test_a_read_of_more_ids_than_zoho_takes_is_halved(house: House, pool: Iterator[str]) -> None:
+    leads = list(islice(pool, 100))
+    too_long = {"code": "INVALID_DATA", "details": {"param_name": "ids", "maximum_length": 1024}}
+    house.set_faults({"method": "GET Leads", "do": "status", "status": 400, "times": 1, **too_long})
+    rows = ended(house, house.producer().enqueue(leads, options={**fresh_options(), "preflight": True}))
+    assert kinds(rows) == {CONVERTED: 100}
 
 
 @takes(Row.PREFLIGHT_PASSED, Row.SETTLED, Row.JOB_ALL_CONVERTED)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from massconvert.model import Kind, LeadsRead, LeadState, State, Why
+from massconvert.model import Kind, LeadsRead, LeadState, Refused, State, Why
 from massconvert.policy import Decision, after_read
 from tests.integration.books import MOMENT, NOW, TUNING, Books, leads
 
@@ -79,3 +79,28 @@ def test_a_cancelled_batch_is_not_sent_even_by_who_reads_it_now(flown: Books) ->
     assert flown.chunks.move(reading, after_read(reading, states, MOMENT), now=THEN) is None
     assert {outcome.kind for outcome in flown.outcomes("a").values() if outcome} == {Kind.CANCELLED}
     assert not any(flown.redis.exists(key) for key in (flown.keys.due, flown.keys.unsent, flown.keys.jobs))
+
+
+def test_more_ids_than_a_read_takes_are_read_in_halves_and_the_limit_is_remembered(flown: Books) -> None:
+    first, _ = flown.form()
+    reading = flown.claim(first)
+    refused = Refused(400, "INVALID_DATA", "too long", ("ids",), {"param_name": "ids", "maximum_length": 1024})
+    moved = flown.chunks.move(reading, after_read(reading, refused, MOMENT), now=THEN)
+    assert moved is not None
+    halves = [flown.claim(chunk_id) for chunk_id in (first, moved.sibling)]
+    assert [half.leads for half in halves] == [reading.leads[:50], reading.leads[50:]]
+    assert {(half.state, half.why, half.most) for half in halves} == {(State.SETTLING, Why.PREFLIGHT, 50)}
+    assert {first, moved.sibling} <= flown.redis.smembers(flown.keys.unsent)
+    assert flown.redis.get(flown.keys.max_read) == "50"
+    assert 0 < flown.redis.ttl(flown.keys.max_read) <= 86_400
+
+
+def test_a_lower_limit_of_reads_lowers_what_is_read_together(flown: Books) -> None:
+    flown.redis.set(flown.keys.max_read, 30)
+    chunk = flown.claim(flown.form()[0])
+    assert (len(chunk.leads), chunk.most) == (30, 50)
+
+
+def test_a_limit_of_reads_that_is_no_number_is_none_of_ours(flown: Books) -> None:
+    flown.redis.set(flown.keys.max_read, "many")
+    assert len(flown.claim(flown.form()[0]).leads) == 100

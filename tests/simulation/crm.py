@@ -354,6 +354,8 @@ class Crm:
         fault = self._fault("read_leads")
         if fault is not None:
             return self._lost("read") if isinstance(fault, str) else fault
+        if self.faults.lower_limit and len(leads) > 2 * self.faults.lower_limit - 1:
+            return Refused(400, "INVALID_DATA", "too long", ("ids",), {"maximum_length": 1024})
         lag = self._chance.uniform(0.5, 5.0) if self._chance.random() < self.faults.read_lag else 0.0
         states = {}
         for lead_id in leads:

@@ -403,6 +403,45 @@ CASES = [
             HINTS["OAUTH_SCOPE_MISMATCH"],
         ),
     ),
+    # More ids than Zoho takes, or one that is none: halves, and a lower limit where it is one.
+    *(
+        read(
+            f"the ids are refused: {said.body['code']} {dict(said.body['details'])}",
+            said,
+            Decision(
+                Row.READ_TOO_MANY,
+                replace(COUNTED, claimed_converted=max(-1, COUNTED.claimed_converted - 2), due_at=NOW),
+                Settle(0.0),
+                split=True,
+                max_read=most,
+            ),
+        )
+        for said, most in ((zoho.IDS_TOO_LONG, 2), (zoho.TOO_MANY_IDS_V7, 2), (zoho.IDS_WRONG, None))
+    ),
+    read(
+        "a single id is refused",
+        zoho.IDS_WRONG,
+        Decision(
+            Row.READ_TOO_MANY,
+            replace(COUNTED, leads=(A,), state=State.DONE),
+            Done(),
+            outcomes={
+                A: Outcome(
+                    Kind.FAILED, "INVALID_DATA", "the ids given seem to be invalid (ids)", attempts=1, job_id=JOB
+                )
+            },
+        ),
+        chunk=replace(COUNTED, leads=(A,)),
+    ),
+    read(
+        "a single id is too long",
+        zoho.IDS_TOO_LONG,
+        replace(
+            paused("INVALID_DATA", "Zoho answered 400 INVALID_DATA: the ids given are too long", HINTS[""]),
+            chunk=replace(COUNTED, leads=(A,), due_at=NOW),
+        ),
+        chunk=replace(COUNTED, leads=(A,)),
+    ),
     read(
         "the call itself is refused",
         zoho.BAD_DATA,

@@ -145,3 +145,24 @@ def test_what_was_read_once_is_not_read_again() -> None:
     assert first == second
     assert [row.outcome.contact_id for row in second if row.outcome] == ["c1", "", "c2"]
     assert zoho.asked == [["1", "2"]]
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        Refused(400, "INVALID_DATA", "too long", ("ids",), {"param_name": "ids", "maximum_length": 1024}),
+        Refused(400, "LIMIT_EXCEEDED", "too many"),
+    ],
+)
+def test_more_ids_than_zoho_takes_are_asked_for_in_halves(refusal: Refused) -> None:
+    zoho = Zoho(refusal)
+    rows = [LeadRow(str(number), CONVERTED) for number in range(1, 151)]
+    filled = zoho.fill(rows)
+    assert [len(asked) for asked in zoho.asked] == [100, 50, 50, 50]
+    assert all(row.outcome and row.outcome.contact_id == f"c{row.lead_id}" for row in filled)
+
+
+def test_a_single_id_that_is_refused_is_told() -> None:
+    zoho = Zoho(Refused(400, "INVALID_DATA", "no id", ("ids",)))
+    with pytest.raises(ZohoError):
+        zoho.fill([LeadRow("1", CONVERTED)])

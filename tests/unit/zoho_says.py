@@ -176,6 +176,8 @@ def job(word: str, total: int, converted: int, waiting: int = 0, failed: int = 0
 # --- Get Records ----------------------------------------------------------------------------------------------
 
 NO_RECORDS = Said(204)
+IDS_TOO_LONG = error(400, "INVALID_DATA", "the ids given are too long", {"param_name": "ids", "maximum_length": 1024})
+IDS_WRONG = error(400, "INVALID_DATA", "the ids given seem to be invalid", {"param_name": "ids"})
 
 
 def records(*leads: Mapping[str, Any]) -> Said:

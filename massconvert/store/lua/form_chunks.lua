@@ -11,6 +11,7 @@ local p, now, window, most_jobs, extra = KEYS[1], time_of(ARGV[1]), tonumber(ARG
 local size = tonumber(ARGV[4])
 local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
 if lower >= 1 then size = math.min(size, math.floor(lower)) end
+local most_read = tonumber(redis.call('GET', p .. 'max_read') or 2 * size) or 2 * size
 local IN_A_ROW = 3
 
 local function room(more)
@@ -86,7 +87,7 @@ for turn = 1, tonumber(ARGV[6]) do
   local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
   -- Leads that are read before they are sent: one read takes twice as many as a payload.
   local begin = redis.call('HGET', options, 'begin')
-  local most = begin and 2 * size or size
+  local most = begin and math.max(1, math.min(2 * size, most_read)) or size
   local need = most
   chunk = { members = {} }
   adopt_queues(p, fp, 50)

@@ -7,14 +7,16 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {pause, proves, refuse, blame, accept, resolved, max_leads, job_took, look}, [10] retention seconds,
+--     {pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look},
+-- [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
 -- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, which were submitted, or ""
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express')
+local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express', 'most',
+  'sent_at')
 if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end
 
 local fields, changes = cjson.decode(ARGV[5]), cjson.decode(ARGV[9])
@@ -104,11 +106,15 @@ if ARGV[8] == '1' and open > 1 then
   end
   left = keep
   local other = p .. 'chunk:' .. sibling
-  redis.call('HSET', other, 'state', 'waiting', 'fp', fp, 'members', members_of(go), 'created', c[6], 'due', now,
-    'expected', now, 'attempts', tonumber(fields.attempts) or 0, 'submitted', fields.submitted)
+  for name, value in pairs(fields) do -- it goes on as the first half does
+    if value ~= '' then redis.call('HSET', other, name, value) end
+  end
+  redis.call('HSET', other, 'fp', fp, 'members', members_of(go), 'created', c[6], 'expected', fields.due)
+  if c[9] then redis.call('HSET', other, 'most', c[9]) end
+  if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
   if canary then redis.call('HSET', other, 'canary', canary) end
   if express then redis.call('HSET', other, 'express', express) end
-  redis.call('SADD', p .. 'unsent', sibling)
+  redis.call('SADD', p .. ((fields.state == 'waiting' or fields.why == 'preflight') and 'unsent' or 'jobs'), sibling)
   redis.call('ZADD', p .. 'due', now + grace, sibling)
   place_chunk(p, sibling, now)
 end
@@ -159,6 +165,7 @@ elseif changes.proves and redis.call('HEXISTS', p .. 'pause', 'probe') == 1 then
   redis.call('DEL', p .. 'pause') -- a probe got through: what stood in the way is gone
 end
 if changes.max_leads then redis.call('SET', p .. 'max_leads', changes.max_leads, 'EX', 86400) end
+if changes.max_read then redis.call('SET', p .. 'max_read', changes.max_read, 'EX', 86400) end
 if changes.job_took then
   redis.call('LPUSH', p .. 'jobtimes', changes.job_took)
   redis.call('LTRIM', p .. 'jobtimes', 0, 127)

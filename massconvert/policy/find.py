@@ -231,10 +231,12 @@ def _throttled(run: Run, answer: Refused, moment: Moment) -> RunDecision:
 
 def _unanswered(run: Run, answer: PerhapsAccepted | NotSent, moment: Moment) -> RunDecision:
     said = Refusal(answer.code or "NO_ANSWER", answer.detail)
-    least = getattr(answer, "retry_after", None)
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
-        least = moment.tuning.pause_probe  # a person must act; converting pauses the organisation for the same reason
-    return _again(run, said, moment, least)
+        # A person must act, and that is no outage; converting pauses the organisation for the same reason.
+        wait = moment.tuning.pause_probe
+        moved = replace(run, outages=run.outages + 1, outage_since=0.0, said=said, due_at=moment.now + wait)
+        return RunDecision(RunRow.RETRY, moved, Again(wait))
+    return _again(run, said, moment, getattr(answer, "retry_after", None))
 
 
 def _again(run: Run, said: Refusal, moment: Moment, least: float | None) -> RunDecision:

@@ -25,13 +25,14 @@ from massconvert.model import (
     Trouble,
     Why,
 )
-from massconvert.policy.codes import about_ids_of_a_read
+from massconvert.policy.codes import SAY_CONVERTED, about_ids_of_a_read
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     failed,
     given_up,
     held_up,
     hours,
+    in_words,
     pause_order,
     paused,
     refusal,
@@ -178,7 +179,7 @@ def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], m
     said = chunk.said or Refusal("INVALID_DATA", "")
     named = chunk.named if chunk.named else (left if len(left) == 1 else ())
     if named:
-        fate = failed(chunk, said)
+        fate = _said_of(chunk, said)
         fates = {lead: fate for lead in left if lead in named}
         if len(fates) == len(left):
             done = replace(chunk, state=State.DONE)
@@ -191,6 +192,16 @@ def _blamed(chunk: Chunk, said: Refusal) -> Refusal | None:
     """Whether a lead that is refused alone, for no reason that it names, speaks against its options."""
     alone = chunk.why is Why.UNEXPLAINED and len(chunk.leads) == 1 and not chunk.named
     return said if alone and not chunk.options_accepted else None
+
+
+def _said_of(chunk: Chunk, said: Refusal) -> Outcome:
+    """How a lead ends that Zoho has named, and of which a read explains nothing."""
+    if said.code.upper() not in SAY_CONVERTED:
+        return failed(chunk, said)
+    # Zoho's own word, which its reads do not show yet. Who converted it is told as from a read.
+    if chunk.submitted:
+        return Outcome(Kind.CONVERTED, attempts=chunk.attempts, job_id=chunk.job_id)
+    return Outcome(Kind.SKIPPED, Code.ALREADY_CONVERTED, in_words(said), attempts=chunk.attempts)
 
 
 def _look_again(

@@ -128,7 +128,10 @@ def test_an_outage_is_borne_and_ended_by_an_answer() -> None:
     assert out.run.said
     back = after_find(out.run, PAGE, MOMENT)
     assert (back.run.outages, back.run.outage_since, back.run.said) == (0, 0.0, None)
-    slow = after_find(RUN, NotSent(Unsent.CREDENTIALS, "refused"), MOMENT)
+    refused = NotSent(Unsent.CREDENTIALS, "refused")
+    for_days = after_find(replace(RUN, outage_since=NOW - 90_000.0), refused, MOMENT)
+    assert (for_days.row, for_days.run.outage_since) == (RunRow.RETRY, 0.0)  # a person must act: that is no outage
+    slow = after_find(RUN, refused, MOMENT)
     assert isinstance(slow.next, Again)
     assert slow.next.in_seconds >= MOMENT.tuning.pause_probe
     given_up = after_find(replace(RUN, outage_since=NOW - 90_000.0), PerhapsAccepted("HTTP 500", 500), MOMENT)

@@ -62,7 +62,7 @@ _SHAPES: list[Callable[[Any], Any]] = [
 _GOOD = [
     zoho.SCHEDULED_V5.body,
     zoho.SCHEDULED_V8.body,
-    zoho.job("completed", 4, 4).body,
+    *[zoho.job("completed", 4, 4).body] * 5,
     zoho.job("in progress", 4, 1, 3).body,
     zoho.records(*(zoho.converted(lead) for lead in LEADS)).body,
     zoho.records(*(zoho.unconverted(lead) for lead in LEADS)).body,

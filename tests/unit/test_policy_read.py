@@ -536,3 +536,15 @@ def test_what_zoho_said_of_a_lead_is_said_of_no_other() -> None:
     )
     assert decision.outcomes == {C: Outcome(Kind.FAILED, "INVALID_DATA", "locked ($.ids[2])", attempts=1)}
     assert decision.chunk.named == ()
+
+
+@pytest.mark.parametrize("code", ["ID_ALREADY_CONVERTED", "CONVERTED_RECORD"])
+def test_a_lead_that_zoho_says_is_converted_is_no_failure_though_no_read_shows_it(code: str) -> None:
+    said = replace(REFUSED_ONCE, named=(B,), said=Refusal(code, "id already converted"))
+    skipped = after_read(said, to_read(shown()), MOMENT)
+    assert skipped.row is Row.NAMED_OUT
+    assert skipped.outcomes == {
+        B: Outcome(Kind.SKIPPED, Code.ALREADY_CONVERTED, "id already converted", attempts=said.attempts)
+    }
+    ours = after_read(replace(said, submitted=True), to_read(shown()), MOMENT)
+    assert ours.outcomes[B].kind is Kind.CONVERTED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from massconvert.cli.batch_view import held_in_words
 from massconvert.cli.console import hint, local_time, print_lines, say
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
@@ -25,7 +26,8 @@ Examples:
   massconvert resume                      after a pause, whoever paused
   massconvert resume import-2026-11-24    a batch that was paused, or waits after its canary
 \b
-A batch that was paused in its canary is behind its canary again; resume once more lets all of it go."""
+A batch that was paused in its canary is behind its canary again; once that has ended, resume lets the
+others follow."""
 
 
 def register(app: typer.Typer) -> None:
@@ -56,7 +58,11 @@ def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
         return
     batch = which(desk, batch, last, "resume", changes=True)
     was_held = MassConvert(desk.settings).resume(batch)
-    print_lines([f"Batch {batch} goes on.\n" if was_held else f"Batch {batch} was not paused.\n"])
+    status = desk.ledger.batches.status(batch)
+    if status.held:
+        print_lines([f"Batch {batch} is not paused by anybody.\n", f"{held_in_words(status)}\n"])
+    else:
+        print_lines([f"Batch {batch} goes on.\n" if was_held else f"Batch {batch} was not paused.\n"])
     if desk.ledger.organisation.paused():
         hint("The whole organisation is paused besides. To go on: massconvert resume")
 

@@ -31,6 +31,7 @@ class Overview:
     """What was seen of the organisation at one moment."""
 
     batches: tuple[BatchStatus, ...]
+    batches_known: int
     paused: Pause | None
     chunks_waiting: int
     jobs_running: int
@@ -45,6 +46,7 @@ class Overview:
         counts = organisation.counts()
         return cls(
             batches=tuple(desk.ledger.batches.recent()),
+            batches_known=desk.ledger.batches.known(),
             paused=organisation.paused(),
             chunks_waiting=counts["chunks_waiting"],
             jobs_running=counts["jobs_running"],
@@ -55,13 +57,15 @@ class Overview:
 
     @property
     def moving(self) -> bool:
-        """Whether a batch has not finished."""
-        return any(not batch.finished for batch in self.batches)
+        """Whether one of these batches has not finished, or an older one has anything under way."""
+        under_way = self.leads_waiting or self.chunks_waiting or self.jobs_running
+        return bool(under_way) or any(not batch.finished for batch in self.batches)
 
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
         return {
             "batches": [as_json(batch) for batch in self.batches],
+            "batches_known": self.batches_known,
             "paused": pause_as_json(self.paused),
             "chunks_waiting": self.chunks_waiting,
             "jobs_running": self.jobs_running,
@@ -80,6 +84,8 @@ class Overview:
         parts.append(Text(self._under_way()))
         parts.append(Text(self._at_work(), "" if self.workers.alive else "yellow"))
         parts += [Text(line, "yellow") for line in held_back(self.calls)]
+        if self.batches_known > len(self.batches):
+            parts.append(Text(f"The newest {len(self.batches)} of {self.batches_known:,} batches:", "dim"))
         parts.append(self._table() if self.batches else Text("No batches yet. To make one: massconvert enqueue --help"))
         return Group(*parts)
 

@@ -60,7 +60,13 @@ def check_backlog(site: Site) -> Iterator[Finding]:
         yield _stuck(late, paused=site.ledger.organisation.paused() is not None)
     if len(backlog.late) > NAMED:
         yield warning("stuck", f"{len(backlog.late) - NAMED:,} more payloads are stuck.", "As above.")
-    if backlog.oldest_job_for > LONG_JOB:
+    if backlog.overdue:
+        more = ", …" if backlog.overdue > len(backlog.overdue_jobs) else ""
+        what = f"{backlog.overdue:,} jobs have no end by their deadline: {', '.join(backlog.overdue_jobs)}{more}."
+        yield warning(
+            "jobs", what, "They are watched on and take no room from others; ask Zoho's support with these ids."
+        )
+    elif backlog.oldest_job_for > LONG_JOB:
         what = f"Zoho has worked on job {backlog.oldest_job} for {span(backlog.oldest_job_for)}."
         yield warning("jobs", what, "It is watched on; ask Zoho's support with this job id if it does not end.")
 

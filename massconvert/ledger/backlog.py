@@ -11,6 +11,8 @@ from massconvert.store import Keys, Redis, reaching
 
 #: How many chunks a look examines, those first for which a message has been missed longest.
 EXAMINED = 500
+#: How many overdue jobs are named.
+NAMED = 5
 
 
 @dataclass(frozen=True)
@@ -36,6 +38,8 @@ class Backlog:
     oldest_job: str
     oldest_job_for: float
     next_due: float | None = None  # Unix seconds: when the sweep is to look at the next chunk
+    overdue: int = 0  # jobs without an end by their deadline, which are watched on; some of their ids
+    overdue_jobs: tuple[str, ...] = ()
 
 
 def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backlog:
@@ -52,7 +56,13 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         pipe = redis.pipeline(transaction=False)
         for chunk_id in ids:
             pipe.hmget(keys.chunk(chunk_id), "state", "due", "lease", "sent_at", "job", "attempts", "outages")
-        rows = dict(zip(ids, pipe.execute(), strict=True))
+        pipe.scard(keys.overdue)
+        pipe.srandmember(keys.overdue, NAMED)
+        *found, overdue, some = pipe.execute()
+        rows = dict(zip(ids, found, strict=True))
+        for chunk_id in some:
+            pipe.hget(keys.chunk(chunk_id), "job")
+        jobs = pipe.execute()
     late = [chunk for chunk_id, row in rows.items() if (chunk := _late(chunk_id, row, now, grace))]
     running = [(now - float(row[3]), row[4]) for row in rows.values() if row[0] == State.RUNNING.value and row[3]]
     oldest = max(running, default=(0.0, ""))
@@ -65,6 +75,8 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         oldest_job=oldest[1] or "",
         oldest_job_for=oldest[0],
         next_due=due[0][1] if due else None,
+        overdue=int(overdue),
+        overdue_jobs=tuple(sorted(job for job in jobs if job)),
     )
 
 

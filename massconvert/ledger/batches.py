@@ -217,10 +217,14 @@ class Batches:
         all its leads. ``reason`` is for people. Safe to repeat. Raises UnknownBatchError.
         """
         self.status(batch_id)
-        return bool(int(self._run("hold_batch", batch_id, reason, now)))
+        why = f"by hand: {reason}" if reason == HELD_FOR_CANARY else reason  # that word is the canary's
+        return bool(int(self._run("hold_batch", batch_id, why, now)))
 
     def release(self, batch_id: str, *, now: float | None = None) -> Released:
-        """Let a held batch go on, whoever held it. Safe to repeat. Raises UnknownBatchError."""
+        """Let a batch go on that a person held, or that waits after its canary.
+
+        One that was held in its canary is behind that again. Safe to repeat. Raises UnknownBatchError.
+        """
         self.status(batch_id)
         was_held, chunk_ids = self._run("release_batch", batch_id, now)
         return Released(bool(int(was_held)), tuple(chunk_ids))

@@ -293,10 +293,18 @@ def test_the_hold_of_a_person_outlives_the_end_of_the_canary_and_then_one_resume
     assert len(books.form(LATER + 100)) == 5
 
 
-def test_a_person_who_resumes_a_batch_that_only_waits_for_its_canary_lets_all_of_it_go(books: Books) -> None:
+def test_a_canary_that_is_on_its_way_cannot_be_skipped_so_that_resuming_twice_is_resuming_once(books: Books) -> None:
     canary(books, None)
-    assert books.batches.release("b", now=LATER).was_held
-    assert len(books.form(LATER + 10)) == 5
+    books.batches.hold("b", "a person", now=LATER)
+    assert [books.batches.release("b", now=LATER).was_held for _ in range(2)] == [True, False]
+    assert held(books, "b")[1] == HELD_FOR_CANARY
+    assert books.form(LATER + 10) == ()
+
+
+def test_a_person_whose_reason_is_the_word_canary_holds_the_canary_too(books: Books) -> None:
+    chunk = canary(books, None)
+    books.batches.hold("b", "canary", now=LATER)
+    assert isinstance(books.try_claim(chunk), Done)
 
 
 def test_a_hold_for_a_canary_as_an_older_version_wrote_it_is_one(books: Books) -> None:

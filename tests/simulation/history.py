@@ -87,6 +87,7 @@ class History:
         self._ask_runs_at, self._finding = 0.0, True
         self._people = world.chance("people")
         world.on_death = self._died
+        world.on_visit = self._visited
 
     def _compose(self) -> tuple[Workshop, Intake]:
         """As wiring.py does, from the simulated ports."""
@@ -278,7 +279,9 @@ class History:
         def body() -> None:
             try:
                 what()
-            except StoreError:
+            except StoreError as error:
+                if "is full" in error.message and not name.startswith("retry"):
+                    self.world.wrong(f"a full Redis refused: {name.partition(' ')[0]}")
                 self.world.at(2.0, lambda: self._command(what, name))
                 return
             except MassConvertError as error:
@@ -348,6 +351,20 @@ class History:
     def _pause(self) -> None:
         self.ledger.organisation.pause(reason="a person paused it")
 
+    def _visited(self, point: str, visit: int) -> None:
+        """A person stops the work just when somebody is about to go on with it."""
+        order = self.plan.orders[0]
+        if (point, visit) != self.plan.stop_at:
+            return
+        if self.plan.stop_batch:
+            self._plan(
+                0.0, "stop", partial(self._command, partial(self.intake.pause, order.batch, "a person paused it"))
+            )
+            self._plan(60.0, "go on", partial(self._resume_batch, order, "stop"))
+        elif not self.plan.pauses:
+            self._plan(0.0, "pause", partial(self._command, self._pause))
+            self._plan(60.0, "resume", self._resume)
+
     def _resume(self, name: str) -> None:
         """A person resumes, once the command to pause has come through."""
         if "pause" in self.unready:
@@ -362,7 +379,11 @@ class History:
             return
 
         def resume() -> None:
-            self.judge.resumed.add(order.batch)
+            behind, leads, ended = self.wire.call(
+                "HMGET", f"{self.prefix}batch:{order.batch}", "canary_held", "canary", "canary_ended"
+            )
+            if behind and int(ended) >= int(leads):
+                self.judge.resumed.add(order.batch)
             self.intake.resume(order.batch)
 
         self._command(resume, name)

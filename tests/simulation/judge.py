@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,11 @@ class Judge:
         self._prefix = prefix
         self._orders = {order.batch: order for order in plan.orders}
         self._submitted: dict[tuple[str, str], Submission] = {}
+        self._step = 0  # counts what was done to the ledger
+        self._sent: dict[str, int] = {}  # chunk: when it was written ahead
+        self._cancelled: dict[str, int] = {}
+        self._permitted: dict[Task, int] = {}
+        self._paused = 0  # since when a person has paused everything
         self.hearing = Hearing(plan, world, wire, prefix, self.outcomes)
 
     # --- after every step ---
@@ -89,12 +94,43 @@ class Judge:
         if lead_id in self.crm.leads and outcome.code not in _NEVER_IN_FLIGHT:
             self.crm.leads[lead_id].submissions.clear()
 
+    # --- what was stopped ---
+
+    def took_effect(self, name: str, args: Sequence[Any], answer: Any) -> None:
+        """Remember in which order things were stopped and let go: between a look and an act others act."""
+        self._step += 1
+        task = self.world.current()
+        if name == "begin_send" and answer == 1:
+            self._sent[args[0]] = self._step
+        elif name == "cancel_batch":
+            self._cancelled.setdefault(args[0], self._step)
+        elif name == "take_permit" and answer[0] == "taken" and task:
+            self._permitted[task] = self._step
+        elif name == "pause_organisation":
+            self._paused = self._paused or self._step
+        elif name == "DEL" and args[0] == f"{self._prefix}pause":
+            self._paused = 0
+        elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
+            there, probe = self._wire.call("HMGET", f"{self._prefix}pause", "since", "probe")
+            if there is None or probe is not None:
+                self.world.wrong(f"after {name}: what a person has paused goes on, and no person has resumed it")
+
+    def _stopped(self, lead: Lead, batch: str) -> None:
+        """A lead is on its way: was it under way when its batch, or everything, was stopped?"""
+        task = self.world.current()
+        sent = self._sent.get(task.about, 0) if task else 0
+        if sent > self._cancelled.get(batch, sent):
+            self.world.wrong(f"lead {lead.id} was sent after {batch} had been cancelled")
+        if self._paused and sent > self._paused:
+            self.world.wrong(f"lead {lead.id} was sent after a person had paused the organisation")
+
     # --- at a submission ---
 
     def arrives(self, lead: Lead, submission: Submission) -> None:
         """A payload with ``lead`` is on its way: could a look have shown that it need not be?"""
         self._submitted[submission.batch, lead.id] = submission
         self._let_go(lead, submission.batch)
+        self._stopped(lead, submission.batch)
         if submission.batch == "nobody":
             self.world.wrong(f"lead {lead.id} was sent with no chunk that holds it")
         elif submission.batch not in self._orders:
@@ -150,7 +186,10 @@ class Judge:
     # --- at a call ---
 
     def call_begins(self, inside: Mapping[Task, float]) -> None:
-        """While calls are held, at most one runs that got its permit since: the probe."""
+        """While calls are held, at most one runs that got its permit since: the probe. While paused none does."""
+        task = self.world.current()
+        if self._paused and task and self._permitted.get(task, 0) > self._paused:
+            self.world.wrong("Zoho was called after a person had paused the organisation")
         kind, since = self._wire.call("HMGET", f"{self._prefix}hold", "kind", "since")
         if kind is None:
             return

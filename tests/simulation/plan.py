@@ -158,3 +158,8 @@ class Plan:
     calls: CallFaults = field(default_factory=CallFaults)
     stage_removed_at: float = -1.0  # from then on Zoho knows the first good stage no more
     pauses: tuple[tuple[float, float], ...] = ()  # a person pauses and, so many seconds later, resumes
+    stop_at: tuple[str, int] = (
+        "",
+        0,
+    )  # and when somebody comes to this point for the n-th time; or the first batch alone
+    stop_batch: bool = False

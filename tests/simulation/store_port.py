@@ -103,11 +103,12 @@ def _packed(words: Sequence[Any]) -> bytes:
 
 @dataclass(frozen=True)
 class StoreFaults:
-    """How often Redis fails at a command, and a time (start, seconds) in which it does not answer at all."""
+    """How often Redis fails at a command, and times (start, seconds) in which it does not answer at all, or is full."""
 
     before: float = 0.0
     after: float = 0.0
     away: tuple[float, float] | None = None
+    full: tuple[float, float] | None = None
 
 
 class Audit(Protocol):
@@ -122,6 +123,10 @@ class Audit(Protocol):
         """What the look after script ``name`` found."""
         ...
 
+    def took_effect(self, name: str, args: Sequence[Any], answer: Any) -> None:
+        """A script or command has run, with these arguments (a script's without its prefix)."""
+        ...
+
 
 #: Scripts that write the ledger nearly each time, and those whose answer begins with what they made, if anything.
 _WRITERS = frozenset(
@@ -133,6 +138,7 @@ _WRITERS = frozenset(
         "move_chunk",
         "open_batch",
         "refuse_ids",
+        "pause_organisation",
         "release_batch",
         "seal_batch",
         "end_callback",
@@ -186,16 +192,19 @@ class StorePort:
         return answer
 
     def _effect(self, name: str, words: list[Any]) -> Any:
-        if name in _WRITERS:
-            answer, found = self._wire.call_both(words, self._audit.words)
-            self._audit.read(name, found)
-            return answer
         if name == "TIME":
             now = self._world.redis_time()
             return int(now), int(now % 1.0 * 1e6)
-        answer = self._wire.call(*words)
-        if name in _MAKERS and answer[0]:
-            self._audit.read(name, self._wire.call(*self._audit.words))
+        full = self._faults.full
+        if full and full[0] <= self._world.elapsed < full[0] + full[1]:
+            answer = self._on_a_full_one(name, words)
+        elif name in _WRITERS:
+            answer, found = self._wire.call_both(words, self._audit.words)
+            self._audit.read(name, found)
+        else:
+            answer = self._wire.call(*words)
+            self._look_after(name, answer, _MAKERS)
+        self._audit.took_effect(name, words[4:] if words[0] == "EVALSHA" else words[1:], answer)
         if name == "return_permit":
             self.governed.update(answer[2:])
         if name == "take_permit":
@@ -204,6 +213,21 @@ class StorePort:
             assert task is not None
             task.permitted = self._world.time  # from then on its lease counts
         return answer
+
+    def _on_a_full_one(self, name: str, words: list[Any]) -> Any:
+        """Redis has no memory left for this one command; the look has."""
+        self._wire.call("CONFIG", "SET", "maxmemory", 1)
+        try:
+            answer = self._wire.call(*words)
+        finally:
+            self._wire.call("CONFIG", "SET", "maxmemory", 0)
+        self._look_after(name, answer, _MAKERS)
+        self._look_after(name, (1,), _WRITERS)
+        return answer
+
+    def _look_after(self, name: str, answer: Any, names: frozenset[str]) -> None:
+        if name in names and answer[0]:
+            self._audit.read(name, self._wire.call(*self._audit.words))
 
     def _fail(self, name: str, share: float, when: str) -> None:
         away = self._faults.away

@@ -276,6 +276,37 @@ def _held(order: Order, random: Random) -> Order:
     return replace(order, **changes)
 
 
+def _stops(plan: Plan, random: Random) -> Plan:
+    """People stop everything, or a batch, while payloads are on their way and some answers are lost."""
+    first = plan.orders[0]
+    moments = [
+        first.at + TUNING.linger + random.uniform(0.0, 0.3),
+        random.uniform(0.0, 20.0),
+        random.uniform(0.0, 200.0),
+    ]
+    at = random.choice(moments)
+    if random.random() < 0.5:
+        point = random.choice(["after claim_chunk", "after take_permit", "before begin_send", "after begin_send"])
+        plan = replace(plan, stop_at=(point, random.randint(1, 4)), stop_batch=random.random() < 0.4)
+    elif random.random() < 0.7:
+        plan = replace(plan, pauses=((at, random.choice([5.0, 100.0, 400.0])),))
+    if random.random() < 0.5:  # what was under way is told that it may not
+        start = random.choice([0.0, max(0.0, at - 1.0)])
+        plan = _window(plan, Window(start, random.choice([30.0, 100.0]), ("mass_convert",), "no permission"))
+    orders = (
+        replace(o, cancel_at=(o.at + random.choice(moments),)) if random.random() < 0.5 else o for o in plan.orders
+    )
+    plan = replace(plan, orders=tuple(_held(o, random) if random.random() < 0.4 else o for o in orders))
+    share = random.choice([0.0, 0.2])
+    return _share(plan, ("before", share), ("after", share), ("not sent", share / 2))
+
+
+def _full(plan: Plan, random: Random) -> Plan:
+    """Redis is full for a while, and people stop what they can."""
+    plan = _stops(plan, random)
+    return replace(plan, store=replace(plan.store, full=(random.uniform(0.0, 15.0), random.choice([5.0, 60.0]))))
+
+
 def _hold(plan: Plan, random: Random) -> Plan:
     first, *others = plan.orders
     hold = (first.at + random.uniform(0.5, 5.0), random.uniform(1.0, 20.0))
@@ -393,6 +424,8 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "names": _names,
     "profiles": _profiles,
     "holds": _holds,
+    "stops": _stops,
+    "full": _full,
     "receivers": _receivers,
     "preflight": _preflight,
     "deals": _deals,

@@ -81,6 +81,7 @@ class World:
         self.killed: Counter[str] = Counter()
         self.visited: Counter[str] = Counter()
         self.on_death: Callable[[Process], None] = lambda process: None
+        self.on_visit: Callable[[str, int], None] = lambda point, visit: None
         self._pace = self.chance("pace")
         self._fate = self.chance("fate")
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -159,6 +160,7 @@ class World:
         if not process.alive:
             raise GreenletExit  # a dead task that is being garbage-collected runs its ``finally``: it changes nothing
         self.visited[point] += 1
+        self.on_visit(point, self.visited[point])
         if self._dies_here(point):
             self.kill(process, point)
             self._hub.switch()

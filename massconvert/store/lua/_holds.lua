@@ -137,17 +137,17 @@ local function let_go(p, batch, now)
   return go
 end
 
--- A person lets a batch go on: one that they hold as before they held it, which may be behind its canary; else its
--- canary's hold ends. Once the canary has ended there is nothing to wait for. Returns the chunks that go now.
+-- A person lets a batch go on: their own hold ends, and its canary's once that is over. Before, they cannot end it: the same
+-- command twice does what it does once. Returns {whether a hold has ended, the chunks that go now}.
 local function release_batch(p, batch, now)
   local key = p .. 'batch:' .. batch
   local person, canary = holds_of(p, batch)
-  if not person and not canary then return {} end
   local c = redis.call('HMGET', key, 'canary', 'canary_ended')
   local over = tonumber(c[2] or 0) >= tonumber(c[1] or 0)
+  if not person and not (canary and over) then return { 0, {} } end
   redis.call('HDEL', key, 'held', 'held_at')
-  if canary and (over or not person) then redis.call('HDEL', key, 'canary_held') end
-  return let_go(p, batch, now)
+  if over then redis.call('HDEL', key, 'canary_held') end
+  return { 1, let_go(p, batch, now) }
 end
 
 -- Ends the canary's hold when all its leads have ended and few enough of them failed; policy/canary.py says how few.

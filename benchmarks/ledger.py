@@ -25,16 +25,18 @@ from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
 from massconvert.embedded import find_redis_server
 from massconvert.leads import open_leads
 from massconvert.ledger import Ledger
-from massconvert.model import Accepted, Chunk, JobStatus, Progress, State
+from massconvert.model import Accepted, Chunk, JobStatus, Progress, Refused, State
 from massconvert.policy import Moment, Tuning, after_post, after_status
 from massconvert.producer import MassConvert
 from massconvert.settings import load_settings, variables
 from massconvert.store import Keys, connect
+from massconvert.store.scripts import source
 
 #: What no script may take: others wait meanwhile.
 LONGEST = 0.050
 #: A rate is the best of so many tries; costs of a small and a large batch are compared in so many rounds.
 TRIES, ROUNDS = 3, 10
+FINGERPRINT = "f" * 16
 BASE, STEP = 3_652_397_000_009_850_001, 1009
 
 
@@ -214,11 +216,80 @@ def longest_script(leads: int) -> tuple[float, str]:
     return took[longest], longest
 
 
+def fill(here: Server, batches: int) -> None:
+    """So many batches of one lead each, with the same options that Zoho has not taken yet, as producers make them.
+
+    Their scripts are sent many at a time: what they cost one by one is measured elsewhere.
+    """
+    ledger, prefix, now = here.ledger(), Keys("bench").prefix, time.time()
+    ledger.batches.open("first", FINGERPRINT, {}, now=now, leads=1)
+    shas = {name: here.redis.script_load(source(name)) for name in ("open_batch", "add_leads", "seal_batch")}
+    for first in range(0, batches, 5000):
+        pipe = here.redis.pipeline(transaction=False)
+        for lead in ids(min(5000, batches - first), first):
+            name = f"b{lead}"
+            opened = [name, FINGERPRINT, "{}", now, 1, "bulk", FINGERPRINT, 0, -1, "", 0, "", 0]
+            pipe.evalsha(shas["open_batch"], 1, prefix, *opened)
+            pipe.evalsha(shas["add_leads"], 1, prefix, name, name, now, 2.0, 50, "[]", lead, "")
+            pipe.evalsha(shas["seal_batch"], 1, prefix, name, now, 0, 1000, "")
+        pipe.execute()
+
+
+def many_batches(batches: int) -> dict[str, tuple[float, int]]:
+    """Seconds of the longest script of each kind while so many batches wait, and how many were run; and of a status.
+
+    By Redis' own slow log: its clock runs while a script does, and nothing else.
+    """
+    with server("--slowlog-log-slower-than", "-1") as here:
+        ledger = here.ledger()
+        fill(here, batches)
+        now, took = time.time() + 10.0, dict[str, tuple[float, int]]()
+
+        def longest(name: str, what: Callable[[], object]) -> None:
+            here.redis.config_set("slowlog-log-slower-than", 0)
+            here.redis.slowlog_reset()
+            what()
+            here.redis.config_set("slowlog-log-slower-than", -1)
+            entries = [entry for entry in here.redis.slowlog_get(1000) if entry["command"].startswith(b"EVALSHA")]
+            worst = max(entry["duration"] for entry in entries) / 1e6
+            before = took.get(name, (0.0, 0))
+            took[name] = (max(before[0], worst), before[1] + len(entries))
+
+        last = f"b{ids(1, batches - 1)[0]}"
+        longest("form", lambda: ledger.chunks.form(now=now))
+        longest("hold", lambda: ledger.batches.hold(last, "bench", now=now))
+        longest("release", lambda: ledger.batches.release(last, now=now))
+        longest("cancel", lambda: ledger.batches.cancel(last, now=now))
+        began = clock()
+        ledger.batches.recent()
+        ledger.batches.known()
+        ledger.organisation.counts()
+        took["status"] = (clock() - began, 1)
+        (chunk_id,) = here.redis.smembers(Keys("bench").unsent)
+        chunk = ledger.chunks.claim(chunk_id, [State.WAITING], token="a" * 32, now=now)
+        assert isinstance(chunk, Chunk)
+        sending = ledger.chunks.begin_send(chunk, now=now)
+        assert sending is not None
+        wrong = Refused(400, "MANDATORY_NOT_FOUND", "no", paths=("$.Deals.Stage",))
+        decision = after_post(sending, wrong, Moment(now=now, chance=0.5, tuning=Tuning()))
+        longest("a refusal of options", lambda: ledger.chunks.move(sending, decision, now=now))
+        for _ in range(20):
+            longest("drain some batches", lambda: ledger.chunks.drain(now=now))
+        return took
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
     parser.add_argument("--leads", type=int, default=1_000_000)
-    leads: int = parser.parse_args().leads
+    parser.add_argument("--batches", type=int, default=1_000_000, help="of one lead, 0: leave that part out")
+    parser.add_argument("--only-batches", action="store_true", help="only what many batches cost")
+    arguments = parser.parse_args()
+    leads: int = arguments.leads
+    if arguments.batches:
+        _show_many_batches(arguments.batches)
+    if arguments.only_batches:
+        return
     lists = [from_list(leads) for _ in range(TRIES)]
     files = [from_file(leads) for _ in range(TRIES)]
     run = one_batch(leads, min(leads, 10_000))
@@ -238,6 +309,17 @@ def main() -> None:
             Figure("outcomes read a second", f"{leads / run.read:,.0f}"),
         ],
     )
+
+
+def _show_many_batches(batches: int) -> None:
+    took = many_batches(batches)
+    status, _ = took.pop("status")
+    figures = [
+        Figure(f"longest script: {name}", f"{1000 * seconds:.2f} ms of {runs}", "≤ 5 ms", seconds <= 0.005)
+        for name, (seconds, runs) in took.items()
+    ]
+    figures.append(Figure("a status", f"{1000 * status:.1f} ms", "≤ 50 ms", status <= 0.050))
+    show(f"The ledger: {batches:,} batches of one lead that wait with the same options", figures)
 
 
 def _rate(name: str, rate: float) -> Figure:

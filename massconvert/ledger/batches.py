@@ -286,10 +286,10 @@ class Batches:
         However many there are, only some hundreds of the newest are looked at.
         """
         found: list[BatchStatus] = []
-        place = 0
+        place, size = 0, max(limit, 20)
         for _ in range(_PAGES):
             with reaching(self._redis):
-                page = self._redis.zrevrange(self._keys.batches, place, place + limit - 1)
+                page = self._redis.zrevrange(self._keys.batches, place, place + size - 1)
                 pipe = self._redis.pipeline(transaction=False)
                 pipe.exists(self._keys.pause)
                 for batch_id in page:
@@ -303,9 +303,9 @@ class Batches:
                 for batch_id, fields in zip(page, rows, strict=True)
                 if fields
             ]
-            if len(found) >= limit or len(page) < limit:
+            if len(found) >= limit or len(page) < size:
                 break
-            place += limit - len(gone)
+            place += size - len(gone)
         return found[:limit]
 
     def known(self) -> int:

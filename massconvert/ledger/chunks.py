@@ -152,7 +152,7 @@ class Chunks:
         # One in no state that we know is handed out too: who claims it says so.
         return [Overdue(chunk_id, _STATES.get(state, State.WAITING), job_id) for chunk_id, state, job_id in rows]
 
-    def drain(self, *, now: float | None = None, most: int = 1000, batches: int = 50) -> bool:
+    def drain(self, *, now: float | None = None, most: int = 1000, batches: int = 25) -> bool:
         """End one slice of the leads that wait in refused or cancelled batches; return whether more are left."""
         _, left = self._run("drain_inbox", now, most, int(self._tuning.retention), batches)
         return int(left) > 0

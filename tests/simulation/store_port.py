@@ -204,7 +204,7 @@ class StorePort:
         else:
             answer = self._wire.call(*words)
             self._look_after(name, answer, _MAKERS)
-        self._audit.took_effect(name, words[4:] if words[0] == "EVALSHA" else words[1:], answer)
+        self._audit.took_effect(name, words[3 + words[2] :] if words[0] == "EVALSHA" else words[1:], answer)
         if name == "return_permit":
             self.governed.update(answer[2:])
         if name == "take_permit":

@@ -19,6 +19,7 @@ from massconvert import producer
 from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
+from massconvert.ledger.title import FORMAT
 from massconvert.model import Canary
 from massconvert.on_complete import TaskTarget
 from massconvert.policy import Decision, Row, RunDecision, RunState
@@ -297,6 +298,9 @@ class History:
         plan, world = self.plan, self.world
         self.crm.wrong_stages = {WRONG_STAGE}
         self.wire.call("SET", f"{self.prefix}events:keep", 1_000_000)
+        self.wire.call(
+            "HSET", Keys(self.account).title, "format", FORMAT
+        )  # whose ledger it is, is nobody's question here
         for lead in plan.leads:
             self._prepare_lead(lead)
         for number in range(plan.workers):

@@ -100,7 +100,7 @@ class Judge:
         """Remember in which order things were stopped and let go: between a look and an act others act."""
         self._step += 1
         task = self.world.current()
-        if name == "begin_send" and answer == 1:
+        if name == "begin_send" and answer[0] == 1:
             self._sent[args[0]] = self._step
         elif name == "cancel_batch":
             self._cancelled.setdefault(args[0], self._step)

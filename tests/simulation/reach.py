@@ -21,6 +21,7 @@ NO_PART = frozenset(
         "discard_token",
         "end_refresh",
         "free_lock",
+        "claim_title",
         "take_lock",
         "wake_next",
         "keep_limit",

@@ -168,7 +168,7 @@ class Judge:
     def _follows_canary(self, order: Order) -> None:
         """The first lead behind a canary is on its way, and no person has let it: has the canary lived?"""
         ended = [o for (of, _), o in self.outcomes.items() if of == order.batch and o.code not in _NEVER_IN_FLIGHT]
-        failed = sum(o.kind is Kind.FAILED for o in ended)
+        failed = sum(o.kind is Kind.FAILED for o in ended[: order.canary])  # those of the canary end first
         most = -1.0 if order.canary_max_failed is None else order.canary_max_failed * order.canary / 100.0
         if len(ended) >= order.canary and failed <= most:
             self.resumed.add(order.batch)

@@ -46,8 +46,8 @@ CRASH_POINTS: tuple[str, ...] = tuple(
 )
 #: What the governor must have come to.
 GOVERNED = ("lowered", "outage", "credits", "free", "probe: outage", "probe: credits")
-#: Moves that no Zoho makes: to refuse a payload of one lead for being too many.
-NEVER = frozenset({"TOO_MANY_LEADS done"})
+#: Moves that no Zoho makes: to refuse a payload, or a read, of one lead for being too many.
+NEVER = frozenset({"TOO_MANY_LEADS done", "READ_TOO_MANY done"})
 
 
 @dataclass

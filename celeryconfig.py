@@ -62,6 +62,9 @@ broker_transport_options = {
     # No global_keyprefix: an app that has only Celery would have to know it, and queue names carry our name already.
     # No retry_on_timeout: a second try of a push whose answer was lost doubles the message.
 }
+# Sending takes well under a millisecond, so that one connection does for all threads. It is made when the worker starts
+# (workers/startup.py): a server that soon allows no more has then given it.
+broker_pool_limit = 1
 # With the default of three retries a hung Redis holds a task for 25 s; the sweep sends again what was not sent.
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.2}
 

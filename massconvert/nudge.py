@@ -50,6 +50,7 @@ class Nudge:
         self._app.conf.update(
             broker_url=broker_url,
             broker_connection_timeout=timeout,
+            broker_pool_limit=1,  # sending takes well under a millisecond: one does for all threads
             broker_transport_options={
                 "socket_timeout": timeout,
                 "socket_connect_timeout": timeout,
@@ -58,10 +59,10 @@ class Nudge:
                 "health_check_interval": 10,
                 # One try at each broker that is named: by default Celery goes on for longer than callers want to wait.
                 "max_retries": broker_url.count(";"),
-                # RabbitMQ only: a message is sent when the broker says that it has it, and not once it is in a socket's
-                # buffer. The ledger would do without; an app's own task, told of a finished batch, is told only here.
+                # RabbitMQ only: a message is sent when the broker has it, not once it is in a socket's buffer. An app's
+                # own task, told of a finished batch, is told only here.
                 "confirm_publish": True,
-                # One that hangs is waited for three times: to confirm, and to close the channel and the connection.
+                # One that hangs is waited for three times: to confirm, to close the channel, and the connection.
                 "read_timeout": timeout / 2,
                 "write_timeout": timeout / 2,
             },
@@ -75,8 +76,7 @@ class Nudge:
             connection = self._app.connection_for_write()
             self._trouble = (OperationalError, *connection.connection_errors, *connection.channel_errors)
             self._speaks_amqp = connection.transport.driver_type == "amqp"
-            # A user's name goes too: some write a password in its place.
-            self.place: str = re.sub("//[^/@]*@", "//", connection.as_uri())
+            self.place: str = re.sub("//[^/@]*@", "//", connection.as_uri())  # a user's name may be a password
             """Where the broker is, without user and password."""
         except Exception:  # noqa: BLE001 - each kind of broker fails in its own way, and may repeat the URL
             raise SettingsError(
@@ -140,6 +140,12 @@ class Nudge:
             else:
                 with acquire() as client:
                     yield client
+
+    def hold(self) -> None:
+        """Connect now, and keep that: a server that soon allows no more has then given it. Raises BrokerError."""
+        with self._reaching(), self._app.producer_pool.acquire(block=True) as producer:
+            producer.connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+            producer.connection.default_channel  # noqa: B018 - it is made by being asked for
 
     def close(self) -> None:
         """Close the connections; the next message opens new ones."""

@@ -257,10 +257,16 @@ class Fleet:
             if name not in self._workshops:
                 settings = self.accounts.settings(name)
                 settings.require_zoho()
-                self._lines = self._lines or Lines.of(settings)
+                self._lines = self._lines or Lines.of(self.accounts.base)
                 share = Share(self._part, self.threads)
                 self._workshops[name] = open_workshop(settings, share, self._lines, self.accounts.config)
             return self._workshops[name]
+
+    def lines(self) -> Lines:
+        """The process' connections, which all accounts share. Raises SettingsError."""
+        with self._lock:
+            self._lines = self._lines or Lines.of(self.accounts.base)
+            return self._lines
 
     def sweep(self) -> int:
         """Sweep every account; another one is first each time, and one in trouble stops none of the others.

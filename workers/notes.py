@@ -8,16 +8,16 @@ from contextlib import suppress
 from massconvert.errors import MassConvertError
 from massconvert.ledger import Fleet, Member
 from massconvert.profiles import Accounts
-from massconvert.store import Keys, RedisClock, connect
+from massconvert.store import Keys, Redis, RedisClock, connect
 
 
 class Notes:
     """The notes of one process; accounts that come into massconvert.toml meanwhile are noted too."""
 
-    def __init__(self, accounts: Accounts) -> None:
+    def __init__(self, accounts: Accounts, redis: Redis | None = None) -> None:
         self._accounts = accounts
-        # One connection for all: Redis is the machine's, and no account's own.
-        self._redis = connect(accounts.base.redis_url)
+        # One for all: Redis is the machine's, and no account's own.
+        self._redis = redis or connect(accounts.base.redis_url)
         self._clock = RedisClock(self._redis)
         self._books: dict[str, Fleet] = {}
 

@@ -8,6 +8,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from random import SystemRandom
 from typing import Any, NoReturn
 
@@ -212,22 +213,27 @@ def _on_ready(sender: Any = None, **_: object) -> None:
 
 
 def _look_around(settings: Settings, app: Any) -> None:
+    with suppress(MassConvertError):
+        worker_fleet().lines().nudge.hold()
+    with suppress(*app.connection_for_write().connection_errors), app.producer_pool.acquire(block=True) as producer:
+        producer.connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+        producer.connection.default_channel  # noqa: B018 - it is made by being asked for
     check_redis(settings)
     restore_inheritance(app, _stopping.wait)
 
 
 def make_pulse(settings: Settings, consumer: Any) -> Pulse:
-    """The pulse of the worker whose consumer this is; it has connections of its own."""
-    nudge = Nudge(settings.broker_url)
+    """The pulse of the worker whose consumer this is."""
+    lines = worker_fleet().lines()
 
     def waiting() -> int:
-        return sum(nudge.waiting(list(consumer.app.amqp.queues.consume_from)).values())
+        return sum(lines.nudge.waiting(list(consumer.app.amqp.queues.consume_from)).values())
 
     return Pulse(
         # A task takes no longer than a claim's lease.
         Vitals(waiting, patience=max(PATIENCE, tuning(settings).lease + 15.0)),
         Heartbeat(heartbeat_path(WORKER, settings.state_dir, settings.heartbeat_file)),
-        Notes(worker_fleet().accounts),
+        Notes(worker_fleet().accounts, lines.redis),
         consumer.hostname,
     )
 

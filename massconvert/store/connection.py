@@ -11,6 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from massconvert.errors import LedgerError, StoreError
+from massconvert.store.pool import SharingPool
 from massconvert.store.refusals import Kind, refusal_of
 
 #: A synchronous client that decodes its answers. redis-py types each command as "a value or an awaitable of it", which
@@ -27,7 +28,7 @@ def connect(url: str, *, socket_timeout: float = 5.0) -> Redis:
     Raises StoreError when ``url`` is not one, or has an option that is none.
     """
     try:
-        client = redis.Redis.from_url(
+        pool = SharingPool.from_url(
             url,
             decode_responses=True,
             socket_timeout=socket_timeout,
@@ -37,6 +38,8 @@ def connect(url: str, *, socket_timeout: float = 5.0) -> Redis:
             # Sockets in the file system know no keep-alive, and redis-py's connection to one refuses the argument.
             **({} if url.startswith("unix:") else {"socket_keepalive": True}),
         )
+        client = redis.Redis(connection_pool=pool)
+        client.auto_close_connection_pool = True
         # An option that there is not, or that cannot have this value, is found out here and not at the first command.
         client.connection_pool.connection_class(**client.connection_pool.connection_kwargs)
     except (ValueError, TypeError, redis.RedisError):

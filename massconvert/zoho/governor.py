@@ -16,6 +16,7 @@ import logging
 import time
 from collections.abc import Callable
 from random import Random, SystemRandom
+from threading import Event
 from typing import Any, NamedTuple
 from uuid import uuid4
 
@@ -43,6 +44,10 @@ class _Wait(NamedTuple):
     kind: str
     seconds: float
     why: str
+
+
+#: Seconds between two looks for a permit where connections are too few to wait on one.
+_POLL = 0.2
 
 
 class Governor:
@@ -151,6 +156,9 @@ class Governor:
         return _Wait("shut", float(rest[0]), rest[1]) if said == "shut" else _Wait("full", float(rest[1]), rest[0])
 
     def _await_permit(self, lists: str, seconds: float) -> None:
+        if getattr(self._redis.connection_pool, "is_short", False):
+            Event().wait(min(seconds, _POLL))  # others need the connection that would wait here
+            return
         with reaching(self._redis):
             self._redis.blpop([self._keys.permit_wake(which) for which in lists.split(",")], timeout=seconds)
 

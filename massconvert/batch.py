@@ -11,6 +11,7 @@ from massconvert.errors import WaitTimeoutError
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus, LeadRow
 from massconvert.store import Patience
+from massconvert.wording import ended_of
 
 
 class Batch:
@@ -57,7 +58,7 @@ class Batch:
             left = None if end is None else end - time.monotonic()
             if left is not None and left <= 0:
                 raise WaitTimeoutError(
-                    f"Batch {self.id} goes on after {timeout:g} s: {status.ended} of {status.total} leads have ended.",
+                    f"Batch {self.id} has not finished after {timeout:g} s: {ended_of(status.ended, status.total)}.",
                     hint=f"To go on watching: massconvert status {self.id} --watch",
                 )
             pause(interval if left is None else min(interval, left))

@@ -18,6 +18,7 @@ from massconvert.options.deals import not_taken, not_written, unlisted
 from massconvert.options.names import Row
 from massconvert.options.problem import Problem, kind_of
 from massconvert.readable import readable
+from massconvert.wording import number_of
 
 #: How many wrong values are named.
 NAMED = 20
@@ -70,7 +71,7 @@ def demand_deal(body: Mapping[str, Any], values: Collection[str]) -> None:
     """Raise InputError where there are ``values`` for deals, and options that make none."""
     if values and "Deals" not in body:
         raise InputError(
-            f"{len(values):,} leads bring values for their deals, but the options make no deal.",
+            f"{number_of(len(values), 'lead brings', 'leads bring')} values for deals, but the options make no deal.",
             hint="Give Deals in the options, or leave the deal values out. Nothing was enqueued.",
         )
 

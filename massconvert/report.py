@@ -8,6 +8,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -32,8 +33,8 @@ COLUMNS = (
 #: A line of a report: a value for each of `COLUMNS`, ``None`` where it is not known.
 Record: TypeAlias = dict[str, str | int | None]
 
-#: How many leads that failed a summary names.
-FAILED_NAMED = 20
+#: How many ways to fail a summary tells apart, and how many leads it names of each.
+FAILURES_TOLD, LEADS_NAMED = 20, 3
 
 
 def record(row: LeadRow) -> Record:
@@ -107,11 +108,25 @@ class SummaryLine:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """How many leads failed with the same code and the same message, and the first of them."""
+
+    code: str
+    message: str
+    count: int
+    lead_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Summary:
-    """A report in short: a line for each outcome and code, and the first leads that failed."""
+    """A report in short: a line for each outcome and code, and the ways to fail, the most frequent first.
+
+    ``other_failures`` are leads that failed in ways beyond those that are told.
+    """
 
     lines: tuple[SummaryLine, ...]
-    failed: tuple[LeadRow, ...]
+    failures: tuple[Failure, ...]
+    other_failures: int = 0
 
     @property
     def total(self) -> int:
@@ -125,10 +140,15 @@ class _Tally:
     count: int = field(default=0)
 
 
-def summarise(rows: Iterable[LeadRow], *, named: int = FAILED_NAMED) -> Summary:
-    """Count ``rows`` by outcome and code, keeping the first lead of each and the first ``named`` that failed."""
+def summarise(rows: Iterable[LeadRow], *, told: int = FAILURES_TOLD) -> Summary:
+    """Count ``rows`` by outcome and code, with the first lead of each; those that failed by message, too.
+
+    The first ``told`` messages are told apart, however many there are.
+    """
     tallies: dict[tuple[str, str], _Tally] = {}
-    failed: list[LeadRow] = []
+    failures: dict[tuple[str, str], list[str]] = {}
+    failed: Counter[tuple[str, str]] = Counter()
+    others = 0
     for row in rows:
         outcome = row.outcome
         ended_as = (outcome.kind.value, outcome.code) if outcome else ("", "")
@@ -136,15 +156,24 @@ def summarise(rows: Iterable[LeadRow], *, named: int = FAILED_NAMED) -> Summary:
         if tally is None:
             tally = tallies[ended_as] = _Tally(row)
         tally.count += 1
-        if outcome and outcome.kind is Kind.FAILED and len(failed) < named:
-            failed.append(row)
+        if outcome is None or outcome.kind is not Kind.FAILED:
+            continue
+        how = (outcome.code, outcome.message)
+        if how not in failed and len(failed) >= told:
+            others += 1
+            continue
+        failed[how] += 1
+        named = failures.setdefault(how, [])
+        if len(named) < LEADS_NAMED:
+            named.append(row.lead_id)
     order = [kind.value for kind in Kind] + [""]
     ranked = sorted(tallies.items(), key=lambda item: (order.index(item[0][0]), -item[1].count, item[0][1]))
     lines = (
         SummaryLine(outcome, code, tally.count, tally.example.lead_id, _message(tally.example))
         for (outcome, code), tally in ranked
     )
-    return Summary(tuple(lines), tuple(failed))
+    ways = (Failure(*how, count, tuple(failures[how])) for how, count in failed.most_common())
+    return Summary(tuple(lines), tuple(ways), others)
 
 
 def _message(row: LeadRow) -> str:

@@ -11,7 +11,6 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from massconvert.cli import (
     convert,
@@ -28,6 +27,7 @@ from massconvert.cli import (
     status,
 )
 from massconvert.cli.account import choose_account
+from massconvert.cli.commands import WIDEST, Group, HelpedGroup
 from massconvert.cli.console import hint, print_lines, say
 from massconvert.contract import Exit
 from massconvert.errors import (
@@ -46,7 +46,7 @@ _BROKEN_PIPE = 141  # as a shell reports SIGPIPE
 _USAGE = (OptionsError, InputError, KeyConflictError, UnknownBatchError)
 
 
-class Commands(TyperGroup):
+class Commands(HelpedGroup):
     """The group of all commands, which turns every expected error into a line or two and an exit status."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
@@ -82,7 +82,7 @@ class Commands(TyperGroup):
         return result
 
 
-app = typer.Typer(
+app = Group(
     cls=Commands,
     help="Convert Zoho CRM leads in bulk, with one true outcome for every lead.\n\n"
     "Settings come from the environment and a .env file; docs/settings.md has them all.\n\n"
@@ -91,9 +91,8 @@ app = typer.Typer(
     "a simulated Zoho, real workers, no account needed\n  "
     "massconvert convert leads.csv --options o.json    one machine, one command",
     no_args_is_help=True,
-    rich_markup_mode=None,
     pretty_exceptions_enable=False,  # its tracebacks show local variables, and so might show secrets
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": WIDEST},
 )
 
 

@@ -7,14 +7,15 @@ from dataclasses import asdict
 from typing import Any
 
 from rich.console import Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from massconvert.cli.console import local_time, span
+from massconvert.cli.layout import Pairs, Prose
 from massconvert.ledger.callbacks import FailedCall
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause, Waits
 from massconvert.readable import readable
 from massconvert.report import status_record, utc_time
+from massconvert.wording import ended_of, number_of
 
 _STYLES = {BatchState.RUNNING: "cyan", BatchState.PAUSED: "bold red", BatchState.FINISHED: "green"}
 _COUNTS = ("converted", "failed", "skipped", "cancelled", "sent", "waiting")
@@ -42,24 +43,26 @@ def batch_view(
     status: BatchStatus, paused: Pause | None, waits: str = "", calls: Sequence[FailedCall] = ()
 ) -> RenderableType:
     """A batch for people; ``paused`` is shown while it matters, what payloads wait for, in words, and failed calls."""
-    grid = Table.grid(padding=(0, 2))
-    grid.add_row("batch", Text(readable(status.batch), "bold"))
-    grid.add_row("state", state_view(status))
-    grid.add_row("leads", f"{status.total:,}" if status.sealed else f"{status.total:,} so far")
-    for name in _COUNTS:
-        grid.add_row(f"  {name}", f"{getattr(status, name):,}")
+    rows: list[tuple[str, str | Text]] = [
+        ("batch", Text(readable(status.batch), "bold")),
+        ("state", state_view(status)),
+        ("leads", f"{status.total:,}" if status.sealed else f"{status.total:,} so far"),
+    ]
+    rows += [(f"  {name}", f"{getattr(status, name):,}") for name in _COUNTS if getattr(status, name)]
     if status.deals_not_updated:
-        grid.add_row("deals not updated", Text(f"{status.deals_not_updated:,} (of those converted)", "bold red"))
+        rows.append(("deals not updated", Text(f"{status.deals_not_updated:,} (of those converted)", "bold red")))
     if status.held and not status.finished:
-        grid.add_row("paused", Text(held_in_words(status), "bold red"))
+        rows.append(("paused", Text(held_in_words(status), "bold red")))
     if waits:
-        grid.add_row("to be tried again", Text(waits, "yellow"))
-    grid.add_row("begun", local_time(status.created_at))
-    grid.add_row("finished", local_time(status.finished_at))
+        rows.append(("to be tried again", Text(waits, "yellow")))
+    rows.append(("begun", local_time(status.created_at)))
+    if status.finished_at is not None:
+        rows.append(("finished", local_time(status.finished_at)))
     for call in calls:
         then = "it is tried again" if call.again else "it is not tried again"
-        grid.add_row("not told", Text(readable(f"{call.place}: {call.why} ({then})"), "yellow"))
-    return Group(pause_view(paused), grid) if paused and not status.finished else grid
+        rows.append(("not told", Text(readable(f"{call.place}: {call.why} ({then})"), "yellow")))
+    facts = Pairs(rows)
+    return Group(pause_view(paused), facts) if paused and not status.finished else facts
 
 
 def state_view(status: BatchStatus) -> Text:
@@ -67,9 +70,9 @@ def state_view(status: BatchStatus) -> Text:
     return Text(status.state.value, _STYLES.get(status.state, "yellow"))
 
 
-def pause_view(paused: Pause) -> Text:
+def pause_view(paused: Pause) -> Prose:
     """Why the organisation is paused, since when, and what to do: prominently."""
-    return Text(f"PAUSED since {local_time(paused.since)}. {pause_in_words(paused)}\n", "bold red")
+    return Prose(f"PAUSED since {local_time(paused.since)}. {pause_in_words(paused)}\n", "bold red")
 
 
 def pause_in_words(paused: Pause) -> str:
@@ -88,35 +91,43 @@ def held_in_words(status: BatchStatus) -> str:
     if status.held != HELD_FOR_CANARY or canary is None:
         return f"Batch {status.batch} is paused: {readable(status.held)}. Nothing more of it is sent.\n{go_on}"
     if not canary.over:
-        return f"The canary goes first: {canary.ended:,} of its {canary.leads:,} leads have ended. The others wait."
+        leads = number_of(canary.leads, "lead has", "leads have")
+        return f"The canary goes first: {canary.ended:,} of its {leads} ended. The others wait."
     look = f"To see what became of them: massconvert report {status.batch}"
-    return (
-        f"The canary has ended: {canary.failed:,} of {canary.leads:,} leads failed. The others wait.\n{look}\n{go_on}"
-    )
+    failed = f"{canary.failed:,} of {number_of(canary.leads, 'lead')} failed"
+    return f"The canary has ended: {failed}. The others wait.\n{look}\n{go_on}"
 
 
 def waits_in_words(waits: Waits | None, now: float) -> str:
     """What payloads wait for, and for how long; blank where Zoho said nothing about any. ``now``: Unix seconds."""
     if waits is None:
         return ""
-    payloads = f"{waits.payloads:,} payload{'' if waits.payloads == 1 else 's'}"
+    payloads = number_of(waits.payloads, "payload")
     return f"{payloads}, in {span(waits.until - now)}; Zoho said: {readable(f'{waits.code}: {waits.message}')}"
 
 
 def counts(status: BatchStatus) -> str:
     """The counts that are not nought, in words."""
     parts = [f"{getattr(status, name):,} {name}" for name in _COUNTS if getattr(status, name)]
-    parts += [f"{status.deals_not_updated:,} deals not updated"] if status.deals_not_updated else []
+    deals = status.deals_not_updated
+    parts += [number_of(deals, "deal not updated", "deals not updated")] if deals else []
     return ", ".join(parts) or "nothing yet"
+
+
+def progress(status: BatchStatus) -> str:
+    """How far a batch is, in short: ``399 ok, 1 failed of 400``; what has no outcome yet is what is left."""
+    names = (("converted", "ok"), ("failed", "failed"), ("skipped", "skipped"), ("cancelled", "cancelled"))
+    parts = [f"{getattr(status, name):,} {word}" for name, word in names if getattr(status, name)]
+    done = ", ".join(parts) or "0"
+    return f"{done} of {status.total:,}{'' if status.sealed else ' so far'}"
 
 
 def so_far(status: BatchStatus) -> str:
     """How far a batch is that has not finished: for beside its report."""
-    done = f"{status.ended:,} of {status.total:,} leads have ended so far"
-    return f"batch {status.batch} is {status.state.value}: {done}."
+    return f"batch {status.batch} is {status.state.value}: {ended_of(status.ended, status.total)} so far."
 
 
 def left_out_of(duplicates: int, invalid: int) -> list[str]:
     """What of the ids that were given does not count, in words."""
-    found = [f"{duplicates:,} duplicates dropped"] if duplicates else []
+    found = [number_of(duplicates, "duplicate dropped", "duplicates dropped")] if duplicates else []
     return found + ([f"{invalid:,} invalid left out"] if invalid else [])

@@ -8,6 +8,7 @@ from massconvert.cli.console import local_time, span
 from massconvert.contract import WORKER_SLOTS
 from massconvert.readable import readable
 from massconvert.report import utc_time
+from massconvert.wording import number_of
 from massconvert.zoho.standing import Standing
 
 
@@ -45,9 +46,9 @@ def calls_as_json(calls: Standing) -> dict[str, Any]:
 def calls_in_words(calls: Standing) -> str:
     """How many calls run, of how many that may."""
     if not calls.source:
-        return f"{calls.held} calls"
+        return number_of(calls.held, "call")
     learnt = f", {calls.learnt} for now" if calls.learnt < calls.limit else ""
-    return f"{calls.held} of {calls.limit} calls ({calls.source}{learnt})"
+    return f"{calls.held} of {number_of(calls.limit, 'call')} ({calls.source}{learnt})"
 
 
 def held_back(calls: Standing) -> list[str]:
@@ -60,9 +61,11 @@ def held_back(calls: Standing) -> list[str]:
         lines.append(f"No calls for another {span(calls.gate_for)}: {readable(calls.gate_why)}")
     if calls.learnt < calls.limit:
         lines.append(
-            f"Zoho answered 429 to more than {calls.learnt} calls at once: another client of the organisation takes a "
-            "share. The limit is tried again every few seconds"
+            f"Zoho answered 429 to more than {number_of(calls.learnt, 'call')} at once: another client of the "
+            "organisation takes a share. The limit is tried again every few seconds"
         )
     if calls.credits_left is not None:
-        lines.append(f"{calls.credits_left:,} of the day's API credits are left")
+        lines.append(
+            f"{calls.credits_left:,} of the day's API credits {'is' if calls.credits_left == 1 else 'are'} left"
+        )
     return lines

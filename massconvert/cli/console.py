@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from typing import Any
 
 from rich.console import Console
-from rich.text import Text
 
+from massconvert.cli.layout import Prose
 from massconvert.readable import readable, readable_json, whole
 
 # Wide enough that a table in a pipe or a file is not folded as if a terminal of 80 columns were there.
@@ -31,12 +31,21 @@ def err() -> Console:
 
 def say(text: str, style: str = "") -> None:
     """A message to people, on stderr, each line ``massconvert: …`` or below one that is."""
-    err().print(Text(f"massconvert: {readable(text, lines=True)}", style))
+    err().print(Prose(f"massconvert: {readable(text, lines=True)}", style))
 
 
 def hint(text: str) -> None:
     """What to do next, on stderr, without a prefix."""
-    err().print(Text(readable(text, lines=True)))
+    err().print(Prose(readable(text, lines=True)))
+
+
+def tell(text: str) -> None:
+    """What a command has done, on stdout: wrapped on a terminal, else as it is."""
+    console = out()
+    if console.is_terminal:
+        console.print(Prose(readable(text, lines=True)))
+    else:
+        print_lines([f"{text}\n"])
 
 
 def print_json(value: Any) -> None:
@@ -67,6 +76,15 @@ def span(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02} min"
+
+
+def ago(seconds: float) -> str:
+    """How long ago something was, in one unit: ``12 s ago``, ``4 min ago``, ``3 h ago``, ``2 days ago``."""
+    whole = max(0, int(seconds))
+    for unit, length, until in (("s", 1, 60), ("min", 60, 3600), ("h", 3600, 2 * 86_400)):
+        if whole < until:
+            return f"{whole // length} {unit} ago"
+    return f"{whole // 86_400} days ago"
 
 
 @contextmanager

@@ -59,6 +59,7 @@ from massconvert.model import BatchStatus, Canary, LeadRow
 from massconvert.options import Options, fingerprint, parse_canary
 from massconvert.report import csv_lines, summarise
 from massconvert.results import Part, Results
+from massconvert.wording import ended_of
 
 _EXAMPLES = """\b
 Examples:
@@ -215,7 +216,7 @@ def _tell_earlier(earlier: BatchStatus | None) -> None:
             "yellow",
         )
     else:
-        say(f"going on with batch {earlier.batch}: {earlier.ended:,} of {earlier.total:,} leads have ended.")
+        say(f"going on with batch {earlier.batch}: {ended_of(earlier.ended, earlier.total)}.")
 
 
 def _tell_mending(results: Results | None, id_column: str | None) -> None:

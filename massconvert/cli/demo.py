@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
-from massconvert.cli.console import hint, print_lines, say
+from massconvert.cli.console import hint, say, tell
 from massconvert.cli.one_machine import running
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.cli.summary import print_summary
@@ -25,6 +25,7 @@ from massconvert.readable import readable
 from massconvert.report import csv_lines, summarise
 from massconvert.settings import variables
 from massconvert.simulator import Rules, Simulator
+from massconvert.wording import number_of
 
 DEFAULT_LEADS = 1000
 REPORT = Path("massconvert-demo-report.csv")
@@ -77,7 +78,8 @@ def _run(leads: int, report: Path, *, replace: bool) -> int:
     rules = Rules(job_seconds=_JOB_SECONDS, job_jitter=_JOB_SECONDS)
     with Simulator(leads, unknown=odd, converted=odd, latency=_CALL_SECONDS, rules=rules) as zoho:
         say(
-            f"a simulated Zoho has {leads:,} leads; {odd:,} ids are unknown to it, {odd:,} leads are converted already."
+            f"a simulated Zoho has {number_of(leads, 'lead')}; {number_of(odd, 'id is', 'ids are')} unknown to it, "
+            f"{number_of(odd, 'lead is', 'leads are')} converted already."
         )
         say("starting Redis, a worker and beat.")
         before = zoho.truth()
@@ -95,7 +97,7 @@ def _run(leads: int, report: Path, *, replace: bool) -> int:
     verdict.tell()
     wall = time.monotonic() - began
     good = sum(not lead["converted"] for lead in before.values())
-    print_lines([closing_line(leads, good, took, wall, calls) + "\n"])
+    tell(closing_line(leads, good, took, wall, calls))
     return len(verdict.wrong)
 
 
@@ -111,9 +113,9 @@ def closing_line(leads: int, good: int, took: float, wall: float, calls: Counter
     fewest = ceil(good / MAX_LEADS_A_CALL)
     posts, polls, reads = calls["POST mass_convert"], calls["GET mass_convert"], calls["GET Leads"]
     return (
-        f"{leads:,} leads in {took:.1f} s ({leads / took:,.0f} a second; {wall:.1f} s with starting and ending): "
-        f"{posts:,} payloads, {polls:,} status calls, {reads:,} reads; the fewest possible would be "
-        f"{fewest:,} payloads and {fewest:,} status calls."
+        f"{number_of(leads, 'lead')} in {took:.1f} s ({leads / took:,.0f} a second; {wall:.1f} s with starting and "
+        f"ending): {number_of(posts, 'payload')}, {number_of(polls, 'status call')}, {number_of(reads, 'read')}; the "
+        f"fewest possible would be {number_of(fewest, 'payload')} and {number_of(fewest, 'status call')}."
     )
 
 
@@ -126,10 +128,11 @@ class Verdict:
 
     def tell(self) -> None:
         """Say it on stderr."""
+        outcomes = number_of(self.leads, "outcome is", "outcomes are")
         if not self.wrong:
-            say(f"all {self.leads:,} outcomes are what Zoho says of the leads; none was converted twice.", "green")
+            say(f"all {outcomes} what Zoho says of the leads; none was converted twice.", "green")
             return
-        say(f"{len(self.wrong):,} of {self.leads:,} outcomes are not what Zoho says of the leads:", "red")
+        say(f"{len(self.wrong):,} of {outcomes} not what Zoho says of the leads:", "red")
         hint("\n".join(self.wrong[:20]))
 
 

@@ -13,9 +13,11 @@ from rich.text import Text
 
 from massconvert.cli.account import chosen_account
 from massconvert.cli.console import out, print_json, say
+from massconvert.cli.layout import wrapped
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examine, worst
 from massconvert.readable import readable
+from massconvert.wording import number_of
 
 _EXAMPLES = """\b
 Examples:
@@ -29,6 +31,8 @@ It changes nothing at Zoho, and makes a dozen calls there. Exit status: 0 all is
 
 _STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.WRONG: "bold red"}
 _LEVEL_WIDTH, _CHECK_WIDTH = 9, 19
+#: Words go beside a finding's name where there is so much room, else below it, so far to the right.
+_BESIDE, _BELOW = 40, 4
 
 
 def register(app: typer.Typer) -> None:
@@ -58,18 +62,28 @@ def _doctor(
 
 
 def _show(console: Console, finding: Finding) -> None:
-    line = Text(f"{finding.level.value:<{_LEVEL_WIDTH}}", _STYLES[finding.level])
-    line.append(f"{finding.check:<{_CHECK_WIDTH}}{readable(finding.what)}", style="default")
+    """A finding, beside its level and its name; below them where a terminal is narrow."""
+    level, check, what = finding.level.value, finding.check, readable(finding.what)
+    left = _LEVEL_WIDTH + _CHECK_WIDTH
+    mends = [f"-> {mend}" for mend in readable(finding.mend, lines=True).splitlines()]
+    said = [what]
+    if console.is_terminal:
+        left = left if console.width - left >= _BESIDE else _BELOW
+        said = wrapped(what, console.width - left)
+        mends = [line for mend in mends for line in wrapped(mend, console.width - left, hanging=3)]
+    beside = said.pop(0) if left > _BELOW else ""
+    line = Text(f"{level:<{_LEVEL_WIDTH}}", _STYLES[finding.level])
+    line.append(f"{check:<{_CHECK_WIDTH}}{beside}" if beside else check, style="default")
     console.print(line)
-    for mend in readable(finding.mend, lines=True).splitlines():
-        console.print(Text(f"{'':<{_LEVEL_WIDTH + _CHECK_WIDTH}}-> {mend}"))
+    for text in (*said, *mends):
+        console.print(Text(f"{'':<{left}}{text}"))
 
 
 def _summary(findings: list[Finding]) -> str:
     count = Counter(finding.level for finding in findings)
     if not count[Level.WRONG] and not count[Level.WARNING]:
         return "all is well."
-    warnings = f"{count[Level.WARNING]} warning{'' if count[Level.WARNING] == 1 else 's'}"
+    warnings = number_of(count[Level.WARNING], "warning")
     if not count[Level.WRONG]:
         return f"work can go on; {warnings}."
     return f"{count[Level.WRONG]} wrong, {warnings}: mend the first that is wrong, and ask again."

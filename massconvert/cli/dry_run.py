@@ -10,11 +10,11 @@ from math import ceil
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import out, print_json, print_lines, say, span
 from massconvert.cli.desk import Desk
+from massconvert.cli.layout import Pairs
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import StoreError, UnknownBatchError
 from massconvert.leads import Leads
@@ -24,6 +24,7 @@ from massconvert.options.names import unresolved
 from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Deals, Forecast, Pace, forecast
 from massconvert.readable import readable
 from massconvert.settings import Settings
+from massconvert.wording import number_of
 from massconvert.zoho.edition import LEAST, MAX_POSTS
 
 DryRunOption = Annotated[
@@ -126,14 +127,13 @@ class DryRun:
         """For people, on stdout."""
         cost, facts, pace = self.cost, self.facts, self.facts.pace
         left_out = ", ".join(left_out_of(self.duplicates, self.invalid))
-        waiting = f", behind {facts.ahead:,} leads that wait" if facts.ahead else ""
+        waiting = f", behind {number_of(facts.ahead, 'lead that waits', 'leads that wait')}" if facts.ahead else ""
         left = "" if facts.credits_left is None else f"; Zoho said last that {facts.credits_left:,} are left today"
         all_calls = cost.posts + cost.status_calls + cost.reads + cost.updates
         calls = f"{all_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"
         calls += f", {cost.reads:,} to read leads" if cost.reads else ""
         calls += f", {cost.updates:,} to update deals" if cost.updates else ""
-        grid = Table.grid(padding=(0, 2))
-        for name, value in (
+        rows = [
             ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
             ("payloads", f"{cost.payloads:,} of up to {MAX_LEADS_A_CALL} leads"),
             ("calls", calls),
@@ -142,9 +142,8 @@ class DryRun:
             ("  calls at once", f"{pace.calls} ({readable(facts.calls_from)})"),
             ("  a call takes", f"{span(CALL_SECONDS)} ({_DEFAULT})"),
             ("  a job takes", f"{span(pace.job_seconds)} ({facts.job_from})"),
-        ):
-            grid.add_row(name, value)
-        out().print(grid)
+        ]
+        out().print(Pairs(rows))
         ids = self.payload["ids"]
         some = [*ids[:_SHOWN], f"… {len(ids) - _SHOWN} more"] if len(ids) > _SHOWN + 1 else ids
         print_lines(
@@ -184,7 +183,7 @@ def tell_key(desk: Desk, key: str | None, options: Options) -> None:
         status, same = batches.status(key), fingerprint(batches.options(key)) == fingerprint(options.body())
     except (UnknownBatchError, StoreError):
         return
-    there = f"batch {key} is there already ({status.state.value}, {status.total:,} leads)"
+    there = f"batch {key} is there already ({status.state.value}, {number_of(status.total, 'lead')})"
     if same:
         say(f"{there}: the leads that it has would be dropped as duplicates.", "yellow")
     else:

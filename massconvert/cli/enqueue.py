@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.batch_view import left_out_of
-from massconvert.cli.console import err, print_json, print_lines, say
+from massconvert.cli.console import err, print_json, say, tell
 from massconvert.cli.desk import demand_ours, open_desk
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run, tell_key
 from massconvert.cli.inputs import (
@@ -36,6 +36,7 @@ from massconvert.cli.inputs import (
 )
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
+from massconvert.cli.watching import bar_width
 from massconvert.cli.which_batch import remember
 from massconvert.deal_values import demand_deal
 from massconvert.errors import BrokerError, InputError
@@ -46,6 +47,7 @@ from massconvert.options import Options, parse_canary
 from massconvert.producer import MassConvert, new_batch_id
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings
+from massconvert.wording import number_of
 
 #: Fewer leads than this are taken before a bar could be seen.
 WORTH_A_BAR = 20_000
@@ -172,9 +174,9 @@ def print_batch(batch: Batch, invalid: int, *, as_json: bool, **besides: str) ->
         found = {"batch": batch.id, "accepted": batch.accepted, "duplicates": batch.duplicates}
         print_json({**found, "invalid": invalid + batch.invalid, **besides})
         return
-    parts = [f"{batch.accepted:,} lead{'' if batch.accepted == 1 else 's'} accepted"]
+    parts = [number_of(batch.accepted, "lead accepted", "leads accepted")]
     parts += left_out_of(batch.duplicates, invalid + batch.invalid)
-    print_lines([f"Batch {batch.id}: {', '.join(parts)}.\n"])
+    tell(f"Batch {batch.id}: {', '.join(parts)}.")
 
 
 @contextmanager
@@ -184,7 +186,7 @@ def taking(total: int) -> Iterator[Callable[[int], None] | None]:
     if total < WORTH_A_BAR or not console.is_terminal:
         yield None
         return
-    columns = (TextColumn("enqueueing"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("enqueueing"), BarColumn(bar_width(console)), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("enqueueing", total=total)
         yield lambda taken: progress.update(task, completed=taken)

@@ -16,6 +16,7 @@ from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
 from massconvert.leads.spreadsheets import ROW
 from massconvert.options import Options, read_text
+from massconvert.wording import number_of
 
 STDIN = "-"
 
@@ -106,7 +107,7 @@ def read_leads(
     else:
         leads = open_leads(source, skip_invalid=skip_invalid, id_column=id_column, read_deal=read_deal_cells)
     if leads.invalid:
-        say(f"{leads.invalid:,} values are not lead ids and are left out:")
+        say(f"{number_of(leads.invalid, 'value is no lead id and is', 'values are not lead ids and are')} left out:")
         hint(leads.complaint())
     if leads.restored:
         say(f"ids that a spreadsheet had rounded, restored from the column {ROW}: {leads.restored:,}")

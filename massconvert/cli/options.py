@@ -14,6 +14,7 @@ import typer
 
 from massconvert import wiring
 from massconvert.cli.account import command_settings
+from massconvert.cli.commands import Group
 from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.inputs import read_json
 from massconvert.cli.interview import interview
@@ -42,11 +43,10 @@ Exit status: 0 ok (warnings are no problems), 2 wrong options, 3 settings, Redis
 
 def register(app: typer.Typer) -> None:
     """Add the group and its commands."""
-    group = typer.Typer(
+    group = Group(
         name="options",
         help="Write an options file from the live organisation, or check one against it.",
         no_args_is_help=True,
-        rich_markup_mode=None,
     )
     group.command("init", epilog=_INIT)(_init)
     group.command("check", epilog=_CHECK)(_check)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from massconvert.cli.batch_view import held_in_words
-from massconvert.cli.console import hint, local_time, print_lines, say
+from massconvert.cli.console import hint, local_time, say, tell
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.errors import BrokerError
@@ -44,10 +44,10 @@ def _pause(batch: BatchArgument = None, last: LastOption = False) -> None:
         return
     batch = which(desk, batch, last, "pause", changes=True)
     if MassConvert(desk.settings).pause(batch):
-        print_lines([f"Batch {batch} is paused: nothing more of it is sent. To go on: massconvert resume {batch}\n"])
+        tell(f"Batch {batch} is paused: nothing more of it is sent. To go on: massconvert resume {batch}")
     else:
         status = desk.ledger.batches.status(batch)
-        print_lines([f"Batch {batch} is {status.state.value}: there was nothing to pause.\n"])
+        tell(f"Batch {batch} is {status.state.value}: there was nothing to pause.")
 
 
 def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
@@ -60,9 +60,9 @@ def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
     was_held = MassConvert(desk.settings).resume(batch)
     status = desk.ledger.batches.status(batch)
     if status.held:
-        print_lines([f"Batch {batch} is not paused by anybody.\n", f"{held_in_words(status)}\n"])
+        tell(f"Batch {batch} is not paused by anybody.\n{held_in_words(status)}")
     else:
-        print_lines([f"Batch {batch} goes on.\n" if was_held else f"Batch {batch} was not paused.\n"])
+        tell(f"Batch {batch} goes on." if was_held else f"Batch {batch} was not paused.")
     if desk.ledger.organisation.paused():
         hint("The whole organisation is paused besides. To go on: massconvert resume")
 
@@ -71,24 +71,24 @@ def _pause_all(desk: Desk) -> None:
     organisation = desk.ledger.organisation
     before = organisation.paused()
     if before and not before.code:
-        print_lines([f"Paused since {local_time(before.since)} already. To go on: massconvert resume\n"])
+        tell(f"Paused since {local_time(before.since)} already. To go on: massconvert resume")
         return
     organisation.pause(reason=_BY_HAND)
     if before:
         say(f"it had paused by itself since {local_time(before.since)}: {readable(f'{before.code}: {before.reason}')}")
-    print_lines(["Paused: nothing more is sent; jobs that Zoho works on end there. To go on: massconvert resume\n"])
+    tell("Paused: nothing more is sent; jobs that Zoho works on end there. To go on: massconvert resume")
 
 
 def _resume_all(desk: Desk) -> None:
     organisation = desk.ledger.organisation
     before = organisation.paused()
     if not organisation.resume():
-        print_lines(["It was not paused; workers go on.\n"])
+        tell("It was not paused; workers go on.")
         return
     if before and before.code:
         why = readable(f"{before.code}: {before.reason}")
         say(f"it had paused for {why} If that is not mended, it will pause again.")
-    print_lines(["Resumed: workers go on.\n"])
+    tell("Resumed: workers go on.")
     try:
         Nudge(desk.settings.broker_url, account=desk.settings.account).chunk()
     except BrokerError as error:

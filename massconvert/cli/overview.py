@@ -6,24 +6,25 @@ import threading
 from dataclasses import dataclass, field
 from typing import Any
 
-from rich import box
 from rich.console import Group, RenderableType
 from rich.live import Live
-from rich.table import Table
-from rich.text import Text
 
-from massconvert.cli.batch_view import as_json, pause_as_json, pause_view, state_view
+from massconvert.cli.batch_view import as_json, pause_as_json, pause_view, progress, state_view
 from massconvert.cli.calls_view import calls_as_json, calls_in_words, held_back, workers_useful
-from massconvert.cli.console import local_time, out, print_json, span
+from massconvert.cli.console import ago, out, print_json, span
 from massconvert.cli.desk import Desk
+from massconvert.cli.layout import Column, Prose, Sheet
 from massconvert.cli.watching import START_A_WORKER
 from massconvert.ledger import Workers
 from massconvert.model import BatchStatus, Pause
 from massconvert.readable import readable
+from massconvert.wording import number_of
 from massconvert.zoho.standing import Standing
 
 _REFRESH = 2.0  # seconds
-_COUNTS = ("total", "waiting", "sent", "converted", "failed", "skipped", "cancelled")
+#: How many batches are shown, and with --all: there may be a million, which nobody reads.
+SHOWN, MOST = 20, 10_000
+_COLUMNS = (Column("batch"), Column("state"), Column("progress", prose=True), Column("begun"))
 
 
 @dataclass(frozen=True)
@@ -38,14 +39,16 @@ class Overview:
     leads_waiting: int
     calls: Standing
     workers: Workers = field(compare=False)  # its times change with each look
+    now: float = field(default=0.0, compare=False)  # Unix seconds
 
     @classmethod
-    def read(cls, desk: Desk) -> Overview:
-        """Look. Raises StoreError."""
+    def read(cls, desk: Desk, shown: int = SHOWN) -> Overview:
+        """Look, at so many batches. Raises StoreError."""
         organisation, now = desk.ledger.organisation, desk.clock.now()
         counts = organisation.counts()
+        batches = tuple(desk.ledger.batches.recent(shown))
         return cls(
-            batches=tuple(desk.ledger.batches.recent()),
+            batches=batches,
             batches_known=desk.ledger.batches.known(),
             paused=organisation.paused(),
             chunks_waiting=counts["chunks_waiting"],
@@ -53,6 +56,7 @@ class Overview:
             leads_waiting=counts["leads_waiting"],
             calls=desk.standing(),
             workers=Workers.among(desk.ledger.fleet.members(now=now), now),
+            now=now,
         )
 
     @property
@@ -81,17 +85,23 @@ class Overview:
     def view(self) -> RenderableType:
         """For people."""
         parts: list[RenderableType] = [pause_view(self.paused)] if self.paused else []
-        parts.append(Text(self._under_way()))
-        parts.append(Text(self._at_work(), "" if self.workers.alive else "yellow"))
-        parts += [Text(line, "yellow") for line in held_back(self.calls)]
+        parts.append(Prose(self._under_way()))
+        parts.append(Prose(self._at_work(), "" if self.workers.alive else "yellow"))
+        parts += [Prose(line, "yellow") for line in held_back(self.calls)]
+        if not self.batches:
+            return Group(*parts, Prose("No batches yet. To make one: massconvert enqueue --help"))
+        parts += ["", self._table()]
         if self.batches_known > len(self.batches):
-            parts.append(Text(f"The newest {len(self.batches)} of {self.batches_known:,} batches:", "dim"))
-        parts.append(self._table() if self.batches else Text("No batches yet. To make one: massconvert enqueue --help"))
+            newest = f"The newest {len(self.batches):,} of {number_of(self.batches_known, 'batch', 'batches')}"
+            see = "" if len(self.batches) > SHOWN else " To see all: massconvert status --all"
+            parts.append(Prose(f"{newest}.{see}"))
         return Group(*parts)
 
     def _under_way(self) -> str:
-        waiting = f"{self.leads_waiting:,} leads wait to be sent ({self.chunks_waiting:,} payloads made)"
-        return f"{waiting}, {self.jobs_running:,} jobs run at Zoho, {calls_in_words(self.calls)}"
+        waiting = number_of(self.leads_waiting, "lead waits", "leads wait")
+        jobs = number_of(self.jobs_running, "job runs", "jobs run")
+        payloads = number_of(self.chunks_waiting, "payload")
+        return f"{waiting} to be sent ({payloads} made), {jobs} at Zoho, {calls_in_words(self.calls)}"
 
     def _at_work(self) -> str:
         number, took_ago = len(self.workers.alive), self.workers.took_ago
@@ -99,37 +109,32 @@ class Overview:
             seen = "" if self.workers.seen_ago is None else f" (the last was seen {span(self.workers.seen_ago)} ago)"
             return f"No worker runs{seen}; to start one: {START_A_WORKER}"
         took = "none has taken anything yet" if took_ago is None else f"the last took something {span(took_ago)} ago"
-        return f"{number:,} worker{'' if number == 1 else 's'}, {took}"
+        return f"{number_of(number, 'worker')}, {took}"
 
-    def _table(self) -> Table:
-        table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
-        table.add_column("batch", overflow="fold")
-        table.add_column("state", no_wrap=True)
-        for name in _COUNTS:
-            table.add_column("leads" if name == "total" else name, justify="right", no_wrap=True)
-        table.add_column("begun", no_wrap=True)
-        for batch in self.batches:
-            numbers = (f"{getattr(batch, name):,}" for name in _COUNTS)
-            table.add_row(readable(batch.batch), state_view(batch), *numbers, local_time(batch.created_at))
-        return table
+    def _table(self) -> Sheet:
+        rows = [
+            (readable(batch.batch), state_view(batch), progress(batch), ago(self.now - batch.created_at))
+            for batch in self.batches
+        ]
+        return Sheet(_COLUMNS, rows)
 
 
-def show_overview(desk: Desk, *, watch: bool, in_json: bool) -> None:
-    """Print the overview; with ``watch`` again and again until every batch has finished."""
-    seen = Overview.read(desk)
+def show_overview(desk: Desk, *, watch: bool, in_json: bool, shown: int = SHOWN) -> None:
+    """Print the overview, with so many batches; with ``watch`` again and again until every batch has finished."""
+    seen = Overview.read(desk, shown)
     console = out()
     if not watch or in_json or not console.is_terminal:
         _print(seen, in_json=in_json)
         while watch and seen.moving:
             threading.Event().wait(_REFRESH)
-            before, seen = seen, Overview.read(desk)
+            before, seen = seen, Overview.read(desk, shown)
             if seen != before:
                 _print(seen, in_json=in_json)
         return
     with Live(seen.view(), console=console, auto_refresh=False) as live:
         while seen.moving:
             threading.Event().wait(_REFRESH)
-            seen = Overview.read(desk)
+            seen = Overview.read(desk, shown)
             live.update(seen.view(), refresh=True)
 
 

@@ -7,14 +7,14 @@ import threading
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
 from rich.text import Text
 
 from massconvert.batch import Batch
 from massconvert.cli.account import account_chosen, command_settings
-from massconvert.cli.console import hint, local_time, out, print_json, print_lines, say
+from massconvert.cli.commands import Group
+from massconvert.cli.console import hint, local_time, out, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours, open_desk
+from massconvert.cli.layout import Column, Sheet
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
@@ -26,6 +26,7 @@ from massconvert.readable import readable
 from massconvert.report import utc_time
 from massconvert.steps.preview import Preview, preview
 from massconvert.wiring import connect_finder
+from massconvert.wording import number_of
 
 _HELP = "Named conversions: options, criteria, schedule and limits in massconvert.toml (docs/profiles.md)."
 _RUN_EXAMPLES = """\b
@@ -34,6 +35,15 @@ Examples:
   massconvert profile run nightly --wait        until every lead that it finds has its outcome
 \b
 Exit status: as of enqueue; 1 as well when the run itself has failed."""
+_COLUMNS = (
+    Column("profile"),
+    Column("criteria"),
+    Column("schedule"),
+    Column("next run"),
+    Column("found", right=True),
+    Column("enqueued", right=True),
+    Column("last run", prose=True),
+)
 #: Shown of a first page.
 _SHOWN = 5
 _LOOK = 0.2  # seconds
@@ -44,7 +54,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="The profile, 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help=_HELP, no_args_is_help=True, rich_markup_mode=None)
+    group = Group(help=_HELP, no_args_is_help=True)
     group.command("list", epilog="\b\nExample:\n  massconvert profile list --json | jq '.profiles[].name'")(_list)
     group.command("check", epilog="\b\nExample:\n  massconvert profile check")(_check)
     group.command("run", cls=WaitCommand, epilog=_RUN_EXAMPLES)(_run)
@@ -67,14 +77,13 @@ def _list(as_json: JsonOption = False) -> None:
     if not rows:
         say(f"{config.path} has no profiles." if config.path.exists() else f"there is no file {config.path}.")
         return
-    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
-    for title in ("profile", "criteria", "schedule", "next run", "last run", "found", "enqueued"):
-        table.add_column(title, justify="right" if title in ("found", "enqueued") else "left", overflow="fold")
-    for name, profile, run in rows:
-        last = (_run_view(run), f"{run.found:,}", f"{run.taken:,}") if run else (Text("-"), "", "")
-        form = profile.criteria.form.value if profile.criteria else "-"
-        table.add_row(readable(name), form, _schedule(profile), local_time(_next(profile, now)), *last)
-    out().print(table)
+    out().print(Sheet(_COLUMNS, [_row(name, profile, run, now) for name, profile, run in rows]))
+
+
+def _row(name: str, profile: Profile, run: Run | None, now: float) -> tuple[str | Text, ...]:
+    form = profile.criteria.form.value if profile.criteria else "-"
+    last = (f"{run.found:,}", f"{run.taken:,}", _run_view(run)) if run else ("", "", "-")
+    return (readable(name), form, _schedule(profile), local_time(_next(profile, now)), *last)
 
 
 def _check(as_json: JsonOption = False) -> None:
@@ -89,7 +98,7 @@ def _check(as_json: JsonOption = False) -> None:
     if not config.path.exists():
         say(f"there is no file {config.path}; MASSCONVERT_CONFIG names another.", "yellow")
     for name, said in warnings.items():
-        print_lines([f"{name}: ok\n"])
+        tell(f"{name}: ok")
         for warning in said:
             say(f"{name}: {warning}", "yellow")
 
@@ -137,7 +146,7 @@ def _await_found(desk: Desk, run_id: str, timeout: float | None) -> Run:
             say(f"Zoho gives no usable answer; workers ask again: {said}", "yellow")
         if desk.clock.now() > end:
             raise WaitTimeoutError(
-                f"The run {run_id} goes on after {timeout:g} s: {run.found:,} leads found so far.",
+                f"The run {run_id} has not ended after {timeout:g} s: {number_of(run.found, 'lead')} found so far.",
                 hint=f"To see how far it is: massconvert profile list, massconvert status {run_id}",
             )
         threading.Event().wait(_LOOK)
@@ -160,9 +169,9 @@ def _print_run(run_id: str, run: Run | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"run": run_id, "batch": run_id, **(_run_as_json(run) if run else {"state": "finding"})})
     elif run is None:
-        print_lines([f"Run {run_id} has begun; its leads become the batch of that name.\n"])
+        tell(f"Run {run_id} has begun; its leads become the batch of that name.")
     else:
-        print_lines([f"Run {run_id}: {run.found:,} leads found, {run.taken:,} enqueued.\n"])
+        tell(f"Run {run_id}: {number_of(run.found, 'lead')} found, {run.taken:,} enqueued.")
 
 
 def _show_preview(desk: Desk, name: str, profile: Profile, *, as_json: bool) -> None:
@@ -177,14 +186,12 @@ def _show_preview(desk: Desk, name: str, profile: Profile, *, as_json: bool) -> 
     follow = f"{seen.payloads:,} or more to follow{named}"
     least = "" if seen.exact else "at least "
     bound = f", {seen.enqueued:,} a run" if seen.enqueued < seen.leads else ""
-    print_lines(
-        [
-            f"Profile {name} would find {least}{seen.leads:,} leads that are not converted{bound}.\n",
-            f"Payloads: {seen.payloads:,} of up to 50 leads.\n",
-            f"Calls: {seen.queries:,} to find, {seen.payloads:,} to convert, {follow}.\n",
-            *([f"First: {', '.join(seen.first[:_SHOWN])}{', …' if seen.leads > _SHOWN else ''}\n"] * bool(seen.first)),
-        ]
-    )
+    leads = number_of(seen.leads, "lead that is", "leads that are")
+    tell(f"Profile {name} would find {least}{leads} not converted{bound}.")
+    tell(f"Payloads: {seen.payloads:,} of up to 50 leads.")
+    tell(f"Calls: {seen.queries:,} to find, {seen.payloads:,} to convert, {follow}.")
+    if seen.first:
+        tell(f"First: {', '.join(seen.first[:_SHOWN])}{', …' if seen.leads > _SHOWN else ''}")
     hint("Nothing was enqueued. Leads that are in flight already would be skipped.")
 
 

@@ -17,6 +17,7 @@ from massconvert.errors import InputError
 from massconvert.leads import open_table
 from massconvert.model import BatchStatus, LeadRow
 from massconvert.results import Part, Results, write_results
+from massconvert.wording import number_of
 
 FilesOption = Annotated[
     bool,
@@ -50,8 +51,10 @@ def write_files(
         results = write_results(status.batch, rows, folder or Path(), table, finished=status.finished)
     if results.not_in_input:
         more = ", …" if results.not_in_input > len(results.for_example) else ""
+        of = f"of batch {status.batch}"
+        missing = number_of(results.not_in_input, f"lead {of} is", f"leads {of} are")
         say(
-            f"{results.not_in_input:,} leads of batch {status.batch} are not in {source} and so in none of the files: "
+            f"{missing} not in {source} and so in none of the files: "
             f"{', '.join(results.for_example)}{more}. Without --input the files have all.",
             "yellow",
         )

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from massconvert.batch import Batch
-from massconvert.cli.console import hint, print_json, print_lines, say
+from massconvert.cli.console import hint, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.enqueue import print_batch
 from massconvert.cli.inputs import PreflightOption, read_options, with_preflight
@@ -18,6 +18,7 @@ from massconvert.errors import InputError
 from massconvert.model import BatchState
 from massconvert.options import Options
 from massconvert.producer import MassConvert
+from massconvert.wording import number_of
 
 _RETRY = """\b
 Examples:
@@ -109,7 +110,7 @@ def _tell_retried(desk: Desk, batch: str, made: Batch, *, as_json: bool) -> None
         print_batch(made, 0, as_json=False)
         return
     status = desk.ledger.batches.status(made.id)
-    print_lines([f"Batch {made.id} has retried these leads before; it is {status.state.value}.\n"])
+    tell(f"Batch {made.id} has retried these leads before; it is {status.state.value}.")
     if status.failed:
         hint(f"To retry what failed there: massconvert retry {made.id}")
     if status.deals_not_updated:
@@ -131,11 +132,11 @@ def _cancel(
         return
     if before.finished:
         done = "was cancelled before" if before.state is BatchState.CANCELLED else "has finished already"
-        print_lines([f"Batch {batch} {done}: nothing was left to cancel.\n"])
+        tell(f"Batch {batch} {done}: nothing was left to cancel.")
         return
-    print_lines([f"Batch {batch}: {ended:,} leads are cancelled.\n"])
+    tell(f"Batch {batch}: {number_of(ended, 'lead is', 'leads are')} cancelled.")
     if followed:
-        rest = "are under way and are followed: what Zoho does not convert of them ends as cancelled too."
-        print_lines([f"{followed:,} {rest}\n"])
+        way = number_of(followed, "is under way and is followed", "are under way and are followed")
+        tell(f"{way}: what Zoho does not convert of them ends as cancelled too.")
     look = f"massconvert status {batch} --watch" if followed else f"massconvert report {batch}"
     hint(f"To see what became of them: {look}")

@@ -10,7 +10,7 @@ import typer
 from massconvert.cli.batch_view import as_json, batch_view, pause_as_json, waits_as_json
 from massconvert.cli.console import out, print_json, say
 from massconvert.cli.desk import Desk, exit_of, open_desk
-from massconvert.cli.overview import show_overview
+from massconvert.cli.overview import MOST, SHOWN, show_overview
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.model import BatchStatus
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\b
 Examples:
   massconvert status                            the organisation and its latest batches
+  massconvert status --all                      with every batch
   massconvert status import-2026-11-24 --watch  until every lead has its outcome
   massconvert status --last --watch             the batch that was enqueued last from here
   massconvert status import-2026-11-24 --json | jq .state
@@ -37,13 +38,17 @@ def _status(
     batch: BatchArgument = None,
     last: LastOption = False,
     watch: Annotated[bool, typer.Option("--watch", help="Go on until it has finished.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help=f"Without BATCH: every batch (the newest {MOST:,}), and not {SHOWN}.")
+    ] = False,
     in_json: Annotated[bool, typer.Option("--json", help="As JSON; with --watch a line for each change.")] = False,
 ) -> None:
     """Show how far a batch is, or all of the latest."""
     desk = open_desk()
     if batch is None and not last:
         try:
-            show_overview(desk, watch=watch, in_json=in_json)
+            shown = MOST if everything else SHOWN
+            show_overview(desk, watch=watch, in_json=in_json, shown=shown)
         except KeyboardInterrupt:
             say("stopped watching; the work goes on.\nTo go on watching: massconvert status --watch")
             raise typer.Exit(130) from None
@@ -84,15 +89,14 @@ class _JsonLines:
 
 
 def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
-    with _JsonLines(desk) if in_json else make_display() as display:
-        organisation, batches = desk.ledger.organisation, desk.ledger.batches
-        watch = Watch(
-            lambda: batches.status(batch),
-            paused=organisation.paused,
-            display=display,
-            waits=lambda: desk.waits_in_words(batch),
-        )
-        return watch_to_the_end(watch, batch, None)
+    organisation, batches = desk.ledger.organisation, desk.ledger.batches
+    watch = Watch(
+        lambda: batches.status(batch),
+        paused=organisation.paused,
+        display=_JsonLines(desk) if in_json else make_display(),
+        waits=lambda: desk.waits_in_words(batch),
+    )
+    return watch_to_the_end(watch, batch, None)
 
 
 def _print_json(desk: Desk, status: BatchStatus) -> None:

@@ -1,67 +1,65 @@
-"""A report in short, for people: a table of outcomes and codes, and the first leads that failed."""
+"""A report in short, for people: a table of outcomes and codes, and in which ways leads have failed."""
 
 from __future__ import annotations
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
 from massconvert.cli.console import out
+from massconvert.cli.layout import Column, Prose, Sheet
 from massconvert.readable import readable
-from massconvert.report import Summary
+from massconvert.report import Failure, Summary
+from massconvert.wording import number_of
 
 _STYLES = {"converted": "green", "failed": "red", "skipped": "yellow", "cancelled": "yellow"}
+_OUTCOMES = (
+    Column("outcome"),
+    Column("code"),
+    Column("leads", right=True),
+    Column("for example", prose=True),
+    Column("message", prose=True),
+)
+_FAILURES = (Column("leads", right=True), Column("code"), Column("message", prose=True), Column("which", prose=True))
 
 
 def print_summary(summary: Summary, console: Console | None = None) -> None:
     """Print ``summary`` on stdout (or on ``console``)."""
     console = console or out()
     console.print(_outcomes(summary))
-    if summary.failed:
-        console.print(_failed(summary))
+    # Where each lead of the table above is the only one of its kind, all has been said.
+    lines = sum(line.outcome == "failed" for line in summary.lines)
+    if summary.other_failures or sum(failure.count for failure in summary.failures) > lines:
+        console.print("\nThe leads that failed")
+        console.print(_failures(summary))
+        if summary.other_failures:
+            more = number_of(summary.other_failures, "more lead failed", "more leads failed")
+            console.print(Prose(f"{more}, each with a message of its own."))
 
 
-def _outcomes(summary: Summary) -> Table:
-    table = _table("outcome", "code", ">leads", "for example", "message")
-    for line in summary.lines:
-        style = _STYLES.get(line.outcome, "")
-        table.add_row(
-            Text(line.outcome or "none yet", style),
+def _outcomes(summary: Summary) -> Sheet:
+    rows = [
+        (
+            Text(line.outcome or "none yet", _STYLES.get(line.outcome, "")),
             readable(line.code),
             f"{line.count:,}",
             readable(line.lead_id),
             readable(line.message),
         )
-    table.add_section()
-    table.add_row("all", "", f"{summary.total:,}", "", "")
-    return table
+        for line in summary.lines
+    ]
+    return Sheet(_OUTCOMES, rows, total=("all", "", f"{summary.total:,}", "", ""))
 
 
-def _failed(summary: Summary) -> Table:
-    count = sum(line.count for line in summary.lines if line.outcome == "failed")
-    shown = len(summary.failed)
-    title = f"The first {shown:,} of {count:,} leads that failed" if shown < count else "The leads that failed"
-    table = _table("lead", "code", ">attempts", "job", "message")
-    table.title, table.title_justify, table.title_style = title, "left", ""
-    for row in summary.failed:
-        outcome = row.outcome
-        if outcome:
-            cells = (row.lead_id, outcome.code, str(outcome.attempts), outcome.job_id, outcome.message)
-            table.add_row(*(readable(cell) for cell in cells))
-    return table
+def _failures(summary: Summary) -> Sheet:
+    return Sheet(
+        _FAILURES,
+        [
+            (f"{failure.count:,}", readable(failure.code), readable(failure.message), _which(failure))
+            for failure in summary.failures
+        ],
+    )
 
 
-def _table(*columns: str) -> Table:
-    """A plain table; a column whose name begins with > is for numbers."""
-    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
-    for name in columns:
-        number = name.startswith(">")
-        table.add_column(
-            name.removeprefix(">"),
-            justify="right" if number else "left",
-            # An id that is folded cannot be copied; a message may be.
-            no_wrap=name not in ("message", "code"),
-            overflow="fold",
-        )
-    return table
+def _which(failure: Failure) -> str:
+    more = failure.count - len(failure.lead_ids)
+    return readable(", ".join(failure.lead_ids)) + (f" and {more:,} more" if more else "")

@@ -9,10 +9,10 @@ from shlex import quote
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperCommand
 
 from massconvert.batch import Batch
 from massconvert.cli.batch_view import counts
+from massconvert.cli.commands import Helped
 from massconvert.cli.console import hint, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.summary import print_summary
@@ -34,7 +34,7 @@ WaitOption = Annotated[
 ]
 
 
-class WaitCommand(TyperCommand):
+class WaitCommand(Helped):
     """``--wait`` takes a number or nothing, which the parser alone cannot tell from a lead id after it."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
@@ -76,15 +76,14 @@ def wait_for(
 
     ``source`` is the file that its leads came from, if they came from one, and ``id_column`` the name of its column.
     """
-    with make_display() as display:
-        watch = Watch(
-            batch.progress,
-            paused=desk.ledger.organisation.paused,
-            display=display,
-            waits=lambda: desk.waits_in_words(batch.id),
-            to_verdict=True,
-        )
-        status = watch_to_the_end(watch, batch.id, timeout)
+    watch = Watch(
+        batch.progress,
+        paused=desk.ledger.organisation.paused,
+        display=make_display(),
+        waits=lambda: desk.waits_in_words(batch.id),
+        to_verdict=True,
+    )
+    status = watch_to_the_end(watch, batch.id, timeout)
     if status.awaits_verdict:
         show_canary(batch)
         hint(f"To call the others off: massconvert cancel {batch.id}")

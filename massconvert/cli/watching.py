@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn, TimeRemainingColumn
+from rich.console import Console, RenderableType
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from massconvert.cli.batch_view import counts, held_in_words, pause_in_words
 from massconvert.cli.console import err, say, span
+from massconvert.cli.layout import Prose
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
-from massconvert.model import BatchState, BatchStatus, Pause
+from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause
 from massconvert.readable import readable
 from massconvert.store import PATIENCE
+from massconvert.wording import ended_of, number_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -53,43 +64,64 @@ class Display(Protocol):
 
 
 class Bar:
-    """A progress bar with the counts by outcome, the rate and the time left."""
+    """A progress bar with the rate and the time left, and below it the counts by outcome. It begins with them."""
 
     def __init__(self, console: Console) -> None:
-        self._progress = Progress(
+        self._progress = _Progress(
             TextColumn("{task.description}", markup=False),
-            BarColumn(),
+            BarColumn(bar_width=bar_width(console)),
             MofNCompleteColumn(),
-            TextColumn("{task.fields[counts]}", markup=False),
             RateColumn(),
             TimeRemainingColumn(),
             console=console,
             speed_estimate_period=SPEED_OVER,
         )
-        self._task = self._progress.add_task("leads", total=None, counts="")
+        self._task: TaskID | None = None
 
     def __enter__(self) -> Self:
-        self._progress.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._progress.stop()
+        if self._task is not None:
+            self._progress.stop()
 
     def show(self, status: BatchStatus) -> None:
         """Move the bar."""
+        if self._task is None:
+            self._task = self._progress.add_task("leads", total=None)
+        self._progress.counts = counts(status)
         self._progress.update(
-            self._task,
-            description="paused" if status.state is BatchState.PAUSED else "leads",
-            total=status.total or None,
-            completed=status.ended,
-            counts=counts(status),
+            self._task, description=_stage(status), total=status.total or None, completed=status.ended
         )
+        self._progress.start()
 
     def note(self, text: str) -> None:
         """Print above the bar."""
-        self._progress.console.print(Text(f"massconvert: {readable(text, lines=True)}", "yellow"))
+        self._progress.console.print(Prose(f"massconvert: {readable(text, lines=True)}", "yellow"))
+
+
+class _Progress(Progress):
+    """A bar, and a line of counts below it that is wrapped and not cut."""
+
+    counts = ""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        """Both."""
+        yield self.make_tasks_table(self.tasks)
+        yield Prose(self.counts)
+
+
+def bar_width(console: Console) -> int:
+    """How wide a bar may be, with its name, numbers and times beside it."""
+    return max(5, min(40, console.width - 46))
+
+
+def _stage(status: BatchStatus) -> str:
+    if status.held == HELD_FOR_CANARY and status.canary is not None and not status.canary.over:
+        return "canary"
+    return "paused" if status.state is BatchState.PAUSED else "leads"
 
 
 class Lines:
@@ -110,7 +142,7 @@ class Lines:
 
     def show(self, status: BatchStatus) -> None:
         """Print the counts, if there is something new to tell."""
-        line = f"{status.ended:,} of {status.total:,} leads have ended ({counts(status)})"
+        line = f"{ended_of(status.ended, status.total)} ({counts(status)})"
         now = self._monotonic()
         if self._shown and (self._shown[1] == line or (now - self._shown[0] < LINE_EVERY and not status.finished)):
             return
@@ -159,7 +191,7 @@ class Watch:
     ) -> None:
         self._look = look
         self._paused = paused
-        self._display = display
+        self.display = display
         self._waits = waits
         self._idle = idle
         self._to_verdict = to_verdict
@@ -201,14 +233,14 @@ class Watch:
             if self._last is None or self._monotonic() - self._seen_at > PATIENCE:
                 raise
             if not self._away:
-                self._display.note(f"{error.message} Waiting for it to come back.")
+                self.display.note(f"{error.message} Waiting for it to come back.")
             self._away = True
             return None
         now = self._seen_at = self._monotonic()
         if self._away or self._last is None or _numbers(status) != _numbers(self._last):
             self._moved_at, self._told_idle = now, False
         self._away, self._last = False, status
-        self._display.show(status)
+        self.display.show(status)
         self._tell(status, reason, now)
         return status
 
@@ -218,7 +250,7 @@ class Watch:
             # Not each count of a canary anew: its beginning, and its end.
             about = (reason, status.held, status.canary.over if status.canary else None)
             if why and self._told_pause != about:
-                self._display.note(why)
+                self.display.note(why)
                 self._told_pause = about
             return
         self._told_pause = None
@@ -226,34 +258,41 @@ class Watch:
             return
         self._told_idle = True
         if status.sent:
-            self._display.note(
-                f"Nothing has moved for {span(now - self._moved_at)}: Zoho is still at work on {status.sent:,} leads, "
-                f"or does not answer. {self._idle}"
+            self.display.note(
+                f"Nothing has moved for {span(now - self._moved_at)}: Zoho is still at work on "
+                f"{number_of(status.sent, 'lead')}, or does not answer. {self._idle}"
             )
         elif not status.sealed and not status.waiting:
-            self._display.note("The enqueue call has not ended yet, or was interrupted: make it again with its key.")
+            self.display.note("The enqueue call has not ended yet, or was interrupted: make it again with its key.")
         else:
             waits = self._waits()
             what = f"To be tried again: {waits}" if waits else self._idle
-            self._display.note(f"Nothing has moved for {span(now - self._moved_at)}. {what}")
+            self.display.note(f"Nothing has moved for {span(now - self._moved_at)}. {what}")
 
 
 def watch_to_the_end(watch: Watch, batch_id: str, timeout: float | None) -> BatchStatus:
-    """Watch until the batch has finished.
+    """Watch until the batch has finished. The display has ended when anything else is said.
 
     When the time is over, or at Ctrl-C, says how to go on watching and ends the command.
     """
     go_on = f"To go on watching: massconvert status {batch_id} --watch"
     try:
-        status = watch.until_finished(timeout)
+        with watch.display:
+            status = watch.until_finished(timeout)
     except KeyboardInterrupt:
-        say(f"stopped watching; batch {batch_id} goes on.\n{go_on}")
+        say(f"stopped watching; {how_far(batch_id, watch.last)}\n{go_on}")
         raise typer.Exit(130) from None
     if status is None:
-        ended, total = (watch.last.ended, watch.last.total) if watch.last else (0, 0)
-        say(f"batch {batch_id} goes on after {timeout:g} s: {ended:,} of {total:,} leads have ended.\n{go_on}")
+        say(f"stopped watching after {timeout:g} s; {how_far(batch_id, watch.last)}\n{go_on}")
         raise typer.Exit(Exit.STILL_RUNNING)
     return status
+
+
+def how_far(batch_id: str, status: BatchStatus | None) -> str:
+    """What is known of a batch that is not watched any more. That it goes on is said of one that nothing holds."""
+    if status is None:
+        return f"batch {batch_id} has not been seen."
+    return f"batch {batch_id} is {status.state.value}: {ended_of(status.ended, status.total)}."
 
 
 def _numbers(status: BatchStatus) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from massconvert.errors import SettingsError
 from massconvert.options import unresolved
 from massconvert.steps.check import check, why
 from massconvert.wiring import open_ports
+from massconvert.wording import number_of
 
 _MEND = "Mend it in the CRM, or cancel the batch and enqueue it with other options."
 
@@ -27,12 +28,13 @@ def check_names(site: Site) -> Iterator[Finding]:
         return
     ports = open_ports(site.settings)
     for body, leads in named:
+        waiting = number_of(leads, "lead waits", "leads wait")
         names = ", ".join(sorted({repr(reference.text) for reference in unresolved(body)}))
         found = check(ports, body)
         for problem in found.problems:
-            yield wrong("names", f"{leads:,} leads wait with {problem.path}, which {problem.reason}.", _MEND)
+            yield wrong("names", f"{waiting} with {problem.path}, which {problem.reason}.", _MEND)
         for listing, trouble in found.unread.items():
-            what = f"{leads:,} leads wait with the names {names}; the {listing.value} cannot be read: {why(trouble)}."
+            what = f"{waiting} with the names {names}; the {listing.value} cannot be read: {why(trouble)}."
             yield warning("names", what, "See token, scope and calls above.")
         if not found.problems and not found.unread:
-            yield ok("names", f"{leads:,} leads wait with the names {names}, which are known.")
+            yield ok("names", f"{waiting} with the names {names}, which are known.")

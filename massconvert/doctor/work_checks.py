@@ -10,6 +10,7 @@ from massconvert.ledger import Backlog, Member, Workers
 from massconvert.ledger.backlog import Late
 from massconvert.ledger.fleet import BEAT
 from massconvert.policy import HoldKind
+from massconvert.wording import number_of
 from massconvert.zoho.standing import Standing, read_standing
 
 #: A chunk is stuck when its next step is overdue for so long, in seconds: the sweep and a busy fleet take less.
@@ -50,7 +51,8 @@ def check_backlog(site: Site) -> Iterator[Finding]:
     """How much waits, and which chunks are stuck."""
     now = site.clock.now()
     backlog = site.ledger.backlog(now=now, grace=STUCK_AFTER)
-    leads = f"{backlog.leads_waiting:,} leads wait to be sent, {backlog.chunks:,} payloads are under way"
+    waiting = number_of(backlog.leads_waiting, "lead waits", "leads wait")
+    leads = f"{waiting} to be sent, {number_of(backlog.chunks, 'payload is', 'payloads are')} under way"
     if backlog.ready_for > STUCK_AFTER:
         what = f"{leads}; the oldest could have gone {span(backlog.ready_for)} ago."
         yield warning("queues", what, "See workers, pause and gate; if all are well, start more workers.")
@@ -59,10 +61,12 @@ def check_backlog(site: Site) -> Iterator[Finding]:
     for late in backlog.late[:NAMED]:
         yield _stuck(late, paused=site.ledger.organisation.paused() is not None)
     if len(backlog.late) > NAMED:
-        yield warning("stuck", f"{len(backlog.late) - NAMED:,} more payloads are stuck.", "As above.")
+        more = number_of(len(backlog.late) - NAMED, "more payload is", "more payloads are")
+        yield warning("stuck", f"{more} stuck.", "As above.")
     if backlog.overdue:
         more = ", …" if backlog.overdue > len(backlog.overdue_jobs) else ""
-        what = f"{backlog.overdue:,} jobs have no end by their deadline: {', '.join(backlog.overdue_jobs)}{more}."
+        jobs = number_of(backlog.overdue, "job has no end by its deadline", "jobs have no end by their deadline")
+        what = f"{jobs}: {', '.join(backlog.overdue_jobs)}{more}."
         yield warning(
             "jobs", what, "They are watched on and take no room from others; ask Zoho's support with these ids."
         )
@@ -76,7 +80,7 @@ def check_calls(site: Site) -> Iterator[Finding]:
     failing = site.ledger.callbacks.failing()
     for call_id, (tries, why) in list(failing.items())[:NAMED]:
         batch = call_id.partition(":")[2]
-        what = f"Batch {batch} has finished, but {tries} calls about it failed: {why}."
+        what = f"Batch {batch} has finished, but {number_of(tries, 'call')} about it failed: {why}."
         yield warning("callbacks", what, "See whom its on_complete names; it is called again for a day.")
     if not failing:
         yield ok("callbacks", "Nobody waits for a call that has failed.")
@@ -116,7 +120,7 @@ def _workers(workers: Workers, backlog: Backlog) -> Iterator[Finding]:
     took = "none has taken anything yet"
     if workers.took_ago is not None:
         took = f"the last took something {span(workers.took_ago)} ago"
-    names = f"{number} worker{' lives' if number == 1 else 's live'}"
+    names = number_of(number, "worker lives", "workers live")
     if workers.idle_for > STUCK_AFTER and (backlog.late or backlog.ready_for > STUCK_AFTER):
         yield wrong("workers", f"{names}, but {took}, although work waits.", "Restart them; docs/health.md.")
     else:
@@ -140,7 +144,7 @@ def _beats(beats: Sequence[Member], now: float) -> Iterator[Finding]:
 
 def _stuck(late: Late, *, paused: bool) -> Finding:
     why = "the organisation is paused" if paused else "no worker took it"
-    tried = f", after {late.outages} calls without a usable answer" if late.outages else ""
+    tried = f", after {number_of(late.outages, 'call')} without a usable answer" if late.outages else ""
     job = f" (job {late.job_id})" if late.job_id else ""
     what = f"Payload {late.chunk_id}{job}, {late.state.value}, is overdue by {span(late.overdue)}: {why}{tried}."
     return warning("stuck", what, "massconvert resume" if paused else "See workers and broker above.")

@@ -10,6 +10,7 @@ from massconvert.doctor.site import Site
 from massconvert.errors import SettingsError, StoreError
 from massconvert.model import Busy, NotSent, PerhapsAccepted, Refused, Unsent
 from massconvert.policy import Permit
+from massconvert.wording import number_of
 from massconvert.zoho import Governor, ZohoClient
 from massconvert.zoho.answers import Body
 from massconvert.zoho.client import TOKEN_CODES
@@ -144,8 +145,14 @@ def _limit(site: Site, org: Answer) -> Finding:
     now = read_standing(site.redis, site.keys, site.clock, given)
     edition, source, _ = limit_of(org) if isinstance(org, Body) else (0, "", 0)
     if given and source.startswith("edition") and given > edition:
-        what = f"ZOHO_CONCURRENCY is {given}, but the {source} allows {edition} calls at once: Zoho will throttle."
+        allowed = number_of(edition, "call")
+        what = f"ZOHO_CONCURRENCY is {given}, but the {source} allows {allowed} at once: Zoho will throttle."
         return warning("limit", what, f"Set ZOHO_CONCURRENCY to {edition}, or unset it.")
+    most = number_of(now.limit, "call runs", "calls run")
     if not given and "ZOHO_CONCURRENCY" in now.source:  # it names the remedy: the edition is not known
-        return warning("limit", f"At most {now.limit} calls run at once, since the edition is not known.", now.source)
-    return ok("limit", f"At most {now.limit} calls run at once ({now.source}).")
+        return warning(
+            "limit",
+            f"At most {most} at once, since the edition is not known.",
+            now.source,
+        )
+    return ok("limit", f"At most {most} at once ({now.source}).")

@@ -10,6 +10,7 @@ from numbers import Integral, Rational, Real
 from typing import Any
 
 from massconvert.errors import InputError
+from massconvert.wording import number_of
 
 _LARGEST = 2**63 - 1
 #: How many wrong ids an error names.
@@ -113,7 +114,7 @@ def _parse_text(text: str) -> str:
     if text[0] == "0":
         raise InputError("begins with 0, which no id of Zoho does")
     if len(text) > 19 or int(text) > _LARGEST:
-        raise InputError(f"has {len(text)} digits; Zoho's ids are at most 9223372036854775807")
+        raise InputError(f"has {number_of(len(text), 'digit')}; Zoho's ids are at most 9223372036854775807")
     return text
 
 
@@ -164,8 +165,9 @@ def demand_valid(values: Iterable[Any]) -> None:
     if wrong:
         first = "\n".join(f"  {given}: {reason}" for given, reason in islice(wrong.items(), NAMED))
         more = f"\n  and {len(wrong) - NAMED} more" if len(wrong) > NAMED else ""
+        are = "is not an id" if len(wrong) == 1 else "are not ids"
         raise InputError(
-            f"{len(wrong)} of the lead ids are not ids; nothing was enqueued:\n{first}{more}",
+            f"{len(wrong):,} of the lead ids {are}; nothing was enqueued:\n{first}{more}",
             hint="Mend them, or pass skip_invalid=True to enqueue the others.",
         )
 

@@ -18,6 +18,7 @@ from massconvert.leads.brought import Brought
 from massconvert.leads.ids import shown
 from massconvert.leads.lines import LeadLine, lead_line
 from massconvert.leads.reading import read_lead_ids
+from massconvert.wording import number_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -102,9 +103,9 @@ class Leads(Collection[str]):
         """Raise InputError when there is no id at all or, without ``skip_invalid``, when a value is not one."""
         if self.invalid and not (skip_invalid and self._count):
             total = self._count + self.invalid
+            values = number_of(total, "value is no lead id", "values are not lead ids")
             raise InputError(
-                f"{self.name}: {self.invalid:,} of {total:,} values are not lead ids; nothing was enqueued.\n"
-                + self.complaint(),
+                f"{self.name}: {self.invalid:,} of {values}; nothing was enqueued.\n" + self.complaint(),
                 hint="Mend them, or add --skip-invalid to go on with the others." if self._count else "",
             )
         if not self._count:

@@ -81,7 +81,7 @@ def test_a_terminal_shows_a_bar_with_the_rate_and_the_time_left_in_colour(at_wor
     terminal = Terminal(at_work, *ENQUEUE)
     assert terminal.end() == 0
     assert "Traceback" not in terminal.seen
-    assert re.search(r"300/300 +300 converted", terminal.words), terminal.words
+    assert re.search(r"300/300 .*\s+300 converted", terminal.words), terminal.words
     assert re.search(r"\d/s", terminal.words), terminal.words[-1500:]
     assert re.search(r"\d:\d\d:\d\d", terminal.words)
     assert COLOUR.search(terminal.seen)
@@ -105,7 +105,10 @@ def test_ctrl_c_ends_the_watching_and_not_the_work_and_says_how_to_go_on(at_work
     terminal.process.send_signal(signal.SIGINT)
     assert terminal.end() == 130
     assert "Traceback" not in terminal.seen
-    assert "batch k goes on" in terminal.seen
+    # The bar has ended when it is said, and does not come again below.
+    assert re.search(r"\nmassconvert: stopped watching; batch k is running: \d+ of 300", terminal.words), terminal.words
+    assert "━" not in terminal.words.partition("stopped watching")[2]
+    assert "0/?" not in terminal.words
     go_on = re.search(r"massconvert (status k --watch)", terminal.seen)
     assert go_on
     done = at_work.command(*go_on[1].split())

@@ -165,7 +165,7 @@ def test_waiting_for_a_batch_that_has_ended_gives_its_exit_status(shell: Shell) 
     said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait", "0")
     assert said.code == Exit.STILL_RUNNING
     assert "massconvert status k --watch" in said.err
-    assert "0 of 1 leads have ended" in said.err
+    assert "0 of 1 lead has ended" in said.err
     assert said.out == "Batch k: 1 lead accepted.\n"
 
 

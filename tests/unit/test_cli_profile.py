@@ -166,10 +166,10 @@ def test_run_with_wait_ends_with_the_run(
 
 
 def test_run_with_wait_gives_up_waiting_when_nobody_works(shell: Shell) -> None:
-    """Exit status 4: the run goes on."""
+    """Exit status 4. That it goes on is not said of a run that nobody has begun to work on."""
     said = shell.run("profile", "run", "nightly", "--wait", "0.01")
     assert said.code == 4
-    assert "goes on after 0.01 s" in said.err
+    assert "has not ended after 0.01 s" in said.err
 
 
 def test_dry_run_counts_leads_payloads_and_calls(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

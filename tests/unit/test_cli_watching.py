@@ -181,6 +181,38 @@ def test_a_wait_that_ran_out_is_status_4_with_the_command_to_go_on(
     assert "massconvert status k --watch" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("end", ["timeout", "Ctrl-C"])
+def test_the_display_has_ended_before_anything_else_is_said(
+    time: Time, capsys: pytest.CaptureFixture[str], end: str
+) -> None:
+    """Messages were glued to the bar, and the bar came again below them."""
+    told: list[str] = []
+
+    class Display(Notes):
+        def __exit__(self, *_: object) -> None:
+            told.append(capsys.readouterr().err)
+
+    def look() -> BatchStatus:
+        if end == "Ctrl-C":
+            raise KeyboardInterrupt
+        return RUNNING
+
+    watching = Watch(look, paused=lambda: None, display=Display(), monotonic=time, pause=time.wait)
+    with pytest.raises(typer.Exit):
+        watch_to_the_end(watching, "k", 2.0)
+    assert told == [""]
+    assert "massconvert: stopped watching" in capsys.readouterr().err
+
+
+def test_of_a_paused_batch_it_is_not_said_that_it_goes_on(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    watching = watch(time, lambda: PAUSED, Pause("", "paused by hand", "massconvert resume", 0.0))[0]
+    with pytest.raises(typer.Exit):
+        watch_to_the_end(watching, "k", 2.0)
+    said = capsys.readouterr().err
+    assert "batch k is paused: 0 of 10 leads have ended" in said
+    assert "goes on" not in said
+
+
 @pytest.fixture
 def paper() -> Iterator[io.StringIO]:
     with io.StringIO() as text:

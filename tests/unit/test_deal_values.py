@@ -151,7 +151,7 @@ def test_options_without_a_deal_are_refused(shell: Shell, more: tuple[str, ...])
     shell.write("bare.json", json.dumps({"assign_to": OPTIONS["assign_to"]}))
     said = shell.run("enqueue", "leads.csv", "--options", "bare.json", *more)
     assert (said.code, said.out) == (2, "")
-    assert "1 leads bring values for their deals, but the options make no deal" in said.err
+    assert "1 lead brings values for deals, but the options make no deal" in said.err
     assert shell.ledger.batches.recent() == []
 
 

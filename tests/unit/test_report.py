@@ -114,10 +114,19 @@ def test_a_summary_counts_by_outcome_and_code_with_an_example() -> None:
     assert summary.total == 6
 
 
-def test_a_summary_names_the_first_that_failed_and_no_more() -> None:
+def test_a_summary_folds_equal_failures_and_names_the_first_leads_of_each() -> None:
     rows = [LeadRow(str(number), FAILED.outcome) for number in range(1, 50)]
-    summary = summarise([CONVERTED, *rows], named=3)
-    assert [row.lead_id for row in summary.failed] == ["1", "2", "3"]
+    other = LeadRow("99", Outcome(Kind.FAILED, "NOT_FOUND", "another message"))
+    summary = summarise([CONVERTED, other, *rows])
+    assert [(failure.count, failure.lead_ids) for failure in summary.failures] == [(49, ("1", "2", "3")), (1, ("99",))]
+    assert summary.other_failures == 0
+
+
+def test_a_summary_of_a_million_messages_tells_some_and_counts_the_others() -> None:
+    rows = [LeadRow(str(number), Outcome(Kind.FAILED, "X", f"message {number % 50}")) for number in range(200)]
+    summary = summarise(rows, told=3)
+    assert [failure.message for failure in summary.failures] == ["message 0", "message 1", "message 2"]
+    assert (sum(failure.count for failure in summary.failures), summary.other_failures) == (12, 188)
 
 
 def test_a_summary_of_nothing_is_empty() -> None:

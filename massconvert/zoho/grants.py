@@ -25,7 +25,7 @@ USUAL_LIFE = 3600.0
 LONGEST_LIFE = 86_400.0
 TROUBLE = 5.0  # seconds until a refresh that failed may be tried again, by whomever
 TOO_MANY = 120.0  # the same after "too many requests"; the limit counts over 10 minutes
-REFUSED = 30.0  # the same for credentials that Zoho refuses
+REFUSED = 5.0  # the same for credentials that Zoho refuses: the organisation pauses, and a resume must find them gone
 
 
 @dataclass(frozen=True)

@@ -60,10 +60,15 @@ def test_they_go_from_the_read_to_the_update_and_end(books: Books) -> None:
 
 
 def test_a_cancelled_batch_follows_what_is_under_way(books: Books) -> None:
-    """A deal may have been updated already; what no worker has begun is called off."""
-    first = books.form()[:1]
-    assert books.batches.cancel("a", now=THEN) == (0, 220)
-    assert books.claim(first[0]).state is State.SETTLING
+    """A deal may have been updated already; what is only read before an update is called off."""
+    first, *_ = books.form()
+    chunk = books.claim(first)
+    states = {
+        lead: LeadState(lead, converted=True, deal_id=f"9{lead}", fields={"Company": "Acme"}) for lead in chunk.leads
+    }
+    assert books.chunks.move(chunk, after_read(chunk, LeadsRead(states), replace(MOMENT, now=THEN)), now=THEN)
+    assert books.batches.cancel("a", now=THEN) == (120, 100)
+    assert books.claim(first).state is State.UPDATING
 
 
 def test_a_cancelled_batch_ends_what_waits(books: Books) -> None:

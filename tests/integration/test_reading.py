@@ -54,7 +54,7 @@ def connection(redis_tcp_url: str) -> Iterator[Connection]:
 
 def test_what_is_handed_out_into_a_full_window_is_read(connection: Connection) -> None:
     """Redis is asked while there is room; the window shrinks; the answer comes: it must not lie in the socket."""
-    ReadingAtOnce(None).start(SimpleNamespace(connection=connection))
+    ReadingAtOnce(None).start(SimpleNamespace(connection=connection, connection_errors=(), channel_errors=()))
     consuming = Consuming(connection, Hub())
     try:
         producer = connection.clone().Producer()
@@ -73,4 +73,4 @@ def test_what_is_handed_out_into_a_full_window_is_read(connection: Connection) -
 def test_another_broker_is_left_alone() -> None:
     """It has no such loop."""
     with Connection("memory://") as other:
-        ReadingAtOnce(None).start(SimpleNamespace(connection=other))
+        ReadingAtOnce(None).start(SimpleNamespace(connection=other, connection_errors=(), channel_errors=()))

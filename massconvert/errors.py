@@ -52,6 +52,10 @@ class InputError(MassConvertError):
     """A file or a list of lead ids cannot be used."""
 
 
+class NotConfiguredError(InputError):
+    """massconvert.toml has no account or profile of that name, or has it otherwise; it may, once it is edited."""
+
+
 class KeyConflictError(MassConvertError):
     """The key of this batch was used before with other options."""
 

@@ -27,6 +27,7 @@ from massconvert.contract import (
     TASK_CALL_BACK,
     TASK_CHUNK,
     TASK_CONVERT,
+    TASK_ENQUEUE,
     TASK_RUN_PROFILE,
     TASK_STATUS,
 )
@@ -113,6 +114,11 @@ class Nudge:
     def call_back(self) -> None:
         """Make the calls about finished batches that are due. Raises BrokerError."""
         self._send(self._signature(TASK_CALL_BACK, QUEUE, **self._account))
+
+    def enqueue(self, message_id: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
+        """Send an ``enqueue`` message again, under the id that it had: it names its batch. Raises BrokerError."""
+        message = self._app.signature(TASK_ENQUEUE, args=args, kwargs=kwargs, queue=QUEUE, ignore_result=True)
+        self._send(message.set(task_id=message_id))
 
     def send(self, task: str, queue: str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
         """Send somebody else's task by name; its result is nobody's concern here. Raises BrokerError."""

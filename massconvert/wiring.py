@@ -8,12 +8,12 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from random import Random, SystemRandom
 from typing import Any
 
 from massconvert.callbacks import Caller
-from massconvert.errors import BrokerError, InputError, MassConvertError
+from massconvert.errors import BrokerError, InputError
 from massconvert.leads.ids import shown
 from massconvert.ledger import Begun, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
@@ -247,8 +247,12 @@ class Fleet:
         self.threads = Threads(threads)
         self._lock = threading.Lock()
         self._workshops: dict[str, Workshop] = {}
-        self._lines: Lines | None = None
         self._turn = 0
+
+    @cached_property
+    def lines(self) -> Lines:
+        """The process' connections, which all its accounts share."""
+        return Lines.of(self.accounts.base)
 
     def workshop(self, account: str | None) -> Workshop:
         """The workshop of an account; the environment's own where none is named. Raises InputError, SettingsError."""
@@ -257,16 +261,9 @@ class Fleet:
             if name not in self._workshops:
                 settings = self.accounts.settings(name)
                 settings.require_zoho()
-                self._lines = self._lines or Lines.of(self.accounts.base)
                 share = Share(self._part, self.threads)
-                self._workshops[name] = open_workshop(settings, share, self._lines, self.accounts.config)
+                self._workshops[name] = open_workshop(settings, share, self.lines, self.accounts.config)
             return self._workshops[name]
-
-    def lines(self) -> Lines:
-        """The process' connections, which all accounts share. Raises SettingsError."""
-        with self._lock:
-            self._lines = self._lines or Lines.of(self.accounts.base)
-            return self._lines
 
     def sweep(self) -> int:
         """Sweep every account; another one is first each time, and one in trouble stops none of the others.
@@ -280,7 +277,7 @@ class Fleet:
         for name in names[first:] + names[:first]:
             try:
                 found += self.workshop(name).sweep()
-            except MassConvertError as error:  # noqa: PERF203 - the others have their turn all the same
+            except Exception as error:  # noqa: BLE001, PERF203 - a bug too: the others have their turn all the same
                 trouble = trouble or error
         if trouble:
             raise trouble

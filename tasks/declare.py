@@ -24,3 +24,12 @@ class BoundTask(Protocol):
 def task(name: str) -> Callable[[Callable[..., object]], Any]:
     """Register a function ``(self, ...)`` as the task of that name."""
     return cast("Callable[[Callable[..., object]], Any]", shared_task(name=name, bind=True))
+
+
+def only_copy(name: str) -> Callable[[Callable[..., object]], Any]:
+    """The same for a task whose message is the only copy of its leads.
+
+    Celery acknowledges what fails, or what a time limit or a lost process cut off: not these (workers/only_copies.py).
+    """
+    kept = {"only_copy": True, "acks_on_failure_or_timeout": False, "reject_on_worker_lost": True}
+    return cast("Callable[[Callable[..., object]], Any]", shared_task(name=name, bind=True, **kept))

@@ -7,10 +7,10 @@ from typing import Any
 
 from massconvert.contract import TASK_ENQUEUE
 from massconvert.wiring import worker_ports
-from tasks.declare import BoundTask, task
+from tasks.declare import BoundTask, only_copy
 
 
-@task(TASK_ENQUEUE)
+@only_copy(TASK_ENQUEUE)
 def enqueue(
     self: BoundTask,
     lead_ids: list[Any],

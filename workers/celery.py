@@ -14,7 +14,7 @@ from celery.exceptions import Reject
 from massconvert.contract import Exit
 from massconvert.errors import BrokerError, InputError, MassConvertError, SettingsError, StoreError
 from massconvert.nudge import Nudge
-from workers import log, startup
+from workers import log, only_copies, startup
 from workers.pulse import turning
 from workers.quiet import BROKER_LINES, holding
 from workers.reading import ReadingAtOnce
@@ -30,16 +30,20 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
 
     #: The ledger counts attempts; a task comes back for as long as its step says so.
     max_retries = None
+    #: Whether its message is the only copy of what it is about (tasks/declare.py).
+    only_copy = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body. Redis away: come back. Any other expected error: one line in the log, and the message is done.
 
-        The ledger has what such a message was about, or nothing was accepted; a bug is left to Celery, which logs it.
+        The ledger has what such a message was about; a bug is left to Celery, which logs it, and the sweep brings its
+        chunk back. One that is an only copy is seen to in `workers.only_copies`.
         """
         with log.about(args, kwargs):
+            if self.only_copy:
+                return only_copies.take(self, args, kwargs, lambda: self._run(args, kwargs))
             try:
-                self._demand_arguments(args, kwargs)
-                return self.run(*args, **kwargs)
+                return self._run(args, kwargs)
             except StoreError as error:
                 logger.warning("%s: %s Again in %g s.", self.name, error.message, STORE_AWAY_COUNTDOWN)
                 raise self.retry(countdown=STORE_AWAY_COUNTDOWN) from None
@@ -49,21 +53,24 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
                 logger.error("%s: %s", self.name, error)  # noqa: TRY400 - expected: a line, no traceback
         return None
 
-    def _demand_arguments(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> None:
-        """Raise InputError where a stranger's message has not the arguments that this task takes."""
+    def _run(self, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+        """Run the body. Raises InputError where a stranger's message has not the arguments that this task takes."""
         try:
             self.__header__(*args, **kwargs)  # Celery's own, with which it checks what is sent from here
         except TypeError as error:
-            raise InputError(f"The message has other arguments than the task ({error}). It is dropped.") from None
+            raise InputError(f"The message has other arguments than the task ({error}).") from None
+        return self.run(*args, **kwargs)
 
     def retry(self, *args: Any, **kwargs: Any) -> BaseException:
         """Send this message again; where the broker takes none, hand the received one back instead of dropping it.
 
-        Celery would drop it; that of ``enqueue`` may be all that there is of its leads.
+        Celery would drop it; that of ``enqueue`` may be all that there is of its leads. Handed back, it is delivered
+        again at once: not before a pause.
         """
         try:
             return cast("BaseException", super().retry(*args, **kwargs))
         except Reject as unsent:
+            only_copies.pause()
             raise Reject(unsent.reason, requeue=True) from None
 
 

@@ -214,7 +214,7 @@ def _on_ready(sender: Any = None, **_: object) -> None:
 
 def _look_around(settings: Settings, app: Any) -> None:
     with suppress(MassConvertError):
-        worker_fleet().lines().nudge.hold()
+        worker_fleet().lines.nudge.hold()
     with suppress(*app.connection_for_write().connection_errors), app.producer_pool.acquire(block=True) as producer:
         producer.connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
         producer.connection.default_channel  # noqa: B018 - it is made by being asked for
@@ -224,7 +224,7 @@ def _look_around(settings: Settings, app: Any) -> None:
 
 def make_pulse(settings: Settings, consumer: Any) -> Pulse:
     """The pulse of the worker whose consumer this is."""
-    lines = worker_fleet().lines()
+    lines = worker_fleet().lines
 
     def waiting() -> int:
         return sum(lines.nudge.waiting(list(consumer.app.amqp.queues.consume_from)).values())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +12,11 @@ from rich.live import Live
 
 from massconvert.cli.batch_view import as_json, pause_as_json, pause_view, progress, state_view
 from massconvert.cli.calls_view import calls_as_json, calls_in_words, held_back, workers_useful
-from massconvert.cli.console import ago, out, print_json, span
+from massconvert.cli.console import ago, local_time, out, print_json, span
 from massconvert.cli.desk import Desk
 from massconvert.cli.layout import Column, Prose, Sheet
 from massconvert.cli.watching import START_A_WORKER
-from massconvert.ledger import Workers
+from massconvert.ledger import Late, Workers
 from massconvert.model import BatchStatus, Pause
 from massconvert.readable import readable
 from massconvert.wording import number_of
@@ -40,6 +41,8 @@ class Overview:
     calls: Standing
     workers: Workers = field(compare=False)  # its times change with each look
     now: float = field(default=0.0, compare=False)  # Unix seconds
+    letters: Mapping[str, int] = field(default_factory=dict)  # messages that were not taken, by kind
+    late: Sequence[Late] = ()
 
     @classmethod
     def read(cls, desk: Desk, shown: int = SHOWN) -> Overview:
@@ -57,6 +60,8 @@ class Overview:
             calls=desk.standing(),
             workers=Workers.among(desk.ledger.fleet.members(now=now), now),
             now=now,
+            letters=desk.ledger.letters.counts(),
+            late=tuple(desk.ledger.letters.late(now=now)),
         )
 
     @property
@@ -76,6 +81,11 @@ class Overview:
             "leads_waiting": self.leads_waiting,
             "workers_useful": workers_useful(self.calls),
             "calls": calls_as_json(self.calls),
+            "messages": {
+                "late": len(self.late),
+                "set_aside": self.letters.get("stuck", 0),
+                "refused": self.letters.get("refused", 0),
+            },
             "workers": {
                 "alive": len(self.workers.alive),
                 "last_took_ago": None if self.workers.took_ago is None else round(self.workers.took_ago, 1),
@@ -87,7 +97,7 @@ class Overview:
         parts: list[RenderableType] = [pause_view(self.paused)] if self.paused else []
         parts.append(Prose(self._under_way()))
         parts.append(Prose(self._at_work(), "" if self.workers.alive else "yellow"))
-        parts += [Prose(line, "yellow") for line in held_back(self.calls)]
+        parts += [Prose(line, "yellow") for line in (*held_back(self.calls), *self._messages())]
         if not self.batches:
             return Group(*parts, Prose("No batches yet. To make one: massconvert enqueue --help"))
         parts += ["", self._table()]
@@ -110,6 +120,14 @@ class Overview:
             return f"No worker runs{seen}; to start one: {START_A_WORKER}"
         took = "none has taken anything yet" if took_ago is None else f"the last took something {span(took_ago)} ago"
         return f"{number_of(number, 'worker')}, {took}"
+
+    def _messages(self) -> Iterator[str]:
+        if self.late:
+            first = self.late[0]
+            since = f"since {local_time(first.since)}: {readable(first.why)}"
+            yield f"{number_of(len(self.late), 'message')} could not be taken {since}"
+        if number := self.letters.get("stuck", 0):
+            yield f"{number_of(number, 'message was', 'messages were')} set aside; to see why: massconvert letters"
 
     def _table(self) -> Sheet:
         rows = [

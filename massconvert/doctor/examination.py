@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from massconvert.doctor.finding import Finding, warning, wrong
+from massconvert.doctor.message_checks import check_messages
 from massconvert.doctor.name_checks import check_names
 from massconvert.doctor.redis_checks import check_broker, check_redis
 from massconvert.doctor.rights import check_rights
@@ -44,6 +45,7 @@ CHECKS: tuple[Check, ...] = (
     Check("organisation", check_organisation),
     Check("fleet", check_fleet),
     Check("queues", check_backlog),
+    Check("messages", check_messages),
     Check("callbacks", check_calls),
     Check("names", check_names, within=60.0, of_workers=True),
 )

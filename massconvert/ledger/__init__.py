@@ -13,6 +13,7 @@ from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
 from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
+from massconvert.ledger.letters import Late, Letter, Letters, Message
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
 from massconvert.ledger.title import Title
@@ -30,8 +31,12 @@ __all__ = [
     "Events",
     "Fleet",
     "Formed",
+    "Late",
     "Ledger",
+    "Letter",
+    "Letters",
     "Member",
+    "Message",
     "Organisation",
     "Overdue",
     "Released",
@@ -43,7 +48,7 @@ __all__ = [
 
 
 class Ledger:
-    """The ledger of one account: its batches, chunks, runs, callbacks, organisation, fleet, and shelf of listings.
+    """The ledger of one account: batches, chunks, runs, callbacks, organisation, fleet, letters, listings, title.
 
     The scripts ask Redis for the time; ``clock`` is that of a test or a simulation, whose time is handed in instead. So
     is ``now``, Unix seconds, where one of the ledger's methods takes it: for tests.
@@ -60,6 +65,7 @@ class Ledger:
         self.events = Events(redis, keys, tuning)
         self.fleet = Fleet(redis, keys)
         self.title = Title(redis, keys, scripts)
+        self.letters = Letters(redis, keys, scripts)
         self._redis, self._keys = redis, keys
 
     def backlog(self, *, now: float, grace: float) -> Backlog:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
 
-from massconvert.errors import InputError, SettingsError
+from massconvert.errors import NotConfiguredError, SettingsError
 from massconvert.profiles.reading import ConfigFile
 from massconvert.settings import Settings, load_account, load_settings
 
@@ -31,14 +31,14 @@ class Accounts:
     def settings(self, account: str | None = None) -> Settings:
         """The settings of an account; the environment's own where no name is given.
 
-        Raises InputError for an unknown name, SettingsError for what is wrong with a known one.
+        Raises NotConfiguredError for an unknown name, SettingsError for what is wrong with a known one.
         """
         if account is None or account == self.base.account:
             return self.base
         known = self.config.last_right().accounts
         if account not in known:
             near = get_close_matches(account, [*known, self.base.account], n=1)
-            raise InputError(
+            raise NotConfiguredError(
                 f"There is no account {account!r}{f'; did you mean {near[0]}?' if near else '.'}",
                 hint=f"{self.config.path} has: {', '.join(known) or 'no accounts'}. "
                 f"The environment's own is {self.base.account}.",
@@ -58,10 +58,10 @@ class Accounts:
         return [self.base.account, *named]
 
     def of_profile(self, account: str | None, profile: str | None) -> str | None:
-        """The account that a message or a command means. Raises InputError where its profile is another's."""
+        """The account that a message or a command means. Raises NotConfiguredError where its profile is another's."""
         named = self.config.config().profiles.get(profile) if profile else None
         if named is None or named.account is None or named.account == account:
             return account
         if account is not None:
-            raise InputError(f"The profile {profile} is of the account {named.account}, not of {account}.")
+            raise NotConfiguredError(f"The profile {profile} is of the account {named.account}, not of {account}.")
         return named.account

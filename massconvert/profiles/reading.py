@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from massconvert.errors import InputError, SettingsError
+from massconvert.errors import InputError, NotConfiguredError, SettingsError
 from massconvert.profiles.model import Config, Profile
 
 if sys.version_info >= (3, 11):
@@ -61,10 +61,12 @@ class ConfigFile:
             return self._right
 
     def profile(self, name: str) -> Profile:
-        """The profile of that name. Raises InputError that names the nearest; SettingsError for a wrong file."""
+        """The profile of that name. Raises NotConfiguredError with the nearest, SettingsError for a wrong file."""
         profiles = self.config().profiles
         if name not in profiles:
-            raise InputError(f"There is no profile {name!r}{self._instead(name, profiles)}", hint=self._hint(profiles))
+            raise NotConfiguredError(
+                f"There is no profile {name!r}{self._instead(name, profiles)}", hint=self._hint(profiles)
+            )
         return profiles[name]
 
     def to_find_with(self, name: str) -> Profile:

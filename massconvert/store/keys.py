@@ -245,6 +245,26 @@ class Keys:
         """ZSET number:batch → until when somebody makes this call."""
         return f"{self.prefix}callbacks:busy"
 
+    # --- messages that were not taken (ledger/letters.py) ---
+
+    def letters(self, kind: str) -> str:
+        """ZSET letter id → since when it is kept: those that are ``stuck``, and those that were ``refused``."""
+        return f"{self.prefix}letters:{kind}"
+
+    def letter(self, letter_id: str) -> str:
+        """HASH: kind, facts (JSON), message (JSON), of a message that is kept for a person."""
+        return f"{self.prefix}letter:{letter_id}"
+
+    @property
+    def letters_bytes(self) -> str:
+        """HASH kind → how many bytes the messages of its letters have."""
+        return f"{self.prefix}letters:bytes"
+
+    @property
+    def late(self) -> str:
+        """HASH message id → since when, last when, how many times it was not taken, and why; expires."""
+        return f"{self.prefix}letters:late"
+
     @property
     def fleet(self) -> str:
         """HASH role:name → JSON of when a worker or beat was seen and took something; expires a day after the last."""

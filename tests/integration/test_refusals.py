@@ -41,6 +41,7 @@ def refused(url: str) -> list[StoreError]:
     client = connect(url, socket_timeout=2.0)
     ledger = Ledger(client, "acme", Tuning())
     found = [
+        _refusal(ledger.organisation.paused),
         _refusal(lambda: ledger.organisation.take_sweep(1.0, now=NOW)),
         _refusal(lambda: ledger.organisation.pause(now=NOW, reason="by hand")),
         _refusal(lambda: ledger.fleet.note(Member(WORKER, "w1", NOW))),
@@ -165,8 +166,8 @@ def test_permissions_and_passwords(server: RedisServer) -> None:
         (*_, last) = refused(f"redis://app:hunter2@{place}")
         assert last.code == "SCRIPTS"
         assert "+@scripting" in last.hint
-        person.execute_command("ACL", "SETUSER", "app", "+@scripting", "-hset")
-        assert any("hset" in error.message for error in refused(f"redis://app:hunter2@{place}"))
+        person.execute_command("ACL", "SETUSER", "app", "+@scripting", "-hgetall")
+        assert any("hgetall" in error.message for error in refused(f"redis://app:hunter2@{place}"))
         assert codes(f"redis://app:hunter2@{place}") == {"NOPERM"}
         person.execute_command("ACL", "SETUSER", "app", "+@all", "resetkeys", "~other:*")
         assert codes(f"redis://app:hunter2@{place}") == {"NOPERM"}

@@ -16,7 +16,7 @@ from random import Random
 from massconvert.policy import CallRules
 from tests.simulation.plan import GOOD_STAGES, TUNING, Faults, LeadPlan, Order, Plan
 from tests.simulation.reach import CRASH_POINTS
-from tests.simulation.themes import ALONE, SELDOM, THEMES, dealt, flown, named, with_faults, with_second_chances
+from tests.simulation.themes import ALONE, SELDOM, THEMES, dealt, flown, mailed, named, with_faults, with_second_chances
 
 
 def draw(seed: int, theme: str = "") -> Plan:
@@ -48,6 +48,7 @@ def draw(seed: int, theme: str = "") -> Plan:
     visit = random.choice([1, 1, 2, 5])
     if port in SELDOM:
         plan, visit = SELDOM[port](plan, random), 1
+    plan = mailed(plan, Random(f"{seed}/mailed"))  # last, since what was added before may be more than a message says
     return _bearable(replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit)))
 
 

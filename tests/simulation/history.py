@@ -16,13 +16,14 @@ from typing import Any, cast
 from unittest.mock import patch
 
 from massconvert import producer
-from massconvert.errors import BrokerError, MassConvertError, StoreError
+from massconvert.errors import BrokerError, LedgerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
 from massconvert.ledger.title import FORMAT
 from massconvert.model import Canary
 from massconvert.on_complete import TaskTarget
-from massconvert.policy import Decision, Row, RunDecision, RunState
+from massconvert.policy import CallAnswer, Decision, Permit, Row, RunDecision, RunState
+from massconvert.policy import messages as fates
 from massconvert.producer import Intake
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
 from massconvert.steps.ports import Ports
@@ -31,7 +32,7 @@ from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import WRONG, Crm, Lead
 from tests.simulation.judge import Judge
-from tests.simulation.messages import Messages
+from tests.simulation.messages import VISIBILITY, Messages
 from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
 from tests.simulation.reach import Reach
 from tests.simulation.receivers import Receivers
@@ -94,7 +95,7 @@ class History:
         """As wiring.py does, from the simulated ports."""
         plan, world = self.plan, self.world
         nudge = cast("Any", self.messages)
-        governor = Governor(
+        governor = Watched(
             self.store,
             Keys(self.account),
             self.clock,
@@ -107,6 +108,7 @@ class History:
             monotonic=lambda: 0.0,
             obeys_pause=True,
         )
+        governor.raised = lambda error: world.wrong(f"release raised {error!r}")
         random = world.chance("steps")
         self.receivers = Receivers(world, plan.calls, self.judge.hearing.told)
         ports = Ports(
@@ -164,7 +166,7 @@ class History:
             found = -1
             try:
                 found = self.workshop.sweep()
-            except MassConvertError as error:
+            except (StoreError, BrokerError) as error:
                 self.world.note(f"   sweep: {error.message}")
             if found > 0 and self.plan.themes == ("calm",):
                 self.world.wrong("nothing went wrong, and yet only the sweep found what was due")
@@ -272,6 +274,51 @@ class History:
         process.holds.append(come_again)
         self.world.start(process, "enqueue", enqueue)
 
+    def _mail(self, order: Order, name: str, tries: int = 0, pause: float = 0.0) -> None:
+        """A message of ``massconvert.enqueue``, the only copy of its leads: the broker has it until it is taken."""
+        self.world.at(pause, lambda: self._deliver(order, name, tries))
+
+    def _deliver(self, order: Order, name: str, tries: int) -> None:
+        if not self.workers:
+            self._mail(order, name, tries, 1.0)
+            return
+        worker = self._people.choice(self.workers)
+
+        def come_again() -> None:
+            self._mail(order, name, tries, VISIBILITY)
+
+        def body() -> None:
+            worker.holds.append(come_again)
+            try:
+                self._take(order, name, tries)
+            finally:
+                if worker.alive:
+                    worker.holds.remove(come_again)
+
+        self.world.start(worker, f"enqueue {order.batch}", body)
+
+    def _take(self, order: Order, name: str, tries: int) -> None:
+        """As workers/only_copies.py. Nothing here is wrong with a message, so none may be refused or set aside."""
+        start: dict[str, Any] = {
+            "canary": order.canary or None,
+            "canary_max_failed": order.canary_max_failed if order.canary else None,
+        }
+        amounts = {lead: {"Amount": n} for lead in order.leads if (n := order.amount_of(lead)) is not None}
+        leads = [*order.leads, *order.invalid]
+        try:
+            self.workshop.enqueue(leads, _options_of(order), order.batch, deal_values=amounts or None, **start)
+        except MassConvertError as error:
+            verdict = fates.after_failure(error, tries, chance=self._people.random())
+            self.world.note(f"   message of {order.batch}: {error.message} {verdict.fate.value}")
+            if verdict.fate is fates.Fate.BACK:
+                self._mail(order, name, tries + 1, verdict.pause)
+                return
+            if verdict.fate is not fates.Fate.TAKEN:
+                self.world.wrong(f"the message of {order.batch} was {verdict.fate.value}: {error!r}")
+        if self.wire.call("HGET", f"{self.prefix}batch:{order.batch}", "sealed") != "1":
+            self.world.wrong(f"the message of {order.batch} is acknowledged, and its batch is not in the ledger")
+        self.unready.discard(name)
+
     def _command(self, what: Callable[[], object], name: str) -> None:
         """A person runs a command, and runs it again if it failed or was killed."""
         process = Process(name)
@@ -285,6 +332,8 @@ class History:
                     self.world.wrong(f"a full Redis refused: {name.partition(' ')[0]}")
                 self.world.at(2.0, lambda: self._command(what, name))
                 return
+            except LedgerError:
+                raise
             except MassConvertError as error:
                 self.world.note(f"   {name}: {error.message}")
             self.unready.discard(name)
@@ -321,7 +370,8 @@ class History:
             if order.find:  # a message of a beat, which may get lost like any other
                 self._plan(at, f"beat {number} of {batch}", partial(self._beat, batch))
             else:
-                self._plan(at, f"producer {number} of {batch}", partial(self._produce, order))
+                produce = self._mail if order.mailed else self._produce
+                self._plan(at, f"producer {number} of {batch}", partial(produce, order))
         for number, at in enumerate(order.cancel_at, 1):
             cancel = partial(self._command, partial(self.intake.cancel, batch))
             self._plan(at, f"cancel {batch} ({number})", cancel)
@@ -474,6 +524,20 @@ class History:
         self.reach.leads = len(self.judge.outcomes)
         self.reach.outcomes = Counter(f"{o.kind.value} {o.code}".strip() for o in self.judge.outcomes.values())
         return Verdict(self.plan, world.problems, world.trace, self.reach, self.judge.unknowable, world.elapsed)
+
+
+class Watched(Governor):
+    """The product's governor, of which ``raised`` is told when it raises where it must not."""
+
+    raised: Callable[[Exception], object]
+
+    def release(self, permit: Permit, answer: CallAnswer = None) -> None:
+        """Give a permit back."""
+        try:
+            super().release(permit, answer)
+        except Exception as error:
+            self.raised(error)
+            raise
 
 
 class Profiles:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from massconvert.errors import StoreError
 from massconvert.model import (
     Again,
     Busy,
@@ -42,6 +43,7 @@ from massconvert.policy import (
     after_post,
     calls,
     holds,
+    messages,
     name_unknown,
     no_permit,
     post,
@@ -55,7 +57,8 @@ from massconvert.policy.table import PauseOrder
 from massconvert.steps import advance, resolve, send
 from massconvert.steps.ports import Ports
 from massconvert.steps.write import moment, write
-from massconvert.store import scripts
+from massconvert.store import refusals, scripts
+from massconvert.zoho import governor
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import Crm
 
@@ -211,7 +214,29 @@ def _first_page_is_all(crm: Crm, listing: Listing, place: str) -> PageAnswer:
 _read_page = Crm.read_page
 
 
+def _passing_is_final() -> AbstractContextManager[Any]:
+    final = {code: replace(row, kind=refusals.Kind.BROKEN) for code, row in refusals.TABLE.items() if code != "TIMEOUT"}
+    return patch.dict(refusals.TABLE, final | {"UNREACHABLE": refusals.TABLE["UNREACHABLE"]})
+
+
+def _no_words(*_: object) -> None:
+    raise StoreError("what cannot be given back is told by an error")
+
+
+def _refused_is_taken(error: BaseException, tries: int, *, chance: float) -> messages.Verdict:
+    """One line in the log, and the message is done."""
+    return messages.Verdict(messages.Fate.TAKEN, 0.0)
+
+
 MUTANTS = (
+    Mutant("a passing refusal is final", _passing_is_final, "store", "raised LedgerError"),
+    Mutant("release raises", in_python(governor.log, "warning", _no_words), "store", "release raised"),
+    Mutant(
+        "enqueue acknowledges what was refused",
+        in_python(messages, "after_failure", _refused_is_taken),
+        "store",
+        "its batch is not in the ledger",
+    ),
     Mutant("the write-ahead comes after the POST", in_step(State.WAITING, _posts_first), "crashes", "without a look"),
     Mutant("a dead sender never sent", in_step(State.SENDING, _sends_a_lost_one_again), "crashes", "without a look"),
     Mutant("retry before look", in_python(post, "_perhaps_accepted", _retry_before_look), "answers", "without a look"),

@@ -132,6 +132,7 @@ class Order:
     canary: int = 0
     canary_max_failed: float | None = None
     calls: int = 0  # how many want to know when it has finished
+    mailed: bool = False  # it comes as a message, which the broker does not lose
 
     def amount_of(self, lead_id: str) -> int | None:
         """What a lead of it brings for its deal."""

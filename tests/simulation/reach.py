@@ -15,7 +15,8 @@ from typing import Any
 from massconvert.policy import MOVES, Row, RunRow
 from tests.simulation.store_port import SCRIPTS
 
-#: Scripts that have no part here: the simulated Zoho asks for no token, the limit is given, and no worker notes itself.
+#: Scripts that have no part here: the simulated Zoho asks for no token, the limit is given, no worker notes itself, and
+#: no message fails for ever, to be kept for a person.
 NO_PART = frozenset(
     {
         "discard_token",
@@ -27,6 +28,9 @@ NO_PART = frozenset(
         "keep_limit",
         "note_member",
         "look_at_token",
+        "keep_letter",
+        "drop_letter",
+        "note_late",
     }
 )
 #: Commands on Redis that are no scripts, other than those that only reports use.

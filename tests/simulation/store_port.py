@@ -18,9 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 import redis
+from redis._parsers.base import BaseParser
 
 from massconvert.store import scripts
 from tests.simulation.world import World
@@ -103,12 +104,36 @@ def _packed(words: Sequence[Any]) -> bytes:
 
 @dataclass(frozen=True)
 class StoreFaults:
-    """How often Redis fails at a command, and times (start, seconds) in which it does not answer at all, or is full."""
+    """How often Redis fails at a command, and times (start, seconds) in which it does not answer at all, or is full.
+
+    ``refused`` is how often it says that it does nothing for now, which is said before the effect.
+    """
 
     before: float = 0.0
     after: float = 0.0
     away: tuple[float, float] | None = None
     full: tuple[float, float] | None = None
+    refused: float = 0.0
+
+
+#: What Redis says when it does nothing for now: in a failover, with a full disk, in a cluster; or nobody knows why.
+#: Not that it is full: then it refuses only what takes memory (`StoreFaults.full`).
+REFUSALS = (
+    "NOREPLICAS Not enough good replicas to write.",
+    "READONLY You can't write against a read only replica.",
+    "MISCONF Redis is configured to save RDB snapshots, but it is currently not able to persist on disk.",
+    "LOADING Redis is loading the dataset in memory",
+    "BUSY Redis is busy running a script.",
+    "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)",
+    "MASTERDOWN Link with MASTER is down and replica-serve-stale-data is set to 'no'.",
+    "CLUSTERDOWN The cluster is down",
+    "TRYAGAIN Multiple keys request during rehashing of slot",
+    "NOPERM this user has no permissions to run the 'evalsha' command",
+    "ERR max number of clients reached",
+    "FROZEN by an update",
+)
+#: Redis 6.2 puts what a script was refused for into words of its own.
+_IN_A_SCRIPT = "ERR Error running script (call to f_bd6f): @user_script:3: @user_script: 3: -"
 
 
 class Audit(Protocol):
@@ -157,13 +182,16 @@ class StorePort:
     """What the product takes for a Redis client."""
 
     #: Where the product looks for a name to put into its errors.
-    connection_pool = SimpleNamespace(connection_kwargs={"path": "the simulated Redis"})
+    connection_pool = SimpleNamespace(
+        connection_kwargs={"path": "the simulated Redis"}, disconnect=lambda inuse_connections: None
+    )
 
     def __init__(self, wire: Wire, world: World, faults: StoreFaults, audit: Audit) -> None:
         self._wire = wire
         self._world = world
         self._faults = faults
         self._chance = world.chance("store")
+        self._refusals = world.chance("refusals")
         self._audit = audit
         self._names = {scripts.source(name): name for name in SCRIPTS}
         self.commands = 0
@@ -185,6 +213,7 @@ class StorePort:
         self.commands += 1
         world.stop(f"before {name}")
         self._fail(name, self._faults.before, "before")
+        self._refuse(name, script=words[0] == "EVALSHA")
         answer = self._effect(name, [word() if callable(word) else word for word in words])
         self._fail(name, self._faults.after, "after")
         # Between its write-ahead and its POST a worker does not freeze: see docs/simulation.md, "What it cannot show".
@@ -238,6 +267,14 @@ class StorePort:
         if share and self._world.troubled and self._chance.random() < share:
             self._world.note(f"   Redis fails {when} {name}")
             raise redis.ConnectionError("connection reset")
+
+    def _refuse(self, name: str, *, script: bool) -> None:
+        chance, parse = self._refusals, cast("Any", BaseParser.parse_error)
+        if self._faults.refused and self._world.troubled and chance.random() < self._faults.refused:
+            said = chance.choice(REFUSALS)
+            wrapped = script and not said.startswith(("ERR", "LOADING", "NOPERM", "FROZEN")) and chance.random() < 0.5
+            self._world.note(f"   Redis refuses {name}: {said.split()[0]}")
+            raise parse(f"{_IN_A_SCRIPT}{said}" if wrapped else said)
 
     # --- the commands that the product uses, with redis-py's names and answers ---
 

@@ -63,7 +63,8 @@ def _messages(plan: Plan, random: Random) -> Plan:
 def _store(plan: Plan, random: Random) -> Plan:
     share = random.choice([0.005, 0.02])
     away = (random.uniform(0.0, 10.0), random.uniform(5.0, 60.0)) if random.random() < 0.3 else None
-    return replace(plan, store=StoreFaults(before=share, after=share, away=away))
+    refused = Random(f"{plan.seed}/refusals").choice([0.0, 0.02, 0.1])  # a stream of its own
+    return replace(plan, store=StoreFaults(before=share, after=share, away=away, refused=refused))
 
 
 def _answers(plan: Plan, random: Random) -> Plan:
@@ -387,6 +388,15 @@ def _searching(plan: Plan, random: Random) -> Plan:
     plan = _profiles(plan, random)
     searches = (replace(o, find=replace(o.find, search=True, wrong=False)) if o.find else o for o in plan.orders)
     return replace(plan, orders=tuple(searches))
+
+
+def mailed(plan: Plan, random: Random) -> Plan:
+    """Some orders come as messages of apps that have only Celery, and only what such a message can say."""
+    return replace(plan, orders=tuple(replace(o, mailed=_can_be(o) and random.random() < 0.5) for o in plan.orders))
+
+
+def _can_be(order: Order) -> bool:
+    return not (order.find or order.abandoned or order.slow or order.calls or order.assignee or order.preflight)
 
 
 #: Ports that few histories come to, and what brings one there.

@@ -66,11 +66,11 @@ def test_every_environment_ends_in_settings_or_in_words_without_a_secret(seed: i
         if chance.random() < 0.7:
             names.append(chance.choice(("REDIS_URL", "CELERY_BROKER_URL")))
         environ = {name: value(chance, name) for name in names}
-        began = time.monotonic()
+        began = time.process_time()
         try:
             said = use(load_settings(environ, dotenv=None))
         except SettingsError as error:
             said = str(error)
             assert any(name in said for name in environ), (seed, number, said)
         assert not pieces(said), (seed, number, said)
-        assert time.monotonic() - began < 1.0, (seed, number)
+        assert time.process_time() - began < 1.0, (seed, number)

@@ -66,6 +66,11 @@ class FakeWorkshop:
         return None
 
 
+def no_redis() -> Any:
+    """A fleet whose letters nobody can write: a message is then kept nowhere but at the broker."""
+    raise StoreError("Redis at host:1 cannot be reached.", code="UNREACHABLE")
+
+
 @pytest.fixture(autouse=True)
 def _tasks() -> None:
     app.loader.import_default_modules()
@@ -77,6 +82,7 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, answer: Any, *args: Any, **k
     module = f"tasks.{name.removeprefix('massconvert.')}"
     monkeypatch.setattr(f"{module}.worker_ports", workshop.of)
     monkeypatch.setattr("tasks.sweep.worker_fleet", lambda: workshop.of("all"))
+    monkeypatch.setattr("workers.only_copies.worker_fleet", no_redis)
     task = app.tasks[name]
     task.push_request(id="m1", called_directly=False, is_eager=True, args=args, kwargs=kwargs, retries=7)
     try:
@@ -225,7 +231,6 @@ def test_run_profile_knows_its_run_by_slot_by_name_or_by_message(
         (TASK_CHUNK, []),
         (TASK_SWEEP, []),
         (TASK_CALL_BACK, []),
-        (TASK_ENQUEUE, [["1"]]),
     ],
 )
 def test_a_task_comes_back_when_redis_is_away(
@@ -246,7 +251,7 @@ def test_an_expected_error_is_a_line_and_ends_the_message(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, level: int
 ) -> None:
     """What could not be sent is the sweep's; what was wrong stays wrong."""
-    result, _ = run(monkeypatch, TASK_ENQUEUE, error, ["1"])
+    result, _ = run(monkeypatch, TASK_CONVERT, error, "7")
     assert result is None
     (record,) = caplog.records
     assert (record.levelno, record.exc_info) == (level, None)
@@ -260,6 +265,7 @@ def test_a_message_that_cannot_be_sent_again_is_handed_back(monkeypatch: pytest.
         raise Reject(OperationalError("Connection refused."), requeue=False)
 
     monkeypatch.setattr(CeleryTask, "retry", unsent)
+    monkeypatch.setattr("workers.only_copies.PAUSE", 0.01)
     with pytest.raises(Reject) as rejected:
         run(monkeypatch, TASK_ENQUEUE, StoreError("Redis is away."), ["1"])
     assert rejected.value.requeue is True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -16,6 +16,9 @@ from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause, W
 from massconvert.readable import readable
 from massconvert.report import status_record, utc_time
 from massconvert.wording import ended_of, number_of
+
+if TYPE_CHECKING:
+    from massconvert.cli.why import Reason
 
 _STYLES = {BatchState.RUNNING: "cyan", BatchState.PAUSED: "bold red", BatchState.FINISHED: "green"}
 _COUNTS = ("converted", "failed", "skipped", "cancelled", "sent", "waiting")
@@ -40,9 +43,16 @@ def waits_as_json(waits: Waits | None) -> dict[str, Any] | None:
 
 
 def batch_view(
-    status: BatchStatus, paused: Pause | None, waits: str = "", calls: Sequence[FailedCall] = ()
+    status: BatchStatus,
+    paused: Pause | None,
+    reason: Reason | None = None,
+    waits: str = "",
+    calls: Sequence[FailedCall] = (),
 ) -> RenderableType:
-    """A batch for people; ``paused`` is shown while it matters, what payloads wait for, in words, and failed calls."""
+    """A batch for people: why it has not finished, what payloads wait for, in words, and failed calls among it.
+
+    ``paused`` is shown while it matters.
+    """
     rows: list[tuple[str, str | Text]] = [
         ("batch", Text(readable(status.batch), "bold")),
         ("state", state_view(status)),
@@ -51,8 +61,10 @@ def batch_view(
     rows += [(f"  {name}", f"{getattr(status, name):,}") for name in _COUNTS if getattr(status, name)]
     if status.deals_not_updated:
         rows.append(("deals not updated", Text(f"{status.deals_not_updated:,} (of those converted)", "bold red")))
-    if status.held and not status.finished:
-        rows.append(("paused", Text(held_in_words(status), "bold red")))
+    if paused and status.held and not status.finished:
+        rows.append(("paused, too", Text(held_in_words(status), "bold red")))
+    if reason and not paused:
+        rows.append(("why", Text(reason.text, "bold red" if status.held else "yellow")))
     if waits:
         rows.append(("to be tried again", Text(waits, "yellow")))
     rows.append(("begun", local_time(status.created_at)))

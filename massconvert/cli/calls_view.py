@@ -9,7 +9,7 @@ from massconvert.contract import WORKER_SLOTS
 from massconvert.readable import readable
 from massconvert.report import utc_time
 from massconvert.wording import number_of
-from massconvert.zoho.standing import Standing
+from massconvert.zoho.standing import Held, Standing
 
 
 def workers_useful(calls: Standing) -> int:
@@ -51,14 +51,24 @@ def calls_in_words(calls: Standing) -> str:
     return f"{calls.held} of {number_of(calls.limit, 'call')} ({calls.source}{learnt})"
 
 
+def hold_in_words(hold: Held) -> str:
+    """Why all calls are held, since when, and when the next one goes."""
+    next_probe = f"the next call finds out in {span(hold.next_probe)}"
+    return f"No calls since {local_time(hold.since)}: {readable(hold.why)}; {next_probe}"
+
+
+def gate_in_words(calls: Standing) -> str:
+    """For how long the gate is closed, and why."""
+    return f"No calls for another {span(calls.gate_for)}: {readable(calls.gate_why)}"
+
+
 def held_back(calls: Standing) -> list[str]:
     """What holds calls back, a line each; nothing where nothing does."""
     lines = []
     if calls.hold:
-        next_probe = f"the next call finds out in {span(calls.hold.next_probe)}"
-        lines.append(f"No calls since {local_time(calls.hold.since)}: {readable(calls.hold.why)}; {next_probe}")
+        lines.append(hold_in_words(calls.hold))
     if calls.gate_for:
-        lines.append(f"No calls for another {span(calls.gate_for)}: {readable(calls.gate_why)}")
+        lines.append(gate_in_words(calls))
     if calls.learnt < calls.limit:
         lines.append(
             f"Zoho answered 429 to more than {number_of(calls.learnt, 'call')} at once: another client of the "

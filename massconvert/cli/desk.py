@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from massconvert import store, wiring
 from massconvert.cli.account import command_settings
-from massconvert.cli.batch_view import waits_in_words
 from massconvert.cli.console import say, told_by_us
+from massconvert.cli.why import GOES_ON, Known, Reason, why
 from massconvert.contract import Exit
-from massconvert.ledger import Ledger
+from massconvert.errors import StoreError
+from massconvert.ledger import Ledger, Workers
 from massconvert.model import BatchStatus, Waits
 from massconvert.nudge import Nudge
 from massconvert.settings import Settings
-from massconvert.zoho.standing import Standing, read_standing
+from massconvert.zoho.standing import Standing, read_standing, token_trouble
 
 
 @dataclass(frozen=True)
@@ -33,9 +35,30 @@ class Desk:
         """What payloads of a batch wait for, where Zoho has said something about them. Raises StoreError."""
         return self.ledger.batches.waits(batch_id, now=self.clock.now())
 
-    def waits_in_words(self, batch_id: str) -> str:
-        """The same for people; blank where Zoho has said nothing. Raises StoreError."""
-        return waits_in_words(self.waits(batch_id), self.clock.now())
+    def why(self, status: BatchStatus) -> Reason | None:
+        """Why a batch has not finished; ``None`` for one that has. Raises StoreError."""
+        if status.finished:
+            return None
+        organisation, now = self.ledger.organisation, self.clock.now()
+        return why(
+            Known(
+                status,
+                paused=organisation.paused(),
+                calls=self.standing(),
+                workers=Workers.among(self.ledger.fleet.members(now=now), now),
+                waits=self.waits(status.batch),
+                token_trouble=token_trouble(self.settings, self.redis),
+                ahead=organisation.counts()["leads_waiting"],
+                now=now,
+            )
+        )
+
+    def tell_standstill(self, batch_id: str) -> None:
+        """Say at once why a batch that was just enqueued will not go on by itself, if so."""
+        with suppress(StoreError):
+            reason = self.why(self.ledger.batches.status(batch_id))
+            if reason is not None and reason.word not in GOES_ON:
+                say(reason.text, "yellow")
 
 
 def open_desk(settings: Settings | None = None) -> Desk:

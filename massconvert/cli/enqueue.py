@@ -118,6 +118,7 @@ def _enqueue(
         batch = take(desk.settings, checked, body, key, urgent, ahead, calls)
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:
+        desk.tell_standstill(batch.id)
         if not as_json:
             say(f"to watch it: massconvert status {batch.id} --watch")
         return

@@ -6,11 +6,10 @@ from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
-from rich import box
-from rich.table import Table
 
 from massconvert.cli.console import local_time, out, print_json, print_lines, say
 from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.layout import Column, Sheet
 from massconvert.errors import InputError
 from massconvert.ledger import Late, Letter
 from massconvert.nudge import Nudge
@@ -29,6 +28,15 @@ A message of massconvert.enqueue that cannot be taken comes back by itself. Afte
 aside here, whole. One that is wrong in itself is refused, and kept here for a while.
 Exit status: 0; 2 no such letter; 3 settings, Redis or broker."""
 
+_COLUMNS = (
+    Column("letter"),
+    Column("state"),
+    Column("since"),
+    Column("tries", right=True),
+    Column("leads", right=True),
+    Column("key or profile", prose=True),
+    Column("why", prose=True),
+)
 _ALL = "all"
 #: So many of each kind are shown; with --json all.
 _SHOWN = 20
@@ -110,17 +118,13 @@ def _list(desk: Desk, *, in_json: bool) -> None:
     if not (stuck or refused or late):
         print_lines(["Every message that came was taken.\n"])
         return
-    table = Table(box=box.SIMPLE, pad_edge=False, header_style="bold")
-    for name in ("letter", "", "since", "tries", "leads", "key or profile", "why"):
-        table.add_column(name, overflow="fold")
-    for letter in stuck[:_SHOWN]:
-        table.add_row(*_row(letter, "set aside"))
-    for letter in refused[:_SHOWN]:
-        table.add_row(*_row(letter, "refused"))
-    for one in late[:_SHOWN]:
-        row = ("comes back", local_time(one.since), f"{one.times:,}", "", "", readable(one.why))
-        table.add_row(readable(one.id), *row)
-    out().print(table)
+    rows = [_row(letter, "set aside") for letter in stuck[:_SHOWN]]
+    rows += [_row(letter, "refused") for letter in refused[:_SHOWN]]
+    rows += [
+        [readable(one.id), "comes back", local_time(one.since), f"{one.times:,}", "", "", readable(one.why)]
+        for one in late[:_SHOWN]
+    ]
+    out().print(Sheet(_COLUMNS, rows))
     left = sum(max(0, len(found) - _SHOWN) for found in (stuck, refused, late))
     if left:
         say(f"{left:,} more; --json has all of them.")

@@ -15,6 +15,7 @@ from massconvert.cli.console import span, told_by_us
 from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.live_options import CHECK_CREDENTIALS
 from massconvert.cli.watching import Watch, make_display
+from massconvert.cli.why import Reason, Word
 from massconvert.embedded import Home, Stack
 from massconvert.errors import UnknownBatchError, ZohoError
 from massconvert.model import BatchStatus, Busy, Call, NotSent, PerhapsAccepted, Unsent
@@ -23,6 +24,10 @@ from massconvert.producer import MassConvert
 from massconvert.settings import Settings
 from massconvert.wiring import connect_finder
 from massconvert.zoho.standing import token_trouble
+
+#: What `Reach` tells once, when there is no use in waiting any more; and what is told with the place of the logs.
+_REACH_TELLS = (Word.OUTAGE, Word.NO_TOKEN)
+_OURS = (*_REACH_TELLS, Word.NO_WORKER, Word.NOTHING_TAKEN, Word.ZOHO_AT_WORK)
 
 
 @dataclass(frozen=True)
@@ -62,13 +67,20 @@ class Machine:
             reach.demand(status)
             return status
 
+        def why(status: BatchStatus) -> Reason | None:
+            """Its own workers run while the stack does, and their logs are at hand; what `reach` tells, it tells."""
+            reason = self.desk.why(status)
+            if reason is None or reason.word not in _OURS:
+                return reason
+            said = "Zoho gives no usable answer." if reason.word in _REACH_TELLS else reason.said
+            word = Word.ZOHO_AT_WORK if reason.word is Word.ZOHO_AT_WORK else Word.NOTHING_TAKEN
+            return Reason(word, said, f"The workers' logs: {logs}")
+
         with make_display() as display:
             watch = Watch(
                 look,
-                paused=self.desk.ledger.organisation.paused,
+                why=why,
                 display=display,
-                waits=lambda: self.desk.waits_in_words(batch.id),
-                idle=f"The workers' logs: {logs}",
                 to_verdict=True,
             )
             status = watch.until_finished(None)

@@ -15,7 +15,7 @@ from massconvert.cli.calls_view import calls_as_json, calls_in_words, held_back,
 from massconvert.cli.console import ago, local_time, out, print_json, span
 from massconvert.cli.desk import Desk
 from massconvert.cli.layout import Column, Prose, Sheet
-from massconvert.cli.watching import START_A_WORKER
+from massconvert.cli.why import no_worker
 from massconvert.ledger import Late, Workers
 from massconvert.model import BatchStatus, Pause
 from massconvert.readable import readable
@@ -115,9 +115,8 @@ class Overview:
 
     def _at_work(self) -> str:
         number, took_ago = len(self.workers.alive), self.workers.took_ago
-        if not number:
-            seen = "" if self.workers.seen_ago is None else f" (the last was seen {span(self.workers.seen_ago)} ago)"
-            return f"No worker runs{seen}; to start one: {START_A_WORKER}"
+        if nobody := no_worker(self.workers):
+            return f"{nobody.said.removesuffix('.')}; {nobody.do[0].lower()}{nobody.do[1:]}"
         took = "none has taken anything yet" if took_ago is None else f"the last took something {span(took_ago)} ago"
         return f"{number_of(number, 'worker')}, {took}"
 

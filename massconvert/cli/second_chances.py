@@ -98,7 +98,9 @@ def _retry(
     _tell_retried(desk, batch, made, as_json=as_json)
     if wait is not None:
         wait_for(desk, made, timeout)
-    elif not as_json:
+        return
+    desk.tell_standstill(made.id)
+    if not as_json:
         say(f"to watch it: massconvert status {made.id} --watch")
 
 

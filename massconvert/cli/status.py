@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from massconvert.cli.batch_view import as_json, batch_view, pause_as_json, waits_as_json
+from massconvert.cli.batch_view import as_json, batch_view, pause_as_json, waits_as_json, waits_in_words
 from massconvert.cli.console import out, print_json, say
 from massconvert.cli.desk import Desk, exit_of, open_desk
 from massconvert.cli.overview import MOST, SHOWN, show_overview
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
+from massconvert.cli.why import Word
 from massconvert.model import BatchStatus
 
 if TYPE_CHECKING:
@@ -60,8 +61,11 @@ def _status(
     elif in_json:
         _print_json(desk, status)
     if not in_json:
-        waits, calls = desk.waits_in_words(status.batch), desk.ledger.callbacks.failed_of(status.batch)
-        out().print(batch_view(status, desk.ledger.organisation.paused(), waits, calls))
+        calls = desk.ledger.callbacks.failed_of(status.batch)
+        reason, waits = desk.why(status), ""
+        if reason is None or reason.word is not Word.TRIED_AGAIN:
+            waits = waits_in_words(desk.waits(status.batch), desk.clock.now())
+        out().print(batch_view(status, desk.ledger.organisation.paused(), reason, waits, calls))
     if watch:
         raise typer.Exit(exit_of(status))
 
@@ -89,12 +93,11 @@ class _JsonLines:
 
 
 def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
-    organisation, batches = desk.ledger.organisation, desk.ledger.batches
+    batches = desk.ledger.batches
     watch = Watch(
         lambda: batches.status(batch),
-        paused=organisation.paused,
+        why=desk.why,
         display=_JsonLines(desk) if in_json else make_display(),
-        waits=lambda: desk.waits_in_words(batch),
     )
     return watch_to_the_end(watch, batch, None)
 
@@ -102,6 +105,8 @@ def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
 def _print_json(desk: Desk, status: BatchStatus) -> None:
     paused, waits = desk.ledger.organisation.paused(), desk.waits(status.batch)
     found = as_json(status) | {"paused": pause_as_json(paused), "waits_for": waits_as_json(waits)}
+    reason = desk.why(status)
+    found["why"] = reason.as_json() if reason else None
     given_up = [call for call in desk.ledger.callbacks.failed_of(status.batch) if not call.again]
     if given_up:
         found["not_called"] = [{"to": call.place, "tries": call.tries, "why": call.why} for call in given_up]

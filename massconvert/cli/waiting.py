@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from massconvert.batch import Batch
+from massconvert.cli.afterwards import tell_codes, tell_retries
 from massconvert.cli.batch_view import counts
 from massconvert.cli.commands import Helped
 from massconvert.cli.console import hint, say
@@ -78,9 +79,8 @@ def wait_for(
     """
     watch = Watch(
         batch.progress,
-        paused=desk.ledger.organisation.paused,
+        why=desk.why,
         display=make_display(),
-        waits=lambda: desk.waits_in_words(batch.id),
         to_verdict=True,
     )
     status = watch_to_the_end(watch, batch.id, timeout)
@@ -91,8 +91,10 @@ def wait_for(
     say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: massconvert report {batch.id}")
     named = f" --id-column {quote(id_column)}" if id_column is not None else ""
     hint(f"As files: massconvert report {batch.id} --files{f' --input {quote(source)}{named}' if source else ''}")
-    if status.failed:
-        hint(f"To try the failed ones again: massconvert retry {batch.id}")
+    if status.failed or status.skipped or status.cancelled:
+        summary = summarise(batch.outcomes())
+        tell_codes(summary)
+        tell_retries(batch.id, summary.lines)
     if status.deals_not_updated:
         hint(f"To try the deals again: massconvert retry {batch.id} --deals")
     raise typer.Exit(exit_of(status))

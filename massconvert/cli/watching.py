@@ -22,15 +22,16 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from massconvert.cli.batch_view import counts, held_in_words, pause_in_words
+from massconvert.cli.batch_view import counts
 from massconvert.cli.console import err, say, span
 from massconvert.cli.layout import Prose
+from massconvert.cli.why import GOES_ON, TOLD_AT_ONCE, Reason, Word
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
-from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause
+from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus
 from massconvert.readable import readable
 from massconvert.store import PATIENCE
-from massconvert.wording import ended_of, number_of
+from massconvert.wording import ended_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -42,7 +43,8 @@ SPEED_OVER = 300.0
 #: Seconds between two plain lines.
 LINE_EVERY = 5.0
 
-START_A_WORKER = "celery -A workers worker"
+#: Seconds between two questions why it has not finished.
+WHY_EVERY = 3.0
 
 
 class Display(Protocol):
@@ -172,36 +174,34 @@ def make_display() -> Display:
 class Watch:
     """Looks at a batch again and again.
 
-    ``look`` reads its counts, ``paused`` why the organisation is paused; when nothing moves although leads wait,
-    ``waits`` says what for, in words, and ``idle`` is what to do. With ``to_verdict`` the watch ends, too, when a
-    canary has ended and the others wait for somebody. ``monotonic`` and ``pause`` are the watch's time, in seconds.
+    ``look`` reads its counts, ``why`` says why it has not finished: at once where that will not end by itself, else
+    when nothing has moved for a while. With ``to_verdict`` the watch ends, too, when a canary has ended and the others
+    wait for somebody. ``monotonic`` and ``pause`` are the watch's time, in seconds.
     """
 
     def __init__(
         self,
         look: Callable[[], BatchStatus],
         *,
-        paused: Callable[[], Pause | None],
+        why: Callable[[BatchStatus], Reason | None],
         display: Display,
-        waits: Callable[[], str] = str,
-        idle: str = f"If no worker runs, start one: {START_A_WORKER}",
         to_verdict: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
         pause: Callable[[float], object] | None = None,
     ) -> None:
         self._look = look
-        self._paused = paused
+        self._why = why
         self.display = display
-        self._waits = waits
-        self._idle = idle
         self._to_verdict = to_verdict
         self._monotonic = monotonic
         self._pause = pause or threading.Event().wait
         self._last: BatchStatus | None = None
+        self._reason: Reason | None = None
         self._moved_at = self._seen_at = monotonic()
-        self._away = False
-        self._told_idle = False
-        self._told_pause: object = None
+        self._asked_at: float | None = None
+        self._away = ""
+        self._told_stall = False
+        self._told: object = None
 
     def until_finished(self, timeout: float | None) -> BatchStatus | None:
         """The final counts; ``None`` when ``timeout`` seconds (``None``: for ever) are over before.
@@ -220,54 +220,61 @@ class Watch:
             self._pause(interval if left is None else min(interval, left))
             interval = min(1.0, interval * 1.3)
 
-    @property
-    def last(self) -> BatchStatus | None:
-        """What was seen last."""
-        return self._last
+    def how_far(self, batch_id: str) -> str:
+        """What is known of the batch, in words. That it goes on is said only where nothing is known to keep it."""
+        status, reason = self._last, self._reason
+        if status is None:
+            return f"batch {batch_id} has not been seen."
+        ended = f"{ended_of(status.ended, status.total)}."
+        if self._away:
+            return f"batch {batch_id} was {status.state.value} when it was last seen: {ended} {self._away}"
+        if reason is not None and reason.word not in GOES_ON:
+            return f"batch {batch_id} has not finished: {ended}\n{reason.text}"
+        return f"batch {batch_id} goes on: {ended}"
 
     def _see(self) -> BatchStatus | None:
         try:
             status = self._look()
-            reason = self._paused() if status.state is BatchState.PAUSED else None
+            asked = self._ask(status)
         except StoreError as error:
             if self._last is None or self._monotonic() - self._seen_at > PATIENCE:
                 raise
             if not self._away:
                 self.display.note(f"{error.message} Waiting for it to come back.")
-            self._away = True
+            self._away = error.message
             return None
         now = self._seen_at = self._monotonic()
         if self._away or self._last is None or _numbers(status) != _numbers(self._last):
-            self._moved_at, self._told_idle = now, False
-        self._away, self._last = False, status
+            self._moved_at, self._told_stall = now, False
+        self._away, self._last = "", status
         self.display.show(status)
-        self._tell(status, reason, now)
+        if asked:
+            self._tell(now)
         return status
 
-    def _tell(self, status: BatchStatus, reason: Pause | None, now: float) -> None:
-        if status.state is BatchState.PAUSED:
-            why = pause_in_words(reason) if reason else held_in_words(status)
-            # Not each count of a canary anew: its beginning, and its end.
-            about = (reason, status.held, status.canary.over if status.canary else None)
-            if why and self._told_pause != about:
-                self.display.note(why)
-                self._told_pause = about
+    def _ask(self, status: BatchStatus) -> bool:
+        """Find out why it has not finished, now and then, and at once when its state has changed."""
+        now = self._monotonic()
+        changed = self._last is None or status.state is not self._last.state or status.held != self._last.held
+        over = status.awaits_verdict and not (self._last and self._last.awaits_verdict)
+        if not (changed or over) and self._asked_at is not None and now - self._asked_at < WHY_EVERY:
+            return False
+        self._asked_at, self._reason = now, self._why(status)
+        return True
+
+    def _tell(self, now: float) -> None:
+        reason = self._reason
+        if reason is not None and reason.word in TOLD_AT_ONCE:
+            # Not each count of a canary, nor each second of an outage.
+            about = (reason.word, reason.said if reason.word in (Word.PAUSED, Word.HELD) else "")
+            if self._told != about:
+                self.display.note(reason.text)
+                self._told = about
             return
-        self._told_pause = None
-        if now - self._moved_at < STALLED or self._told_idle or status.finished:
-            return
-        self._told_idle = True
-        if status.sent:
-            self.display.note(
-                f"Nothing has moved for {span(now - self._moved_at)}: Zoho is still at work on "
-                f"{number_of(status.sent, 'lead')}, or does not answer. {self._idle}"
-            )
-        elif not status.sealed and not status.waiting:
-            self.display.note("The enqueue call has not ended yet, or was interrupted: make it again with its key.")
-        else:
-            waits = self._waits()
-            what = f"To be tried again: {waits}" if waits else self._idle
-            self.display.note(f"Nothing has moved for {span(now - self._moved_at)}. {what}")
+        self._told = None
+        if reason is not None and now - self._moved_at >= STALLED and not self._told_stall:
+            self._told_stall = True
+            self.display.note(f"Nothing has moved for {span(now - self._moved_at)}. {reason.text}")
 
 
 def watch_to_the_end(watch: Watch, batch_id: str, timeout: float | None) -> BatchStatus:
@@ -280,19 +287,12 @@ def watch_to_the_end(watch: Watch, batch_id: str, timeout: float | None) -> Batc
         with watch.display:
             status = watch.until_finished(timeout)
     except KeyboardInterrupt:
-        say(f"stopped watching; {how_far(batch_id, watch.last)}\n{go_on}")
+        say(f"stopped watching; {watch.how_far(batch_id)}\n{go_on}")
         raise typer.Exit(130) from None
     if status is None:
-        say(f"stopped watching after {timeout:g} s; {how_far(batch_id, watch.last)}\n{go_on}")
+        say(f"stopped watching after {timeout:g} s; {watch.how_far(batch_id)}\n{go_on}")
         raise typer.Exit(Exit.STILL_RUNNING)
     return status
-
-
-def how_far(batch_id: str, status: BatchStatus | None) -> str:
-    """What is known of a batch that is not watched any more. That it goes on is said of one that nothing holds."""
-    if status is None:
-        return f"batch {batch_id} has not been seen."
-    return f"batch {batch_id} is {status.state.value}: {ended_of(status.ended, status.total)}."
 
 
 def _numbers(status: BatchStatus) -> tuple[int, ...]:

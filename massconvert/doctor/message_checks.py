@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
+from massconvert.wording import number_of
 
 
 def check_messages(site: Site) -> Iterator[Finding]:
@@ -30,7 +31,7 @@ def check_messages(site: Site) -> Iterator[Finding]:
 
 
 def _messages(count: int) -> str:
-    return f"{count:,} message{'' if count == 1 else 's'}"
+    return number_of(count, "message")
 
 
 def _clock(seconds: float) -> str:

@@ -21,7 +21,8 @@ LONG_JOB = 3600.0
 NAMED = 5
 
 _START = "Start one: celery -A workers worker"
-_HELD = {
+#: What a person does while all calls are held.
+HELD = {
     HoldKind.OUTAGE: "See https://status.zoho.com; it goes on by itself, and nothing is lost.",
     HoldKind.CREDITS: "They come back within a day; see MASSCONVERT_CREDITS_RESERVE, and what else uses them.",
 }
@@ -96,7 +97,7 @@ def span(seconds: float) -> str:
 def _calls(calls: Standing) -> Iterator[Finding]:
     if calls.hold:
         next_probe = f"one call finds out in {span(calls.hold.next_probe)}"
-        yield wrong("calls", f"All calls are held: {calls.hold.why}; {next_probe}.", _HELD[calls.hold.kind])
+        yield wrong("calls", f"All calls are held: {calls.hold.why}; {next_probe}.", HELD[calls.hold.kind])
     if calls.gate_for > 0:
         mend = "It opens by itself; see what else calls this organisation's API."
         yield warning("calls", f"No calls for another {span(calls.gate_for)}: {calls.gate_why}.", mend)

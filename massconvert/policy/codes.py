@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 
-from massconvert.model import Refused
+from massconvert.model import Code, Refused
 
 
 class Meaning(Enum):
@@ -38,6 +38,9 @@ class Retry(Enum):
     WHEN_MENDED = "takes them, once somebody has mended the lead"
     MENDED_OPTIONS = "takes them, with mended options"
     NO_NEED = "has nothing to take: no lead ends with it"
+    LATER = "takes them, as they are: nothing needs to be mended, but some time may have to pass"
+    NO_USE = "takes them, and they fail once more: Zoho does not have them"
+    NEW_INPUT = "does not take them: what was given was no lead id"
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,15 @@ _RETRIES = {
     Meaning.UNEXPLAINED: Retry.WHEN_MENDED,
     Meaning.TOO_MANY: Retry.WHEN_MENDED,
     Meaning.OPTIONS: Retry.MENDED_OPTIONS,
+}
+#: The same for the codes of our own with which leads fail.
+_OURS = {
+    Code.NOT_FOUND: Retry.NO_USE,
+    Code.INVALID_ID: Retry.NEW_INPUT,
+    Code.UNKNOWN_NAME: Retry.MENDED_OPTIONS,
+    Code.LOCKED: Retry.LATER,
+    Code.NOT_CONVERTED: Retry.LATER,
+    Code.GAVE_UP: Retry.LATER,
 }
 
 _D, _S, _I = "documented", "seen", "inferred"
@@ -252,6 +264,16 @@ def about_ids_of_a_read(answer: Refused) -> bool:
     means = meaning(answer)
     named = bool(answer.ids) or any(_IDS_PLACE.match(path) for path in answer.paths)
     return means is Meaning.TOO_MANY or (means is Meaning.LEADS and named)
+
+
+def retry_of(code: str) -> Retry:
+    """What `massconvert retry` does about leads that failed with a code, Zoho's or ours.
+
+    Where a code is in no table, or its leads end with it only when they are named, it is about the lead.
+    """
+    row = CODES.get(code.upper())
+    found = _OURS.get(code) or (row.retry if row else Retry.WHEN_MENDED)
+    return Retry.WHEN_MENDED if found is Retry.NO_NEED else found
 
 
 def words_of(code: str) -> str:

@@ -106,7 +106,7 @@ def test_ctrl_c_ends_the_watching_and_not_the_work_and_says_how_to_go_on(at_work
     assert terminal.end() == 130
     assert "Traceback" not in terminal.seen
     # The bar has ended when it is said, and does not come again below.
-    assert re.search(r"\nmassconvert: stopped watching; batch k is running: \d+ of 300", terminal.words), terminal.words
+    assert re.search(r"\nmassconvert: stopped watching; batch k goes on: \d+ of 300", terminal.words), terminal.words
     assert "━" not in terminal.words.partition("stopped watching")[2]
     assert "0/?" not in terminal.words
     go_on = re.search(r"massconvert (status k --watch)", terminal.seen)

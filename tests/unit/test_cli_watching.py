@@ -12,10 +12,13 @@ import typer
 from rich.console import Console
 
 from massconvert.cli.watching import LINE_EVERY, STALLED, Bar, Lines, Watch, watch_to_the_end
+from massconvert.cli.why import Known, Reason, why
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
+from massconvert.ledger import Member, Workers
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, CanaryCounts, Pause
 from massconvert.store import PATIENCE
+from massconvert.zoho.standing import Standing
 
 RUNNING = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0)
 ENDED = replace(RUNNING, state=BatchState.FINISHED, waiting=0, converted=10, finished_at=9.0)
@@ -61,9 +64,19 @@ def time() -> Time:
     return Time()
 
 
-def watch(time: Time, look: Callable[[], BatchStatus], pause: Pause | None = None) -> tuple[Watch, Notes]:
+AT_WORK = Workers((Member("worker", "a", 100.0),), 1.0, 1.0, 1.0)
+NOBODY = Workers((), 400.0, None, 0.0)
+
+
+def watch(
+    time: Time, look: Callable[[], BatchStatus], pause: Pause | None = None, workers: Workers = AT_WORK
+) -> tuple[Watch, Notes]:
     notes = Notes()
-    return Watch(look, paused=lambda: pause, display=notes, monotonic=time, pause=time.wait), notes
+
+    def reason(status: BatchStatus) -> Reason | None:
+        return why(Known(status, pause, Standing(10, "", 10, 0, 0, 0.0, ""), workers))
+
+    return Watch(look, why=reason, display=notes, monotonic=time, pause=time.wait), notes
 
 
 def playing(time: Time, *acts: tuple[float, BatchStatus | Exception]) -> Callable[[], BatchStatus]:
@@ -101,20 +114,31 @@ def test_with_no_time_it_looks_once(time: Time) -> None:
     assert watch(time, lambda: RUNNING)[0].until_finished(0) is None
 
 
-def test_when_nothing_moves_it_names_the_command_that_starts_a_worker_once(time: Time) -> None:
+def test_that_no_worker_runs_is_told_at_once_and_once_with_the_command_that_starts_one(time: Time) -> None:
+    """It took 15 s, and was an "if"."""
+    seen, notes = watch(time, lambda: RUNNING, workers=NOBODY)
+    seen.until_finished(0)
+    said = "No worker runs (the last was seen 6 min 40 s ago).\nTo start one: celery -A workers worker"
+    assert notes.notes == [said]
+    seen.until_finished(60)
+    assert notes.notes == [said]
+
+
+def test_when_nothing_moves_it_says_what_the_batch_waits_for_once(time: Time) -> None:
     seen, notes = watch(time, lambda: RUNNING)
     seen.until_finished(STALLED - 1)
     assert notes.notes == []
     seen.until_finished(60)
-    assert len(notes.notes) == 1
-    assert "celery -A workers worker" in notes.notes[0]
+    (told,) = notes.notes
+    assert "10 leads wait for a turn" in told
+    assert "celery" not in told
 
 
 def test_leads_that_zoho_works_on_are_no_missing_worker(time: Time) -> None:
     at_zoho = replace(RUNNING, waiting=0, sent=10)
     seen, notes = watch(time, lambda: at_zoho)
     seen.until_finished(60)
-    assert "Zoho is still at work on 10 leads" in notes.notes[0]
+    assert "Zoho is at work on 10 leads" in notes.notes[0]
 
 
 def test_it_says_so_again_when_it_moved_in_between(time: Time) -> None:
@@ -197,7 +221,7 @@ def test_the_display_has_ended_before_anything_else_is_said(
             raise KeyboardInterrupt
         return RUNNING
 
-    watching = Watch(look, paused=lambda: None, display=Display(), monotonic=time, pause=time.wait)
+    watching = Watch(look, why=lambda _: None, display=Display(), monotonic=time, pause=time.wait)
     with pytest.raises(typer.Exit):
         watch_to_the_end(watching, "k", 2.0)
     assert told == [""]
@@ -205,12 +229,32 @@ def test_the_display_has_ended_before_anything_else_is_said(
 
 
 def test_of_a_paused_batch_it_is_not_said_that_it_goes_on(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
-    watching = watch(time, lambda: PAUSED, Pause("", "paused by hand", "massconvert resume", 0.0))[0]
+    watching = watch(time, lambda: PAUSED, Pause("paused by hand", "", "massconvert resume", 0.0))[0]
     with pytest.raises(typer.Exit):
         watch_to_the_end(watching, "k", 2.0)
     said = capsys.readouterr().err
-    assert "batch k is paused: 0 of 10 leads have ended" in said
+    assert "batch k has not finished: 0 of 10 leads have ended" in said
+    assert "The organisation is paused" in said
     assert "goes on" not in said
+
+
+@pytest.mark.parametrize("kept", ["no worker", "Redis away"])
+def test_of_a_batch_that_nobody_works_on_it_is_not_said_that_it_goes_on(
+    time: Time, capsys: pytest.CaptureFixture[str], kept: str
+) -> None:
+    look = playing(time, (1.0, RUNNING), (0.0, AWAY)) if kept == "Redis away" else lambda: RUNNING
+    watching = watch(time, look, workers=NOBODY if kept == "no worker" else AT_WORK)[0]
+    with pytest.raises(typer.Exit):
+        watch_to_the_end(watching, "k", 5.0)
+    said = capsys.readouterr().err
+    assert "goes on" not in said
+    assert ("No worker runs" if kept == "no worker" else "Redis at host:1 cannot be reached") in said
+
+
+def test_of_a_batch_that_nothing_keeps_it_is_said(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(typer.Exit):
+        watch_to_the_end(watch(time, lambda: RUNNING)[0], "k", 2.0)
+    assert "stopped watching after 2 s; batch k goes on: 0 of 10 leads have ended." in capsys.readouterr().err
 
 
 @pytest.fixture

@@ -1,0 +1,50 @@
+"""What a command says when a batch has ended: a line for each code, and what fits it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from massconvert.cli.console import hint
+from massconvert.policy.codes import Retry, retry_of
+from massconvert.readable import readable
+from massconvert.report import Summary, SummaryLine
+from massconvert.wording import number_of
+
+#: The longest example of a message: a line for each code shall stay one.
+_LONGEST = 300
+_DO = {
+    Retry.WHEN_MENDED: "Mend {them} in Zoho, then: ",
+    Retry.LATER: "Nothing needs to be mended; to try {them} again, perhaps later: ",
+    Retry.MENDED_OPTIONS: "Mend the options, then: ",
+    Retry.NO_USE: "Zoho does not have {them}, or does not show {them} to this user: a retry would fail once more.",
+    Retry.NEW_INPUT: "Mend the ids where they come from, and enqueue {them} again.",
+}
+_RETRIED = (Retry.LATER, Retry.WHEN_MENDED, Retry.MENDED_OPTIONS)
+
+
+def tell_codes(summary: Summary) -> None:
+    """Say on stderr how many leads ended with which code, and of each the first message."""
+    for line in summary.lines:
+        if line.outcome in ("failed", "skipped", "cancelled") and line.code:
+            said = readable(line.message, longest=_LONGEST)
+            leads = number_of(line.count, f"lead {line.outcome}", f"leads {line.outcome}")
+            hint(
+                f"  {leads}: {readable(line.code)}{f': {said}' if said else ''} (for example {readable(line.lead_id)})"
+            )
+
+
+def tell_retries(batch_id: str, lines: Iterable[SummaryLine]) -> None:
+    """Say on stderr what can be done about the leads that failed, by what `massconvert retry` does with each code."""
+    failed = [line for line in lines if line.outcome == "failed"]
+    for what in (*_RETRIED, Retry.NO_USE, Retry.NEW_INPUT):
+        codes = [line.code for line in failed if retry_of(line.code) is what]
+        if not codes:
+            continue
+        one = sum(line.count for line in failed if line.code in codes) == 1
+        do = _DO[what].format(them="it" if one else "them")
+        named = "" if len(codes) == len(failed) else f"{', '.join(codes)}: "
+        if what in _RETRIED:
+            only = "" if len(codes) == len(failed) else "".join(f" --code {code}" for code in codes)
+            mended = " --options O.json" if what is Retry.MENDED_OPTIONS else ""
+            do += f"massconvert retry {batch_id}{only}{mended}"
+        hint(readable(f"{named}{do}"))

@@ -15,7 +15,7 @@ from typing import Any
 from massconvert.callbacks import Caller
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads.ids import shown
-from massconvert.ledger import Begun, Ledger
+from massconvert.ledger import LEFT_OUT, Begun, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
 from massconvert.model import Again, Done, Job, Next, State, Submitted
 from massconvert.nudge import Nudge
@@ -60,12 +60,12 @@ def tuning(settings: Settings) -> Tuning:
         window=settings.window or WINDOW_PER_PERMIT * (settings.zoho_concurrency or 10),
         max_jobs=settings.max_jobs,
         job_wait=settings.job_wait,
-        # A claim outlives the wait for a permit, a token refresh and the call itself.
-        lease=settings.permit_wait + 2 * settings.call_deadline + 10.0,
+        lease=settings.permit_wait + 2 * settings.call_deadline + 10.0,  # longer than a permit, a token and the call
         give_up=settings.give_up_hours * 3600.0,
         retention=settings.retention_days * 86_400.0,
         sweep_grace=settings.sweep_interval,
         events=settings.events,
+        profile_failures=settings.profile_failures,
     )
 
 
@@ -222,8 +222,8 @@ class Workshop:
             log.warning("profile %s: the slot %s is not run: too late, or the profile is disabled", name, slot)
             return False
         begun = runs.begin(run_id, name, profile, slot=slot)
-        if begun is Begun.BUSY:
-            log.warning("profile %s: the slot %s is left out, since the run before it still finds leads", name, slot)
+        if why := LEFT_OUT.get(begun):
+            log.warning("profile %s: the slot %s is left out, since %s", name, slot, why)
         return begun in (Begun.BEGUN, Begun.KNOWN)
 
 

@@ -5,28 +5,24 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from massconvert import wiring
-from massconvert.cli.account import command_settings
 from massconvert.cli.commands import Group
 from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.inputs import read_json
 from massconvert.cli.interview import interview
+from massconvert.cli.live import live_organisation
 from massconvert.cli.live_options import check_live, unread_words
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.contract import Exit
-from massconvert.embedded import Stack
 from massconvert.errors import InputError, OptionsError, ZohoError
 from massconvert.options import Options, Problem
 from massconvert.readable import readable_json
 from massconvert.steps.check import Checked, check, is_away, why
-from massconvert.steps.ports import Ports
 
 _INIT = """\b
 Examples:
@@ -51,24 +47,6 @@ def register(app: typer.Typer) -> None:
     group.command("init", epilog=_INIT)(_init)
     group.command("check", epilog=_CHECK)(_check)
     app.add_typer(group)
-
-
-@contextmanager
-def _organisation() -> Iterator[Ports]:
-    """The live organisation: over the Redis that REDIS_URL names, else over one of this command's own.
-
-    Raises SettingsError, EmbeddedError, StoreError.
-    """
-    settings = command_settings()
-    settings.require_zoho()
-    for slip in settings.hints:
-        say(slip, "yellow")
-    if settings.redis_url_given:
-        yield wiring.open_ports(settings)
-        return
-    with Stack(workers=0, beat=False, keep_data=False) as stack:
-        stack.wait_ready()
-        yield wiring.open_ports(command_settings(stack.environment, None))
 
 
 # --- init -------------------------------------------------------------------------------------------------
@@ -119,7 +97,7 @@ def _init(
         raise InputError(
             "There is no terminal to ask on.", hint="Give flags, for example: --deal-name, --stage, --assign-to."
         )
-    with _organisation() as ports:
+    with live_organisation() as ports:
         given = given if any(given.values()) else interview(ports)
         body = {key: value for key, value in given.items() if value}
         if "Deals" in body:
@@ -203,7 +181,7 @@ def _the_rest(value: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:
 
 def _live(body: Mapping[str, Any]) -> Checked:
     """What the organisation says. Raises SettingsError, StoreError, and ZohoError when nothing at all can be read."""
-    with _organisation() as ports:
+    with live_organisation() as ports:
         checked = check(ports, body)
     away = next((trouble for trouble in checked.unread.values() if is_away(trouble)), None)
     if away is not None and not checked.problems:

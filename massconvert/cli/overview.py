@@ -15,6 +15,7 @@ from massconvert.cli.calls_view import calls_as_json, calls_in_words, held_back,
 from massconvert.cli.console import ago, local_time, out, print_json, span
 from massconvert.cli.desk import Desk
 from massconvert.cli.layout import Column, Prose, Sheet
+from massconvert.cli.profile_standing import stop_in_words, stopped_profiles
 from massconvert.cli.why import no_worker
 from massconvert.ledger import Late, Workers
 from massconvert.model import BatchStatus, Pause
@@ -40,6 +41,7 @@ class Overview:
     leads_waiting: int
     calls: Standing
     workers: Workers = field(compare=False)  # its times change with each look
+    stopped: dict[str, int] = field(default_factory=dict)  # profiles → runs in a row that failed
     now: float = field(default=0.0, compare=False)  # Unix seconds
     letters: Mapping[str, int] = field(default_factory=dict)  # messages that were not taken, by kind
     late: Sequence[Late] = ()
@@ -59,6 +61,7 @@ class Overview:
             leads_waiting=counts["leads_waiting"],
             calls=desk.standing(),
             workers=Workers.among(desk.ledger.fleet.members(now=now), now),
+            stopped=stopped_profiles(desk),
             now=now,
             letters=desk.ledger.letters.counts(),
             late=tuple(desk.ledger.letters.late(now=now)),
@@ -77,6 +80,7 @@ class Overview:
             "batches_known": self.batches_known,
             "paused": pause_as_json(self.paused),
             "chunks_waiting": self.chunks_waiting,
+            "stopped_profiles": self.stopped,
             "jobs_running": self.jobs_running,
             "leads_waiting": self.leads_waiting,
             "workers_useful": workers_useful(self.calls),
@@ -98,6 +102,7 @@ class Overview:
         parts.append(Prose(self._under_way()))
         parts.append(Prose(self._at_work(), "" if self.workers.alive else "yellow"))
         parts += [Prose(line, "yellow") for line in (*held_back(self.calls), *self._messages())]
+        parts += [Prose(stop_in_words(name, failures), "red") for name, failures in self.stopped.items()]
         if not self.batches:
             return Group(*parts, Prose("No batches yet. To make one: massconvert enqueue --help"))
         parts += ["", self._table()]

@@ -1,4 +1,4 @@
-"""``massconvert profile list|check|run``: the named conversions of massconvert.toml."""
+"""``massconvert profile list|check|run|resume``: the named conversions of massconvert.toml."""
 
 from __future__ import annotations
 
@@ -10,22 +10,24 @@ import typer
 from rich.text import Text
 
 from massconvert.batch import Batch
-from massconvert.cli.account import account_chosen, command_settings
+from massconvert.cli.account import command_settings
 from massconvert.cli.commands import Group
 from massconvert.cli.console import hint, local_time, out, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.layout import Column, Sheet
+from massconvert.cli.profile_check import ProfileCheck, check_all, check_profile
+from massconvert.cli.profile_standing import Standing, standings
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
-from massconvert.options import Options, deal_templates
-from massconvert.policy import Form, Run, RunState
+from massconvert.options import deal_templates, demand
+from massconvert.policy import Run, RunState
 from massconvert.producer import MassConvert
 from massconvert.profiles import ConfigFile, Profile, next_slot
 from massconvert.readable import readable
 from massconvert.report import utc_time
 from massconvert.steps.preview import Preview, preview
-from massconvert.wiring import connect_finder
+from massconvert.wiring import connect_finder, open_ports
 from massconvert.wording import number_of
 
 _HELP = "Named conversions: options, criteria, schedule and limits in massconvert.toml (docs/profiles.md)."
@@ -42,6 +44,7 @@ _COLUMNS = (
     Column("next run"),
     Column("found", right=True),
     Column("enqueued", right=True),
+    Column("what became of them"),
     Column("last run", prose=True),
 )
 #: Shown of a first page.
@@ -58,49 +61,83 @@ def register(app: typer.Typer) -> None:
     group.command("list", epilog="\b\nExample:\n  massconvert profile list --json | jq '.profiles[].name'")(_list)
     group.command("check", epilog="\b\nExample:\n  massconvert profile check")(_check)
     group.command("run", cls=WaitCommand, epilog=_RUN_EXAMPLES)(_run)
+    group.command("resume", epilog="\b\nExample:\n  massconvert profile resume nightly")(_resume)
     app.add_typer(group, name="profile")
 
 
 def _list(as_json: JsonOption = False) -> None:
-    """Show the profiles, when each runs next, and what its last run did."""
+    """Show the profiles, when each runs next, and what became of its last run's leads."""
     desk = open_desk()
     config, now = ConfigFile(desk.settings.config_file), desk.clock.now()
-    rows = [
-        (name, profile, open_desk(command_settings(profile=name)).ledger.runs.last(name))
-        for name, profile in config.config().profiles.items()
-        if not account_chosen() or profile.account == desk.settings.account
-    ]
+    rows = list(standings(desk))
     if as_json:
-        found = [_as_json(name, profile, run, now) for name, profile, run in rows]
-        print_json({"file": str(config.path), "profiles": found})
+        print_json({"file": str(config.path), "profiles": [_as_json(row, now) for row in rows]})
         return
     if not rows:
         say(f"{config.path} has no profiles." if config.path.exists() else f"there is no file {config.path}.")
         return
-    out().print(Sheet(_COLUMNS, [_row(name, profile, run, now) for name, profile, run in rows]))
+    out().print(Sheet(_COLUMNS, [_row(row, now) for row in rows]))
+    for row in rows:
+        if row.stopped:
+            say(row.stop_in_words, "red")
 
 
-def _row(name: str, profile: Profile, run: Run | None, now: float) -> tuple[str | Text, ...]:
+def _row(row: Standing, now: float) -> tuple[str | Text, ...]:
+    profile, run = row.profile, row.run
     form = profile.criteria.form.value if profile.criteria else "-"
-    last = (f"{run.found:,}", f"{run.taken:,}", _run_view(run)) if run else ("", "", "-")
-    return (readable(name), form, _schedule(profile), local_time(_next(profile, now)), *last)
+    last = (f"{run.found:,}", f"{run.taken:,}", row.in_words, _run_view(run)) if run else ("", "", "", "-")
+    next_run = "stopped" if row.stopped else local_time(_next(row, now))
+    return (readable(row.name), form, _schedule(profile), next_run, *last)
 
 
 def _check(as_json: JsonOption = False) -> None:
-    """Check the file; every wrong place is named. Nothing is called and nothing is enqueued."""
+    """Check the file, and hold each profile against its organisation where credentials are there; every wrong place is
+    named. Nothing is enqueued.
+    """
     config = ConfigFile(command_settings().config_file)
-    profiles = config.config().profiles
-    warnings = {name: _warnings(profile) for name, profile in profiles.items()}
+    found = check_all(config.config().profiles.items())
+    good = not any(each.problems for each in found.values())
     if as_json:
-        found = [{"name": name, "warnings": said} for name, said in warnings.items()]
-        print_json({"file": str(config.path), "ok": True, "profiles": found})
-        return
+        rows = [
+            {
+                "name": name,
+                "warnings": list(each.warnings),
+                "problems": [problem._asdict() for problem in each.problems],
+                "not_checked": [{"what": what, "why": why} for what, why in each.not_checked.items()],
+            }
+            for name, each in found.items()
+        ]
+        print_json({"file": str(config.path), "ok": good, "profiles": rows})
+        raise typer.Exit(Exit.OK if good else Exit.USAGE)
     if not config.path.exists():
         say(f"there is no file {config.path}; MASSCONVERT_CONFIG names another.", "yellow")
-    for name, said in warnings.items():
+    for name, each in found.items():
+        _tell_check(name, each)
+    raise typer.Exit(Exit.OK if good else Exit.USAGE)
+
+
+def _tell_check(name: str, found: ProfileCheck) -> None:
+    for path, reason in found.problems:
+        tell(f"{name}: problem: {path} {reason}")
+    if not found.problems:
         tell(f"{name}: ok")
-        for warning in said:
-            say(f"{name}: {warning}", "yellow")
+    for warning in found.warnings:
+        say(f"{name}: {warning}", "yellow")
+    for what, why in found.not_checked.items():
+        say(f"{name}: not checked: {what}: {why}", "yellow")
+
+
+def _resume(name: NameArgument, as_json: JsonOption = False) -> None:
+    """Let the schedule of a profile go on that stopped after failed runs."""
+    desk = open_desk(command_settings(profile=name))
+    ConfigFile(desk.settings.config_file).profile(name)
+    was, failures = bool(desk.ledger.runs.stopped(name)), desk.ledger.runs.resume(name)
+    if as_json:
+        print_json({"profile": name, "was_stopped": was, "failed_runs": failures})
+    elif was:
+        tell(f"The schedule of {name} goes on with its next slot; {number_of(failures, 'run')} in a row had failed.")
+    else:
+        tell(f"The schedule of {name} was not stopped.")
 
 
 def _run(
@@ -177,11 +214,13 @@ def _print_run(run_id: str, run: Run | None, *, as_json: bool) -> None:
 def _show_preview(desk: Desk, name: str, profile: Profile, *, as_json: bool) -> None:
     assert profile.criteria is not None  # noqa: S101 - to_find_with has said so
     zoho, governor = connect_finder(desk.settings)
+    found = check_profile(open_ports(desk.settings), profile)
     seen = preview(zoho, governor, profile.criteria, profile.limits.max_leads)
     updates = seen.payloads if deal_templates(profile.options) else 0
     if as_json:
-        print_json(_preview_as_json(name, seen, updates))
-        return
+        problems = {"problems": [problem._asdict() for problem in found.problems]}
+        print_json(_preview_as_json(name, seen, updates) | problems)
+        raise typer.Exit(Exit.USAGE if found.problems else Exit.OK)
     named = f", {updates:,} to read leads and {updates:,} to update deals" if updates else ""
     follow = f"{seen.payloads:,} or more to follow{named}"
     least = "" if seen.exact else "at least "
@@ -193,6 +232,9 @@ def _show_preview(desk: Desk, name: str, profile: Profile, *, as_json: bool) -> 
     if seen.first:
         tell(f"First: {', '.join(seen.first[:_SHOWN])}{', …' if seen.leads > _SHOWN else ''}")
     hint("Nothing was enqueued. Leads that are in flight already would be skipped.")
+    for what, why in found.not_checked.items():
+        say(f"not checked: {what}: {why}", "yellow")
+    demand(found.problems, "Each run would fail. Mend them in massconvert.toml.")
 
 
 def _preview_as_json(name: str, seen: Preview, updates: int) -> dict[str, Any]:
@@ -209,15 +251,6 @@ def _preview_as_json(name: str, seen: Preview, updates: int) -> dict[str, Any]:
     }
 
 
-def _warnings(profile: Profile) -> list[str]:
-    said = list(Options.parse(profile.options).warnings)
-    if profile.criteria and profile.criteria.form is Form.SEARCH:
-        said.append(
-            "Search finds at most 2,000 leads a run, and its `equals` finds what contains the value; COQL is exact."
-        )
-    return said
-
-
 def _schedule(profile: Profile) -> str:
     schedule = profile.schedule
     if schedule is None:
@@ -226,10 +259,10 @@ def _schedule(profile: Profile) -> str:
     return words if profile.enabled else f"{words} (disabled)"
 
 
-def _next(profile: Profile, now: float) -> float | None:
-    if profile.schedule is None or not profile.enabled:
+def _next(row: Standing, now: float) -> float | None:
+    if row.profile.schedule is None or not row.profile.enabled or row.stopped:
         return None
-    slot = next_slot(profile.schedule, now)
+    slot = next_slot(row.profile.schedule, now)
     return None if math.isinf(slot) else slot
 
 
@@ -252,15 +285,18 @@ def _run_as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def _as_json(name: str, profile: Profile, run: Run | None, now: float) -> dict[str, Any]:
+def _as_json(row: Standing, now: float) -> dict[str, Any]:
+    profile, run = row.profile, row.run
     return {
-        "name": name,
+        "name": row.name,
         "description": profile.description,
         "account": profile.account,
         "enabled": profile.enabled,
         "criteria": profile.criteria.model_dump(exclude_none=True) if profile.criteria else None,
         "schedule": profile.schedule.model_dump(exclude_none=True) if profile.schedule else None,
         "limits": profile.limits.model_dump(),
-        "next_run": utc_time(_next(profile, now)),
-        "last_run": {"run": run.id, **_run_as_json(run)} if run else None,
+        "next_run": utc_time(_next(row, now)),
+        "failed_runs": row.failures,
+        "stopped": row.stopped,
+        "last_run": {"run": run.id, **_run_as_json(run), **row.outcomes} if run else None,
     }

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from massconvert.doctor.finding import Finding, warning, wrong
 from massconvert.doctor.message_checks import check_messages
 from massconvert.doctor.name_checks import check_names
+from massconvert.doctor.profile_checks import check_profiles
 from massconvert.doctor.redis_checks import check_broker, check_redis
 from massconvert.doctor.rights import check_rights
 from massconvert.doctor.setting_checks import check_credentials, check_settings, read_settings
@@ -47,6 +48,7 @@ CHECKS: tuple[Check, ...] = (
     Check("queues", check_backlog),
     Check("messages", check_messages),
     Check("callbacks", check_calls),
+    Check("profiles", check_profiles),
     Check("names", check_names, within=60.0, of_workers=True),
 )
 

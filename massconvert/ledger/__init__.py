@@ -15,12 +15,13 @@ from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.letters import Late, Letter, Letters, Message
 from massconvert.ledger.organisation import Organisation
-from massconvert.ledger.runs import Begun, Runs
+from massconvert.ledger.runs import LEFT_OUT, Begun, Runs
 from massconvert.ledger.title import Title
 from massconvert.policy import Tuning
 from massconvert.store import Clock, Keys, Redis, Scripts, Shelf
 
 __all__ = [
+    "LEFT_OUT",
     "Added",
     "Backlog",
     "Batches",

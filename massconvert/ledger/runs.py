@@ -26,6 +26,14 @@ class Begun(str, Enum):
     KNOWN = "known"  # it was begun before: whoever asks goes on with it
     PAST = "past"  # this slot, or a later one, had its turn
     BUSY = "busy"  # the run of an earlier slot still finds leads
+    STOPPED = "stopped"  # the last runs failed wholly: slots are left out until somebody resumes the schedule
+
+
+#: Why a slot is left out that had its turn.
+LEFT_OUT = {
+    Begun.BUSY: "the run before it still finds leads",
+    Begun.STOPPED: "its last runs failed; to go on: massconvert profile resume",
+}
 
 
 #: Rows in which Zoho answered as somebody who may call: they end a pause that was waiting for just that.
@@ -67,8 +75,8 @@ class Runs:
             "on_complete": dump_targets(profile.targets),
         }
         bounded = profile.limits.max_leads is not None and criteria.form is Form.COQL
-        grace = self._tuning.sweep_grace
-        answer = self._run("begin_run", run_id, name, slot, now, json.dumps(job), int(bounded), grace)
+        ends = (self._tuning.sweep_grace, self._tuning.profile_failures)
+        answer = self._run("begin_run", run_id, name, slot, now, json.dumps(job), int(bounded), *ends)
         return Begun(answer[0])
 
     def claim(self, run_id: str, *, token: str, now: float | None = None) -> Run | Again | Done:
@@ -123,6 +131,24 @@ class Runs:
         with reaching(self._redis):
             run_id = self._redis.hget(self._keys.profile(name), "last")
         return self.get(run_id) if run_id else None
+
+    def failures(self, name: str) -> int:
+        """How many runs of a profile in a row have failed wholly: every lead, or the run itself. Raises StoreError."""
+        with reaching(self._redis):
+            return int(self._redis.hget(self._keys.profile(name), "failures") or 0)
+
+    def stopped(self, name: str) -> int:
+        """`failures`, where they are so many that the schedule is stopped; else 0. Raises StoreError."""
+        failures, most = self.failures(name), self._tuning.profile_failures
+        return failures if most and failures >= most else 0
+
+    def resume(self, name: str) -> int:
+        """Let a profile's schedule go on; return how many runs in a row had failed. Raises StoreError."""
+        with reaching(self._redis):
+            pipe = self._redis.pipeline(transaction=True)
+            pipe.hget(self._keys.profile(name), "failures")
+            pipe.hdel(self._keys.profile(name), "failures")
+            return int(pipe.execute()[0] or 0)
 
     def _run(self, script: str, *args: str | float | None) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))

@@ -39,6 +39,7 @@ class Tuning:
     retention: float = 30 * 86_400.0
     enqueue_idle: float = 900.0  # an enqueue that added nothing for so long has been abandoned
     events: int | None = None  # how many ended leads are kept on the stream; 0: none, None: as it was
+    profile_failures: int = 3  # runs of a profile in a row that fail wholly stop its schedule; 0: none do
     sweep_grace: float = 15.0  # how late a message may be before the sweep sends another
 
 

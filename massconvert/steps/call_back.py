@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from massconvert.callbacks import Never
 from massconvert.model import Again, Done
 from massconvert.policy import Moment, after_failed_callback
@@ -18,7 +20,7 @@ def call_back(ports: Ports) -> Again | Done:
     call = callbacks.take()
     if call is None:
         return Done()
-    why = ports.caller.call(call.target, status_record(call.status))
+    why = ports.caller.call(call.target, status_record(call.status) | _of_its_run(ports, call.status.batch))
     if not why:
         callbacks.made(call)
     else:
@@ -28,3 +30,16 @@ def call_back(ports: Ports) -> Again | Done:
         callbacks.failed(call, why, again_in=again_in)
         ports.log_call(call, why, again_in)
     return Again(0.0) if callbacks.due() else Done()
+
+
+def _of_its_run(ports: Ports, batch_id: str) -> dict[str, Any]:
+    """Of which profile a batch is, how its run stands, whether the schedule is stopped; nothing of another batch."""
+    run = ports.ledger.runs.get(batch_id)
+    if run is None:
+        return {}
+    about: dict[str, Any] = {"profile": run.profile, "run": run.state.value}
+    if run.said:
+        about["run_said"] = {"code": run.said.code, "message": run.said.message}
+    if failures := ports.ledger.runs.stopped(run.profile):
+        about["schedule_stopped"] = {"failed_runs": failures, "resume": f"massconvert profile resume {run.profile}"}
+    return about

@@ -76,7 +76,17 @@ def _write(ports: Ports, run: Run, decision: RunDecision) -> Looked:
     if not ports.ledger.runs.move(run, decision):
         return Looked(Done())
     ports.log_run(decision)
+    if decision.run.state is RunState.FAILED:
+        _have_it_told(ports, decision.run)
     return Looked(decision.next)
+
+
+def _have_it_told(ports: Ports, run: Run) -> None:
+    """Where a run that failed itself has stopped the schedule, and has no batch: make an empty one, for its calls."""
+    if run.on_complete and not run.taken and ports.ledger.runs.stopped(run.profile):
+        batches = ports.ledger.batches
+        batches.open(run.id, fingerprint(run.options), run.options, leads=1, on_complete=run.on_complete)
+        batches.seal(run.id, flush=True)
 
 
 def _moment(ports: Ports, asked: Asked[FindAnswer] | None = None) -> Moment:

@@ -175,7 +175,10 @@ class Keys:
         return f"{self.prefix}runs:due"
 
     def profile(self, name: str) -> str:
-        """HASH: slot (the latest begun), open (the run of a slot that still finds), last (run), start (a lead id)."""
+        """HASH: slot (the latest begun), open (the run of a slot that still finds), last (run), start (a lead id),
+
+        failures: so many of its runs in a row have failed wholly.
+        """
         return f"{self.prefix}profile:{name}"
 
     # --- whose ledger it is, and in which format (ledger/title.py) ---

@@ -296,3 +296,20 @@ def test_no_more_calls_at_once_than_the_organisation_allows_and_every_permit_com
 
 def _settings() -> Settings:
     return load_settings()
+
+
+def test_profiles_are_held_against_the_organisation(
+    simulate: MakeSimulator, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By `profile check` and by the dry run of one: a stage and an owner that are not there are told, exit 2."""
+    simulate()
+    (tmp_path / "massconvert.toml").write_text(
+        '[profiles.p]\ncriteria.coql = "id is not null"\n[profiles.p.options]\nassign_to = "anne@example.com"\n'
+        '[profiles.p.options.Deals]\nDeal_Name = "R"\nStage = "Nonsense"\nClosing_Date = "+30d"\n'
+    )
+    for arguments in (["profile", "check"], ["profile", "run", "p", "--dry-run"]):
+        capsys.readouterr()
+        assert main(arguments) == Exit.USAGE, arguments
+        out, err = capsys.readouterr()
+        assert "Nonsense" in out + err
+        assert "anne@example.com" in out + err

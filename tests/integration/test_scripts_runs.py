@@ -11,7 +11,7 @@ from massconvert.ledger import Begun
 from massconvert.model import Again, Done, LeadsFound, PerhapsAccepted, Refused
 from massconvert.policy import Run, RunState, after_find, after_put
 from massconvert.profiles import LeadCriteria, Limits, Profile
-from tests.integration.books import MOMENT, NOW, TUNING, Books
+from tests.integration.books import FINGERPRINT, MOMENT, NOW, OPTIONS, TUNING, Books
 
 pytestmark = pytest.mark.integration
 
@@ -217,3 +217,56 @@ def test_a_run_that_something_else_has_written_is_named(books: Books) -> None:
     books.redis.hset(books.keys.run(f"n@{SLOT}"), "job", "[]")
     with pytest.raises(LedgerError, match=f"run:n@{SLOT}"):
         books.ledger.runs.get(f"n@{SLOT}")
+
+
+# --- runs that fail
+
+
+def fail(books: Books, run_id: str, leads: list[str]) -> None:
+    """A run by hand whose leads all fail, or without any, the run itself."""
+    assert begin(books, run_id=run_id) is Begun.BEGUN
+    run = claim(books, run_id)
+    if not leads:
+        decision = after_find(run, Refused(400, "INVALID_QUERY", "no such column"), MOMENT)
+        assert books.ledger.runs.move(run, decision, now=NOW)
+        run = claim(books, run_id)
+        assert books.ledger.runs.move(run, after_put(run, 0, MOMENT), now=NOW)
+        return
+    end_batch(books, run_id, failed=leads)
+
+
+def end_batch(books: Books, run_id: str, failed: list[str] = [], converted: int = 0) -> None:  # noqa: B006 - read only
+    """The batch of a run ends like this."""
+    books.batches.open(run_id, FINGERPRINT, OPTIONS, now=NOW, leads=1)
+    books.batches.refuse_ids(run_id, dict.fromkeys(failed, "is none"), now=NOW)
+    books.redis.hincrby(books.keys.batch(run_id), "converted", converted)
+    books.redis.hincrby(books.keys.batch(run_id), "total", converted)
+    books.batches.seal(run_id, now=NOW, flush=True)
+
+
+@pytest.mark.parametrize("leads", [["x", "y"], []])
+def test_three_runs_that_fail_wholly_stop_the_schedule_until_it_is_resumed(books: Books, leads: list[str]) -> None:
+    """Whether every lead failed, or the run itself; a run by hand may be begun all the same."""
+    for number in range(3):
+        assert not books.ledger.runs.stopped("n")
+        fail(books, f"n@{number}", leads)
+    assert books.ledger.runs.stopped("n") == 3
+    assert begin(books, SLOT) is Begun.STOPPED
+    assert begin(books, run_id="n@by-hand") is Begun.BEGUN
+    assert books.ledger.runs.resume("n") == 3
+    assert begin(books, SLOT) is Begun.PAST
+    assert begin(books, LATER) is Begun.BEGUN
+
+
+def test_a_run_is_judged_once_and_one_that_converts_ends_the_row(books: Books) -> None:
+    """Partly failed is not wholly; a run that found nothing says nothing; and no other batch counts."""
+    fail(books, "n@1", ["x"])
+    end_batch(books, "n@1", failed=["y"])
+    assert books.ledger.runs.failures("n") == 1
+    begin(books, run_id="n@2")
+    end_batch(books, "n@2")
+    end_batch(books, "another", failed=["x"])
+    assert books.ledger.runs.failures("n") == 1
+    begin(books, run_id="n@3")
+    end_batch(books, "n@3", failed=["x"], converted=1)
+    assert books.ledger.runs.failures("n") == 0

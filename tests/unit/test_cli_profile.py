@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from massconvert.cli import profile as command
-from massconvert.model import Busy, Call, Counted, LeadsFound, NotSent, PerhapsAccepted, Refused, Unsent
+from massconvert.cli.profile_check import check_file
+from massconvert.model import Busy, Call, Counted, Kind, LeadsFound, NotSent, Outcome, PerhapsAccepted, Refused, Unsent
 from massconvert.policy import Moment, Permit, RunState, Tuning, after_find, after_put
 from massconvert.policy.find import Run
 from tests.unit.cli_shell import A, B, FakeNudge, Shell
@@ -78,6 +79,8 @@ class Finder:
 def zoho(monkeypatch: pytest.MonkeyPatch, finder: Finder) -> None:
     """Let the command look through this one."""
     monkeypatch.setattr(command, "connect_finder", lambda _settings: (finder, finder))
+    monkeypatch.setattr(command, "open_ports", lambda _settings: None)
+    monkeypatch.setattr(command, "check_profile", lambda _ports, profile: check_file(profile))
 
 
 def test_check_says_ok_and_warns_of_what_is_probably_not_meant(shell: Shell) -> None:
@@ -86,7 +89,12 @@ def test_check_says_ok_and_warns_of_what_is_probably_not_meant(shell: Shell) -> 
     assert said.code == 0
     assert said.out == "nightly: ok\nby-search: ok\noptions-only: ok\n"
     assert "by-search: Search finds at most 2,000" in said.err
-    assert shell.run("profile", "check", "--json").json["profiles"][0] == {"name": "nightly", "warnings": []}
+    assert shell.run("profile", "check", "--json").json["profiles"][0] == {
+        "name": "nightly",
+        "warnings": [],
+        "problems": [],
+        "not_checked": [],
+    }
 
 
 def test_a_wrong_file_is_told_by_every_command(shell: Shell) -> None:
@@ -186,6 +194,7 @@ def test_dry_run_counts_leads_payloads_and_calls(shell: Shell, monkeypatch: pyte
         "payloads": 14,
         "calls": {"find": 1, "convert": 14, "status": 14, "read": 0, "update": 0},
         "first": ["1", "2", "3", "4", "5"],
+        "problems": [],
     }
     said = shell.run("profile", "run", "nightly", "--dry-run")
     assert "would find 1,234 leads that are not converted, 700 a run." in said.out
@@ -241,3 +250,21 @@ def test_enqueue_takes_a_profile_s_options(shell: Shell) -> None:
     assert both.code == 2
     assert "Both --options and --profile" in both.err
     assert shell.run("enqueue", A, "--profile", "nope").code == 2
+
+
+def test_failed_runs_are_seen_and_a_stopped_schedule_is_resumed(shell: Shell) -> None:
+    """In the list, in the status, and by the doctor's figures; resumed, it has a next run again."""
+    run_id = shell.run("profile", "run", "nightly", "--json").json["run"]
+    shell.batch(run_id, {A: Outcome(Kind.FAILED, "UNKNOWN_NAME"), B: Outcome(Kind.FAILED, "UNKNOWN_NAME")})
+    shell.connect("").hset("mc:{default}:profile:nightly", "failures", 3)
+    listed = shell.run("profile", "list")
+    assert "2 failed" in listed.out
+    assert "massconvert profile resume nightly" in listed.err
+    row = shell.run("profile", "list", "--json").json["profiles"][0]
+    assert (row["stopped"], row["failed_runs"], row["next_run"], row["last_run"]["failed"]) == (True, 3, None, 2)
+    assert "The schedule of nightly is stopped" in shell.run("status").out
+    assert shell.run("status", "--json").json["stopped_profiles"] == {"nightly": 3}
+    assert "goes on" in shell.run("profile", "resume", "nightly").out
+    assert "was not stopped" in shell.run("profile", "resume", "nightly").out
+    assert shell.run("profile", "list", "--json").json["profiles"][0]["next_run"]
+    assert shell.run("profile", "resume", "nightlly").code == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import fakeredis
@@ -40,6 +41,7 @@ from massconvert.policy import (
     no_permit_to_find,
 )
 from massconvert.profiles import LeadCriteria, Limits, Profile
+from massconvert.steps.call_back import call_back
 from massconvert.steps.find import find
 from massconvert.steps.ports import Ports
 from massconvert.zoho.answers import parse_found
@@ -279,6 +281,24 @@ def test_whom_a_profile_names_is_called_by_the_batches_of_its_runs() -> None:
     house.run("n@1")
     kept = house.redis.hget("mc:{default}:batch:n@1", "on_complete")
     assert load_targets(kept) == (TaskTarget("shop.converted", "shop"), HookTarget("https://shop.example.com/done"))
+
+
+def test_a_run_that_stops_the_schedule_is_told_even_where_it_found_no_lead() -> None:
+    """Of the three that fail, the third makes an empty batch, for the call; which says what to do."""
+    house = House(Crm(40))
+    wrong = profile(coql="Nonsense = 1").model_copy(update={"on_complete": "shop.converted@shop"})
+    for number in range(3):
+        assert house.book.callbacks.due(now=house.now()) == 0
+        house.book.runs.begin(f"n@{number}", "n", wrong, now=house.now())
+        assert house.run(f"n@{number}").state is RunState.FAILED
+    told: list[Any] = []
+    caller: Any = SimpleNamespace(call=lambda _target, summary: told.append(summary) or "")
+    port: Any = house
+    call_back(Ports(house.book, port, port, port, Random(1), Tuning(), lambda _: None, caller=caller))
+    (summary,) = told
+    assert (summary["batch"], summary["total"], summary["profile"], summary["run"]) == ("n@2", 0, "n", "failed")
+    assert summary["run_said"]["code"] == "INVALID_QUERY"
+    assert summary["schedule_stopped"] == {"failed_runs": 3, "resume": "massconvert profile resume n"}
 
 
 def test_a_search_finds_two_thousand_and_says_that_there_are_more() -> None:

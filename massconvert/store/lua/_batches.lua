@@ -48,6 +48,19 @@ local function for_keys_of_batch(key, shards, what, ...)
   end
 end
 
+-- Counts how many runs of a profile in a row have failed wholly. A run is judged once: when its batch ends, or when it
+-- fails itself. One that found nothing, or whose leads were all skipped or called off, says nothing.
+local function judge_run(p, id, failed)
+  local run = p .. 'run:' .. id
+  local profile = redis.call('HGET', run, 'profile')
+  if not profile or redis.call('HSETNX', run, 'judged', failed and 'failed' or 'good') == 0 then return end
+  if failed then
+    redis.call('HINCRBY', p .. 'profile:' .. profile, 'failures', 1)
+  else
+    redis.call('HDEL', p .. 'profile:' .. profile, 'failures')
+  end
+end
+
 -- Ends a batch whose every lead has its outcome: counts are final, its keys begin to expire.
 -- Returns 1 when it ended now.
 local function finish_batch(p, batch, now, retention)
@@ -58,6 +71,7 @@ local function finish_batch(p, batch, now, retention)
   if ended < tonumber(f[3]) then return 0 end
   redis.call('HSET', key, 'finished', now)
   redis.call('HDEL', key, 'held', 'held_at', 'canary_held')
+  if tonumber(f[4]) + tonumber(f[5]) > 0 then judge_run(p, batch, f[4] == '0') end
   for n = 1, tonumber(redis.call('HGET', key, 'targets') or 0) do
     redis.call('HDEL', key, 'called:' .. n, 'call_tries:' .. n, 'call_error:' .. n)
     redis.call('ZADD', p .. 'callbacks', now, n .. ':' .. batch)

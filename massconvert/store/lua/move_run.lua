@@ -1,5 +1,5 @@
 -- include: _full
--- include: _time
+-- include: _batches
 -- Writes one decision about a claimed run. Compare-and-set on the token of the claim.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] token, [3] now, [4] JSON of the fields to set, a blank one is deleted,
@@ -27,6 +27,7 @@ if fields.state == 'finding' then
   redis.call('ZADD', p .. 'runs:due', expected + tonumber(ARGV[7]), id)
   return 1
 end
+if fields.state == 'failed' then judge_run(p, id, true) end
 redis.call('ZREM', p .. 'runs:due', id)
 redis.call('EXPIRE', key, ARGV[9])
 local profile = p .. 'profile:' .. r[3]

@@ -1,0 +1,31 @@
+"""The live organisation for a command: over the Redis that REDIS_URL names, else over one of the command's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from massconvert import wiring
+from massconvert.cli.account import command_settings
+from massconvert.cli.console import say
+from massconvert.embedded import Stack
+from massconvert.settings import Settings
+from massconvert.steps.ports import Ports
+
+
+@contextmanager
+def live_organisation(settings: Settings | None = None) -> Iterator[Ports]:
+    """What looks the organisation up; without ``settings`` those of the command, whose slips are told.
+
+    Raises SettingsError, EmbeddedError, StoreError.
+    """
+    given = settings or command_settings()
+    given.require_zoho()
+    for slip in () if settings else given.hints:
+        say(slip, "yellow")
+    if given.redis_url_given:
+        yield wiring.open_ports(given)
+        return
+    with Stack(workers=0, beat=False, keep_data=False) as stack:
+        stack.wait_ready()
+        yield wiring.open_ports(given.model_copy(update={"redis_url": stack.redis_url}))

@@ -51,6 +51,8 @@ def check_redis_url(url: str) -> str:
         raise ValueError(f"names more than one server; {_EXAMPLE}")
     if any(char.isspace() or not char.isprintable() for char in url):
         raise ValueError(f"has a blank or another character in it that no URL has {_ENCODE}")
+    if ";" in rest:  # between brokers it means another one: what stands before it would be taken for a host
+        raise ValueError(f"has a ; in it {_ENCODE}; {_EXAMPLE}")
     url = f"{scheme}://{rest}"
     try:
         parts = urlsplit(url)

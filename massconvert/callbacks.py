@@ -28,6 +28,8 @@ from massconvert.zoho.transport import Transport
 log = logging.getLogger("massconvert")
 
 SIGNATURE_HEADER = "X-Massconvert-Signature"
+#: Names what is told: another try of the same call has the same id, so a receiver can leave out what it has had.
+DELIVERY_HEADER = "X-Massconvert-Delivery"
 #: Seconds that a web hook may take in all, and to be connected to.
 DEADLINE, CONNECT_TIMEOUT = 10.0, 5.0
 #: How old a signature may be, in seconds: a call that somebody recorded cannot be played again later.
@@ -92,6 +94,7 @@ class Caller:
         headers = {
             "Content-Type": "application/json",
             "User-Agent": "zoho-mass-convert",
+            DELIVERY_HEADER: str(summary.get("delivery", "")),
             SIGNATURE_HEADER: sign(secret, body, self._now()),
         }
         answer = self._transport.exchange("POST", target.url, headers=headers, body=body)

@@ -26,6 +26,7 @@ from massconvert.cli import (
     second_chances,
     simulator,
     status,
+    webhook,
 )
 from massconvert.cli.account import choose_account
 from massconvert.cli.commands import WIDEST, Group, HelpedGroup
@@ -167,6 +168,7 @@ for _room in (
     options,
     doctor,
     health,
+    webhook,
     simulator,
 ):
     _room.register(app)

@@ -42,7 +42,7 @@ from massconvert.deal_values import demand_deal
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import Canary, Priority
-from massconvert.on_complete import Given
+from massconvert.on_complete import DEFAULT_QUEUE, Given, TaskTarget, parse_targets
 from massconvert.options import Options, parse_canary
 from massconvert.producer import MassConvert, new_batch_id
 from massconvert.profiles import ConfigFile, Profile
@@ -115,6 +115,12 @@ def _enqueue(
             return
         urgent = priority or (named.priority if named else None)
         calls = on_complete or (named.on_complete if named else None)
+        for target in parse_targets(on_complete or None):
+            if isinstance(target, TaskTarget) and target.queue == DEFAULT_QUEUE:
+                say(
+                    f"on_complete: {target.place}, which is Celery's own default. For another: {target.task}@QUEUE",
+                    "yellow",
+                )
         batch = take(desk.settings, checked, body, key, urgent, ahead, calls)
         print_batch(batch, checked.invalid, as_json=as_json)
     if wait is None:

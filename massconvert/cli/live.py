@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
-from massconvert import wiring
+from massconvert import store, wiring
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import say
 from massconvert.embedded import Stack
 from massconvert.settings import Settings
 from massconvert.steps.ports import Ports
+from massconvert.zoho.kept_token import kept_token
 
 
 @contextmanager
@@ -28,4 +29,6 @@ def live_organisation(settings: Settings | None = None) -> Iterator[Ports]:
         return
     with Stack(workers=0, beat=False, keep_data=False) as stack:
         stack.wait_ready()
-        yield wiring.open_ports(given.model_copy(update={"redis_url": stack.redis_url}))
+        here = given.model_copy(update={"redis_url": stack.redis_url})
+        with closing(store.connect(here.redis_url)) as redis, kept_token(here, redis):
+            yield wiring.open_ports(here)

@@ -61,7 +61,7 @@ def check_live(
     unread = unread_words(checked.unread)
     for what, reason in unread.items():
         say(f"not checked: {what}: {reason}", "yellow")
-    if any(reference.listing in checked.unread for reference in unresolved(body)):
+    if hint != NOTHING_WRITTEN and any(reference.listing in checked.unread for reference in unresolved(body)):
         say("a worker will look the names up before it sends anything.", "yellow")
     return "; ".join(unread.values())
 
@@ -70,6 +70,8 @@ def _refuses_credentials(trouble: Busy | Trouble) -> TypeGuard[NotSent]:
     return isinstance(trouble, NotSent) and trouble.why is Unsent.CREDENTIALS
 
 
+#: What `options init` says: it enqueues nothing, so no worker looks anything up after it.
+NOTHING_WRITTEN = "Nothing was written."
 CHECK_CREDENTIALS = "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER."
 
 

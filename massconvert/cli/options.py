@@ -16,7 +16,7 @@ from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.inputs import read_json
 from massconvert.cli.interview import interview
 from massconvert.cli.live import live_organisation
-from massconvert.cli.live_options import check_live, unread_words
+from massconvert.cli.live_options import NOTHING_WRITTEN, check_live, unread_words
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.contract import Exit
 from massconvert.errors import InputError, OptionsError, ZohoError
@@ -102,7 +102,7 @@ def _init(
         body = {key: value for key, value in given.items() if value}
         if "Deals" in body:
             body["Deals"] = {key: value for key, value in body["Deals"].items() if value is not None}
-        check_live(ports, Options.parse(body), "Nothing was written.")
+        check_live(ports, Options.parse(body), NOTHING_WRITTEN)
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         print_lines(text.splitlines(keepends=True), readable_json)
@@ -142,7 +142,7 @@ def _check(
         if not problems:
             raise
         body = _the_rest(value, {problem.path for problem in problems})
-    checked = _live(body)
+    checked = _live(body, alone=not problems)
     told = {problem.path for problem in problems}
     problems += [problem for problem in checked.problems if problem.path not in told]
     warnings += [*checked.warnings, *checked.notes]
@@ -179,11 +179,14 @@ def _the_rest(value: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:
     return {**({"Deals": deal} if isinstance(deal, Mapping) else {}), **body}
 
 
-def _live(body: Mapping[str, Any]) -> Checked:
-    """What the organisation says. Raises SettingsError, StoreError, and ZohoError when nothing at all can be read."""
+def _live(body: Mapping[str, Any], *, alone: bool) -> Checked:
+    """What the organisation says. ``alone``: nothing else is wrong, so that nothing at all can be read is an error.
+
+    Raises SettingsError, StoreError, and ZohoError then.
+    """
     with live_organisation() as ports:
         checked = check(ports, body)
     away = next((trouble for trouble in checked.unread.values() if is_away(trouble)), None)
-    if away is not None and not checked.problems:
+    if away is not None and alone and not checked.problems:
         raise ZohoError(f"Zoho cannot be asked: {why(away)}.", hint="massconvert enqueue takes the options unchecked.")
     return checked

@@ -82,9 +82,17 @@ def check_calls(site: Site) -> Iterator[Finding]:
     for call_id, (tries, why) in list(failing.items())[:NAMED]:
         batch = call_id.partition(":")[2]
         what = f"Batch {batch} has finished, but {number_of(tries, 'call')} about it failed: {why}."
-        yield warning("callbacks", what, "See whom its on_complete names; it is called again for a day.")
+        yield warning("callbacks", what, _mend_of_call(why))
     if not failing:
         yield ok("callbacks", "Nobody waits for a call that has failed.")
+
+
+def _mend_of_call(why: str) -> str:
+    if "MASSCONVERT_WEBHOOK_SECRET is not set" in why:
+        return "Set MASSCONVERT_WEBHOOK_SECRET on the workers and restart them; it is called again for a day."
+    return (
+        "See whom its on_complete names; it is called again for a day. To try a web hook: massconvert webhook test URL"
+    )
 
 
 def span(seconds: float) -> str:

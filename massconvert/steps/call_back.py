@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import Any
 
 from massconvert.callbacks import Never
+from massconvert.ledger import DueCall
 from massconvert.model import Again, Done
 from massconvert.policy import Moment, after_failed_callback
 from massconvert.report import status_record
@@ -20,7 +22,7 @@ def call_back(ports: Ports) -> Again | Done:
     call = callbacks.take()
     if call is None:
         return Done()
-    why = ports.caller.call(call.target, status_record(call.status) | _of_its_run(ports, call.status.batch))
+    why = ports.caller.call(call.target, _summary(ports, call))
     if not why:
         callbacks.made(call)
     else:
@@ -30,6 +32,11 @@ def call_back(ports: Ports) -> Again | Done:
         callbacks.failed(call, why, again_in=again_in)
         ports.log_call(call, why, again_in)
     return Again(0.0) if callbacks.due() else Done()
+
+
+def _summary(ports: Ports, call: DueCall) -> dict[str, Any]:
+    told = hashlib.sha256(f"{call.id} {call.finished}".encode()).hexdigest()[:24]
+    return {**status_record(call.status), "delivery": told, **_of_its_run(ports, call.status.batch)}
 
 
 def _of_its_run(ports: Ports, batch_id: str) -> dict[str, Any]:

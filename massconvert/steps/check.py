@@ -8,8 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 from massconvert.deal_values import Misfits, misfits
-from massconvert.model import Busy, Listing, NotSent, PerhapsAccepted, Trouble
+from massconvert.model import Busy, Listing, NotSent, PerhapsAccepted, Refused, Trouble
 from massconvert.options import Problem, examine, listings_for
+from massconvert.policy import Meaning, meaning
 from massconvert.steps.ask import Asked
 from massconvert.steps.look_up import SURE, look_up
 from massconvert.steps.ports import Ports
@@ -63,6 +64,8 @@ def read(
             unread[listing] = next(trouble for trouble in unread.values() if is_away(trouble))
             continue
         answer = look_up(ports, listing)
+        if isinstance(answer, Asked) and isinstance(answer.answer, Refused) and meaning(answer.answer) is Meaning.TOKEN:
+            answer = look_up(ports, listing)  # the client has dropped the token: once more, with another
         if isinstance(answer, Kept):
             kept[listing] = answer
         else:

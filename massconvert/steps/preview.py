@@ -75,6 +75,19 @@ def preview(zoho: Finder, governor: Governor, criteria: LeadCriteria, max_leads:
 
 
 def _ask(governor: Governor, call: Call, ask: Callable[[], _T | Refused | PerhapsAccepted | NotSent]) -> _T:
+    answer = _answer(governor, call, ask)
+    if isinstance(answer, Refused) and meaning(answer) is Meaning.TOKEN:  # the client has dropped it: with another
+        answer = _answer(governor, call, ask)
+    if isinstance(answer, Refused):
+        raise _refused(answer)
+    if isinstance(answer, PerhapsAccepted | NotSent):
+        raise ZohoError(f"Zoho gave no usable answer: {answer.detail}.", hint="Nothing was enqueued. Try again.")
+    return answer
+
+
+def _answer(
+    governor: Governor, call: Call, ask: Callable[[], _T | Refused | PerhapsAccepted | NotSent]
+) -> _T | Refused | PerhapsAccepted | NotSent:
     permit = governor.acquire(call)
     if isinstance(permit, Busy):
         raise ZohoError(f"Zoho may not be called now: {permit.why}.", hint="Try again in a moment.")
@@ -83,10 +96,6 @@ def _ask(governor: Governor, call: Call, ask: Callable[[], _T | Refused | Perhap
         answer = ask()
     finally:
         governor.release(permit, answer)
-    if isinstance(answer, Refused):
-        raise _refused(answer)
-    if isinstance(answer, PerhapsAccepted | NotSent):
-        raise ZohoError(f"Zoho gave no usable answer: {answer.detail}.", hint="Nothing was enqueued. Try again.")
     return answer
 
 

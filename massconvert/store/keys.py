@@ -27,6 +27,7 @@ class Keys:
 
         ``held`` is why a person holds it, ``canary_held`` since when it waits for its canary.
         ``given`` is there where the options were given with names, and ``fp`` is that of their ids.
+        While it is open again: finished_before, total_before (when it had finished, with how many leads).
         Of its callbacks: on_complete, targets, and for each number called:N, call_tries:N, call_error:N.
         """
         return f"{self.prefix}batch:{batch_id}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -313,3 +314,68 @@ def test_profiles_are_held_against_the_organisation(
         out, err = capsys.readouterr()
         assert "Nonsense" in out + err
         assert "anne@example.com" in out + err
+
+
+# --- the access token between commands
+
+
+@pytest.fixture
+def no_redis_url(simulate: MakeSimulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Commands of a user without REDIS_URL; their state directory."""
+    monkeypatch.delenv("REDIS_URL")
+    monkeypatch.setenv("MASSCONVERT_STATE_DIR", str(tmp_path / "state"))
+    return tmp_path / "state"
+
+
+def test_without_redis_url_commands_share_one_token_in_a_file_of_the_users_own(
+    simulate: MakeSimulator, run: Run, no_redis_url: Path
+) -> None:
+    """One request to the accounts server for three commands; nobody else may read the file, or look for it."""
+    simulator = simulate()
+    for _ in range(3):
+        assert run("options", "check", write(GOOD))[0] == Exit.OK
+    assert simulator.calls()["POST token"] == 1
+    (kept,) = (no_redis_url / "tokens").iterdir()
+    assert kept.stat().st_mode & 0o777 == 0o600
+    assert kept.parent.stat().st_mode & 0o777 == 0o700
+    assert os.environ["ZOHO_REFRESH_TOKEN"] not in kept.read_text()
+
+
+@pytest.mark.parametrize("with_redis_url", [False, True])
+def test_a_refused_kept_token_is_replaced(
+    simulate: MakeSimulator,
+    run: Run,
+    no_redis_url: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    redis_url: str,
+    *,
+    with_redis_url: bool,
+) -> None:
+    """By the command that meets the refusal, whether the token is in the file or in Redis."""
+    if with_redis_url:
+        monkeypatch.setenv("REDIS_URL", redis_url)
+        monkeypatch.setenv("MASSCONVERT_ACCOUNT", f"refused-{time.time_ns()}")
+    simulate()
+    assert run("options", "check", write(GOOD))[0] == Exit.OK
+    if with_redis_url:
+        client = connect(redis_url)
+        for key in client.scan_iter("mc:{refused-*}:listing:*"):
+            client.delete(key)
+        client.close()
+    simulate()  # another, at which the old token is none
+    for name in ("ZOHO_ACCOUNTS_URL", "ZOHO_API_DOMAIN"):
+        assert os.environ[name]
+    assert run("options", "check", "o.json") == (Exit.OK, "o.json: ok\n", "")
+
+
+def test_what_needs_no_zoho_is_told_where_zoho_cannot_be_asked(
+    simulate: MakeSimulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulate()
+    monkeypatch.setenv("MASSCONVERT_ACCOUNT", "away")
+    monkeypatch.setenv("ZOHO_ACCOUNTS_URL", "http://127.0.0.1:1")
+    code, out, _ = run("options", "check", write({**GOOD, "ids": ["1"], "colour": "red"}))
+    assert code == Exit.USAGE
+    assert "$.colour" in out
+    assert "$.ids" in out
+    assert "not checked: " in out

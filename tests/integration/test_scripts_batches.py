@@ -91,6 +91,7 @@ def test_open_batch_on_a_finished_batch_keeps_it_from_expiring(books: Books) -> 
         "batch:b expires": None,
         f"options:{FINGERPRINT} expires": None,
         "batch:b.finished": None,
+        "batch:b.finished_before": str(int(NOW)),
         "unsealed/b": NOW + 9,
     }
 

@@ -57,6 +57,22 @@ def test_a_batch_without_anybody_to_call_leaves_no_trace(books: Books) -> None:
     assert changed == {}
 
 
+def test_the_same_again_with_nothing_added_moves_no_time_and_calls_nobody_again(books: Books) -> None:
+    """Who was told knows. Who was not yet, or is named only now, is called; and a lead more is told of."""
+    finish(books)
+    books.ledger.callbacks.made(taken(books), now=NOW + 1)
+    finish(books, now=NOW + 50)
+    assert books.batches.status("b").finished_at == NOW
+    assert books.ledger.callbacks.due(now=NOW + 50) == 0
+    finish(books, now=NOW + 60, on_complete="another@q")
+    assert taken(books, NOW + 60).target == TaskTarget("another", "q")
+    finish(books, now=NOW + 70, on_complete="another@q")  # that call has not ended
+    assert books.ledger.callbacks.due(now=NOW + 70) == 1
+    finish(books, now=NOW + 80, on_complete="another@q", invalid="y")
+    assert books.batches.status("b").finished_at == NOW + 80
+    assert taken(books, NOW + 80).status.failed == 2
+
+
 # --- take_callback
 
 

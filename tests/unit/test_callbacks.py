@@ -9,7 +9,7 @@ import pytest
 from celery import Celery, chain
 from pydantic import SecretStr
 
-from massconvert.callbacks import SIGNATURE_HEADER, Caller, Never, sign, verify_webhook
+from massconvert.callbacks import DELIVERY_HEADER, SIGNATURE_HEADER, Caller, Never, sign, verify_webhook
 from massconvert.errors import BrokerError, InputError, KeyConflictError
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.on_complete import HookTarget, TaskTarget, dump_targets, load_targets, parse_targets
@@ -188,11 +188,12 @@ def caller(wire: Any, secret: str = SECRET) -> Caller:
 )
 def test_a_hook_is_posted_to_with_a_signature_and_only_2xx_is_success(answer: Any, why: str) -> None:
     wire = Wire(answer)
-    assert caller(wire).call(HookTarget(HOOK), {"batch": "k", "converted": 2}) == why
+    assert caller(wire).call(HookTarget(HOOK), {"batch": "k", "converted": 2, "delivery": "d1"}) == why
     ((method, url, headers, body),) = wire.sent
-    assert (method, url, json.loads(body)) == ("POST", HOOK, {"batch": "k", "converted": 2})
+    assert (method, url, json.loads(body)) == ("POST", HOOK, {"batch": "k", "converted": 2, "delivery": "d1"})
     assert verify_webhook(SECRET, body, headers[SIGNATURE_HEADER], now=1_800_000_000.0)
     assert SECRET not in str(headers)
+    assert headers[DELIVERY_HEADER] == "d1"
 
 
 def test_without_a_secret_no_hook_is_called() -> None:

@@ -292,7 +292,12 @@ def test_a_run_that_stops_the_schedule_is_told_even_where_it_found_no_lead() -> 
         house.book.runs.begin(f"n@{number}", "n", wrong, now=house.now())
         assert house.run(f"n@{number}").state is RunState.FAILED
     told: list[Any] = []
-    caller: Any = SimpleNamespace(call=lambda _target, summary: told.append(summary) or "")
+
+    def note(_target: Any, summary: Any) -> str:
+        told.append(summary)
+        return ""
+
+    caller: Any = SimpleNamespace(call=note)
     port: Any = house
     call_back(Ports(house.book, port, port, port, Random(1), Tuning(), lambda _: None, caller=caller))
     (summary,) = told

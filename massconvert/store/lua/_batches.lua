@@ -69,12 +69,18 @@ local function finish_batch(p, batch, now, retention)
   if f[1] ~= '1' or f[2] then return 0 end
   local ended = tonumber(f[4]) + tonumber(f[5]) + tonumber(f[6]) + tonumber(f[7])
   if ended < tonumber(f[3]) then return 0 end
-  redis.call('HSET', key, 'finished', now)
+  -- Opened again by the same key, and nothing was added: it has finished when it had, and who was told then knows.
+  local before = redis.call('HMGET', key, 'finished_before', 'total_before')
+  local same = before[1] and before[2] == f[3]
+  redis.call('HSET', key, 'finished', same and before[1] or now)
+  redis.call('HDEL', key, 'finished_before', 'total_before')
   redis.call('HDEL', key, 'held', 'held_at', 'canary_held')
   if tonumber(f[4]) + tonumber(f[5]) > 0 then judge_run(p, batch, f[4] == '0') end
   for n = 1, tonumber(redis.call('HGET', key, 'targets') or 0) do
-    redis.call('HDEL', key, 'called:' .. n, 'call_tries:' .. n, 'call_error:' .. n)
-    redis.call('ZADD', p .. 'callbacks', now, n .. ':' .. batch)
+    if not same or redis.call('HEXISTS', key, 'called:' .. n) == 0 then
+      redis.call('HDEL', key, 'called:' .. n, 'call_tries:' .. n, 'call_error:' .. n)
+      redis.call('ZADD', p .. 'callbacks', now, n .. ':' .. batch)
+    end
   end
   redis.call('ZREM', p .. 'unsealed', batch)
   for_keys_of_batch(key, tonumber(f[8]), 'EXPIRE', retention)
@@ -90,6 +96,7 @@ local function reopen_batch(p, batch, now)
   local key = p .. 'batch:' .. batch
   local f = redis.call('HMGET', key, 'finished', 'shards', 'fp')
   if f[1] then
+    redis.call('HSET', key, 'finished_before', f[1], 'total_before', redis.call('HGET', key, 'total'))
     redis.call('HDEL', key, 'finished')
     for_keys_of_batch(key, tonumber(f[2]), 'PERSIST')
     redis.call('HINCRBY', p .. 'options:' .. f[3], 'batches', 1)

@@ -23,6 +23,9 @@ if known then
       redis.call('ZREM', p .. 'callbacks:busy', n .. ':' .. batch)
       redis.call('HDEL', key, 'called:' .. n, 'call_tries:' .. n, 'call_error:' .. n)
     end
+    if redis.call('HGET', key, 'on_complete') ~= ARGV[10] then -- these have not been told yet, whatever is added
+      for n = 1, tonumber(ARGV[11]) do redis.call('HDEL', key, 'called:' .. n) end
+    end
     redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11])
   end
   return 'reopened'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -20,6 +21,10 @@ from massconvert.steps.check import FRESH, read
 from massconvert.steps.ports import Ports
 
 _NONE = "none"
+#: For nobody.
+_NOBODY = "-"
+_NOBODY_IN_WORDS = "- (nobody: the lead's owner stays)"
+_A_DATE = "a date like 2026-12-24, or days from when it is sent like +30d"
 #: With more than so many to choose from, a name is asked for instead of a number.
 _A_LIST = 40
 _WANTED = (Listing.USERS, Listing.MODULES, Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.LEAD_FIELDS)
@@ -37,11 +42,16 @@ def interview(ports: Ports) -> dict[str, Any]:
         body["Deals"] = _deal(listings)
     body["assign_to"] = _user(listings.get(Listing.USERS, ()))
     made = [name for name in MADE if name != "Deals" or "Deals" in body]
-    tags = _choose("The lead's tags go to", [_NONE, *made], default=_NONE)
-    body["carry_over_tags"] = [] if tags == _NONE else [tags]
+    body["carry_over_tags"] = _choose_some("The lead's tags go to", made)
     attachments = _choose("Its attachments go to", [_NONE, *made], default=_NONE)
     body["move_attachments_to"] = None if attachments == _NONE else attachments
     return body
+
+
+def confirmed(text: str) -> bool:
+    """Whether a person wants ``text`` to be written."""
+    hint(text.rstrip())
+    return _choose("Write this?", ["yes", "no"], default="yes", numbered=False) == "yes"
 
 
 def _deal(listings: Listings) -> dict[str, Any]:
@@ -54,7 +64,9 @@ def _deal(listings: Listings) -> dict[str, Any]:
         deal["Pipeline"] = _choose("Its pipeline", names, default=names[0])
         stages = next([forms[0] for forms in row["stages"]] for row in pipelines if row["name"][0] == deal["Pipeline"])
     deal["Stage"] = _choose("Its stage", stages, default=stages[0]) if stages else _ask("Its stage")
-    deal["Closing_Date"] = _ask("Its closing date, a date or days from when it is sent", default="+30d", good=_closing)
+    deal["Closing_Date"] = _ask(
+        "Its closing date, a date or days from when it is sent", default="+30d", good=_closing, wanted=_A_DATE
+    )
     for problem in examine({"Deals": deal}, listings).problems:  # what else this organisation wants
         name = problem.path.removeprefix("$.Deals.")
         if name in fields and name not in deal:
@@ -76,16 +88,20 @@ def _value(row: Row) -> Any:
         return text
 
 
-def _user(users: Sequence[Row]) -> str:
+def _user(users: Sequence[Row]) -> str | None:
     labels = {f"{row['name']} <{row['email']}>" if row["email"] else row["name"]: row for row in users}
     if not users or len(users) > _A_LIST:
         known = {form.casefold() for row in users for form in (row["name"], row["email"], row["id"]) if form}
-        return _ask(
+        owner = _ask(
             "The new owner, by e-mail address, full name or id",
-            good=lambda text: not known or " ".join(text.split()).casefold() in known,
+            default=_NOBODY,
+            good=lambda text: text == _NOBODY or not known or " ".join(text.split()).casefold() in known,
+            wanted=f"an e-mail address, a full name or an id, or {_NOBODY} for nobody",
         )
-    row = labels[_choose("The new owner", list(labels), default=None)]
-    return str(row["email"] or row["id"])
+        return None if owner == _NOBODY else owner
+    chosen = _choose("The new owner", [*labels, _NOBODY_IN_WORDS], default=_NOBODY)
+    row = labels.get(chosen)
+    return str(row["email"] or row["id"]) if row else None
 
 
 def _shown(row: Row) -> list[str]:
@@ -101,7 +117,9 @@ def _closing(text: str) -> bool:
     return True
 
 
-def _ask(question: str, *, default: str | None = None, good: Callable[[str], bool] = bool) -> str:
+def _ask(
+    question: str, *, default: str | None = None, good: Callable[[str], bool] = bool, wanted: str = "a text"
+) -> str:
     # Not typer's prompt, which writes a blank to stdout: there the options go.
     words = f"{question}{f' [{default}]' if default else ''}: "
     while True:
@@ -111,14 +129,40 @@ def _ask(question: str, *, default: str | None = None, good: Callable[[str], boo
             raise InputError("The answers have ended before the questions.", hint="Nothing was written.") from None
         if text and good(text):
             return text
-        hint("That cannot be; once more.")
+        hint(f"Type {wanted}.")
 
 
 def _choose(question: str, names: Sequence[str], *, default: str | None, numbered: bool = True) -> str:
-    """One of ``names``, by its number or as it is written."""
+    """One of ``names``: by its number, as it is written, by what stands in its brackets, or by how it alone begins."""
     if numbered and len(names) <= _A_LIST:
         hint("\n".join(f"  {number}  {readable(name)}" for number, name in enumerate(names, start=1)))
-    by_name = {name.casefold(): name for name in names}
-    by_number = {str(number): name for number, name in enumerate(names, start=1)}
-    text = _ask(question, default=default, good=lambda given: given in by_number or given.casefold() in by_name)
-    return by_number.get(text) or by_name[text.casefold()]
+    how = f"a number from 1 to {len(names)}, or a name or its beginning" if numbered else " or ".join(names)
+    text = _ask(question, default=default, good=lambda given: match(given, names) is not None, wanted=how)
+    return match(text, names) or text
+
+
+def match(given: str, names: Sequence[str]) -> str | None:
+    """Which of ``names`` a person means by ``given``; None where it is none, or more than one."""
+    if given.isascii() and given.isdigit() and 1 <= int(given) <= len(names):
+        return names[int(given) - 1]
+    wanted = " ".join(given.split()).casefold()
+    forms = {name: {name.casefold(), *re.split(r" ?[<(]|[>)]", name.casefold())} - {""} for name in names}
+    exact = [name for name in names if name.casefold() == wanted] or [name for name in names if wanted in forms[name]]
+    begins = exact or [name for name in names if any(form.startswith(wanted) for form in forms[name])]
+    return begins[0] if wanted and len(begins) == 1 else None
+
+
+def _choose_some(question: str, names: Sequence[str]) -> list[str]:
+    """Any of ``names``, in their order, with commas between."""
+    hint("\n".join(f"  {number}  {readable(name)}" for number, name in enumerate(names, start=1)))
+
+    def parts(text: str) -> list[str | None]:
+        return [match(part.strip(), names) for part in text.split(",") if part.strip()]
+
+    def good(text: str) -> bool:
+        return text.casefold() == _NONE or (bool(parts(text)) and None not in parts(text))
+
+    how = f"numbers or names with commas between, like {', '.join(names[:2])}, or {_NONE}"
+    text = _ask(question, default=_NONE, good=good, wanted=how)
+    chosen = [] if text.casefold() == _NONE else parts(text)
+    return [name for name in names if name in chosen]

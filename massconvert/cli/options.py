@@ -14,7 +14,7 @@ import typer
 from massconvert.cli.commands import Group
 from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.inputs import read_json
-from massconvert.cli.interview import interview
+from massconvert.cli.interview import confirmed, interview
 from massconvert.cli.live import live_organisation
 from massconvert.cli.live_options import NOTHING_WRITTEN, check_live, unread_words
 from massconvert.cli.output_file import check_output, write_output
@@ -98,7 +98,8 @@ def _init(
             "There is no terminal to ask on.", hint="Give flags, for example: --deal-name, --stage, --assign-to."
         )
     with live_organisation() as ports:
-        given = given if any(given.values()) else interview(ports)
+        asked = not any(given.values())
+        given = interview(ports) if asked else given
         body = {key: value for key, value in given.items() if value}
         if "Deals" in body:
             body["Deals"] = {key: value for key, value in body["Deals"].items() if value is not None}
@@ -106,6 +107,9 @@ def _init(
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         print_lines(text.splitlines(keepends=True), readable_json)
+        return
+    if asked and not confirmed(text):
+        say("Nothing was written.")
         return
     write_output(output, [text], force=force)
     say(f"written to {output}. To use it: massconvert enqueue leads.csv --options {output}")

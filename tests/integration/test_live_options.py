@@ -14,6 +14,7 @@ import pytest
 
 from massconvert import wiring
 from massconvert.cli import main
+from massconvert.cli.interview import match
 from massconvert.contract import Exit
 from massconvert.model import Listing
 from massconvert.options import Options
@@ -242,7 +243,7 @@ def test_init_asks_with_what_there_is_to_choose_from(
 ) -> None:
     simulate(mandatory_deal_fields=frozenset({"Type"}))
     # A deal, its name, pipeline 2, a stage, no date and then one, what is mandatory, Bob, tags, no attachments.
-    answers = ["", "Renewal", "2", "closed won", "soon", "+14d", "New Business", "2", "contacts", ""]
+    answers = ["", "Renewal", "2", "closed won", "soon", "+14d", "New Business", "2", "contacts", "", "y"]
     monkeypatch.setattr("sys.stdin", Terminal("\n".join(answers) + "\n"))
     code, out, err = run("options", "init", "--output", "asked.json")
     assert (code, out) == (Exit.OK, "")
@@ -379,3 +380,33 @@ def test_what_needs_no_zoho_is_told_where_zoho_cannot_be_asked(
     assert "$.colour" in out
     assert "$.ids" in out
     assert "not checked: " in out
+
+
+def test_init_takes_what_people_type_and_says_what_would_be_right(
+    simulate: MakeSimulator, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """y, a bare name, an e-mail address, several tags, a beginning, nobody; shown before it is written."""
+    simulate()
+    answers = ["y", "", "R", "Standard", "qualif", "tomorrow", "", "ann@example.com", "acc, 1", "none"]
+    monkeypatch.setattr("sys.stdin", Terminal("\n".join([*answers, "yes"]) + "\n"))
+    code, _, err = run("options", "init", "--output", "typed.json")
+    assert code == Exit.OK, err
+    body = json.loads(Path("typed.json").read_text())
+    assert (body["Deals"]["Stage"], body["assign_to"]) == ("Qualification", "ann@example.com")
+    assert len(body["carry_over_tags"]) == 2
+    assert "Type a text." in err
+    assert "a date like 2026-12-24" in err
+    assert '"assign_to": "ann@example.com"' in err
+    monkeypatch.setattr("sys.stdin", Terminal("n\n-\n1\nnone\nn\n"))
+    code, _, err = run("options", "init", "--output", "not.json")
+    assert "Nothing was written." in err
+    assert not Path("not.json").exists()
+
+
+def test_a_choice_that_two_names_fit_is_none() -> None:
+    names = ["Ann Archer <ann@example.com>", "Anna Berg <anna@example.com>", "Bob"]
+    assert match("an", names) is None
+    assert match("ann archer", names) == names[0]
+    assert match("ANNA@example.com", names) == names[1]
+    assert match("b", names) == "Bob"
+    assert match("4", names) is match("0", names) is match(" ", names) is None

@@ -147,6 +147,7 @@ class Operation:
             numbers,
             partial(self._decided, organisation),
             caller=cast("Any", None),
+            steady=day.now,
         )
         return Workshop(ports, cast("Any", self._nudges[account]), numbers.sweep_grace, cast("Any", None), share)
 

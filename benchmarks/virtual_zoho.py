@@ -154,7 +154,11 @@ class Zoho:
         self._chance = self.day.chance("zoho")
         self._left_out: set[str] = set()
 
-    def mass_convert(self, leads: Sequence[str], _options: Mapping[str, Any]) -> PostAnswer:
+    def ready(self) -> str:
+        """A token is always there."""
+        return "token"
+
+    def mass_convert(self, leads: Sequence[str], _options: Mapping[str, Any], **_: Any) -> PostAnswer:
         """POST one payload."""
         return cast("PostAnswer", self._call("post", POST_SECONDS, lambda: self._take(leads)))
 

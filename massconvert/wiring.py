@@ -26,6 +26,7 @@ from massconvert.producer import Intake
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings
 from massconvert.shares import Share, Threads
+from massconvert.steady import steady
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
 from massconvert.steps.call_back import call_back
 from massconvert.steps.drain import drain
@@ -61,6 +62,7 @@ def tuning(settings: Settings) -> Tuning:
         max_jobs=settings.max_jobs,
         job_wait=settings.job_wait,
         lease=settings.permit_wait + 2 * settings.call_deadline + 10.0,  # longer than a permit, a token and the call
+        send_within=max(5.0, settings.call_deadline / 2),
         give_up=settings.give_up_hours * 3600.0,
         retention=settings.retention_days * 86_400.0,
         sweep_grace=settings.sweep_interval,
@@ -366,6 +368,7 @@ def make_ports(
     obeys_pause: bool = True,
     random: Random | None = None,
     transport_of: Callable[..., Transport] = Transport,
+    steady: Callable[[], float] = steady,
 ) -> Ports:
     """What the steps need, over this Redis and with this clock. Raises SettingsError when a credential is missing.
 
@@ -384,6 +387,7 @@ def make_ports(
         log_run=tell_run,
         caller=caller,
         log_call=tell_call,
+        steady=steady,
     )
 
 

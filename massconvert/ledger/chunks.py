@@ -122,8 +122,10 @@ class Chunks:
         probe this is not, or by a hold or a cancel of its batches. Then nothing may be sent.
         """
         t = self._tuning
-        ours, *at = self._run("begin_send", chunk.id, chunk.token, now, t.lease, int(t.retention))
-        return replace(chunk, state=State.SENDING, sent_at=float(at[0])) if int(ours) else None
+        ours, *at = self._run("begin_send", chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within)
+        if not int(ours):
+            return None
+        return replace(chunk, state=State.SENDING, sent_at=float(at[0]), send_by=float(at[0]) + t.send_within)
 
     def move(self, chunk: Chunk, decision: Decision, *, now: float | None = None) -> Moved | None:
         """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours."""

@@ -128,6 +128,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             claimed_converted=int(fields.get("claimed", "-1")),
             created_at=created,
             sent_at=float(fields.get("sent_at", "0")),
+            send_by=float(fields.get("send_by", "0")),
             due_at=float(fields["due"]),
         )
     except (KeyError, ValueError, TypeError) as error:

@@ -165,7 +165,8 @@ class Chunk:
     said: Refusal | None = None  # Zoho's last words about these leads
     claimed_converted: int = -1  # Converted_Count of the job that is being settled; -1 where unknown
     created_at: float = 0.0
-    sent_at: float = 0.0  # of the last POST
+    sent_at: float = 0.0  # when the last POST was written ahead
+    send_by: float = 0.0  # after which nothing of it left any more
     due_at: float = 0.0
 
 

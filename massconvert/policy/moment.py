@@ -17,7 +17,8 @@ class Tuning:
     window: int = 20  # chunks waiting to be sent
     max_jobs: int = 200  # chunks that Zoho works on, or that wait for a look
     express: int = 4  # chunks with interactive leads that may exceed both bounds
-    lease: float = 75.0  # longer than the wait for a permit, a token refresh and a call's total deadline together
+    lease: float = 75.0  # longer than the wait for a permit and a token refresh; and than `send_within` and a call
+    send_within: float = 15.0  # seconds after its write-ahead, after which nothing of a payload leaves any more
     backoff_base: float = 1.0
     backoff_cap: float = 300.0
     probe_backoff_cap: float = 20.0  # of a chunk whose call was a probe: the hold sets the pace, not the chunk

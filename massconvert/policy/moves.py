@@ -37,6 +37,11 @@ def tried(chunk: Chunk, at: float) -> Chunk:
     return replace(chunk, outage_since=chunk.outage_since + idle) if chunk.outage_since else chunk
 
 
+def latest_sent(chunk: Chunk) -> float:
+    """The last moment at which a byte of the payload can have left: a job that it became may begin as late as that."""
+    return max(chunk.sent_at, chunk.send_by)
+
+
 def given_up(chunk: Chunk, moment: Moment) -> bool:
     return chunk.outage_since > 0.0 and moment.now - chunk.outage_since > moment.tuning.give_up
 

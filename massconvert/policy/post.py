@@ -33,6 +33,7 @@ from massconvert.policy.moves import (
     given_up,
     held_up,
     hours,
+    latest_sent,
     pause_order,
     paused,
     refusal,
@@ -60,7 +61,7 @@ def sender_lost(chunk: Chunk, moment: Moment) -> Decision:
     """Decide about a chunk found SENDING with a lapsed lease: its sender died between writing ahead and recording."""
     chunk = another_outage(tried(chunk, chunk.sent_at), moment)
     said = Refusal("NO_ANSWER", "the worker that sent the payload died before it could record the answer")
-    wait = max(0.0, chunk.sent_at + moment.job_wait - moment.now)
+    wait = max(0.0, latest_sent(chunk) + moment.job_wait - moment.now)
     return _answer_lost(Row.SENDER_LOST, chunk, said, moment, wait)
 
 

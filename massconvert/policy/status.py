@@ -23,6 +23,7 @@ from massconvert.policy.looks import Look, relearnt
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     held_up,
+    latest_sent,
     pause_order,
     paused,
     same_again,
@@ -110,5 +111,5 @@ def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
         return Decision(Row.JOB_UNKNOWN_YET, replace(chunk, due_at=moment.now + wait), Again(wait))
     said = Refusal(answer.code, f"job {chunk.job_id} is unknown to Zoho: {answer.message}")
     # It may run on, like one whose answer was lost.
-    wait = max(0.0, chunk.sent_at + moment.job_wait - moment.now)
+    wait = max(0.0, latest_sent(chunk) + moment.job_wait - moment.now)
     return to_settle(Row.JOB_UNKNOWN, replace(chunk, why=Why.JOB_UNKNOWN, said=said), moment, wait=wait)

@@ -22,14 +22,21 @@ from massconvert.model import (
 )
 from massconvert.on_complete import Target
 from massconvert.policy import CallAnswer, Decision, Permit, RunDecision, Tuning
+from massconvert.steady import steady
 from massconvert.store import Clock
 
 
 class Zoho(Protocol):
     """The calls of the pipeline. None of them raises, sleeps or retries."""
 
-    def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
-        """POST one payload."""
+    def ready(self) -> Any:
+        """Get what a payload needs to be sent at once: an access token, or ``NotSent`` where there is none."""
+        ...
+
+    def mass_convert(
+        self, leads: Sequence[str], options: Mapping[str, Any], *, token: Any, send_by: float
+    ) -> PostAnswer:
+        """POST one payload with the ``token`` that `ready` gave; nothing leaves after ``send_by`` (`Ports.steady`)."""
         ...
 
     def job_status(self, job_id: str) -> StatusAnswer:
@@ -93,5 +100,7 @@ class Ports:
     log: Callable[[Decision], None]
     log_run: Callable[[RunDecision], None] = lambda _decision: None
     caller: Caller = field(kw_only=True)
+    #: Seconds of this machine that go on while it sleeps.
+    steady: Callable[[], float] = field(default=steady, kw_only=True)
     #: A call that failed: why, and in how many seconds it is made again.
     log_call: Callable[[DueCall, str, float | None], None] = field(default=lambda *_: None, kw_only=True)

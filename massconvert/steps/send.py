@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from datetime import datetime, timezone
 
-from massconvert.model import Busy, Call, Chunk, Done, Next, PostAnswer, State
+from massconvert.model import Busy, Call, Chunk, Done, Next, NotSent, PostAnswer, State
 from massconvert.options import resolve_body, unresolved
 from massconvert.policy import after_post, no_permit, options_refused_before, sender_lost
 from massconvert.steps.ask import ask
 from massconvert.steps.ports import Ports
 from massconvert.steps.resolve import resolve
 from massconvert.steps.write import moment, write
-
-#: A write-ahead that took more than this share of the lease leaves too little of it for the call: the worker froze.
-LATE = 0.1
 
 
 def send(ports: Ports, chunk: Chunk) -> Next:
@@ -28,12 +25,13 @@ def send(ports: Ports, chunk: Chunk) -> Next:
 
     def post() -> PostAnswer | None:
         nonlocal sending
-        began = ports.clock.now()
+        token = ports.zoho.ready()  # it may take long, and must not do so between the write-ahead and the POST
+        send_by = ports.steady() + ports.tuning.send_within  # counted from before the lease begins
         sending = ports.ledger.chunks.begin_send(chunk)
-        if sending is None or ports.clock.now() - began > ports.tuning.lease * LATE:
-            return None  # it is ours no more, or hardly: whoever finds it looks at the leads
+        if sending is None or isinstance(token, NotSent):
+            return token if sending else None
         today = datetime.fromtimestamp(sending.sent_at, timezone.utc).date()
-        return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today))
+        return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today), token=token, send_by=send_by)
 
     asked = ask(ports, Call.EXPRESS if chunk.express else Call.POST, post)
     if isinstance(asked, Busy):

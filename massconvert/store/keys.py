@@ -128,7 +128,7 @@ class Keys:
         return f"{self.prefix}overtaken"
 
     def chunk(self, chunk_id: str) -> str:
-        """HASH: state, fp, members (its open leads), due, expected, lease, token, job, …; gone when all have ended."""
+        """HASH: state, fp, members (its open leads), due, expected, lease, token, send_by, job, …; gone at its end."""
         return f"{self.prefix}chunk:{chunk_id}"
 
     @property

@@ -73,7 +73,13 @@ class FakeCrm:
         )
         self.called: list[tuple[Target, dict[str, Any]]] = []
         ports = make_ports(
-            settings, self.redis, self.clock, _Called(self.called), random=Random(seed), transport_of=self._transport
+            settings,
+            self.redis,
+            self.clock,
+            _Called(self.called),
+            random=Random(seed),
+            transport_of=self._transport,
+            steady=self.clock.now,
         )
         self._messages = _Messages(self.clock)
         nudge: Any = self._messages  # its shape

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from massconvert.model import NotSent, PerhapsAccepted
+from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.simulator import Organisation, Request
 from massconvert.zoho.transport import Reply, Transport
 
@@ -38,9 +38,17 @@ class InProcess(Transport):
         self._patience = deadline
 
     def exchange(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        send_by: float | None = None,
     ) -> Reply | NotSent | PerhapsAccepted:
         """Make one call and read its answer; what the fault script breaks is perhaps carried out, as over HTTP."""
+        if send_by is not None and self._clock.now() > send_by:
+            return NotSent(Unsent.LATE, "it was to be sent earlier")
         parts = urlsplit(url)
         lower = {name.lower(): value for name, value in headers.items()} | {"host": parts.netloc}
         query = dict(parse_qsl(parts.query, keep_blank_values=True))

@@ -70,10 +70,24 @@ class ZohoClient:
         self._transport = transport
         self._version = quote(version, safe="")
 
-    def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
-        """POST one payload; ``options`` are Zoho's own body keys, resolved, without ``ids``."""
+    def ready(self) -> Token | NotSent:
+        """What a payload needs to be sent at once: an access token, which may take seconds to be had."""
+        return self._tokens.get()
+
+    def mass_convert(
+        self,
+        leads: Sequence[str],
+        options: Mapping[str, Any],
+        *,
+        token: Token | None = None,
+        send_by: float | None = None,
+    ) -> PostAnswer:
+        """POST one payload; ``options`` are Zoho's own body keys, resolved, without ``ids``.
+
+        ``token`` is what `ready` gave; nothing leaves after ``send_by`` (a moment of `steady`).
+        """
         body = json.dumps({"ids": list(leads), **options}, ensure_ascii=False, allow_nan=False).encode()
-        return self._call(parse_post, "POST", _MASS_CONVERT, {}, body)
+        return self._call(parse_post, "POST", _MASS_CONVERT, {}, body, token=token, send_by=send_by)
 
     def job_status(self, job_id: str) -> StatusAnswer:
         """GET the counts of a job."""
@@ -119,8 +133,11 @@ class ZohoClient:
         path: str,
         query: Mapping[str, str],
         body: bytes | None = None,
+        *,
+        token: Token | NotSent | None = None,
+        send_by: float | None = None,
     ) -> _T | Refused | PerhapsAccepted | NotSent:
-        token = self._tokens.get()
+        token = token or self._tokens.get()
         if isinstance(token, NotSent):
             return token
         url = f"{token.api_domain}/crm/{self._version}/{path}"
@@ -133,7 +150,7 @@ class ZohoClient:
             headers["Content-Type"] = "application/json"
         if query:
             url += "?" + urlencode(query, safe=",")
-        reply = self._transport.exchange(method, url, headers=headers, body=body)
+        reply = self._transport.exchange(method, url, headers=headers, body=body, send_by=send_by)
         if isinstance(reply, NotSent | PerhapsAccepted):
             return reply
         answer = parse(reply.status, reply.headers, reply.body)

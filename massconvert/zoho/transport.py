@@ -7,6 +7,8 @@ whole call. So only its adapter is used, on connections of our own that
   surely not sent, whatever breaks after it was perhaps carried out. No list of exceptions is as exact.
 - bound every single read by what is left of the call's deadline, so that a server that trickles its answer, headers
   included, holds a thread no longer than one that is silent.
+- look at the clock once more just before a byte of the request leaves: what should have left by then does not leave.
+  The clock goes on while the machine sleeps.
 - are dropped when they have idled for long: the other end may have closed them, and the first to find out would be a
   POST whose answer is then lost.
 
@@ -20,7 +22,6 @@ import io
 import os
 import re
 import socket
-import time
 import zlib
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -41,6 +42,7 @@ from urllib3.util.connection import create_connection
 from massconvert.errors import SettingsError
 from massconvert.loopback import is_loopback
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
+from massconvert.steady import steady
 
 MAX_BODY = 16 * 1024 * 1024  # bytes, unpacked; the longest answer we ask for has well under 1 MiB
 MAX_IDLE = 30.0  # seconds that a pooled connection may have been idle
@@ -63,14 +65,28 @@ class _TooLateError(TimeoutError):
 class _Exchange:
     """How far the call of this thread has come."""
 
-    def __init__(self, deadline: float, monotonic: Callable[[], float], refuses: Refuses | None = None) -> None:
+    def __init__(
+        self,
+        deadline: float,
+        monotonic: Callable[[], float],
+        refuses: Refuses | None = None,
+        send_by: float | None = None,
+    ) -> None:
         self.deadline = deadline
+        self.send_by = send_by
         self.refuses = refuses
         self.monotonic = monotonic
         self.connecting = False
         self.broke_before_sending = False
         self.sent = False
         self.too_late = False
+
+    def demand_in_time(self) -> None:
+        """Raise _TooLateError when nothing may leave any more."""
+        self.left()
+        if self.send_by is not None and self.monotonic() > self.send_by:
+            self.too_late = True
+            raise _TooLateError("what was to be sent by now was not")
 
     def left(self) -> float:
         """Seconds until the deadline. Raises _TooLateError when there are none."""
@@ -170,9 +186,9 @@ class _Watched:
         exchange = _exchange.get()
         if self.sock is None:
             self.connect()
-        if not exchange.connecting and not exchange.sent:  # while connecting, it is the proxy that is spoken to
-            exchange.broke_before_sending = True
-            exchange.left()
+        if not exchange.connecting:  # while connecting, it is the proxy that is spoken to
+            exchange.broke_before_sending = not exchange.sent
+            exchange.demand_in_time()
             exchange.sent, exchange.broke_before_sending = True, False
         super().send(data)  # type: ignore[misc]  # as above
 
@@ -238,7 +254,7 @@ class Transport:
         connect_timeout: float,
         deadline: float,
         slots: int = 25,
-        monotonic: Callable[[], float] = time.monotonic,
+        monotonic: Callable[[], float] = steady,
         refuses: Refuses | None = None,
     ) -> None:
         self._refuses = refuses
@@ -251,10 +267,23 @@ class Transport:
         self._adapter = _Adapter(pool_connections=4, pool_maxsize=slots, max_retries=0)
 
     def exchange(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes | None = None,
+        send_by: float | None = None,
     ) -> Reply | NotSent | PerhapsAccepted:
-        """Make one call and read its answer. Raises nothing for what the network or the server does."""
-        exchange = _Exchange(self._monotonic() + self._deadline, self._monotonic, self._refuses)
+        """Make one call and read its answer. Raises nothing for what the network or the server does.
+
+        Nothing of it leaves after ``send_by`` (a moment of `steady`): it is ``NotSent`` then. Where a SOCKS proxy is
+        used, whose connections are not ours, that is looked at before the call only.
+        """
+        began = self._monotonic()
+        if send_by is not None and began > send_by:
+            return NotSent(Unsent.LATE, "this machine came too late to it, as after a sleep or with too much to do")
+        exchange = _Exchange(began + self._deadline, self._monotonic, self._refuses, send_by)
         token = _exchange.set(exchange)
         try:
             reply = self._send(method, url, headers, body)
@@ -297,7 +326,7 @@ class Transport:
         if exchange.sent or not (exchange.broke_before_sending or _says_not_sent(error)):
             return PerhapsAccepted(words)
         if exchange.too_late:
-            return NotSent(Unsent.EXPIRED, f"not connected within {self._deadline:g} s")
+            return NotSent(Unsent.EXPIRED, "not connected in time")
         return NotSent(Unsent.CONNECT, words)
 
 

@@ -44,8 +44,8 @@ from tests.simulation.world import Task, World
 DAY = 600.0
 COSTS = {"mass_convert": 5}
 
-#: A job of normal speed ends within so many seconds of its submission; the product's wait before a look must cover it.
-NORMAL_JOB = 3.0
+#: Seconds that a call may take in all.
+CALL_DEADLINE = 30.0
 
 
 @dataclass(eq=False)
@@ -134,6 +134,7 @@ class Crm:
     limit: int
     permit_lease: float
     most: int  # leads of a payload
+    send_within: float  # seconds after its write-ahead in which a payload may leave
     whose: Callable[
         [], Mapping[str, tuple[str, float]]
     ]  # of the chunk that the current task sends: lead -> batch, created
@@ -152,9 +153,20 @@ class Crm:
 
     # --- the four calls (the Zoho port) ---
 
-    def mass_convert(self, leads: Sequence[str], options: Mapping[str, Any]) -> PostAnswer:
+    def ready(self) -> str:
+        """Get an access token, which may take as long as any call."""
+        self.world.stop("before token")
+        if self.world.troubled and self._chance.random() < self.faults.slow_tokens:
+            self._take_long("a token", 90.0)
+        self.world.stop("after token")
+        return "token"
+
+    def mass_convert(
+        self, leads: Sequence[str], options: Mapping[str, Any], *, token: str, send_by: float
+    ) -> PostAnswer:
         """POST one payload."""
-        return self._call("mass_convert", lambda: self._post(list(leads), options))  # type: ignore[no-any-return]  # Any call's answer
+        assert token == "token"
+        return self._call("mass_convert", lambda: self._leave(send_by) or self._post(list(leads), options))  # type: ignore[no-any-return]  # Any call's answer
 
     def job_status(self, job_id: str) -> StatusAnswer:
         """GET the counts of a job."""
@@ -187,13 +199,15 @@ class Crm:
         self.calls[name] += 1
         self._inside[task] = task.permitted
         refusal = self._over_a_limit(name)
-        world.stop(f"before {name}", may_freeze=name != "mass_convert")
+        world.stop(f"before {name}")
         answer = refusal or effect()
         if not isinstance(answer, NotSent | PerhapsAccepted):
             self.answered_at = world.time
             if self.faults.credits and not refusal:
                 self._spent.append((world.time, COSTS.get(name, 1)))
                 self.judge.credits_left(self._credits_left())
+        if world.troubled and self.faults.slow_answers and self._chance.random() < self.faults.slow_answers:
+            self._take_long(f"the answer to a {name}", CALL_DEADLINE)
         world.stop(f"after {name}")
         self._inside.pop(task, None)
         return replace(answer, credits_left=self._credits_told()) if isinstance(answer, FromZoho) else answer
@@ -231,6 +245,20 @@ class Crm:
         return left if self.faults.credits and left <= self.faults.credits / 2 else None
 
     # --- POST ---
+
+    def _take_long(self, what: str, most: float) -> None:
+        seconds = self._chance.uniform(0.6, 0.97) * most
+        self.world.note(f"   {what} takes {seconds:.0f} s")
+        self.world.sleep(seconds)
+
+    def _leave(self, send_by: float) -> NotSent | None:
+        """Connect, and look at the clock just before the first byte leaves."""
+        if self.world.troubled and self._chance.random() < self.faults.slow_sends:
+            self._take_long("connecting", self.send_within)
+        if self.world.steady() <= send_by:
+            return None
+        self.world.note("   it is too late to send")
+        return NotSent(Unsent.LATE, "too late")
 
     def _post(self, leads: list[str], options: Mapping[str, Any]) -> PostAnswer:
         user = options.get("assign_to")
@@ -304,7 +332,12 @@ class Crm:
     def _new_job(self, leads: list[str], name: str, sent: float, *, late: bool) -> Job:
         now, uniform = self.world.time, self._chance.uniform
         job = Job(
-            str(7_000_000 + len(self.jobs)), leads, name, sent, now + uniform(0.0, 0.5), now + uniform(0.5, NORMAL_JOB)
+            str(7_000_000 + len(self.jobs)),
+            leads,
+            name,
+            sent,
+            now + uniform(0.0, 0.5),
+            now + uniform(*self.faults.jobs),
         )
         job.spared = frozenset(lead_id for lead_id in leads if self.leads[lead_id].stubborn)
         self.jobs[job.id] = job

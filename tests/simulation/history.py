@@ -76,7 +76,8 @@ class History:
         self.reach = Reach(histories=1)
         self.world = world = World(plan.seed, plan.mishaps)
         self.judge = Judge(plan, world, wire, self.prefix)
-        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, plan.tuning.max_leads, self._whose, self.judge)
+        most, within = plan.tuning.max_leads, plan.tuning.send_within
+        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, most, within, self._whose, self.judge)
         self.judge.crm = self.crm
         self.store = StorePort(wire, world, plan.store, self.judge)
         self.clock = RedisClock(self.store)
@@ -121,6 +122,7 @@ class History:
             self._log,
             self._log_run,
             caller=self.receivers,
+            steady=world.steady,
         )
         config = cast("Any", Profiles(plan.orders))
         return Workshop(ports, nudge, plan.tuning.sweep_grace, config), Intake(self.ledger, self.clock, nudge)
@@ -149,7 +151,7 @@ class History:
     # --- workers ---
 
     def _new_worker(self, name: str) -> None:
-        worker = Process(name, ahead=self._people.uniform(-0.05, 0.05))
+        worker = Process(name)
         self.workers.append(worker)
         self._sweep_later(worker, self.plan.tuning.sweep_grace)
 
@@ -229,7 +231,7 @@ class History:
 
     def _produce(self, order: Order, name: str) -> None:
         """One call of ``enqueue``; a producer that dies, or whose Redis fails, calls again with the same key."""
-        process = Process(name, ahead=self._people.uniform(-0.05, 0.05))
+        process = Process(name)
         body = _options_of(order)
         canary = Canary(order.canary, order.canary_max_failed) if order.canary else None
         amounts = {lead: json.dumps({"Amount": n}) for lead in order.leads if (n := order.amount_of(lead)) is not None}

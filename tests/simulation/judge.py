@@ -29,7 +29,7 @@ from massconvert.ledger.codec import load_outcome, segments
 from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState
 from massconvert.policy.holds import DEAREST_CALL
-from tests.simulation.crm import DAY, NORMAL_JOB, Crm, Job, Lead, Submission
+from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
 from tests.simulation.hearing import Hearing
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
 from tests.simulation.store_port import StoreFaults, Wire
@@ -145,7 +145,7 @@ class Judge:
                 earlier.job
                 and not earlier.job.end_told
                 and lead.looked_at < earlier.job.ends
-                and is_normal(earlier.job)
+                and self._is_normal(earlier.job)
             ):
                 self.world.wrong(f"lead {lead.id} was submitted again after a look that came before its job's end")
             elif not lead.shown_unconverted:
@@ -324,7 +324,7 @@ class Judge:
     def _late(self, lead: Lead, said: str) -> str:
         """Not `converted`, though a job of this batch did it: excused only if that job was lost and very slow."""
         job = lead.converted_by
-        if job and not job.id_known and not is_normal(job):
+        if job and not job.id_known and not self._is_normal(job):
             self.unknowable["converted by a slow job whose id was lost"] += 1
             return ""
         return f"{said}, but we converted it"
@@ -439,7 +439,6 @@ class Judge:
             elif wrong := self._untrue(batch, row.lead_id, row.outcome):
                 world.wrong(f"{batch} lead {row.lead_id} {wrong}")
 
-
-def is_normal(job: Job) -> bool:
-    """Whether a job's end came as soon as the product may expect it, counted from its submission."""
-    return job.ends - job.sent <= NORMAL_JOB
+    def _is_normal(self, job: Job) -> bool:
+        """Whether a job's end came as soon as the product may expect it, counted from its submission."""
+        return job.ends - job.sent <= self.plan.faults.jobs[1]

@@ -5,6 +5,7 @@ Each is a mistake that somebody could make in good faith, and most of them pass 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
@@ -27,6 +28,7 @@ from massconvert.model import (
     Outcome,
     Page,
     PageAnswer,
+    PostAnswer,
     Progress,
     Refusal,
     Settle,
@@ -61,6 +63,7 @@ from massconvert.store import refusals, scripts
 from massconvert.zoho import governor
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import Crm
+from tests.simulation.world import World
 
 Seeded = Callable[[], AbstractContextManager[Any]]
 
@@ -123,11 +126,33 @@ def _posts_first(ports: Ports, chunk: Chunk) -> Next:
     if isinstance(permit, Busy):
         return write(ports, chunk, no_permit(chunk, permit, moment(ports, chunk)))
     try:
-        answer = ports.zoho.mass_convert(chunk.leads, chunk.options)
+        send_by = ports.steady() + ports.tuning.send_within
+        answer = ports.zoho.mass_convert(chunk.leads, chunk.options, token=ports.zoho.ready(), send_by=send_by)
         sending = ports.ledger.chunks.begin_send(chunk)
     finally:
         ports.governor.release(permit)
     return write(ports, sending, after_post(sending, answer, moment(ports, chunk))) if sending else Done()
+
+
+def _sends_when_it_has_a_token(ports: Ports, chunk: Chunk) -> Next:
+    """As steps.send, but the token comes after the write-ahead, and the time to send by is counted from there."""
+    permit = ports.governor.acquire(Call.POST)
+    if isinstance(permit, Busy):
+        return write(ports, chunk, no_permit(chunk, permit, moment(ports, chunk)))
+    answer, sending = None, ports.ledger.chunks.begin_send(chunk)
+    if sending:
+        token = ports.zoho.ready()
+        send_by = ports.steady() + ports.tuning.send_within
+        answer = ports.zoho.mass_convert(chunk.leads, chunk.options, token=token, send_by=send_by)
+    ports.governor.release(permit, answer)
+    return write(ports, sending, after_post(sending, answer, moment(ports, chunk))) if sending and answer else Done()
+
+
+def _sends_whenever_it_comes_to_it(crm: Crm, leads: Any, options: Any, *, token: str, send_by: float) -> PostAnswer:
+    return _mass_convert(crm, leads, options, token=token, send_by=math.inf)
+
+
+_mass_convert = Crm.mass_convert
 
 
 def _sends_a_lost_one_again(ports: Ports, chunk: Chunk) -> Next:
@@ -238,6 +263,35 @@ MUTANTS = (
         "its batch is not in the ledger",
     ),
     Mutant("the write-ahead comes after the POST", in_step(State.WAITING, _posts_first), "crashes", "without a look"),
+    Mutant(
+        "the token comes after the write-ahead",
+        in_step(State.WAITING, _sends_when_it_has_a_token),
+        "frozen",
+        "submitted again without a look",
+        within=200,
+    ),
+    Mutant(
+        "a payload leaves whenever it comes to it",
+        in_python(Crm, "mass_convert", _sends_whenever_it_comes_to_it),
+        "frozen",
+        "submitted again without a look",
+        within=200,
+    ),
+    Mutant(
+        "the clock of the POST stands still while the machine sleeps",
+        in_python(World, "steady", World.awake),
+        "frozen",
+        "submitted again without a look",
+        within=200,
+    ),
+    Mutant("the time is the process' own", in_python(World, "redis_time", World.awake), "frozen", "", within=200),
+    Mutant(
+        "a lost sender's job counts from the write-ahead",
+        in_python(post, "latest_sent", lambda chunk: chunk.sent_at),
+        "late sends",
+        "before its job's end",
+        within=200,
+    ),
     Mutant("a dead sender never sent", in_step(State.SENDING, _sends_a_lost_one_again), "crashes", "without a look"),
     Mutant("retry before look", in_python(post, "_perhaps_accepted", _retry_before_look), "answers", "without a look"),
     Mutant("look at once", in_python(post, "_perhaps_accepted", _look_at_once), "answers", "before its job's end", 200),

@@ -53,6 +53,10 @@ class Faults:
     clock_ahead: float = 0.0  # Zoho's clock against ours
     neighbours: tuple[Neighbour, ...] = ()
     credits: int = 0  # of a rolling day (`crm.DAY`); 0: without end
+    jobs: tuple[float, float] = (0.5, 3.0)  # seconds of a job of normal speed, which the wait before a look must cover
+    slow_tokens: float = 0.0  # probability that a token, a connection for a payload, or an answer takes long
+    slow_sends: float = 0.0
+    slow_answers: float = 0.0
 
 
 @dataclass(frozen=True)

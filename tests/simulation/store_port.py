@@ -216,8 +216,7 @@ class StorePort:
         self._refuse(name, script=words[0] == "EVALSHA")
         answer = self._effect(name, [word() if callable(word) else word for word in words])
         self._fail(name, self._faults.after, "after")
-        # Between its write-ahead and its POST a worker does not freeze: see docs/simulation.md, "What it cannot show".
-        world.stop(f"after {name}", may_freeze=name not in ("begin_send", "TIME"))
+        world.stop(f"after {name}")
         return answer
 
     def _effect(self, name: str, words: list[Any]) -> Any:

@@ -50,7 +50,16 @@ def _crashes(plan: Plan, random: Random) -> Plan:
 
 
 def _frozen(plan: Plan, random: Random) -> Plan:
-    return replace(plan, mishaps=replace(plan.mishaps, freeze=random.choice([0.01, 0.05])))
+    """Machines that stand still, and whatever lies between a write-ahead and its record takes as long as it may."""
+    slow = {name: random.choice([0.0, 0.0, 0.3]) for name in ("slow_tokens", "slow_sends", "slow_answers")}
+    return with_faults(replace(plan, mishaps=replace(plan.mishaps, freeze=random.choice([0.01, 0.05]))), **slow)
+
+
+def _late_sends(plan: Plan, random: Random) -> Plan:
+    """Payloads leave at the last moment, jobs take as long as they may, and workers die before they know."""
+    tuning = replace(plan.tuning, job_wait=plan.tuning.lease + 25.0, max_leads=1, window=8, max_jobs=20)
+    plan = replace(plan, tuning=tuning, mishaps=replace(plan.mishaps, crash=0.02))
+    return with_faults(plan, slow_sends=random.choice([0.5, 1.0]), jobs=(85.0, 90.0))
 
 
 def _messages(plan: Plan, random: Random) -> Plan:
@@ -432,6 +441,7 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "credits": _credits,
     "store": _store,
     "frozen": _frozen,
+    "late sends": _late_sends,
     "producers": _producers,
     "names": _names,
     "profiles": _profiles,

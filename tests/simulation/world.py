@@ -41,12 +41,11 @@ BLINK = 0.005
 class Process:
     """A worker, a producer or a command: everything in it dies together.
 
-    ``ahead`` is how far its idea of the ledger's time is from the truth, in seconds: the product's clock carries one
-    answer of Redis on by the machine's own clock for a while, so two machines differ by a little.
+    ``slept`` is for how many seconds it has been frozen: a clock that stands still meanwhile is so far behind.
     """
 
     name: str
-    ahead: float = 0.0
+    slept: float = 0.0
     alive: bool = True
     holds: list[Callable[[], None]] = field(default_factory=list)  # what happens to its messages when it dies
 
@@ -95,9 +94,17 @@ class World:
     # --- time ---
 
     def now(self) -> float:
-        """Virtual Unix seconds as the current process sees them (the clock port)."""
-        task = getcurrent()
-        return self.time + task.process.ahead if isinstance(task, Task) else self.time
+        """Virtual Unix seconds, as nobody in the world knows them for sure."""
+        return self.time
+
+    def steady(self) -> float:
+        """Virtual seconds of the machine's clock that goes on while a process is frozen."""
+        return self.time
+
+    def awake(self) -> float:
+        """Virtual seconds of a clock that stands still while the current process is frozen."""
+        task = self.current()
+        return self.time - task.process.slept if task else self.time
 
     def redis_time(self) -> float:
         """Virtual Unix seconds as Redis has them."""
@@ -168,6 +175,7 @@ class World:
         wait = self._pace.expovariate(1.0 / BLINK)
         if may_freeze and self.mishaps.freeze and self.troubled and self._fate.random() < self.mishaps.freeze:
             wait = self._fate.choice([1.0, 20.0, 200.0]) * self._fate.uniform(0.5, 1.5)
+            process.slept += wait
             self.note(f"{process.name} FREEZES {point} for {wait:.0f} s")
         self.sleep(wait)
 

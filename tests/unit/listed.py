@@ -26,7 +26,7 @@ class Direct:
         self._crm = crm
 
     def exchange(
-        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None
+        self, method: str, url: str, *, headers: Mapping[str, str], body: bytes | None = None, **_: Any
     ) -> Reply | NotSent | PerhapsAccepted:
         parts = urlsplit(url)
         lower = {name.lower(): value for name, value in headers.items()}

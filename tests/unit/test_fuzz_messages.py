@@ -210,9 +210,9 @@ def test_no_message_is_a_bug_and_none_puts_a_lead_into_a_payload_that_nobody_enq
     posted, enqueued = list[str](), set[str]()
     convert = desk.workshop.ports.zoho.mass_convert
 
-    def post(leads: Any, options: Any) -> Any:
+    def post(leads: Any, options: Any, **rest: Any) -> Any:
         posted.extend(leads)
-        return convert(leads, options)
+        return convert(leads, options, **rest)
 
     object.__setattr__(desk.workshop.ports, "zoho", _With(desk.workshop.ports.zoho, mass_convert=post))
     crm.expect(LEADS)

@@ -12,6 +12,7 @@ from massconvert.errors import BrokerError
 from massconvert.model import Again, Next, Resend
 from massconvert.nudge import Nudge
 from massconvert.profiles import ConfigFile
+from massconvert.settings import Settings
 from massconvert.steps.ports import Ports
 from massconvert.wiring import Workshop
 
@@ -48,3 +49,12 @@ def test_without_a_broker_it_is_left_to_the_sweep(
 ) -> None:
     assert step(monkeypatch, Again(0.0, sibling="2"), Broker(away=True)) == Again(0.0, sibling="2")
     assert caplog.messages == ["The broker is away."]
+
+
+@pytest.mark.parametrize("deadline", [1.0, 8.0, 30.0, 120.0])
+@pytest.mark.parametrize("wait", [0.0, 5.0, 30.0])
+def test_a_lease_outlives_the_time_to_send_and_the_call(deadline: float, wait: float) -> None:
+    """Whatever the settings: a sender that lives has its answer when another may take it for lost."""
+    numbers = wiring.tuning(Settings(MASSCONVERT_CALL_DEADLINE=deadline, MASSCONVERT_PERMIT_WAIT=wait))
+    assert numbers.lease >= numbers.send_within + deadline + 5.0
+    assert numbers.send_within >= 5.0

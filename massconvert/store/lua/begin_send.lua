@@ -3,7 +3,8 @@
 -- Writes ahead of the POST: whoever finds the chunk SENDING with a lapsed lease treats the answer as lost.
 -- What was stopped since the claim is not sent: the chunk waits on, without what was cancelled.
 -- KEYS[1] prefix
--- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] retention seconds
+-- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] retention seconds,
+-- [6] seconds after which nothing of it leaves any more
 -- Returns {1, now}, or {0} when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim
 -- away.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
@@ -25,6 +26,6 @@ if end_cancelled(p, id, now) > 0 then
   return { 0 }
 end
 local till = now + tonumber(ARGV[4])
-redis.call('HSET', key, 'state', 'sending', 'sent_at', now, 'lease', till)
+redis.call('HSET', key, 'state', 'sending', 'sent_at', now, 'send_by', now + tonumber(ARGV[6]), 'lease', till)
 redis.call('ZADD', p .. 'due', till, id)
 return { 1, exactly(now) }

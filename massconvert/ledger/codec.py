@@ -99,8 +99,6 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
         if not leads or not all(map(str.isdecimal, leads)):
             raise ValueError("no leads")  # noqa: TRY301 - told in one place, below
         created = float(fields["created"])
-        refused_at = float(fields.get("refused_at", "0"))
-        refused = "refusal" in fields and created <= refused_at
         return Chunk(
             id=chunk_id,
             fingerprint=fields["fp"],
@@ -108,7 +106,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             leads=tuple(leads),
             options=options,
             options_accepted=fields.get("accepted") == "1",
-            refusal=load_refusal(fields["refusal"], where) if refused else None,
+            refusal=_refused_since(fields, created, where),
             token=fields["token"],
             attempts=int(fields.get("attempts", "0")),
             outages=int(fields.get("outages", "0")),
@@ -133,6 +131,12 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
         )
     except (KeyError, ValueError, TypeError) as error:
         raise unreadable(where) from error
+
+
+def _refused_since(fields: Mapping[str, str], created: float, where: str) -> Refusal | None:
+    """Zoho's words, where it has refused these options since a chunk was made."""
+    refused = "refusal" in fields and created <= float(fields.get("refused_at", "0"))
+    return load_refusal(fields["refusal"], where) if refused else None
 
 
 def _dump_updates(updates: Sequence[DealUpdate]) -> str:

@@ -292,10 +292,12 @@ def test_begin_send_writes_ahead_and_renews_the_lease(books: Books) -> None:
     now = THEN + 30
     with books.watching() as changed:
         sending = books.chunks.begin_send(chunk, now=now)
-    assert sending == replace(chunk, state=State.SENDING, sent_at=now)
+    send_by = now + TUNING.send_within
+    assert sending == replace(chunk, state=State.SENDING, sent_at=now, send_by=send_by)
     assert changed == {
         f"chunk:{chunk.id}.state": "sending",
         f"chunk:{chunk.id}.sent_at": str(int(now)),
+        f"chunk:{chunk.id}.send_by": str(int(send_by)),
         f"chunk:{chunk.id}.lease": str(int(now + TUNING.lease)),
         f"due/{chunk.id}": now + TUNING.lease,
     }

@@ -460,6 +460,13 @@ CASES = [
         lost(SENDING, TUNING.job_wait - 10),
     ),
     Case(
+        "the wait counts from when the last byte can have left",
+        replace(SENDING, send_by=NOW + 5.0),
+        None,
+        lambda: sender_lost(replace(SENDING, send_by=NOW + 5.0), MOMENT),
+        lost(replace(SENDING, send_by=NOW + 5.0), TUNING.job_wait + 5),
+    ),
+    Case(
         "a job accepted then has ended",
         LONG_LOST,
         None,

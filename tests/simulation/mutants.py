@@ -370,6 +370,7 @@ MUTANTS = (
         in_lua("take_permit", "if kind ~= '' then redis.call('HSET'", "if false then redis.call('HSET'"),
         "outage",
         "calls probe at once",
+        within=200,
     ),
     Mutant("probes are seldom", in_python(calls, "outage_hold", _seldom_probes), "recovery", "nobody has called"),
     Mutant(
@@ -414,7 +415,7 @@ MUTANTS = (
         ),
         "stops",
         "not held and parked:",
-        within=200,
+        within=600,
     ),
     Mutant(
         "held leads fill the window",

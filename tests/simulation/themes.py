@@ -147,8 +147,10 @@ def _neighbour(plan: Plan, random: Random) -> Plan:
 
 
 def _credits(plan: Plan, random: Random) -> Plan:
-    rules = CallRules(holding=Holding(reserve=random.choice([0, 80])))
-    left = 200 if len(plan.leads) <= 50 else 600  # enough for the leads within the time of a history
+    rules, left = CallRules(holding=Holding(reserve=80)), 200 if len(plan.leads) <= 50 else 600
+    leads = len({lead for order in plan.orders for lead in order.leads})
+    if random.random() < 0.5:  # about half of what the leads cost: a few days of credits, within the time of a history
+        rules, left = CallRules(holding=Holding(reserve=0)), 20 + 3 * leads
     return with_faults(replace(plan, rules=rules, tuning=replace(plan.tuning, max_leads=1)), credits=left)
 
 
@@ -220,7 +222,7 @@ def _deals(plan: Plan, random: Random) -> Plan:
     kinds = ["before", "mixed", "no permission", "no permission", "credentials", "credentials", ""]
     kind = kinds[(plan.seed + plan.seed // len(THEMES)) % len(kinds)]  # each in its turn, however few histories run
     if kind:  # an outage for longer than anybody waits, or something that a person mends
-        length = 4 * plan.tuning.give_up if kind in ("before", "mixed") else 200.0
+        length = {"credentials": 200.0}.get(kind, 4 * plan.tuning.give_up)
         plan = _window(plan, Window(0.0, length, ("update_deals",), kind))
     plan = with_faults(plan, bad_job=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.9]))
     return _share(plan, ("after", 0.05), ("before", 0.05), ("token", 0.03), ("throttled", 0.03))

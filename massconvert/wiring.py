@@ -336,9 +336,8 @@ def open_workshop(
     settings: Settings, share: Share | None = None, lines: Lines | None = None, config: ConfigFile | None = None
 ) -> Workshop:
     """A workshop on these lines and by this massconvert.toml, or with connections and a look at the file of its own."""
-    lines = lines or Lines.of(settings)
+    lines, config = lines or Lines.of(settings), config or ConfigFile(settings.config_file)
     nudge = lines.nudge.of(settings.account)
-    config = config or ConfigFile(settings.config_file)
     ports = open_ports(settings, lines)
     owned = Ownership(ports.ledger.title, settings, lambda: connect_zoho(settings, lines.redis, lines.clock))
     return Workshop(ports, nudge, settings.sweep_interval, config, share, settings.permitted, owned)

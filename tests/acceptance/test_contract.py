@@ -237,7 +237,7 @@ def test_4_is_a_wait_that_ran_out_and_names_the_command_that_goes_on(town: House
 def test_data_goes_to_stdout_and_everything_else_to_stderr(town: House, stock: Stock) -> None:
     done = run(town, "enqueue", *stock.take(1), "--options", "options.json", "--key", "streams", "--wait")
     assert done.stdout == "Batch streams: 1 lead accepted.\n"
-    assert "leads have ended" in done.stderr
+    assert "1 of 1 lead has ended" in done.stderr
     for arguments in (("report", "streams", "--format", "csv"), ("report", "streams"), ("status", "streams")):
         assert run(town, *arguments).stderr == ""
 

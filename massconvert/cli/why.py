@@ -15,7 +15,6 @@ from massconvert.cli.console import span
 from massconvert.doctor.work_checks import HELD
 from massconvert.ledger import Workers
 from massconvert.model import HELD_FOR_CANARY, BatchStatus, Pause, Waits
-from massconvert.policy import HoldKind
 from massconvert.policy.codes import CODES, Meaning
 from massconvert.readable import readable
 from massconvert.wording import number_of
@@ -35,6 +34,7 @@ class Word(str, Enum):
     NO_WORKER = "no_worker"
     OUTAGE = "outage"
     CREDITS = "credits"
+    ASKED = "asked"
     NO_TOKEN = "no_token"  # noqa: S105 - a word, not a secret
     WORKERS_TROUBLED = "workers_troubled"
     NOTHING_TAKEN = "nothing_taken"
@@ -120,8 +120,7 @@ def _trouble(known: Known) -> Reason | None:
     """What keeps calls back, or workers from their work."""
     calls, workers = known.calls, known.workers
     if calls.hold:
-        word = Word.CREDITS if calls.hold.kind is HoldKind.CREDITS else Word.OUTAGE
-        return Reason(word, f"{hold_in_words(calls.hold)}.", HELD[calls.hold.kind])
+        return Reason(Word(calls.hold.kind.value), f"{hold_in_words(calls.hold)}.", HELD[calls.hold.kind])
     if known.token_trouble:
         said = f"There is no access token for Zoho: {readable(known.token_trouble)}."
         return Reason(Word.NO_TOKEN, said, "To see what is wrong: massconvert doctor")

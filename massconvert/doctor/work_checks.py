@@ -24,6 +24,7 @@ _START = "Start one: celery -A workers worker"
 #: What a person does while all calls are held.
 HELD = {
     HoldKind.OUTAGE: "See https://status.zoho.com; it goes on by itself, and nothing is lost.",
+    HoldKind.ASKED: "A call every few minutes finds out. To call at once: massconvert resume",
     HoldKind.CREDITS: "They come back within a day; see MASSCONVERT_CREDITS_RESERVE, and what else uses them.",
 }
 

@@ -66,9 +66,11 @@ class Organisation:
         self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, GO_ON])
 
     def resume(self) -> bool:
-        """End the pause; return whether there was one."""
-        with reaching(self._redis):
-            return bool(self._redis.delete(self._keys.pause))
+        """End the pause, and what Zoho has asked for; return whether there was anything to end.
+
+        What waits to be sent is due now, and everything else within a minute.
+        """
+        return any(map(int, self._scripts.run("resume_organisation", keys=[self._keys.prefix], args=[None])))
 
     def job_lengths(self, *, now: float) -> JobLengths:
         """What was learnt of jobs, as of a second ago at most.

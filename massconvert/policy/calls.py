@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from massconvert.model import FromZoho, NotSent, PerhapsAccepted, Refused, Unsent
 from massconvert.policy.congestion import Congestion, gate_seconds, lowered, raised
-from massconvert.policy.holds import Holding, credits_are_used, credits_hold, outage_hold
+from massconvert.policy.holds import Holding, asked_hold, credits_are_used, credits_hold, outage_hold
 from massconvert.policy.leave import Hold, HoldKind, Learnt, Permit
 from massconvert.policy.table import Meaning, meaning
 
@@ -79,11 +79,13 @@ def after_call(permit: Permit, answer: CallAnswer, *, now: float, chance: float,
     """Decide what ``answer`` to the call of ``permit`` changes; ``chance`` is uniform in [0, 1)."""
     says = heard(answer)
     left = answer.credits_left if isinstance(answer, FromZoho) else None
-    hold = _hold(permit, answer, says, chance, rules.holding)
+    hold = _hold(permit, answer, says, chance, rules)
     learnt = permit.learnt
     if isinstance(answer, Refused) and says is Heard.THROTTLED:
+        if hold and hold.kind is HoldKind.ASKED:  # that is about more than how many calls run at once
+            return Report(says, None, None, hold, left)
         gate = _gate(answer, learnt.row if learnt else 0, chance, rules.congestion)
-        lower = lowered(learnt, now) if learnt and not (hold and hold.kind is HoldKind.CREDITS) else None
+        lower = lowered(learnt, now) if learnt and not hold else None
         return Report(says, gate, lower, hold, left)
     more = raised(permit, learnt, now, rules.congestion) if learnt and says is Heard.USABLE else None
     return Report(says, None, more, hold, left)
@@ -91,10 +93,11 @@ def after_call(permit: Permit, answer: CallAnswer, *, now: float, chance: float,
 
 def _gate(answer: Refused, row: int, chance: float, numbers: Congestion) -> Gate:
     wait = gate_seconds(row, chance, numbers) if answer.retry_after is None else answer.retry_after
-    return Gate(wait, f"Zoho answered 429 {answer.code}")
+    return Gate(min(wait, numbers.gate_cap), f"Zoho answered 429 {answer.code}")
 
 
-def _hold(permit: Permit, answer: CallAnswer, says: Heard, chance: float, numbers: Holding) -> Hold | None:
+def _hold(permit: Permit, answer: CallAnswer, says: Heard, chance: float, rules: CallRules) -> Hold | None:
+    numbers = rules.holding
     left = answer.credits_left if isinstance(answer, FromZoho) else None
     probing = permit.hold
     tries = probing.tries + 1 if probing else 0
@@ -102,6 +105,9 @@ def _hold(permit: Permit, answer: CallAnswer, says: Heard, chance: float, number
         return credits_hold(left, tries, chance, numbers)
     if probing and probing.kind is HoldKind.CREDITS and says in (Heard.THROTTLED, Heard.UNUSABLE):
         return credits_hold(left, tries, chance, numbers)
+    if isinstance(answer, Refused) and says is Heard.THROTTLED:
+        asked = answer.retry_after or 0.0
+        return asked_hold(asked, answer.code, tries, chance, numbers) if asked > rules.congestion.gate_cap else None
     if says is Heard.UNUSABLE:
         return outage_hold(_detail(answer), tries, chance, numbers)
     return None

@@ -186,7 +186,7 @@ def after_put(run: Run, taken: int, moment: Moment) -> RunDecision:
 
 def no_permit_to_find(run: Run, busy: Busy, moment: Moment) -> RunDecision:
     """Decide about a run for which the governor had no permit: nothing was asked, nothing counts."""
-    wait = busy.in_seconds * (1.0 + 0.2 * moment.chance)
+    wait = moment.within_a_look(busy.in_seconds) * (1.0 + 0.2 * moment.chance)
     return RunDecision(RunRow.NO_PERMIT, replace(run, due_at=moment.now + wait), Again(wait))
 
 
@@ -224,7 +224,8 @@ def _failing(row: RunRow, run: Run, said: Refusal, moment: Moment) -> RunDecisio
 def _throttled(run: Run, answer: Refused, moment: Moment) -> RunDecision:
     """429: the governor closes the gate for all."""
     outages = run.outages + 1
-    wait = answer.retry_after if answer.retry_after is not None else moment.backoff(outages + 1)
+    asked = answer.retry_after
+    wait = moment.backoff(outages + 1) if asked is None else moment.within_a_look(asked)
     due = moment.now + wait * (1.0 + 0.5 * moment.chance)
     return RunDecision(RunRow.THROTTLED, replace(run, outages=outages, due_at=due), Again(due - moment.now))
 

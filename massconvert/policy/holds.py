@@ -1,6 +1,6 @@
-"""When everybody stops calling but for one probe at a time: an outage of Zoho's, and credits that are used up.
+"""When everybody stops calling but for one probe at a time: Zoho is away, credits are used up, Zoho asks for time.
 
-Both are one mechanism with two paces. A hold begins for all workers at once; at its time one call goes through, whose
+All are one mechanism with two paces. A hold begins for all workers at once; at its time one call goes through, whose
 answer ends the hold, or begins the next wait. Chunks that want to call meanwhile are told when to come back: nothing is
 sent, so no attempt is counted.
 
@@ -10,6 +10,9 @@ after it the next must come within a minute of Zoho's recovery: so the cap is no
 
 *Credits* are used when Zoho's header shows less than the reserve and the dearest call together. They come back little
 by little (the 24 hours roll), so a probe every few minutes finds out, and each time some calls go through.
+
+*Time* is what a 429 asks for whose Retry-After is longer than a gate is ever closed for. It may be a day, and wrong, or
+over early (somebody has bought more, or stopped what used it up): so a probe every few minutes finds out.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ class Holding:
     probe_cap: float = 20.0
     cheap_first: float = 4.0  # so long a probe is left to a status call or a read, where jobs are followed
     credits_probe: float = 300.0
+    asked_probe: float = 300.0
     reserve: int = 500  # credits that are left for the company's other integrations
 
 
@@ -46,6 +50,16 @@ def credits_hold(left: int | None, tries: int, chance: float, numbers: Holding) 
     kept = f", of which {numbers.reserve} are kept for other integrations" if left and numbers.reserve else ""
     wait = numbers.credits_probe * (0.9 + 0.1 * chance)
     return Hold(HoldKind.CREDITS, f"{have}{kept}; they come back within 24 hours", wait, tries)
+
+
+def asked_hold(seconds: float, code: str, tries: int, chance: float, numbers: Holding) -> Hold:
+    """The hold after a 429 that asked for so many ``seconds``."""
+    wait = min(seconds, numbers.asked_probe) * (0.9 + 0.1 * chance)
+    return Hold(HoldKind.ASKED, f"Zoho answered 429 {code} and asked to wait for {_span(seconds)}", wait, tries)
+
+
+def _span(seconds: float) -> str:
+    return f"{seconds / 3600:.3g} h" if seconds >= 3600 else f"{seconds / 60:.3g} min"
 
 
 def credits_are_used(left: int | None, numbers: Holding) -> bool:

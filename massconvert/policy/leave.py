@@ -28,6 +28,7 @@ class HoldKind(str, Enum):
 
     OUTAGE = "outage"  # Zoho gives no usable answer to anybody
     CREDITS = "credits"  # the day's credits are used, but for the reserve
+    ASKED = "asked"  # Zoho has asked for time, and more than a gate is closed for
 
 
 @dataclass(frozen=True)

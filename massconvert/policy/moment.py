@@ -69,6 +69,10 @@ class Moment:
         ceiling = min(cap, self.tuning.backoff_base * 2.0 ** min(max(failures - 1, 0), 30))
         return ceiling * (0.1 + 0.9 * self.chance)
 
+    def within_a_look(self, seconds: float | None) -> float:
+        """``seconds`` that were asked for, bounded: whether calls may be made is not for the chunk to say."""
+        return min(seconds or 0.0, self.tuning.poll_cap)
+
     @property
     def job_wait(self) -> float:
         """How long a job that was accepted now would take to end, almost surely, and a read to show it."""

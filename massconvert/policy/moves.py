@@ -48,7 +48,7 @@ def given_up(chunk: Chunk, moment: Moment) -> bool:
 
 def same_again(row: Row, chunk: Chunk, moment: Moment, retry_after: float | None) -> Decision:
     chunk = replace(chunk, outages=chunk.outages + 1)
-    wait = max(moment.backoff(chunk.outages), retry_after or 0.0)
+    wait = max(moment.backoff(chunk.outages), moment.within_a_look(retry_after))
     return Decision(row, replace(chunk, due_at=moment.now + wait), Again(wait))
 
 
@@ -67,7 +67,8 @@ def held_up(chunk: Chunk, answer: object, moment: Moment, *, not_allowed: Row, t
 def throttled(row: Row, chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     """429: the governor closes the gate for all (see `calls`); it does not count as an attempt."""
     outages = chunk.outages + 1
-    wait = answer.retry_after if answer.retry_after is not None else moment.backoff(outages + 1)
+    asked = answer.retry_after
+    wait = moment.backoff(outages + 1) if asked is None else moment.within_a_look(asked)
     due = moment.now + wait * (1.0 + 0.5 * moment.chance)
     moved = replace(chunk, state=_unsent(chunk.state), outages=outages, due_at=due)
     return Decision(row, moved, Again(due - moment.now))

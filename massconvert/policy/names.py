@@ -61,5 +61,5 @@ def _again(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
         words = f"not sent for {hours(moment.tuning.give_up)}, since names could not be looked up: {detail}"
         rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
         return Decision(Row.NAMES_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
-    wait = max(moment.backoff(chunk.outages), getattr(answer, "retry_after", None) or 0.0)
+    wait = max(moment.backoff(chunk.outages), moment.within_a_look(getattr(answer, "retry_after", None)))
     return Decision(Row.NAMES_RETRY, replace(chunk, due_at=moment.now + wait), Again(wait))

@@ -76,7 +76,7 @@ _NO_PERMIT = {
 
 def no_permit(chunk: Chunk, busy: Busy, moment: Moment) -> Decision:
     """Decide about a claimed chunk for which the governor had no permit: nothing was sent, nothing counts."""
-    wait = busy.in_seconds * (1.0 + 0.2 * moment.chance)
+    wait = moment.within_a_look(busy.in_seconds) * (1.0 + 0.2 * moment.chance)
     chunk = tried(chunk, moment.now)
     return Decision(_NO_PERMIT[chunk.state], replace(chunk, due_at=moment.now + wait), Again(wait))
 
@@ -112,7 +112,7 @@ def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:
         words = f"not sent for {hours(moment.tuning.give_up)}: {answer.detail}"
         rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
         return Decision(Row.NOT_SENT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
-    wait = max(moment.backoff(chunk.outages), answer.retry_after or 0.0)
+    wait = max(moment.backoff(chunk.outages), moment.within_a_look(answer.retry_after))
     moved = replace(chunk, state=State.WAITING, due_at=moment.now + wait)
     return Decision(Row.NOT_SENT, moved, Again(wait))
 

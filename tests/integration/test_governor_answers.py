@@ -10,8 +10,9 @@ from typing import Any
 
 import pytest
 
+from massconvert.ledger import Ledger
 from massconvert.model import Accepted, Busy, Call, LeadsRead, NotSent, PerhapsAccepted, Refused, Unsent
-from massconvert.policy import CallRules, Congestion, Holding, HoldKind, Permit
+from massconvert.policy import CallRules, Congestion, Holding, HoldKind, Permit, Tuning
 from massconvert.store import Keys, connect
 from massconvert.zoho import governor as governor_module
 from massconvert.zoho.edition import MAX_POSTS
@@ -343,6 +344,44 @@ def test_a_probe_is_rather_a_status_call_than_a_post(workers: Workers) -> None:
     governor.release(take(governor, Call.STATUS), None)
     workers.clock.time += Holding().cheap_first
     take(governor, Call.POST)
+
+
+# --- time that Zoho asks for ----------------------------------------------------------------------------------------
+
+A_DAY = replace(THROTTLED, retry_after=86_400.0)
+
+
+def test_a_retry_after_of_a_day_is_probed_every_few_minutes_and_the_first_answer_ends_it(workers: Workers) -> None:
+    one, other = workers.governor(), workers.governor()
+    one.release(take(one), A_DAY)
+    seen = workers.standing()
+    assert seen.hold is not None
+    assert (seen.hold.kind, seen.gate_for, seen.learnt) == (HoldKind.ASKED, 0.0, LIMIT)
+    assert "asked to wait for 24 h" in busy(other, Call.POST).why
+    probes = 0
+    for _ in range(1200):  # twenty minutes, second by second
+        workers.clock.time += 1.0
+        answer = other.acquire(Call.READ)
+        if isinstance(answer, Permit):
+            probes += 1
+            assert isinstance(one.acquire(Call.READ), Busy)
+            other.release(answer, A_DAY)
+    assert 3 <= probes <= 5
+    workers.clock.time += Holding().asked_probe
+    other.release(take(other), USABLE)
+    assert workers.standing().hold is None
+    take(one)
+    take(other)
+
+
+def test_a_person_ends_it_at_once(workers: Workers) -> None:
+    governor = workers.governor()
+    governor.release(take(governor), A_DAY)
+    organisation = Ledger(workers.redis, workers.keys.account, Tuning(), workers.clock).organisation
+    assert organisation.resume()
+    assert not organisation.resume()
+    take(governor)
+    take(governor)
 
 
 # --- credits, rate, share ---------------------------------------------------------------------------------------------

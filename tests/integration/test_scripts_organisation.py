@@ -5,15 +5,31 @@ tests/unit/test_ledger.py runs the same tests on fakeredis.
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
 
-from massconvert.ledger import Member
+from massconvert.ledger import Ledger, Member
 from massconvert.ledger.fleet import REMEMBER
-from tests.integration.books import NOW, Books
+from massconvert.model import Busy
+from massconvert.policy import no_permit
+from tests.integration.books import FINGERPRINT, MOMENT, NOW, TUNING, Books, leads
 
 pytestmark = pytest.mark.integration
+
+
+THEN = NOW + TUNING.linger  # when a tail may be formed
+
+
+@dataclass
+class At:
+    """A clock that stands still."""
+
+    time: float
+
+    def now(self) -> float:
+        return self.time
 
 
 @pytest.fixture
@@ -55,6 +71,41 @@ def test_pause_organisation_pauses_once_until_somebody_resumes(books: Books) -> 
     assert organisation.resume()
     assert not organisation.resume()
     assert books.look() == {}
+
+
+# --- resume_organisation
+
+
+def test_resume_organisation_opens_the_gate_and_has_a_hold_find_out_now(books: Books) -> None:
+    organisation, keys = Ledger(books.redis, books.keys.account, TUNING, At(NOW)).organisation, books.keys
+    books.redis.hset(keys.gate, mapping={"until": NOW + 30, "why": "429"})
+    books.redis.hset(keys.hold, mapping={"kind": "credits", "probe": NOW + 200, "wait": 300})
+    with books.watching() as changed:
+        assert organisation.resume()
+    assert changed == {"gate.until": None, "gate.why": None, "hold.probe": str(int(NOW))}
+    assert not organisation.resume()  # that a hold finds out sooner ends nothing
+    books.redis.hset(keys.hold, mapping={"probe": NOW + 70, "by": "a permit"})
+    with books.watching() as changed:
+        organisation.resume()
+    assert changed == {}  # it is finding out
+
+
+def test_resume_organisation_has_what_waits_to_be_sent_come_now_and_nothing_looked_at_too_soon(books: Books) -> None:
+    books.batch("b", leads(100))
+    organisation = Ledger(books.redis, books.keys.account, TUNING, At(THEN)).organisation
+    books.redis.hset(books.keys.options(FINGERPRINT), "accepted", 1)
+    put_off, held = books.form()
+    chunk = books.claim(put_off)
+    busy = no_permit(chunk, Busy(50.0, "no calls for now"), replace(MOMENT, now=THEN))
+    assert books.chunks.move(chunk, busy, now=THEN)
+    books.claim(held)
+    with books.watching() as changed:
+        assert not organisation.resume()
+    assert changed == {
+        f"chunk:{put_off}.due": str(int(THEN)),
+        f"chunk:{put_off}.expected": str(int(THEN)),
+        f"due/{put_off}": THEN,
+    }
 
 
 # --- take_lock, keep_limit, note_member, wake_next

@@ -469,6 +469,8 @@ class Crm:
             return NotSent(Unsent.NO_TOKEN, "too many refreshes", retry_after=5.0)
         if kind == "credentials":
             return NotSent(Unsent.CREDENTIALS, "the refresh token is refused", code="invalid_code")
+        if kind == "asked":
+            return Refused(429, "TOO_MANY_REQUESTS", "come back tomorrow", retry_after=86_400.0)
         if kind == "throttled":
             return Refused(429, "TOO_MANY_REQUESTS", "slow down", retry_after=self._chance.choice([None, 3.0]))
         if kind == "token":

@@ -108,7 +108,7 @@ class Judge:
             self._permitted[task] = self._step
         elif name == "pause_organisation":
             self._paused = self._paused or self._step
-        elif name == "DEL" and args[0] == f"{self._prefix}pause":
+        elif name == "resume_organisation":
             self._paused = 0
         elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
             there, probe = self._wire.call("HMGET", f"{self._prefix}pause", "since", "probe")

@@ -31,6 +31,7 @@ from massconvert.model import (
     PostAnswer,
     Progress,
     Refusal,
+    Refused,
     Settle,
     State,
     Why,
@@ -226,6 +227,10 @@ def _seldom_probes(detail: str, tries: int, chance: float, numbers: Holding) -> 
 _outage_hold = holds.outage_hold
 
 
+def _obeys_blindly(answer: Refused, *_: Any) -> calls.Gate:
+    return calls.Gate(answer.retry_after or 1.0, "Zoho answered 429")
+
+
 def _unread_is_unknown(chunk: Chunk, answer: object, moment: Moment) -> Decision:
     """A look-up that failed is taken for one that found nothing."""
     return name_unknown(chunk, "$.assign_to", "cannot be looked up")
@@ -373,6 +378,12 @@ MUTANTS = (
         within=200,
     ),
     Mutant("probes are seldom", in_python(calls, "outage_hold", _seldom_probes), "recovery", "nobody has called"),
+    Mutant(
+        "a Retry-After of a day closes the gate for a day",
+        both(in_python(calls, "asked_hold", lambda *_: None), in_python(calls, "_gate", _obeys_blindly)),
+        "limits",
+        "not every batch has finished",
+    ),
     Mutant(
         "the reserve is used",
         in_python(calls, "credits_are_used", lambda left, rules: False),

@@ -35,7 +35,7 @@ NO_PART = frozenset(
 )
 #: Commands on Redis that are no scripts, other than those that only reports use.
 COMMANDS = (
-    *("DEL", "EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME"),
+    *("EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME"),
     "ZRANGEBYSCORE",
 )
 ZOHO = ("token", "mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")
@@ -51,7 +51,7 @@ CRASH_POINTS: tuple[str, ...] = tuple(
     for when in ("before", "after")
 )
 #: What the governor must have come to.
-GOVERNED = ("lowered", "outage", "credits", "free", "probe: outage", "probe: credits")
+GOVERNED = ("lowered", "outage", "credits", "asked", "free", "probe: outage", "probe: credits", "probe: asked")
 #: Moves that no Zoho makes: to refuse a payload, or a read, of one lead for being too many.
 NEVER = frozenset({"TOO_MANY_LEADS done", "READ_TOO_MANY done"})
 

@@ -165,6 +165,7 @@ _WRITERS = frozenset(
         "refuse_ids",
         "pause_organisation",
         "release_batch",
+        "resume_organisation",
         "seal_batch",
         "end_callback",
         "take_callback",

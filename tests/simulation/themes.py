@@ -129,7 +129,7 @@ def _options(plan: Plan, random: Random) -> Plan:
 
 def _limits(plan: Plan, random: Random) -> Plan:
     plan = replace(plan, permits=1, tuning=replace(plan.tuning, window=8, max_jobs=20))
-    plan = _share(plan, ("throttled", random.choice([0.05, 0.2])))
+    plan = _share(plan, ("throttled", random.choice([0.05, 0.2])), ("asked", random.choice([0.0, 0.02])))
     return with_faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2) if random.random() < 0.5 else 0)
 
 
@@ -200,11 +200,12 @@ def _first_named(plan: Plan, random: Random) -> Plan:
 
 def _preflight(plan: Plan, random: Random) -> Plan:
     plan = _bad_leads(flown(plan, random), random)
-    kind = random.choice(["before", "not sent", "mixed", "throttled", ""])
-    if kind and random.random() < 0.4:
-        length = random.choice([30.0, 1.6 * plan.tuning.give_up])
+    kinds = ["before", "", "throttled", "not sent", "", "mixed", ""]
+    kind = kinds[(plan.seed + plan.seed // len(THEMES)) % len(kinds)]  # each in its turn, however few histories run
+    if kind:
+        length = random.choice([30.0, 1.6 * plan.tuning.give_up, 1.6 * plan.tuning.give_up])
         plan = _window(plan, Window(0.0, length, ("read_leads",), kind))
-    if random.random() < 0.3:
+    elif random.random() < 0.5:
         plan = _cancel(plan, random)
     return plan
 
@@ -256,11 +257,11 @@ def _dealt_again(plan: Plan, random: Random) -> Plan:
     """A batch whose deals cannot be updated, and that a person has tried again."""
     plan = _updating(plan, random)
     kinds = ("fine", "nameless", "fussy")
-    leads = tuple(replace(lead, kind="fussy", at=200.0) if lead.kind in kinds else lead for lead in plan.leads)
+    leads = tuple(replace(lead, kind="fussy", at=3500.0) if lead.kind in kinds else lead for lead in plan.leads)
     first, *others = plan.orders
     if first.find:  # a run may have no batch yet, when the person comes
         first = replace(first, find=None, batch="batch-0", leads=tuple(lead.id for lead in leads))
-    times = (first.at + random.uniform(30.0, 60.0), first.at + random.uniform(300.0, 600.0))
+    times = tuple(first.at + random.uniform(*span) for span in ((30.0, 60.0), (300.0, 600.0), (2000.0, 3000.0)))
     first = replace(first, deals_again=times, abandoned=0, cancel_at=())
     first = replace(first, amounts=not first.find)
     return replace(plan, leads=leads, orders=(first, *others))
@@ -412,7 +413,7 @@ def _can_be(order: Order) -> bool:
 
 #: Ports that few histories come to, and what brings one there.
 SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
-    **dict.fromkeys(("pause_organisation", "DEL"), _pause),
+    **dict.fromkeys(("pause_organisation", "resume_organisation"), _pause),
     **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
     **dict.fromkeys(("hold_batch", "release_batch"), _hold),
     "refuse_ids": _invalid,

@@ -39,6 +39,10 @@ CASES = {
         replace(FINE, calls=replace(CALLS, hold=Held(HoldKind.CREDITS, "no credits are left", 0.0, 300.0))),
         "no credits are left",
     ),
+    Word.ASKED: (
+        replace(FINE, calls=replace(CALLS, hold=Held(HoldKind.ASKED, "Zoho asked to wait for 24 h", 0.0, 300.0))),
+        "Zoho asked to wait for 24 h",
+    ),
     Word.NO_TOKEN: (replace(FINE, token_trouble="too many tokens"), "too many tokens"),
     Word.WORKERS_TROUBLED: (replace(FINE, workers=SICK), "its broker is away"),
     Word.LIMIT: (replace(FINE, calls=replace(CALLS, gate_for=20.0, gate_why="Zoho said 429")), "Zoho said 429"),

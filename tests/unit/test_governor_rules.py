@@ -86,11 +86,22 @@ def test_a_429_closes_the_gate_shortly_and_never_at_the_same_moment_for_all() ->
     assert [wait.seconds for wait in waits if wait] == [0.25, 0.375, pytest.approx(0.5, abs=0.001)]
 
 
-@pytest.mark.parametrize("asked", [0.0, 7.0, 3600.0])
+@pytest.mark.parametrize("asked", [0.0, 7.0, 60.0])
 def test_retry_after_is_honoured_to_the_second(asked: float) -> None:
     gate = report(PERMIT, replace(THROTTLED, retry_after=asked)).gate
     assert gate is not None
     assert gate.seconds == asked
+
+
+@pytest.mark.parametrize(("asked", "words"), [(60.1, "1 min"), (600.0, "10 min"), (86_400.0, "24 h"), (9e9, "h")])
+def test_retry_after_of_more_than_a_minute_is_probed_and_not_obeyed_blindly(asked: float, words: str) -> None:
+    """A day's gate could be opened by nobody; and what Zoho asks for says nothing of how many calls run at once."""
+    found = report(PERMIT, replace(THROTTLED, retry_after=asked), chance=1.0)
+    assert (found.gate, found.learnt) == (None, None)
+    assert found.hold is not None
+    assert found.hold.kind is HoldKind.ASKED
+    assert found.hold.wait == min(asked, Holding().asked_probe)
+    assert words in found.hold.why
 
 
 def test_429s_with_nothing_between_them_close_the_gate_for_longer_and_longer_up_to_a_minute() -> None:

@@ -367,11 +367,16 @@ CASES = [
     # Over a limit: not an attempt.
     post("by Zoho, which does not say for how long", zoho.THROTTLED, throttled(MOMENT.backoff(2))),
     post("by a gateway, which does", zoho.THROTTLED_BY_GATEWAY, throttled(40.0)),
+    post(
+        "for a day, of which the governor probes",
+        replace(zoho.THROTTLED_BY_GATEWAY, headers={"Retry-After": "86400"}),
+        throttled(60.0),
+    ),
     # No connection was made, or no token was to be had: it may go out again without a look.
     post("no connection", NO_ROUTE, again(Row.NOT_SENT, MOMENT.backoff(1))),
     post("the fourth time in a row", NO_ROUTE, again(Row.NOT_SENT, MOMENT.backoff(4), TIRED), chunk=TIRED),
     post("the deadline passed before the first byte", NotSent(Unsent.EXPIRED, "too late"), again(Row.NOT_SENT, 0.55)),
-    post("no refresh for two minutes", NO_TOKEN, again(Row.NOT_SENT, 120.0)),
+    post("no refresh for two minutes: asks again within one", NO_TOKEN, again(Row.NOT_SENT, 60.0)),
     post(
         "after a day, with leads that may have been accepted: goes on",
         NO_ROUTE,
@@ -480,6 +485,13 @@ CASES = [
         None,
         lambda: no_permit(WAITING, Busy(4.0, "as many calls run as Zoho allows"), MOMENT),
         Decision(Row.NO_PERMIT, replace(WAITING, due_at=NOW + 4.4), Again(4.4)),
+    ),
+    Case(
+        "comes back within a minute, since somebody may let all go on",
+        WAITING,
+        None,
+        lambda: no_permit(WAITING, Busy(300.0, "no calls for now"), MOMENT),
+        Decision(Row.NO_PERMIT, replace(WAITING, due_at=NOW + 66.0), Again(66.0)),
     ),
 ]
 

@@ -218,7 +218,7 @@ CASES = [
     status("no content", zoho.NO_RECORDS, retry(MOMENT.backoff(1))),
     status("the access token has expired", zoho.INVALID_TOKEN, retry(MOMENT.backoff(1))),
     status("no connection", NotSent(Unsent.CONNECT, "connection refused"), retry(MOMENT.backoff(1))),
-    status("no refresh", NotSent(Unsent.NO_TOKEN, "too many", retry_after=90.0), retry(90.0)),
+    status("no refresh", NotSent(Unsent.NO_TOKEN, "too many", retry_after=90.0), retry(60.0)),
     status("the connection dropped", PerhapsAccepted("the connection broke"), retry(MOMENT.backoff(1))),
     # Over a limit.
     status(

@@ -38,7 +38,7 @@ end
 -- The hold: it begins, goes on, or ends.
 local key = p .. 'hold'
 local hold = redis.call('HMGET', key, 'kind', 'by', 'since')
-if hold[1] ~= 'outage' and hold[1] ~= 'credits' then hold = {} end
+if not HOLDS[hold[1]] then hold = {} end
 local probe = hold[2] == id
 
 -- The credits: calls that were under way when the last ones went are answered in any order, and only a probe asks anew.
@@ -57,7 +57,7 @@ local function begin(h)
   redis.call('DEL', p .. 'unusable')
 end
 if answered then redis.call('DEL', p .. 'unusable') end
-if report.hold and (report.hold[1] == 'credits' or probe) then
+if report.hold and (report.hold[1] ~= 'outage' or probe) then
   begin(report.hold)
 elseif report.hold and not hold[1] then
   local row = (tonumber(redis.call('GET', p .. 'unusable') or 0) or 0) + 1

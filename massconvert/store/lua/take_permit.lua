@@ -25,7 +25,7 @@ local shut = number(gate[1], 0) - now
 if shut > 0 then return { 'shut', tostring(shut), gate[2] or '' } end
 
 local hold = redis.call('HMGET', p .. 'hold', 'kind', 'why', 'probe', 'wait', 'tries')
-local kind = (hold[1] == 'outage' or hold[1] == 'credits') and hold[1] or ''
+local kind = HOLDS[hold[1]] and hold[1] or ''
 if kind ~= '' then
   local left, why = number(hold[3], 0) - now, hold[2] or ''
   -- While a probe is out, the end of its lease is far; but its answer may come at any time.

@@ -90,3 +90,49 @@ def test_credentials_that_zoho_refuses_pause_until_workers_have_others(house: Ho
     assert house.command("resume").returncode == 0
     all_converted(house, batch, 100)
     assert "1000.revoked" not in house.logs() + json.dumps(said)
+
+
+TOMORROW = {
+    "method": "POST mass_convert",
+    "do": "status",
+    "status": 429,
+    "headers": {"Retry-After": "86400"},
+    "times": 1,
+}
+
+
+def asked_to_wait(house: House) -> dict[str, Any]:
+    """What ``status --json`` says of a Zoho that has asked for time."""
+    hold = json.loads(house.command("status", "--json").stdout)["calls"]["held"]
+    return hold if hold and hold["kind"] == "asked" else {}
+
+
+@takes(Row.THROTTLED, Row.ACCEPTED)
+def test_a_zoho_that_asks_for_a_day_is_asked_again_after_minutes(house: House) -> None:
+    """Here after 2 s. It goes on by itself, and nobody is told to come back tomorrow."""
+    house.hurry(poll_cap=1.0)
+    house.environment["HURRIED_HOLDING"] = json.dumps({"asked_probe": 2.0})
+    house.redis()
+    house.simulator("--leads", "50", "--job-seconds", "0.2")
+    house.worker(app="tests.acceptance.hurried_worker")
+    house.set_faults(TOMORROW)
+    batch = house.producer().enqueue(house.leads(), options=OPTIONS)
+    all_converted(house, batch, 50)
+    assert house.unfired() == []
+    assert "asked to wait for 24 h" in house.log()
+
+
+def test_a_zoho_that_asks_for_a_day_is_called_at_once_after_resume(house: House) -> None:
+    """The probe would come five minutes later."""
+    house.redis()
+    house.simulator("--leads", "50", "--job-seconds", "0.2")
+    house.worker()
+    house.set_faults(TOMORROW)
+    batch = house.producer().enqueue(house.leads(), options=OPTIONS)
+    said = until(lambda: asked_to_wait(house), 20, "the hold")
+    assert "asked to wait for 24 h" in said["why"]
+    assert said["next_probe_in"] > 200
+    assert "massconvert resume" in house.command("doctor").stdout
+    done = house.command("resume")
+    assert (done.returncode, "workers call again" in done.stdout) == (0, True), done.stdout + done.stderr
+    all_converted(house, batch, 50)

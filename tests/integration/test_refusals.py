@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 import redis
 
+from massconvert.doctor import Level, examine
+from massconvert.doctor.examination import CHECKS
 from massconvert.errors import LedgerError, StoreError
 from massconvert.ledger import Ledger, Member
 from massconvert.ledger.fleet import WORKER
@@ -204,6 +206,20 @@ def test_a_node_of_a_cluster(own_redis: OwnRedis) -> None:
         _await(lambda: codes(server.tcp_url) == {"MOVED"}, 20)
         assert "cluster mode" in refused(server.tcp_url)[0].hint
     assert codes(f"{server.tcp_url[:-1]}1") == {"DATABASE"}
+
+
+def test_the_doctor_names_what_stops_writes_though_redis_answers(server: RedisServer) -> None:
+    """A PING is answered all the while."""
+    checks = [check for check in CHECKS if check.name == "redis"]
+    with admin(server) as person:
+        person.config_set("min-replicas-to-write", 1)
+        assert person.ping()
+        (found,) = examine({"REDIS_URL": server.tcp_url}, checks=checks)
+        assert (found.check, found.level) == ("redis", Level.WRONG)
+        assert "min-replicas-to-write" in found.what
+        person.config_set("min-replicas-to-write", 0)
+        assert examine({"REDIS_URL": server.tcp_url}, checks=checks)[0].level is Level.OK
+        assert person.keys() == []
 
 
 def test_a_value_that_something_else_has_written(server: RedisServer) -> None:

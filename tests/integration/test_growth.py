@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from massconvert.errors import InputError, LedgerError
 from massconvert.model import Accepted, Chunk, JobStatus, LeadsRead, LeadState, Progress, State
 from massconvert.on_complete import parse_targets
 from massconvert.policy import Row, after_post, after_read, after_status
+from massconvert.steps.sweep import sweep
 from tests.integration.books import FINGERPRINT, MOMENT, NOW, OPTIONS, TUNING, Books, leads
 
 pytestmark = pytest.mark.integration
@@ -133,3 +135,16 @@ def test_a_chunk_whose_members_are_not_what_we_write_is_not_sent(books: Books, m
     assert changed == {}
     with pytest.raises(LedgerError):
         books.try_claim(formed, [State.WAITING], now=LATER + 1000)
+
+
+def test_one_sweep_goes_on_while_more_is_overdue(books: Books) -> None:
+    """A hundred at a time: an outage of the broker leaves thousands."""
+    for number in range(250):
+        chunk: Any = {"state": "waiting", "fp": FINGERPRINT, "members": f"b={number + 1}", "due": NOW}
+        books.redis.hset(books.keys.chunk(str(number)), mapping=chunk)
+        books.redis.zadd(books.keys.due, {str(number): 1.0})  # by Redis' own clock long ago
+    clock: Any = type("Clock", (), {"now": lambda _self: LATER})()
+    ports: Any = SimpleNamespace(ledger=books.ledger, clock=clock)
+    found = [overdue.chunk_id for overdue in sweep(ports)]
+    assert sorted(found, key=int) == [str(number) for number in range(250)]
+    assert list(sweep(ports)) == []

@@ -10,6 +10,7 @@ from typing import Any
 from massconvert.errors import WaitTimeoutError
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus, LeadRow
+from massconvert.options import without_doubts
 from massconvert.store import Patience
 from massconvert.wording import ended_of
 
@@ -74,4 +75,4 @@ class Batch:
 
     def options(self) -> dict[str, Any]:
         """The options that the batch was enqueued with, as Zoho's body keys."""
-        return self._ledger.batches.options(self.id)
+        return without_doubts(self._ledger.batches.options(self.id))

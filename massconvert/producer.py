@@ -35,7 +35,7 @@ from massconvert.options import (
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import Tuning, priority_of
 from massconvert.profiles import Accounts, Profile
-from massconvert.retries import deals_to_retry, leads_to_retry, retry_key
+from massconvert.retries import deals_to_retry, leads_to_retry, looked_at_first, retry_key
 from massconvert.settings import Settings
 from massconvert.store import Clock, RedisClock, connect
 
@@ -110,6 +110,8 @@ class Intake:
         body = own if deals and options is None else Options.parse(own if options is None else options).body()
         if deals:
             body = deals_to_retry(batch_id, body, bare=len(leads) - len(values))
+        else:
+            body = looked_at_first(body, batch.outcomes(), leads)
         return self.take(leads, body, key=retry_key(batch_id, body, leads), deal_values=values)
 
     def look_up(self, given: Mapping[str, Any], *, refuse: bool) -> Mapping[str, Any]:

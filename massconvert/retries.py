@@ -8,7 +8,10 @@ from typing import Any
 from massconvert.errors import InputError
 from massconvert.leads import parse_lead_id
 from massconvert.model import Code, Kind, LeadRow, Outcome
-from massconvert.options import deal_templates, deals_only, fingerprint
+from massconvert.options import deal_templates, deals_only, doubted, fingerprint
+
+#: Codes of leads that may be converted, for all that anybody knows.
+DOUBTS = frozenset({Code.NOT_VISIBLE, Code.STATE_UNKNOWN})
 
 _NAMED = 20  # leads in an error
 # Characters of a batch's name in that of its retry: a name has at most 200, and a retry may be retried.
@@ -54,6 +57,13 @@ def leads_to_retry(
         named = f"{', '.join(missing[:_NAMED])}{more}"
         raise InputError(f"Not among the leads to retry of batch {batch_id}: {named}. Nothing was enqueued.", hint=look)
     return found
+
+
+def looked_at_first(body: Mapping[str, Any], rows: Iterable[LeadRow], leads: Collection[str]) -> dict[str, Any]:
+    """``body`` for ``leads``: where nobody knows what became of one that was sent, all are read before any is sent."""
+    wanted = frozenset(leads)
+    codes = (row.outcome.code for row in rows if row.lead_id in wanted and row.outcome is not None)
+    return doubted(body) if any(code in DOUBTS for code in codes) else dict(body)
 
 
 def deals_to_retry(batch_id: str, body: Mapping[str, Any], *, bare: int) -> dict[str, Any]:

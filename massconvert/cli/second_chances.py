@@ -16,7 +16,7 @@ from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seco
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.errors import InputError
 from massconvert.model import BatchState
-from massconvert.options import Options
+from massconvert.options import Options, without_doubts
 from massconvert.producer import MassConvert
 from massconvert.wording import number_of
 
@@ -83,7 +83,7 @@ def _retry(
         check_before_enqueue(desk.settings, mended)
     batch = which(desk, batch, last, "retry", changes=True)
     if preflight:
-        mended = with_preflight(mended or Options.parse(desk.ledger.batches.options(batch)), preflight)
+        mended = with_preflight(mended or Options.parse(without_doubts(desk.ledger.batches.options(batch))), preflight)
     status = desk.ledger.batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")

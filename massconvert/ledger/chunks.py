@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from massconvert.ledger.codec import dump_chunk, dump_look, dump_outcome, dump_refusal, load_chunk, pairs, unreadable
-from massconvert.model import Again, Chunk, Done, Kind, Outcome, State
+from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Why
 from massconvert.policy import Decision, Row, Tuning, size_of
 from massconvert.store import Keys, Redis, Scripts
 
@@ -36,7 +36,8 @@ _PROVE_ACCESS = frozenset(
         Row.OVERDUE_WATCHED,
     }
 )
-
+#: Rows in which Zoho gave a payload a usable answer.
+_ANSWER_A_PAYLOAD = frozenset({Row.ACCEPTED, Row.BAD_LEADS, Row.UNEXPLAINED, Row.OPTIONS_REFUSED, Row.TOO_MANY_LEADS})
 
 _STATES = {state.value: state for state in State}
 
@@ -139,7 +140,7 @@ class Chunks:
             json.dumps(_by_outcome(decision.outcomes)),
             _rest(decision.rest),
             int(decision.split),
-            json.dumps(self._changes(decision)),
+            json.dumps(self._changes(chunk, decision)),
             int(self._tuning.retention),
             self._tuning.sweep_grace,
             LONGEST_COUNTDOWN,
@@ -159,13 +160,25 @@ class Chunks:
         _, left = self._run("drain_inbox", now, most, int(self._tuning.retention), batches)
         return int(left) > 0
 
-    def _changes(self, decision: Decision) -> dict[str, Any]:
-        changes: dict[str, Any] = {}
+    def _changes(self, chunk: Chunk, decision: Decision) -> dict[str, Any]:
+        changes = self._about_options(decision) | self._about_others(chunk, decision)
         if decision.pause:
             order = decision.pause
             changes["pause"] = [order.code, order.reason, order.hint, self._tuning.pause_probe]
         elif decision.row in _PROVE_ACCESS:
             changes["proves"] = 1
+        limits = {"max_leads": decision.max_leads, "max_read": decision.max_read}
+        changes |= {name: str(most) for name, most in limits.items() if most is not None}
+        if decision.job_took is not None:
+            changes["job_took"] = f"{decision.job_took:.3f}"
+        if decision.look:
+            before, learnt = decision.look
+            size = size_of(len(decision.chunk.leads))
+            changes["look"] = [str(size), dump_look(before) if before else "", dump_look(learnt)]
+        return changes
+
+    def _about_options(self, decision: Decision) -> dict[str, Any]:
+        changes: dict[str, Any] = {}
         if decision.refuse_options:
             fate = Outcome(Kind.FAILED, decision.refuse_options.code, _words(decision))
             changes["refuse"] = [dump_refusal(decision.refuse_options), _rest(fate)]
@@ -179,15 +192,23 @@ class Chunks:
             changes["accept"] = 1
         if decision.resolved is not None:
             changes["resolved"] = json.dumps(decision.resolved, separators=(",", ":"), ensure_ascii=False)
-        limits = {"max_leads": decision.max_leads, "max_read": decision.max_read}
-        changes |= {name: str(most) for name, most in limits.items() if most is not None}
-        if decision.job_took is not None:
-            changes["job_took"] = f"{decision.job_took:.3f}"
-        if decision.look:
-            before, learnt = decision.look
-            size = size_of(len(decision.chunk.leads))
-            changes["look"] = [str(size), dump_look(before) if before else "", dump_look(learnt)]
         return changes
+
+    def _about_others(self, chunk: Chunk, decision: Decision) -> dict[str, Any]:
+        """What other payloads learn from this one: that one came through, and which is split on trial."""
+        fared = ["answered"] if decision.row in _ANSWER_A_PAYLOAD else []
+        if chunk.why is not Why.IDS and _converts(decision):
+            fared.append("converted")
+        changes: dict[str, Any] = {"fared": fared} if fared else {}
+        if decision.on_trial:
+            changes["trial"] = self._trial(chunk, decision.chunk)
+        return changes
+
+    def _trial(self, chunk: Chunk, parts: Chunk) -> list[str | float]:
+        """What bounds splits on trial: the pace of those without an answer, the one payload whose jobs fail."""
+        t = self._tuning
+        lost = chunk.why is Why.ANSWER_LOST
+        return ["at", t.trial_pace, t.trial_pace_cap] if lost else ["root", parts.failing.root, t.trial]
 
     def _run(self, script: str, *args: str | float | None) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
@@ -198,6 +219,13 @@ def _by_outcome(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str, list[st
     for lead, outcome in outcomes.items():
         leads.setdefault((outcome.kind.value, dump_outcome(outcome)), []).append(lead)
     return [(kind, text, same) for (kind, text), same in leads.items()]
+
+
+def _converts(decision: Decision) -> bool:
+    """Whether a job has just been seen to convert leads."""
+    ends = (*decision.outcomes.values(), decision.rest)
+    aside = decision.aside is not None and decision.aside.why is Why.IDS
+    return aside or any(outcome is not None and outcome.kind is Kind.CONVERTED for outcome in ends)
 
 
 def _words(decision: Decision) -> str:

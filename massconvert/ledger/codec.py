@@ -8,11 +8,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import astuple
 from typing import Any
 
 from massconvert.errors import LedgerError
-from massconvert.model import Chunk, DealUpdate, Kind, Outcome, Refusal, State, Why
-from massconvert.options import deal_templates
+from massconvert.model import Chunk, DealUpdate, Failing, Fared, Kind, Outcome, Refusal, State, Why
+from massconvert.options import deal_templates, is_doubted
 from massconvert.policy import Look
 from massconvert.policy.looks import LONGEST, SHORTEST
 
@@ -86,6 +87,7 @@ def dump_chunk(chunk: Chunk) -> dict[str, str]:
         "named": ",".join(chunk.named),
         "said": dump_refusal(chunk.said) if chunk.said else "",
         "updates": _dump_updates(chunk.updates),
+        "failing": "" if chunk.failing == Failing() else json.dumps(astuple(chunk.failing)),
         "claimed": str(chunk.claimed_converted) if chunk.claimed_converted >= 0 else "",
     }
 
@@ -95,18 +97,14 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
     where = f"chunk:{chunk_id}"
     options = _load_options(fields, where)
     try:
-        leads = open_leads(fields["members"])
-        if not leads or not all(map(str.isdecimal, leads)):
-            raise ValueError("no leads")  # noqa: TRY301 - told in one place, below
-        created = float(fields["created"])
         return Chunk(
             id=chunk_id,
             fingerprint=fields["fp"],
             state=State(fields["state"]),
-            leads=tuple(leads),
+            leads=_load_leads(fields["members"]),
             options=options,
             options_accepted=fields.get("accepted") == "1",
-            refusal=_refused_since(fields, created, where),
+            refusal=_load_refusal(fields, where),
             token=fields["token"],
             attempts=int(fields.get("attempts", "0")),
             outages=int(fields.get("outages", "0")),
@@ -115,6 +113,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             lags=int(fields.get("lags", "0")),
             most=int(fields.get("most", "0")),
             submitted=fields.get("submitted") == "1",
+            doubted=is_doubted(options),
             express=fields.get("express") == "1",
             deal=deal_templates(options),
             deal_values=_load_deal_values(fields.get("deal_values", "")),
@@ -123,8 +122,10 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             why=Why(fields.get("why", "")),
             named=tuple(filter(None, fields.get("named", "").split(","))),
             said=load_refusal(fields["said"], where) if fields.get("said") else None,
+            failing=_load_failing(fields.get("failing", "")),
+            fared=_load_fared(fields),
             claimed_converted=int(fields.get("claimed", "-1")),
-            created_at=created,
+            created_at=float(fields["created"]),
             sent_at=float(fields.get("sent_at", "0")),
             send_by=float(fields.get("send_by", "0")),
             due_at=float(fields["due"]),
@@ -133,10 +134,30 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
         raise unreadable(where) from error
 
 
-def _refused_since(fields: Mapping[str, str], created: float, where: str) -> Refusal | None:
-    """Zoho's words, where it has refused these options since a chunk was made."""
-    refused = "refusal" in fields and created <= float(fields.get("refused_at", "0"))
-    return load_refusal(fields["refusal"], where) if refused else None
+def _load_leads(members: str) -> tuple[str, ...]:
+    leads = tuple(open_leads(members))
+    if not leads or not all(map(str.isdecimal, leads)):
+        raise ValueError("no leads")
+    return leads
+
+
+def _load_refusal(fields: Mapping[str, str], where: str) -> Refusal | None:
+    """The refusal of its options, if it came since the chunk was made; an acceptance since has taken it back."""
+    since = "refusal" in fields and float(fields["created"]) < float(fields.get("refused_at", "0"))
+    return load_refusal(fields["refusal"], where) if since else None
+
+
+def _load_fared(fields: Mapping[str, str]) -> Fared:
+    answered, converted, trial_at = (float(fields.get(name, "0")) for name in ("answered", "converted", "trial_at"))
+    return Fared(answered, converted, fields.get("trial", ""), trial_at)
+
+
+def _load_failing(text: str) -> Failing:
+    if not text:
+        return Failing()
+    lost, jobs, alone, lost_since, jobs_since, own, blamed, sorted_out, root, unknown_at = json.loads(text)
+    counts, times = (int(lost), int(jobs), int(alone)), (float(lost_since), float(jobs_since))
+    return Failing(*counts, *times, bool(own), bool(blamed), bool(sorted_out), str(root), float(unknown_at))
 
 
 def _dump_updates(updates: Sequence[DealUpdate]) -> str:

@@ -42,6 +42,8 @@ from massconvert.model.batches import CanaryCounts as CanaryCounts
 from massconvert.model.batches import Priority as Priority
 from massconvert.model.batches import Waits as Waits
 from massconvert.model.deals import DealUpdate as DealUpdate
+from massconvert.model.failing import Failing as Failing
+from massconvert.model.failing import Fared as Fared
 from massconvert.model.owner import Owner as Owner
 from massconvert.model.owner import OwnerKind as OwnerKind
 
@@ -65,6 +67,8 @@ class Code:
     INVALID_ID = "INVALID_ID"
     NOT_CONVERTED = "NOT_CONVERTED"
     NOT_FOUND = "NOT_FOUND"
+    NOT_VISIBLE = "NOT_VISIBLE"  # it was sent, and no read shows it: it may be converted
+    STATE_UNKNOWN = "STATE_UNKNOWN"  # no read says whether it is converted: it may be
     LOCKED = "LOCKED"
     DEAL_NOT_UPDATED = "DEAL_NOT_UPDATED"  # the lead is converted, and its deal has not the values of its own
     GAVE_UP = "GAVE_UP"
@@ -122,6 +126,7 @@ class Why(str, Enum):
     JOB_FAILED = "job_failed"
     JOB_UNKNOWN = "job_unknown"
     OVERDUE = "overdue"  # no end by the deadline
+    WATCHED = "watched"  # its tries are over, but a job that Zoho does not know may convert its leads yet
     IDS = "ids"  # the leads are converted: their deals and the fields in the templates are to be found
 
 
@@ -155,6 +160,7 @@ class Chunk:
     lags: int = 0
     most: int = 0
     submitted: bool = False
+    doubted: bool = False  # another batch sent its leads, and never learnt what became of them
     express: bool = False  # it was formed with interactive leads
     deal: Mapping[str, str] = field(default_factory=dict)
     deal_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -163,6 +169,8 @@ class Chunk:
     why: Why = Why.NONE
     named: tuple[str, ...] = ()  # the leads that Zoho named in its refusal
     said: Refusal | None = None  # Zoho's last words about these leads
+    failing: Failing = field(default_factory=Failing)
+    fared: Fared = field(default_factory=Fared)
     claimed_converted: int = -1  # Converted_Count of the job that is being settled; -1 where unknown
     created_at: float = 0.0
     sent_at: float = 0.0  # when the last POST was written ahead

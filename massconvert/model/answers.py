@@ -125,9 +125,19 @@ class LeadState:
 
 @dataclass(frozen=True)
 class LeadsRead(FromZoho):
-    """The answer of Get Records, by lead id; leads that Zoho did not return are not in it."""
+    """The answer of Get Records, by lead id; leads that Zoho did not return are not in it.
+
+    ``unclear`` are those of whose state a row says nothing that can be believed. With ``nameless`` rows nobody knows
+    which of the leads that are not in it are missing.
+    """
 
     states: Mapping[str, LeadState]
+    unclear: frozenset[str] = frozenset()
+    nameless: bool = False
+
+    def is_unclear(self, lead_id: str) -> bool:
+        """Whether nothing is known of a lead: neither its state nor that it is missing."""
+        return lead_id in self.unclear or (self.nameless and lead_id not in self.states)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from massconvert.options.body import fingerprint, resolve_body
 from massconvert.options.examine import Examined, examine, listings_for
-from massconvert.options.extras import begins_with, deal_templates, deals_only
+from massconvert.options.extras import begins_with, deal_templates, deals_only, doubted, is_doubted, without_doubts
 from massconvert.options.lengths import fitted
 from massconvert.options.model import Deal, Options
 from massconvert.options.names import Resolution, resolve_names, unresolved
@@ -29,9 +29,11 @@ __all__ = [
     "deal_templates",
     "deals_only",
     "demand",
+    "doubted",
     "examine",
     "fingerprint",
     "fitted",
+    "is_doubted",
     "listings_for",
     "parse_canary",
     "parse_priority",
@@ -39,4 +41,5 @@ __all__ = [
     "resolve_body",
     "resolve_names",
     "unresolved",
+    "without_doubts",
 ]

@@ -13,6 +13,8 @@ EXTRAS = "$"
 PREFLIGHT = "preflight"
 #: Set by a retry of deals alone, and by nobody else: the leads are converted, and no payload is made of them.
 DEALS_ONLY = "deals_only"
+#: Set by a retry of leads that were sent and of which nobody knows what became, and by nobody else.
+DOUBTED = "doubted"
 
 
 def extras_of(body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -27,6 +29,22 @@ def begins_with(body: Mapping[str, Any]) -> Why:
     if extras.get(DEALS_ONLY) is True:
         return Why.IDS
     return Why.PREFLIGHT if extras.get(PREFLIGHT) is True else Why.NONE
+
+
+def is_doubted(body: Mapping[str, Any]) -> bool:
+    """Whether leads with these options may be converted already, for all that anybody knows."""
+    return extras_of(body).get(DOUBTED) is True
+
+
+def doubted(body: Mapping[str, Any]) -> dict[str, Any]:
+    """``body`` for leads that may be converted already: each is read, and only what is seen unconverted is sent."""
+    return {**body, EXTRAS: {**extras_of(body), PREFLIGHT: True, DOUBTED: True}}
+
+
+def without_doubts(body: Mapping[str, Any]) -> dict[str, Any]:
+    """``body`` as anybody may give it."""
+    extras = {name: value for name, value in extras_of(body).items() if name != DOUBTED}
+    return {name: value for name, value in body.items() if name != EXTRAS} | ({EXTRAS: extras} if extras else {})
 
 
 def deals_only(body: Mapping[str, Any]) -> dict[str, Any]:

@@ -30,10 +30,12 @@ class Tuning:
     status_lag: float = 60.0  # how long after acceptance Zoho may not know a job yet
     read_lag: float = 5.0  # how long a read may show a lead as it was before Zoho converted it
     read_lags: int = 5
+    unclear_looks: int = 10  # at a lead of which reads do not say whether it is converted
     max_attempts: int = 3
-    refusals_to_blame: int = (
-        8  # of single leads, for one unexplained reason, before options that were never accepted are blamed
-    )
+    refusals_to_blame: int = 8  # of single leads, for one unexplained reason, speak against options never accepted
+    trial: float = 3600.0  # for so long one payload whose jobs fail is split though nobody fares better
+    trial_pace: float = 60.0  # between two splits of payloads without an answer, likewise; doubled each time
+    trial_pace_cap: float = 1800.0
     give_up: float = 86_400.0
     pause_probe: float = 300.0  # while paused, one call in so many seconds finds out whether it still must be
     clock_skew: float = 300.0  # between Zoho's clock and ours, when two of their times are compared

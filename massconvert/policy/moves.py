@@ -18,13 +18,15 @@ from massconvert.model import (
     Unsent,
 )
 from massconvert.policy.codes import hint_of, reason_of, words_of
+from massconvert.policy.failing import answered_again
 from massconvert.policy.moment import Moment
 from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
 
 
 def answered(chunk: Chunk) -> Chunk:
     """Count an answer about these leads, which ends an outage."""
-    return replace(chunk, attempts=chunk.attempts + 1, outages=0, outage_since=0.0)
+    failing = answered_again(chunk.failing)
+    return replace(chunk, attempts=chunk.attempts + 1, outages=0, outage_since=0.0, failing=failing)
 
 
 def another_outage(chunk: Chunk, moment: Moment) -> Chunk:

@@ -25,6 +25,7 @@ from massconvert.model import (
     Why,
 )
 from massconvert.policy.codes import named_leads
+from massconvert.policy.failing import lost_again
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     another_outage,
@@ -90,13 +91,10 @@ def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
 def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
     look = moment.next_look(0)
     moved = replace(
-        chunk,
+        answered(chunk),
         state=State.RUNNING,
         job_id=answer.job_id,
-        attempts=chunk.attempts + 1,
         submitted=True,
-        outages=0,
-        outage_since=0.0,
         polls=0,
         lags=0,
         why=Why.NONE,
@@ -118,7 +116,7 @@ def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:
 
 
 def _perhaps_accepted(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
-    chunk = another_outage(chunk, moment)
+    chunk = replace(another_outage(chunk, moment), failing=lost_again(chunk))
     wait = max(moment.backoff(chunk.outages), moment.job_wait)
     return _answer_lost(Row.PERHAPS_ACCEPTED, chunk, said, moment, wait)
 

@@ -26,6 +26,14 @@ from massconvert.model import (
     Why,
 )
 from massconvert.policy.codes import SAY_CONVERTED, about_ids_of_a_read
+from massconvert.policy.failing import (
+    fails_alone,
+    fails_as_a_whole,
+    is_its_own,
+    is_tried_enough,
+    may_be_tried,
+    taken_apart,
+)
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     failed,
@@ -35,10 +43,10 @@ from massconvert.policy.moves import (
     in_words,
     pause_order,
     paused,
-    refusal,
     same_again,
     tried,
 )
+from massconvert.policy.sight import id_refused, lead_missing, leads_unclear
 from massconvert.policy.table import Decision, Meaning, Row, meaning
 from massconvert.policy.update import after_ids, deals_aside, ids_given_up
 
@@ -47,7 +55,7 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
     """Decide by the leads' own state (state SETTLING): who has ended, and what becomes of the others."""
     chunk = tried(chunk, moment.now)
     if isinstance(answer, LeadsRead):
-        return _READ.get(chunk.why, _settled)(chunk, answer, moment)
+        return _shown(chunk, answer, moment)
     if held := held_up(chunk, answer, moment, not_allowed=Row.READ_NOT_ALLOWED, too_many=Row.READ_THROTTLED):
         return held
     if isinstance(answer, Refused) and about_ids_of_a_read(answer) and (fewer := _fewer_ids(chunk, answer, moment)):
@@ -59,6 +67,13 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
         if given_up(chunk, moment):
             return _BOUNDED[chunk.why](chunk, answer, moment)
     return same_again(Row.READ_RETRY, chunk, moment, getattr(answer, "retry_after", None))
+
+
+def _shown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
+    """Decide by what the read shows; what it says nothing of is asked again, but where leads are known as converted."""
+    if chunk.why is not Why.IDS and (unclear := tuple(filter(answer.is_unclear, chunk.leads))):
+        return leads_unclear(chunk, unclear, moment)
+    return _READ.get(chunk.why, _settled)(chunk, answer, moment)
 
 
 def _fewer_ids(chunk: Chunk, answer: Refused, moment: Moment) -> Decision | None:
@@ -76,7 +91,7 @@ def _fewer_ids(chunk: Chunk, answer: Refused, moment: Moment) -> Decision | None
     if meaning(answer) is Meaning.TOO_MANY or chunk.why is Why.IDS:
         return None
     done = replace(chunk, state=State.DONE)
-    return Decision(Row.READ_TOO_MANY, done, Done(), outcomes={chunk.leads[0]: failed(chunk, refusal(answer))})
+    return Decision(Row.READ_TOO_MANY, done, Done(), outcomes={chunk.leads[0]: id_refused(chunk, answer)})
 
 
 def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
@@ -135,31 +150,67 @@ def _by_their_states(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decisio
         return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
     if chunk.why in (Why.BAD_LEADS, Why.UNEXPLAINED):
         return _bad_leads(chunk, ended, left, moment)
-    return _left_over(chunk, ended, moment, some_converted=converted > 0)
+    return _left_over(chunk, ended, len(left), moment, some_converted=converted > 0)
 
 
-def _left_over(chunk: Chunk, ended: dict[str, Outcome], moment: Moment, *, some_converted: bool) -> Decision:
+def _left_over(chunk: Chunk, ended: dict[str, Outcome], left: int, moment: Moment, *, some_converted: bool) -> Decision:
     """Decide about leads that Zoho shows unconverted after a job that was lost, failed, or has not ended."""
     if chunk.why is Why.OVERDUE:
-        pace = moment.tuning.overdue_pace
-        moved = replace(chunk, state=State.RUNNING, due_at=moment.now + pace)
-        return Decision(Row.OVERDUE_WATCHED, moved, Again(pace), outcomes=ended)
-    if chunk.why is Why.ANSWER_LOST:
-        if some_converted and chunk.lags < moment.tuning.read_lags:
-            return _look_again(Row.STILL_CONVERTING, chunk, ended, moment)
-        if given_up(chunk, moment):
-            return _give_up(chunk, ended, moment)
-    elif chunk.attempts >= moment.tuning.max_attempts:
-        rest = failed(chunk, chunk.said or Refusal(Code.NOT_CONVERTED, ""), code=Code.NOT_CONVERTED)
-        done = replace(chunk, state=State.DONE)
-        return Decision(Row.OUT_OF_ATTEMPTS, done, Done(), outcomes=ended, rest=rest)
+        return _watched(Row.OVERDUE_WATCHED, chunk, ended, moment, State.RUNNING)
+    if chunk.why is Why.ANSWER_LOST and some_converted and chunk.lags < moment.tuning.read_lags:
+        return _look_again(Row.STILL_CONVERTING, chunk, ended, moment)
+    apart = not ended and left > 1 and fails_as_a_whole(chunk)
+    if apart and is_its_own(chunk):  # no outage: what follows has a day of its own
+        return _taken_apart(replace(chunk, outages=0, outage_since=0.0), moment, on_trial=False)
+    if end := _end_of_tries(chunk, ended, left, moment, may_split=apart):
+        return end
+    if some_converted and chunk.why is Why.COUNTS_DIFFER:
+        chunk = replace(chunk, failing=replace(chunk.failing, sorted_out=True))
     return _out_again(Row.UNCONVERTED_AGAIN, chunk, ended, moment)
+
+
+def _taken_apart(chunk: Chunk, moment: Moment, *, on_trial: bool) -> Decision:
+    parts = replace(chunk, failing=taken_apart(chunk, moment))
+    return replace(_out_again(Row.FAILS_HALVED, parts, {}, moment), split=True, on_trial=on_trial)
+
+
+def _end_of_tries(
+    chunk: Chunk, ended: dict[str, Outcome], left: int, moment: Moment, *, may_split: bool
+) -> Decision | None:
+    """What ends leads that nothing converts: a day without an answer, or tries enough; and the last try before that."""
+    lost = chunk.why is Why.ANSWER_LOST
+    if lost and given_up(chunk, moment):
+        return _give_up(chunk, ended, moment)
+    if may_split and may_be_tried(chunk, moment):
+        return _taken_apart(chunk, moment, on_trial=True)
+    if lost:
+        return _fails_alone(chunk, ended) if fails_alone(chunk, left, moment) else None
+    if not is_tried_enough(chunk, left, moment):
+        return None
+    if moment.now - chunk.failing.unknown_at <= moment.tuning.job_deadline:
+        return _watched(Row.UNKNOWN_WATCHED, replace(chunk, why=Why.WATCHED), ended, moment, State.SETTLING)
+    rest = failed(chunk, chunk.said or Refusal(Code.NOT_CONVERTED, ""), code=Code.NOT_CONVERTED)
+    return Decision(Row.OUT_OF_ATTEMPTS, replace(chunk, state=State.DONE), Done(), outcomes=ended, rest=rest)
+
+
+def _watched(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment, state: State) -> Decision:
+    """A job that has no end, or that Zoho does not know, may convert these leads yet: nobody fails."""
+    pace = moment.tuning.overdue_pace
+    moved = replace(chunk, state=state, due_at=moment.now + pace)
+    return Decision(row, moved, Settle(pace) if state is State.SETTLING else Again(pace), outcomes=ended)
+
+
+def _fails_alone(chunk: Chunk, ended: dict[str, Outcome]) -> Decision:
+    said = chunk.said or Refusal("NO_ANSWER", "")
+    tries = chunk.failing.lost
+    words = f"{said.message} (so for {tries} payloads with this lead alone, and Zoho shows it unconverted)"
+    rest = failed(replace(chunk, job_id=""), Refusal(said.code, words.strip()))
+    return Decision(Row.FAILS_ALONE, replace(chunk, state=State.DONE), Done(), outcomes=ended, rest=rest)
 
 
 def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outcome | None:
     if state is None:
-        words = "Zoho does not return this lead: deleted, in the recycle bin, or not visible to this user"
-        return Outcome(Kind.FAILED, Code.NOT_FOUND, words, attempts=chunk.attempts)
+        return lead_missing(chunk)
     if not state.converted:
         return None
     made = {"contact_id": state.contact_id, "account_id": state.account_id, "deal_id": state.deal_id}

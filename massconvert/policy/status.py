@@ -19,6 +19,7 @@ from massconvert.model import (
     StatusAnswer,
     Why,
 )
+from massconvert.policy.failing import job_failed_again
 from massconvert.policy.looks import Look, relearnt
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
@@ -70,12 +71,14 @@ def _by_progress(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
         # The counts need not add up: of those that failed, none can be among the converted.
         claimed = max(0, min(answer.converted, leads - answer.failed))
         moved = replace(chunk, why=Why.COUNTS_DIFFER, said=said, claimed_converted=claimed)
+        if answer.total and not answer.converted:
+            moved = replace(moved, failing=job_failed_again(chunk))
         # Somebody else's conversion may make up the count, so the count alone does not tell a read that lags.
         return to_settle(Row.JOB_COUNTS_DIFFER, moved, moment, wait=moment.tuning.read_lag, job_took=age)
     if answer.progress is Progress.FAILED:
         said = Refusal(Code.NOT_CONVERTED, f"job {chunk.job_id} failed")
         # No count says how many a failed job converted.
-        moved = replace(chunk, why=Why.JOB_FAILED, said=said)
+        moved = replace(chunk, why=Why.JOB_FAILED, said=said, failing=job_failed_again(chunk))
         return to_settle(Row.JOB_FAILED, moved, moment, wait=moment.tuning.read_lag)
     if _overdue(chunk, moment):
         return _ask_the_leads(chunk, moment)
@@ -110,6 +113,7 @@ def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
         wait = max(1.0, moment.next_look(chunk.polls))
         return Decision(Row.JOB_UNKNOWN_YET, replace(chunk, due_at=moment.now + wait), Again(wait))
     said = Refusal(answer.code, f"job {chunk.job_id} is unknown to Zoho: {answer.message}")
-    # It may run on, like one whose answer was lost.
-    wait = max(0.0, latest_sent(chunk) + moment.job_wait - moment.now)
-    return to_settle(Row.JOB_UNKNOWN, replace(chunk, why=Why.JOB_UNKNOWN, said=said), moment, wait=wait)
+    # It may run on, like one whose answer was lost: nobody fails before no job can have that long to run.
+    sent = latest_sent(chunk)
+    moved = replace(chunk, why=Why.JOB_UNKNOWN, said=said, failing=replace(chunk.failing, unknown_at=sent))
+    return to_settle(Row.JOB_UNKNOWN, moved, moment, wait=max(0.0, sent + moment.job_wait - moment.now))

@@ -75,14 +75,20 @@ class Row(str, Enum):
     # the answer to the read
     SETTLED = "read: every lead has ended"
     READ_LAGS = "read: shows less than Zoho has said"
+    UNCLEAR_APART = "read: some show no state, asked again apart"
+    UNCLEAR_AGAIN = "read: shows no state, asked again"
+    UNCLEAR = "read: shows no state, given up"
     STILL_CONVERTING = "read: a lost job is at work"
     UNCONVERTED_AGAIN = "read: the unconverted go out again"
     BAD_LEADS_OUT = "read: bad leads sorted out"
     NAMED_OUT = "read: explains nothing, the named leads fail"
     HALVED = "read: explains nothing, none named, halved"
+    FAILS_HALVED = "read: fails as a whole, halved"
+    FAILS_ALONE = "read: fails alone, while others do not"
     OUT_OF_ATTEMPTS = "read: still unconverted after the last attempt"
     READ_GIVE_UP = "read: unconverted, given up"
     OVERDUE_WATCHED = "read: overdue, watched on"
+    UNKNOWN_WATCHED = "read: its job is unknown, watched on"
     READ_NOT_ALLOWED = "read: not allowed"
     READ_RETRY = "read: no usable answer"
     READ_TOO_MANY = "read: more ids than Zoho takes"
@@ -141,14 +147,20 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.PREFLIGHT_GIVE_UP: (_T, frozenset({_D})),
     Row.SETTLED: (_T, frozenset({_D})),
     Row.READ_LAGS: (_T, frozenset({_T})),
+    Row.UNCLEAR_APART: (_T, frozenset({_T})),
+    Row.UNCLEAR_AGAIN: (_T, frozenset({_T})),
+    Row.UNCLEAR: (_T, frozenset({_D})),
     Row.STILL_CONVERTING: (_T, frozenset({_T})),
     Row.UNCONVERTED_AGAIN: (_T, frozenset({_W})),
     Row.BAD_LEADS_OUT: (_T, frozenset({_W})),
     Row.NAMED_OUT: (_T, frozenset({_W, _D})),
     Row.HALVED: (_T, frozenset({_W})),
+    Row.FAILS_HALVED: (_T, frozenset({_W})),
+    Row.FAILS_ALONE: (_T, frozenset({_D})),
     Row.OUT_OF_ATTEMPTS: (_T, frozenset({_D})),
     Row.READ_GIVE_UP: (_T, frozenset({_D})),
     Row.OVERDUE_WATCHED: (_T, frozenset({_R})),
+    Row.UNKNOWN_WATCHED: (_T, frozenset({_T})),
     Row.READ_NOT_ALLOWED: (_T, frozenset({_T})),
     Row.READ_RETRY: (_T, frozenset({_T})),
     Row.READ_TOO_MANY: (_T, frozenset({_T, _D})),
@@ -200,7 +212,8 @@ class Decision:
     accepts_options: bool = False
     resolved: Mapping[str, Any] | None = None  # the options with ids for their names
     split: bool = False
-    aside: Chunk | None = None  # goes on with converted leads of this chunk, whose deals get values of their own
+    on_trial: bool = False  # though nobody fares better: only if no other payload has just been, see `failing`
+    aside: Chunk | None = None  # goes on with some leads of this chunk, for their deals or since they show no state
     max_leads: int | None = None  # a lower limit that Zoho has shown
     max_read: int | None = None  # the same, of the ids of a read
     job_took: float | None = None  # seconds, to learn from

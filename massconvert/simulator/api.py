@@ -14,7 +14,7 @@ from massconvert.simulator.accounts import Accounts
 from massconvert.simulator.deals import read_rows, update_deal
 from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN, UPDATE, Faults
 from massconvert.simulator.jobs import Jobs
-from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, converted_detail, field_value, record
+from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, blanked, converted_detail, field_value, record
 from massconvert.simulator.messages import RefusedError, Request, Response
 from massconvert.simulator.routes import Found
 from massconvert.simulator.rules import Rules
@@ -26,12 +26,17 @@ SCHEDULED_FROM = 7  # the first version whose code of success is SCHEDULED (Zoho
 
 @dataclass(frozen=True)
 class Visit:
-    """A call that was let in, and the moment (Unix seconds) it is answered for; ``stale`` seconds ago for reads."""
+    """A call that was let in, and the moment (Unix seconds) it is answered for; ``stale`` seconds ago for reads.
+
+    Reads do not show the leads that are ``hidden``, and do not say of ``blank`` ones whether they are converted.
+    """
 
     request: Request
     found: Found
     now: float
     stale: float = 0.0
+    hidden: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -120,14 +125,17 @@ class Api:
             )
         else:
             found = self.leads
-        chosen = (lead for lead in found if lead.converted(as_of) in wanted)
+        chosen = (lead for lead in found if lead.converted(as_of) in wanted and lead.id not in visit.hidden)
         shown = list(islice(chosen, (page - 1) * per_page, page * per_page + 1))
         if not shown:
             return Response(204)
         more = len(shown) > per_page
         del shown[per_page:]
         info = {"per_page": per_page, "count": len(shown), "page": page, "more_records": more}
-        return Response(200, {"data": [record(lead, fields, as_of) for lead in shown], "info": info})
+        rows = [record(lead, fields, as_of) for lead in shown]
+        return Response(
+            200, {"data": [blanked(row) if row["id"] in visit.blank else row for row in rows], "info": info}
+        )
 
     def _read_one(self, visit: Visit) -> Response:
         lead_id, query, as_of = visit.found.rest.rpartition("/")[2], visit.request.query, visit.now - visit.stale

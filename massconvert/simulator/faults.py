@@ -25,7 +25,8 @@ What ``do`` may be, with its own keys (* is mandatory); durations are seconds:
 - ``hang``: *seconds of silence, then a drop; ``trickle``: the answer comes in pieces over *seconds
 - ``latency``: *seconds longer, and the call counts as running all the while
 - ``expire_tokens``: all access tokens end, so that the call is answered 401, unless it comes ``after``
-- ``stale`` (GET Leads): the answer is *seconds old
+- ``stale`` (GET Leads): the answer is *seconds old; ``hides``: it does not show the leads *ids, as if another user had
+  them; ``blanks``: it does not say of them whether they are converted (null)
 
 and, for ``POST mass_convert`` that is accepted, what happens to its job:
 
@@ -38,7 +39,8 @@ The accounts server is told what to say with ``POST token``: ``{"method": "POST 
 "body": "{\\"error\\": \\"unauthorized_client\\"}"}``; leads of special kinds are in the module ``special``.
 
 Rules are asked in their order. The first that answers for Zoho (status, garbage, reset, …) ends the search; latency,
-tokens, stale and job faults add up. ``fired`` tells how often each did, so that a test can prove that its fault struck.
+tokens, what reads show, and job faults add up. ``fired`` tells how often each did, so that a test can prove that its
+fault struck.
 """
 
 from __future__ import annotations
@@ -147,6 +149,8 @@ _KEYS: dict[str, tuple[frozenset[str], frozenset[str]]] = {
     "latency": (frozenset({"seconds"}), frozenset()),
     "expire_tokens": (frozenset(), frozenset()),
     "stale": (frozenset({"seconds"}), frozenset()),
+    "hides": (frozenset({"ids"}), frozenset()),
+    "blanks": (frozenset({"ids"}), frozenset()),
     "job_fails": (frozenset(), frozenset({"leads"})),
     "job_partial": (frozenset(), frozenset({"leads"})),
     "job_never_ends": (frozenset(), frozenset()),
@@ -224,6 +228,8 @@ class Verdict:
     expire_before: bool = False
     expire_after: bool = False
     stale: float = 0.0
+    hidden: frozenset[str] = frozenset()
+    blank: frozenset[str] = frozenset()
 
 
 @dataclass
@@ -302,6 +308,10 @@ class Faults:
             verdict.expire_after |= not rule.before
         elif rule.do == "stale":
             verdict.stale = max(verdict.stale, words["seconds"])
+        elif rule.do == "hides":
+            verdict.hidden |= frozenset(words["ids"])
+        elif rule.do == "blanks":
+            verdict.blank |= frozenset(words["ids"])
         elif rule.before:
             verdict.before = rule.answer()
         else:
@@ -333,14 +343,17 @@ def _check(number: int, words: Any) -> str:
 
 def _check_together(rule: str, words: Mapping[str, Any]) -> None:
     do = words["do"]
-    for only, faults in ((POST, [name for name in _KEYS if name.startswith("job_")]), (READ, ["stale"])):
+    for only, faults in (
+        (POST, [name for name in _KEYS if name.startswith("job_")]),
+        (READ, ["stale", "hides", "blanks"]),
+    ):
         if do in faults and words["method"] != only:
             raise SimulatorError(f"{rule}: 'method' must be {only!r}")
     if "ids" in words and words["method"] not in (POST, READ, "*"):
         raise SimulatorError(f"{rule}: calls of {words['method']!r} name no leads, so 'ids' cannot match")
     if do == "job_partial" and ("leads" in words) == ("ids" in words):
         raise SimulatorError(f"{rule}: give 'leads' (how many are not converted) or 'ids' (which), one of the two")
-    if "when" in words and (do.startswith("job_") or do in (*_AFTER_ONLY, "stale")):
+    if "when" in words and (do.startswith("job_") or do in (*_AFTER_ONLY, "stale", "hides", "blanks")):
         raise SimulatorError(f"{rule}: 'when' means nothing for it")
 
 

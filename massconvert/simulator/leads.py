@@ -160,6 +160,12 @@ def record(lead: Lead, wanted: Collection[str], as_of: float) -> dict[str, Any]:
     return {**shown, **(lead.special.shows if lead.special else {})}
 
 
+def blanked(row: dict[str, Any]) -> dict[str, Any]:
+    """A record that does not say whether its lead is converted."""
+    silent = {name: None for name in row if name in ("Converted__s", "Converted_Date_Time", *_LOOKUPS)}
+    return {name: value for name, value in (row | silent).items() if name != "$converted"}
+
+
 def converted_detail(lead: Lead, as_of: float) -> dict[str, Any]:
     """``$converted_detail``, which only the read of a single lead has."""
     if not lead.converted(as_of):

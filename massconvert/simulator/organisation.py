@@ -115,7 +115,7 @@ class Organisation:
             self._accounts.expire()
         if verdict.before:
             return verdict.before
-        response = self._api.answer(Visit(call.request, call.found, now, verdict.stale))
+        response = self._api.answer(Visit(call.request, call.found, now, verdict.stale, verdict.hidden, verdict.blank))
         if verdict.expire_after:
             self._accounts.expire()
         lost = verdict.after

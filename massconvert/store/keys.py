@@ -206,6 +206,19 @@ class Keys:
         return f"{self.prefix}jobtimes"
 
     @property
+    def fared(self) -> str:
+        """HASH: answered, converted: when Zoho last answered a payload usably, when a job last converted a lead."""
+        return f"{self.prefix}fared"
+
+    @property
+    def trial(self) -> str:
+        """HASH: root (the chunk whose jobs fail and that is split, with its parts, though nobody fares better).
+
+        Of those without an answer: splits (how many), at (when the next may be). Gone when a job converts; expires.
+        """
+        return f"{self.prefix}on_trial"
+
+    @property
     def looks(self) -> str:
         """HASH size of a payload → when to look at its job first: seconds, when learnt, 1 if found (a JSON list)."""
         return f"{self.prefix}looks"

@@ -221,8 +221,22 @@ def _leads_read(answer: dict[str, Any], fields: Sequence[str] = ()) -> LeadsRead
     if isinstance(info, dict) and info.get("more_records") is True:
         # A lead that is only on the next page would be taken for a deleted one.
         raise UnusableError("only a page of the records")
-    states = [_lead_state(record, fields) for record in records]
-    return LeadsRead({state.lead_id: state for state in states})
+    states: dict[str, LeadState] = {}
+    unclear: set[str] = set()
+    rows = [(id_of(record.get("id")), record) for record in records if isinstance(record, dict)]
+    named = [(lead_id, record) for lead_id, record in rows if lead_id]
+    for lead_id, record in named:
+        state = _lead_state(lead_id, record, fields)
+        if state is None or states.get(lead_id, state).converted is not state.converted:
+            unclear.add(lead_id)
+        else:
+            states[lead_id] = state
+    if records and not named:
+        raise UnusableError("a record without id")
+    if named and not any(name in record for _, record in named for name in _WITNESSES):
+        raise UnusableError(f"lead {named[0][0]} without Converted__s: may the user see that field?")
+    clear = {lead_id: state for lead_id, state in states.items() if lead_id not in unclear}
+    return LeadsRead(clear, frozenset(unclear), nameless=len(named) < len(records))
 
 
 def _leads_found(answer: dict[str, Any]) -> LeadsFound:
@@ -245,15 +259,16 @@ def _counted(answer: dict[str, Any]) -> Counted:
     raise UnusableError("no count")
 
 
-def _lead_state(record: Any, fields: Sequence[str] = ()) -> LeadState:
-    lead_id = id_of(record.get("id")) if isinstance(record, dict) else ""
-    if not lead_id:
-        raise UnusableError("a record without id")
+def _lead_state(lead_id: str, record: Mapping[str, Any], fields: Sequence[str] = ()) -> LeadState | None:
+    """What a row says of a lead; ``None`` where it does not say whether the lead is converted."""
     detail = record.get("$converted_detail")
     detail = detail if isinstance(detail, dict) else {}
+    converted = _converted(record, detail)
+    if converted is None:
+        return None
     return LeadState(
         lead_id=lead_id,
-        converted=_converted(lead_id, record, detail),
+        converted=converted,
         locked=record.get("$locked_for_me") is True,
         converted_at=_moment(record.get("Converted_Date_Time") or detail.get("converted_date")),
         contact_id=_lookup(record.get("Converted_Contact")) or _lookup(detail.get("contact")),
@@ -263,19 +278,26 @@ def _lead_state(record: Any, fields: Sequence[str] = ()) -> LeadState:
     )
 
 
-def _converted(lead_id: str, record: Mapping[str, Any], detail: Mapping[str, Any]) -> bool:
-    """Whether a lead is converted, by the best witness there is: the native field, the old one, the details.
+#: What may tell whether a lead is converted.
+_FLAGS = ("Converted__s", "$converted")
+_TRACES = ("Converted_Date_Time", "Converted_Contact", "Converted_Account", "Converted_Deal")
+_WITNESSES = (*_FLAGS, "Converted_Date_Time", "$converted_detail")
+_TRUTHS: dict[Any, bool] = {True: True, False: False, "true": True, "false": False}
 
-    Without any of them nothing is known: to call the lead unconverted would send it a second time.
+
+def _converted(record: Mapping[str, Any], detail: Mapping[str, Any]) -> bool | None:
+    """Whether a lead is converted, by the best witness there is: the native field, the old one, what it left behind.
+
+    ``None`` where nothing tells: to call the lead unconverted would send it a second time.
     """
-    for name in ("Converted__s", "$converted"):
-        if isinstance(record.get(name), bool):
-            return bool(record[name])
-    if detail or record.get("Converted_Date_Time"):
+    for name in _FLAGS:
+        said = record.get(name)
+        said = said.strip().lower() if isinstance(said, str) else said
+        if isinstance(said, bool | str) and said in _TRUTHS:
+            return _TRUTHS[said]
+    if detail or any(record.get(name) for name in _TRACES):
         return True
-    if "$converted_detail" in record:
-        return False
-    raise UnusableError(f"lead {lead_id} without Converted__s: may the user see that field?")
+    return False if "$converted_detail" in record else None
 
 
 # --- values -----------------------------------------------------------------------------------------------

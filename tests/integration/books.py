@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from massconvert.ledger import Ledger
@@ -37,7 +38,7 @@ class Books:
         self.ledger = Ledger(redis, account, tuning)
         self.chunks = self.ledger.chunks
         self.batches = self.ledger.batches
-        self._tokens = iter(f"token-{number}" for number in range(1, 1000))
+        self._tokens = iter(f"token-{number}" for number in count(1))
 
     # --- looking ---
 
@@ -107,12 +108,13 @@ class Books:
         accepted: bool = True,
         priority: Priority = Priority.BULK,
         canary: Canary | None = None,
+        call: str = "",
     ) -> None:
         """A batch of these leads, as an enqueue makes one; ``accepted``: Zoho has taken its options before."""
         self.batches.open(name, fingerprint, OPTIONS, now=now, leads=len(ids), priority=priority, canary=canary)
         if accepted:
             self.redis.hset(self.keys.options(fingerprint), "accepted", 1)
-        self.batches.add(name, f"{name}:0", ids, now=now)
+        self.batches.add(name, call or f"{name}:0", ids, now=now)
         if seal:
             self.batches.seal(name, now=now, flush=flush)
 

@@ -87,7 +87,7 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
     if held ~= not due then wrong('chunk', id, 'is', c.state, held and 'and held' or '', 'and', due and 'due' or 'never due') end
     local before = c.state == 'waiting' or c.state == 'sending' or c.why == 'preflight'
     if unsent ~= (not held and before) then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
-    job = job or (c.why == 'overdue' and redis.call('SISMEMBER', p .. 'overdue', id) == 1)
+    job = job or ((c.why == 'overdue' or c.why == 'watched') and redis.call('SISMEMBER', p .. 'overdue', id) == 1)
     if job ~= not before then wrong('chunk', id, 'is', c.state, 'and in jobs:', tostring(job)) end
   end
 end

@@ -85,7 +85,12 @@ class Lead:
     stubborn: bool = False  # no job ever converts it
     locked: bool = False  # and a read shows why
     refused: bool = False  # Zoho refuses it for a reason that no read shows
+    chokes: bool = False  # Zoho fails at every payload with it: HTTP 500, and nothing is done
+    spoils: bool = False  # every job with it fails, and converts nobody
     odd: bool = False  # likewise, with a code that nobody knows and without naming it
+    vanishes: bool = False  # converted, no read shows it any more
+    blank: bool = False  # no read says whether it is converted
+    was_blank: bool = False  # and none did so once, though they do now
     converted_at: float | None = None
     converted_by: Job | None = None  # None while unconverted, or converted by hand
     looked_at: float = 0.0  # when a read last showed it
@@ -97,6 +102,11 @@ class Lead:
     fussy: bool = False  # Zoho refuses to update its deal
     was_fussy: bool = False  # and did so once, though it does no more
 
+    @property
+    def is_away(self) -> bool:
+        """Whether no read shows it, though it exists."""
+        return self.vanishes and self.converted_at is not None
+
     def value(self, name: str) -> str:
         """What a field of it holds."""
         return "" if self.nameless else f"{name} {self.id[-5:]}"
@@ -106,7 +116,19 @@ class Lead:
 ROWS = 3
 WRONG = "No_Such_Field"
 #: What may be the matter with a job.
-_BAD_JOBS = ("fails", "fails in part", "fails in part", "spares", "spares", "forgotten", "lags", "slow", "very slow")
+_BAD_JOBS = (
+    "fails",
+    "fails in part",
+    "fails in part",
+    "spares",
+    "spares",
+    "forgotten",
+    "forgotten and slow",
+    "lags",
+    "slow",
+    "very slow",
+    "forgotten and slow",
+)
 
 
 class Judge(Protocol):
@@ -261,13 +283,7 @@ class Crm:
         return NotSent(Unsent.LATE, "too late")
 
     def _post(self, leads: list[str], options: Mapping[str, Any]) -> PostAnswer:
-        user = options.get("assign_to")
-        if user is not None and user not in [{"id": user_id} for page in USERS for user_id in page.values()]:
-            self.world.wrong(f"a payload was sent with assign_to {user}")
-        if "$" in options or "{" in options["Deals"]["Deal_Name"]:
-            self.world.wrong("a payload was sent with what is ours")
-        if len(leads) > self.most:
-            self.world.wrong(f"a payload was sent with {len(leads)} leads, and {self.most} are the most")
+        self._look_at(leads, options)
         fault = self._fault("mass_convert")
         if isinstance(fault, NotSent | Refused):
             return fault
@@ -275,6 +291,10 @@ class Crm:
         sent = [Submission(*whose.get(lead_id, ("nobody", 0.0)), at=self.world.time) for lead_id in leads]
         for lead_id, submission in zip(leads, sent, strict=True):
             self.judge.arrives(self.leads[lead_id], submission)
+        if any(self.leads[lead_id].chokes for lead_id in leads):
+            self._remember(leads, sent)
+            self.world.note(f"   Zoho fails at {len(leads)} leads")
+            return PerhapsAccepted("HTTP 500: Internal Server Error", 500, "INTERNAL_ERROR")
         if fault == "late":
             self.world.at(self._chance.uniform(0.5, 10.0), lambda: void(self._take(leads, options, sent, late=True)))
         if fault in ("before", "late"):
@@ -286,6 +306,16 @@ class Crm:
         if fault == "after":
             return self._lost("POST", "after its effect")
         return answer
+
+    def _look_at(self, leads: list[str], options: Mapping[str, Any]) -> None:
+        """Say what must not be in a payload."""
+        user = options.get("assign_to")
+        if user is not None and user not in [{"id": user_id} for page in USERS for user_id in page.values()]:
+            self.world.wrong(f"a payload was sent with assign_to {user}")
+        if "$" in options or "{" in options["Deals"]["Deal_Name"]:
+            self.world.wrong("a payload was sent with what is ours")
+        if len(leads) > self.most:
+            self.world.wrong(f"a payload was sent with {len(leads)} leads, and {self.most} are the most")
 
     def _remember(self, leads: list[str], sent: list[Submission]) -> None:
         for lead_id, submission in zip(leads, sent, strict=True):
@@ -341,16 +371,27 @@ class Crm:
         )
         job.spared = frozenset(lead_id for lead_id in leads if self.leads[lead_id].stubborn)
         self.jobs[job.id] = job
+        if any(self.leads[lead_id].spoils for lead_id in leads):
+            job.fails, job.spared = True, frozenset(leads)
+            return job
         if late or not self.world.troubled or self._chance.random() >= self.faults.bad_job:
             return job
-        kind = self._chance.choice(_BAD_JOBS)
+        kind = "forgotten and slow" if self.faults.denied else self._chance.choice(_BAD_JOBS)
         some = frozenset(lead_id for lead_id in leads if self._chance.random() < 0.4)
         job.fails = kind in ("fails", "fails in part")
         job.spared = {"fails": frozenset(leads), "fails in part": some, "spares": some}.get(
             kind, frozenset()
         ) | job.spared
-        job.unknown_until = {"forgotten": float("inf"), "lags": now + uniform(1.0, 30.0)}.get(kind, 0.0)
-        job.ends += {"slow": uniform(5.0, 40.0), "very slow": uniform(300.0, 1200.0)}.get(kind, 0.0)
+        job.unknown_until = {
+            "forgotten": float("inf"),
+            "forgotten and slow": float("inf"),
+            "lags": now + uniform(1.0, 30.0),
+        }.get(kind, 0.0)
+        job.ends += {
+            "slow": uniform(5.0, 40.0),
+            "very slow": uniform(300.0, 1200.0),
+            "forgotten and slow": uniform(150.0, 250.0),
+        }.get(kind, 0.0)
         self.world.note(f"   job {job.id} {kind}")
         return job
 
@@ -391,11 +432,14 @@ class Crm:
             return Refused(400, "INVALID_DATA", "too long", ("ids",), {"maximum_length": 1024})
         lag = self._chance.uniform(0.5, 5.0) if self._chance.random() < self.faults.read_lag else 0.0
         states = {}
+        blank = frozenset(lead_id for lead_id in leads if self.leads[lead_id].blank and self.leads[lead_id].exists)
         for lead_id in leads:
             lead = self.leads[lead_id]
+            if lead_id in blank:
+                continue
             lead.looked_at = self.world.time
             lead.shown_unconverted = False
-            if lead.exists:
+            if lead.exists and not lead.is_away:
                 at = lead.converted_at
                 shown = at is not None and self.world.time - at >= lag
                 lead.shown_unconverted = not shown
@@ -409,8 +453,11 @@ class Crm:
                     fields={name: lead.value(name) for name in fields},
                 )
         converted = sum(state.converted for state in states.values())
-        self.world.note(f"   a read shows {converted} of {len(leads)} converted, {len(leads) - len(states)} missing")
-        return LeadsRead(states)
+        missing = len(leads) - len(states) - len(blank)
+        self.world.note(
+            f"   a read shows {converted} of {len(leads)} converted, {missing} missing, and nothing of {len(blank)}"
+        )
+        return LeadsRead(states, unclear=blank)
 
     def _update(self, updates: Sequence[DealUpdate]) -> UpdateAnswer:
         fault = self._fault("update_deals")

@@ -361,6 +361,8 @@ class History:
             self._prepare_order(order)
         if plan.stage_removed_at >= 0.0:
             world.at(plan.stage_removed_at, lambda: self.crm.wrong_stages.add(GOOD_STAGES[0]))
+        if plan.stage_restored_at >= 0.0:
+            world.at(plan.stage_restored_at, lambda: self.crm.wrong_stages.discard(GOOD_STAGES[0]))
         for window in plan.faults.windows:
             world.at(window.start + window.length, partial(self.judge.outage_ends, window))
         for start, length in plan.pauses:
@@ -462,7 +464,9 @@ class History:
 
     def _prepare_lead(self, given: LeadPlan) -> None:
         lead = Lead(given.id, given.kind != "missing", given.kind in ("stubborn", "locked"))
-        lead.locked, lead.refused, lead.odd = (given.kind == kind for kind in ("locked", "refused", "odd"))
+        for kind in ("locked", "refused", "odd", "chokes", "spoils", "vanishes", "blank"):
+            setattr(lead, kind, given.kind == kind)
+        lead.was_blank = lead.blank
         lead.nameless, lead.fussy = given.kind == "nameless", given.kind == "fussy"
         lead.was_fussy = lead.fussy
         if given.kind == "converted":
@@ -479,6 +483,8 @@ class History:
 
         if given.kind in ("by hand", "deleted"):
             self.world.at(given.at, by_hand)
+        if given.kind == "blank" and given.at:
+            self.world.at(given.at, lambda: setattr(lead, "blank", False))
         if given.kind == "fussy" and given.at:
             self.world.at(given.at, lambda: setattr(lead, "fussy", False))
 

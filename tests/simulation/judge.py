@@ -249,13 +249,22 @@ class Judge:
                 if lead.converted_at
                 else f"{said}, but it is not converted"
             )
-        if outcome.code == Code.NOT_FOUND:
-            return f"{said}, but it exists" if lead.exists else ""
+        if outcome.code in (Code.NOT_VISIBLE, Code.STATE_UNKNOWN, Code.NOT_FOUND):
+            return self._unseen(batch, lead, outcome, said)
         if ours:
-            return self._late(lead, said)
+            return self._late(lead, outcome, said)
         if outcome.kind is Kind.CANCELLED:
             return "" if order.cancel_at else f"{said}, but nobody cancelled"
         return "" if self._has_reason(batch, lead, outcome) else f"{said} {outcome.message}, without a reason"
+
+    def _unseen(self, batch: str, lead: Lead, outcome: Outcome, said: str) -> str:
+        """What became of it nobody can see: then no outcome is against the truth, but it must be out of sight."""
+        if outcome.code == Code.STATE_UNKNOWN:
+            return "" if lead.was_blank else f"{said}, but a read shows it"
+        taken = bool(self.crm.jobs_of.get((batch, lead.id)))
+        if outcome.code == Code.NOT_FOUND and taken:
+            return f"{said}, but a job of this batch had it"
+        return f"{said}, but it exists" if lead.exists and not lead.is_away else ""
 
     def _elsewhere(self, order: Order, lead_id: str) -> bool:
         """Whether somebody else has ordered it, so that it may be in flight there."""
@@ -278,7 +287,8 @@ class Judge:
             windows = any(window.length >= self.plan.tuning.give_up for window in self.plan.faults.windows)
             forbidden = any(window.kind == "no permission" for window in self.plan.faults.windows)
             unanswered = bool(self.plan.faults.shares) and "no usable answer" in outcome.message
-            excused = lead.was_fussy or windows or forbidden or unanswered or not lead.exists
+            unseen = lead.vanishes or lead.was_blank or not lead.exists
+            excused = lead.was_fussy or windows or forbidden or unanswered or unseen
             return (
                 "" if (order.named or amount is not None) and excused else f"{said} {outcome.message}, without a reason"
             )
@@ -321,11 +331,14 @@ class Judge:
             return ""
         return f"{said}, but somebody else converted it"
 
-    def _late(self, lead: Lead, said: str) -> str:
+    def _late(self, lead: Lead, outcome: Outcome, said: str) -> str:
         """Not `converted`, though a job of this batch did it: excused only if that job was lost and very slow."""
         job = lead.converted_by
         if job and not job.id_known and not self._is_normal(job):
             self.unknowable["converted by a slow job whose id was lost"] += 1
+            return ""
+        if job and outcome.code != Code.NOT_CONVERTED and job.unknown_until == float("inf"):
+            self.unknowable["ended by something else while a job ran that Zoho denied"] += 1
             return ""
         return f"{said}, but we converted it"
 
@@ -333,7 +346,7 @@ class Judge:
         """Whether Zoho gave cause for this failure."""
         order, faults = self._orders[batch], self.plan.faults
         if outcome.code == Code.NOT_CONVERTED:
-            return lead.stubborn or faults.bad_job > 0.0
+            return lead.stubborn or lead.spoils or faults.bad_job > 0.0
         if outcome.code == Code.LOCKED:
             return order.preflight and lead.locked
         if outcome.code == Code.UNKNOWN_NAME:
@@ -343,9 +356,14 @@ class Judge:
             mishaps = self.plan.mishaps
             died = mishaps.crash + mishaps.freeze > 0.0 and "died before it could record" in outcome.message
             long = any(window.length >= self.plan.tuning.give_up for window in faults.windows)
-            return bool(faults.shares) or long or died
+            # Where jobs take minutes, so do looks: a day of twenty has too few of them to find who is to blame.
+            slow = faults.bad_job > 0.0 and any(each.chokes for each in self.crm.leads.values())
+            return bool(faults.shares) or long or died or slow or lead.chokes
         if "$.Deals" in outcome.message:
-            return order.stage == WRONG_STAGE or self.plan.stage_removed_at >= 0.0
+            mended = 0.0 <= self.plan.stage_restored_at < order.at
+            return order.stage == WRONG_STAGE or (self.plan.stage_removed_at >= 0.0 and not mended)
+        if outcome.code in ("INTERNAL_ERROR", "NO_ANSWER"):
+            return lead.chokes or bool(faults.shares)
         if outcome.code == "NOBODY_KNOWS":
             return lead.odd or sum(each.odd for each in self.crm.leads.values()) >= self.plan.tuning.refusals_to_blame
         return outcome.code == "INVALID_DATA" and lead.refused
@@ -354,7 +372,8 @@ class Judge:
         """A failure that was read from the lead itself must have been true when it was read, but for Zoho's lag."""
         lead = self.crm.leads.get(lead_id)
         by_a_read = (
-            outcome.code in (Code.NOT_CONVERTED, "INVALID_DATA", "NOBODY_KNOWS") and "$.Deals" not in outcome.message
+            outcome.code in (Code.NOT_CONVERTED, "INVALID_DATA", "NOBODY_KNOWS", "INTERNAL_ERROR", "NO_ANSWER")
+            and "$.Deals" not in outcome.message
         )
         if lead is None or lead.converted_at is None or not by_a_read or outcome.kind is not Kind.FAILED:
             return ""

@@ -6,13 +6,14 @@ Each is a mistake that somebody could make in good faith, and most of them pass 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
 from massconvert.errors import StoreError
+from massconvert.ledger import codec
 from massconvert.model import (
     Again,
     Busy,
@@ -23,6 +24,7 @@ from massconvert.model import (
     JobStatus,
     Kind,
     LeadsRead,
+    LeadState,
     Listing,
     Next,
     Outcome,
@@ -30,6 +32,7 @@ from massconvert.model import (
     PageAnswer,
     PostAnswer,
     Progress,
+    ReadAnswer,
     Refusal,
     Refused,
     Settle,
@@ -220,6 +223,39 @@ def _missing_is_unconverted(chunk: Chunk, state: Any, moment: Moment) -> Outcome
     return None if state is None else _settled_by(chunk, state, moment)
 
 
+def _together(chunk: Chunk, moment: Moment, *, on_trial: bool) -> Decision:
+    return read._out_again(Row.UNCONVERTED_AGAIN, chunk, {}, moment)
+
+
+def _fails_at_once(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment, state: State) -> Decision:
+    if row is not Row.UNKNOWN_WATCHED:
+        return _watched(row, chunk, ended, moment, state)
+    rest = failed(chunk, Refusal("NOT_CONVERTED", "the job is unknown"))
+    return Decision(Row.OUT_OF_ATTEMPTS, replace(chunk, state=State.DONE), Done(), outcomes=ended, rest=rest)
+
+
+_watched = read._watched
+
+
+def _not_found(chunk: Chunk) -> Outcome:
+    return Outcome(Kind.FAILED, "NOT_FOUND", "Zoho does not return this lead", attempts=chunk.attempts)
+
+
+def _blank_is_unconverted(crm: Crm, leads: Sequence[str], fields: Sequence[str]) -> ReadAnswer:
+    answer = _read(crm, leads, fields)
+    if not isinstance(answer, LeadsRead):
+        return answer
+    states = {**answer.states, **{lead: LeadState(lead, False) for lead in answer.unclear}}
+    return LeadsRead(states)
+
+
+_read = Crm._read
+
+
+def _any_refusal(fields: Mapping[str, str], where: str) -> Refusal | None:
+    return codec.load_refusal(fields["refusal"], where) if "refusal" in fields else None
+
+
 def _seldom_probes(detail: str, tries: int, chance: float, numbers: Holding) -> Hold:
     return replace(_outage_hold(detail, tries, chance, numbers), wait=600.0)
 
@@ -332,7 +368,7 @@ MUTANTS = (
     ),
     Mutant(
         "sent is never counted down",
-        in_lua("move_chunk", "(is_sent and #stay or 0) + #go", "(is_sent and #segment[2] or 0)"),
+        in_lua("move_chunk", "(is_sent and #stay or 0) + (goes_sent and #go or 0)", "(is_sent and #segment[2] or 0)"),
         "calm",
         "sent and has",
     ),
@@ -346,6 +382,28 @@ MUTANTS = (
         "without a reason",
         within=400,
     ),
+    Mutant("a failing payload is never halved", in_python(read, "_taken_apart", _together), "company", "has finished"),
+    Mutant(
+        "a job failed twice is not halved",
+        in_python(read, "fails_as_a_whole", lambda chunk: chunk.failing.lost > 0),
+        "company",
+        "NOT_CONVERTED job",
+        200,
+    ),
+    Mutant(
+        "an outage blames its leads",
+        in_python(read, "fails_alone", lambda chunk, leads, moment: leads == 1 and chunk.failing.lost >= 3),
+        "outage",
+        "without a reason",
+        200,
+    ),
+    Mutant(
+        "a third unknown job is a failure",
+        in_python(read, "_watched", _fails_at_once),
+        "jobs",
+        "but we converted it",
+        60,
+    ),
     Mutant(
         "an unknown 400 is about the options",
         lambda: patch.dict(post._POST_REFUSALS, {Meaning.UNEXPLAINED: post._options_refused}),
@@ -358,6 +416,25 @@ MUTANTS = (
         "bad leads",
         "without a reason",
         within=200,
+    ),
+    Mutant(
+        "missing is not found after submission",
+        in_python(read, "lead_missing", _not_found),
+        "company",
+        "is failed NOT_FOUND, but a job",
+    ),
+    Mutant(
+        "an unclear lead is unconverted",
+        in_python(Crm, "_read", _blank_is_unconverted),
+        "company",
+        "",
+    ),
+    Mutant(
+        "an old refusal counts for ever",
+        in_python(codec, "_load_refusal", _any_refusal),
+        "options",
+        "without a reason",
+        200,
     ),
     Mutant("missing is unconverted", in_python(read, "_by_its_state", _missing_is_unconverted), "bad leads", ""),
     Mutant(

@@ -10,7 +10,15 @@ from tests.simulation.world import Mishaps
 
 #: The product's numbers, some of them shorter, so that a day of trouble is twenty minutes.
 TUNING = Tuning(
-    job_deadline=300.0, overdue_pace=200.0, give_up=1200.0, pause_probe=60.0, enqueue_idle=300.0, clock_skew=30.0
+    job_deadline=300.0,
+    overdue_pace=200.0,
+    give_up=1200.0,
+    pause_probe=60.0,
+    enqueue_idle=300.0,
+    clock_skew=30.0,
+    trial=300.0,
+    trial_pace=10.0,
+    trial_pace_cap=60.0,
 )
 GOOD_STAGES = ("Qualification", "Needs Analysis")
 WRONG_STAGE = "Gone"
@@ -46,6 +54,7 @@ class Faults:
     shares: tuple[tuple[str, float], ...] = ()
     windows: tuple[Window, ...] = ()
     bad_job: float = 0.0
+    denied: bool = False  # and what is the matter with such a job is that Zoho never knows it
     read_lag: float = 0.0
     lower_limit: int = 0
     names: str = "all"  # which bad ids a refusal names: all, first, none
@@ -89,7 +98,9 @@ class CallFaults:
 class LeadPlan:
     """A lead, and what it is: fine, missing, stubborn, locked, refused, converted, or converted by hand (at a time).
 
-    Or it is *odd*: Zoho refuses it with a code that nobody knows, and without naming it.
+    Or it is *odd*: Zoho refuses it with a code that nobody knows, and without naming it. Or it *chokes* each POST (HTTP
+    500), or *spoils* each job, which then converts nobody. Or it *vanishes* from reads when it is converted, or is
+    *blank*: reads do not say whether it is converted (until a time, where it has one).
     Or it is *fussy*: its deal cannot be updated (until a time, where it has one); *nameless*: the field that would name
     its deal is empty.
     """
@@ -162,6 +173,7 @@ class Plan:
     faults: Faults = field(default_factory=Faults)
     calls: CallFaults = field(default_factory=CallFaults)
     stage_removed_at: float = -1.0  # from then on Zoho knows the first good stage no more
+    stage_restored_at: float = -1.0  # and from then on it does again
     pauses: tuple[tuple[float, float], ...] = ()  # a person pauses and, so many seconds later, resumes
     stop_at: tuple[str, int] = (
         "",

@@ -82,11 +82,24 @@ def _answers(plan: Plan, random: Random) -> Plan:
 
 
 def _jobs(plan: Plan, random: Random) -> Plan:
+    if plan.seed // len(THEMES) % 4 == 1:  # Zoho knows none of its jobs, and some leads are converted by none
+        leads = tuple(replace(lead, kind="stubborn") if n % 2 else lead for n, lead in enumerate(plan.leads, 1))
+        return with_faults(replace(plan, leads=leads), bad_job=1.0, denied=True)
     return with_faults(plan, bad_job=random.choice([0.3, 0.7]), read_lag=random.choice([0.0, 0.5, 0.9]))
 
 
 def _bad_leads(plan: Plan, random: Random) -> Plan:
-    kinds = ("missing", "stubborn", "locked", "refused", "odd", "converted", "by hand", "by hand", "deleted")
+    kinds = (
+        "missing",
+        "stubborn",
+        "locked",
+        "refused",
+        "odd",
+        "converted",
+        "by hand",
+        "by hand",
+        "deleted",
+    )
     share, first = random.choice([0.1, 0.4]), plan.orders[0].at
     leads = tuple(
         replace(lead, kind=random.choice(kinds), at=first + random.uniform(0.0, 6.0))
@@ -97,6 +110,23 @@ def _bad_leads(plan: Plan, random: Random) -> Plan:
     names = random.choice(["all", "all", "first", "none"])
     read_lag = max(plan.faults.read_lag, random.choice([0.0, 0.5]))
     return with_faults(replace(plan, leads=leads), names=names, read_lag=read_lag)
+
+
+#: Kinds of leads that make calls, jobs or reads fail.
+COMPANY = ("chokes", "spoils", "odd", "vanishes", "blank")
+
+
+def _company(plan: Plan, random: Random) -> Plan:
+    """Leads that make calls, jobs and reads fail, among others that do not."""
+    share, turn = random.choice([0.1, 0.3]), plan.seed // len(THEMES)  # each kind in its turn
+    leads = tuple(
+        replace(lead, kind=COMPANY[(n + turn) % len(COMPANY)], at=random.choice([0.0, random.uniform(5.0, 100.0)]))
+        if random.random() < share
+        else lead
+        for n, lead in enumerate(plan.leads)
+    )
+    plan = with_faults(replace(plan, leads=leads), bad_job=random.choice([0.0, 0.0, 0.4]))
+    return _share(plan, ("after", 0.1)) if random.random() < 0.5 else plan
 
 
 def _outage(plan: Plan, random: Random) -> Plan:
@@ -124,6 +154,10 @@ def _options(plan: Plan, random: Random) -> Plan:
         tuning = replace(plan.tuning, window=8, max_jobs=20, max_leads=min(2, plan.tuning.max_leads))
         removed = orders[0].at + tuning.linger + random.uniform(0.1, 1.5)
         plan = replace(plan, stage_removed_at=removed, permits=1, tuning=tuning)
+        if random.random() < 0.5:  # people mend it, and enqueue with it again
+            restored = removed + random.uniform(5.0, 60.0)
+            later = Order("batch-later", orders[0].leads, GOOD_STAGES[0], restored + random.uniform(1.0, 30.0))
+            plan, orders = replace(plan, stage_restored_at=restored), (*orders, later)
     return replace(plan, orders=orders)
 
 
@@ -201,7 +235,7 @@ def _first_named(plan: Plan, random: Random) -> Plan:
 def _preflight(plan: Plan, random: Random) -> Plan:
     plan = _bad_leads(flown(plan, random), random)
     kinds = ["before", "", "throttled", "not sent", "", "mixed", ""]
-    kind = kinds[(plan.seed + plan.seed // len(THEMES)) % len(kinds)]  # each in its turn, however few histories run
+    kind = kinds[plan.seed // len(THEMES) % len(kinds)]  # each in its turn, however few histories run
     if kind:
         length = random.choice([30.0, 1.6 * plan.tuning.give_up, 1.6 * plan.tuning.give_up])
         plan = _window(plan, Window(0.0, length, ("read_leads",), kind))
@@ -221,9 +255,9 @@ def _deals(plan: Plan, random: Random) -> Plan:
     ):  # for longer than anybody waits, the leads cannot be read after their conversion
         return _window(plan, Window(0.0, 4 * plan.tuning.give_up, ("read_leads",), "before"))
     kinds = ["before", "mixed", "no permission", "no permission", "credentials", "credentials", ""]
-    kind = kinds[(plan.seed + plan.seed // len(THEMES)) % len(kinds)]  # each in its turn, however few histories run
+    kind = kinds[plan.seed // len(THEMES) % len(kinds)]  # each in its turn, however few histories run
     if kind:  # an outage for longer than anybody waits, or something that a person mends
-        length = {"credentials": 200.0}.get(kind, 4 * plan.tuning.give_up)
+        length = {"credentials": 900.0}.get(kind, 4 * plan.tuning.give_up)
         plan = _window(plan, Window(0.0, length, ("update_deals",), kind))
     plan = with_faults(plan, bad_job=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.9]))
     return _share(plan, ("after", 0.05), ("before", 0.05), ("token", 0.03), ("throttled", 0.03))
@@ -256,12 +290,13 @@ def with_second_chances(plan: Plan, random: Random) -> Plan:
 def _dealt_again(plan: Plan, random: Random) -> Plan:
     """A batch whose deals cannot be updated, and that a person has tried again."""
     plan = _updating(plan, random)
-    kinds = ("fine", "nameless", "fussy")
-    leads = tuple(replace(lead, kind="fussy", at=3500.0) if lead.kind in kinds else lead for lead in plan.leads)
+    kinds = ("fine", "nameless", "fussy", *COMPANY)
+    leads = tuple(replace(lead, kind="fussy", at=4000.0) if lead.kind in kinds else lead for lead in plan.leads)
     first, *others = plan.orders
     if first.find:  # a run may have no batch yet, when the person comes
         first = replace(first, find=None, batch="batch-0", leads=tuple(lead.id for lead in leads))
-    times = tuple(first.at + random.uniform(*span) for span in ((30.0, 60.0), (300.0, 600.0), (2000.0, 3000.0)))
+    spans = ((30.0, 60.0), (300.0, 600.0), (1500.0, 2000.0), (3000.0, 3500.0))
+    times = tuple(first.at + random.uniform(*span) for span in spans)
     first = replace(first, deals_again=times, abandoned=0, cancel_at=())
     first = replace(first, amounts=not first.find)
     return replace(plan, leads=leads, orders=(first, *others))
@@ -435,6 +470,7 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "answers": _answers,
     "jobs": _jobs,
     "bad leads": _bad_leads,
+    "company": _company,
     "messages": _messages,
     "outage": _outage,
     "access": _access,

@@ -410,9 +410,63 @@ def test_the_details_of_an_old_answer_give_the_ids() -> None:
 
 
 def test_a_lead_of_which_nothing_is_known_is_not_called_unconverted() -> None:
+    """The others of the same read are what it says of them."""
     answer = read({"id": LEAD, "Converted__s": True}, {"id": "5"})
+    assert isinstance(answer, LeadsRead)
+    assert (set(answer.states), answer.unclear, answer.nameless) == ({LEAD}, frozenset({"5"}), False)
+    assert [answer.is_unclear(lead) for lead in (LEAD, "5", "6")] == [False, True, False]
+
+
+def test_where_no_lead_tells_its_state_the_user_may_not_see_it() -> None:
+    """Which is nothing about the leads, however many there are."""
+    answer = read({"id": "5"}, {"id": "6"})
     assert isinstance(answer, PerhapsAccepted)
-    assert "lead 5" in answer.detail
+    assert "lead 5 without Converted__s" in answer.detail
+
+
+@pytest.mark.parametrize(
+    ("row", "converted"),
+    [
+        ({"Converted__s": None}, None),
+        ({"Converted__s": None, "$converted": False}, False),
+        ({"Converted__s": None, "$converted": True}, True),
+        ({"Converted__s": "true"}, True),
+        ({"Converted__s": " False "}, False),
+        ({"Converted__s": "perhaps"}, None),
+        ({"Converted__s": 0}, None),
+        ({"Converted__s": 1}, None),
+        ({"Converted__s": []}, None),
+        ({"Converted__s": None, "Converted_Contact": {"id": "11", "name": "Ann"}}, True),
+        ({"Converted__s": None, "Converted_Contact": None, "Converted_Date_Time": None}, None),
+        ({"Converted__s": False, "Converted_Contact": {"id": "11"}}, False),  # the lead's own word comes first
+        ({"$converted_detail": {}}, False),
+    ],
+)
+def test_a_lead_s_state_is_told_by_the_best_witness_or_not_at_all(row: dict[str, Any], converted: bool | None) -> None:
+    answer = read({"id": LEAD, **row}, {"id": "6", "Converted__s": False})
+    assert isinstance(answer, LeadsRead)
+    assert answer.is_unclear(LEAD) is (converted is None)
+    assert answer.states["6"].converted is False
+    if converted is not None:
+        assert answer.states[LEAD].converted is converted
+
+
+def test_rows_that_contradict_each_other_say_nothing_of_their_lead() -> None:
+    answer = read(
+        {"id": LEAD, "Converted__s": True}, {"id": LEAD, "Converted__s": False}, {"id": "6", "$converted": True}
+    )
+    assert isinstance(answer, LeadsRead)
+    assert (set(answer.unclear), set(answer.states)) == ({LEAD}, {"6"})
+    again = read({"id": LEAD, "Converted__s": True}, {"id": LEAD, "Converted__s": True})
+    assert isinstance(again, LeadsRead)
+    assert (again.unclear, again.states[LEAD].converted) == (frozenset(), True)
+
+
+@pytest.mark.parametrize("row", [7, None, "x", [], {}, {"Converted__s": True}, {"id": None, "Converted__s": True}])
+def test_a_row_that_names_no_lead_may_be_any_that_is_missing(row: Any) -> None:
+    answer = parse_read(200, {}, body({"data": [{"id": LEAD, "Converted__s": False}, row]}))
+    assert isinstance(answer, LeadsRead)
+    assert [answer.is_unclear(lead) for lead in (LEAD, "5")] == [False, True]
 
 
 def test_a_page_of_the_records_is_no_usable_answer() -> None:

@@ -276,7 +276,7 @@ def test_leads_that_a_read_shows_converted_go_on_in_a_chunk_of_their_own(chunk: 
     came = parse_read(200, {}, records(converted(A), converted(B), unconverted(C)).raw)
     decision = after_read(replace(chunk, deal=TEMPLATES, lags=TUNING.read_lags), came, MOMENT)
     assert decision.row is Row.UNCONVERTED_AGAIN
-    assert {lead: outcome.code for lead, outcome in decision.outcomes.items()} == {D: Code.NOT_FOUND}
+    assert {lead: outcome.code for lead, outcome in decision.outcomes.items()} == {D: Code.NOT_VISIBLE}
     assert decision.aside is not None
     assert (decision.aside.leads, decision.aside.why) == ((A, B), Why.IDS)
 

@@ -143,6 +143,9 @@ def perhaps(said: Refusal, wait: float, chunk: Chunk = SENDING) -> Decision:
         outages=chunk.outages + 1,
         outage_since=chunk.outage_since or NOW,
         lags=0,
+        failing=replace(
+            chunk.failing, lost=chunk.failing.lost + 1, lost_since=chunk.failing.lost_since or chunk.sent_at
+        ),
         due_at=NOW + wait,
     )
     return Decision(Row.PERHAPS_ACCEPTED, moved, Settle(wait))
@@ -151,7 +154,8 @@ def perhaps(said: Refusal, wait: float, chunk: Chunk = SENDING) -> Decision:
 def lost(chunk: Chunk, wait: float) -> Decision:
     """Nobody recorded an answer."""
     said = Refusal("NO_ANSWER", "the worker that sent the payload died before it could record the answer")
-    return replace(perhaps(said, wait, chunk), row=Row.SENDER_LOST)
+    decision = perhaps(said, wait, chunk)
+    return replace(decision, row=Row.SENDER_LOST, chunk=replace(decision.chunk, failing=chunk.failing))
 
 
 NO_ROUTE = NotSent(Unsent.CONNECT, "www.zohoapis.com: connection refused")

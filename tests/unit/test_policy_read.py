@@ -14,6 +14,8 @@ from massconvert.model import (
     Chunk,
     Code,
     Done,
+    Failing,
+    Fared,
     Kind,
     NotSent,
     Outcome,
@@ -70,6 +72,18 @@ GONE = Outcome(
 )
 
 
+def hidden(last: str, **changes: Any) -> Outcome:
+    """A lead that was sent, and that no read shows."""
+    words = (
+        "the lead was sent, and Zoho does not show it to this user any more, so it may be converted: look for it in"
+        f" Zoho as somebody who may see all leads (last: {last})"
+    )
+    return replace(Outcome(Kind.FAILED, Code.NOT_VISIBLE, words, JOB, 1), **changes)
+
+
+COUNTS = f"job {JOB} completed with 2 of 4 converted, 2 failed"
+
+
 def read(why: str, answer: Any, decision: Decision, *, chunk: Chunk = COUNTED, moment: Moment = MOMENT) -> Case:
     """The leads were read; ``answer`` is what came over the wire, or did not."""
     came = to_read(answer) if isinstance(answer, Said) else answer
@@ -123,6 +137,27 @@ ALONE = replace(UNNAMED, leads=(A,))
 PUZZLING = replace(NEVER_TAKEN, why=Why.UNEXPLAINED, named=(), said=Refusal("NEW_CODE", "no reason"))
 PUZZLING_ALONE = replace(PUZZLING, leads=(A,), lags=1)
 
+#: A payload that failed again though others had come through; one whose jobs did so.
+FAILS_ITSELF = replace(LOST, failing=Failing(lost=2, lost_since=NOW - 300, own=True), fared=Fared(answered=NOW - 200))
+SPOILED = replace(
+    COUNTED,
+    why=Why.JOB_FAILED,
+    attempts=2,
+    failing=Failing(jobs=2, jobs_since=NOW - 300, own=True),
+    fared=Fared(converted=NOW - 200),
+)
+CHOKES = replace(
+    LOST, leads=(A,), failing=Failing(lost=3, lost_since=NOW - 300, blamed=True), fared=Fared(answered=NOW - 200)
+)
+UNKNOWN = replace(
+    COUNTED,
+    why=Why.JOB_UNKNOWN,
+    attempts=3,
+    said=Refusal("INVALID_DATA", f"job {JOB} is unknown to Zoho: no"),
+    failing=Failing(unknown_at=NOW - TUNING.job_deadline),
+)
+UNKNOWN_FOR_LONG = replace(UNKNOWN, failing=Failing(unknown_at=NOW - TUNING.job_deadline - 1))
+
 #: What a preflight says of leads that were never in a payload.
 GONE_UNSENT, THEIRS_UNSENT = replace(GONE, attempts=0), replace(THEIRS, attempts=0)
 LOCKED = Outcome(
@@ -158,6 +193,17 @@ CASES = [
         flown({}, split=True, chunk=UNSENT_FOR_A_DAY),
         chunk=UNSENT_FOR_A_DAY,
     ),
+    read(
+        "missing, and sent by another batch that lost sight of them",
+        zoho.NO_RECORDS,
+        settled(
+            replace(UNSENT, doubted=True),
+            dict.fromkeys(
+                LEADS, replace(hidden(""), message=hidden("").message.partition(" (last")[0], job_id="", attempts=0)
+            ),
+        ),
+        chunk=replace(UNSENT, doubted=True),
+    ),
     read("none is left to send", zoho.NO_RECORDS, settled(UNSENT, dict.fromkeys(LEADS, GONE_UNSENT)), chunk=UNSENT),
     read(
         "not readable yet: the outage begins, and nothing is sent unread",
@@ -189,11 +235,21 @@ CASES = [
         settled(COUNTED, dict.fromkeys(LEADS, OURS)),
     ),
     read(
-        "converted before the chunk was made, deleted, and ours",
+        "converted before the chunk was made, out of sight, and ours",
         records(converted(A, BEFORE), converted(C), converted(D)),
-        settled(COUNTED, {A: THEIRS, B: GONE, C: OURS, D: OURS}),
+        settled(COUNTED, {A: THEIRS, B: hidden(COUNTS), C: OURS, D: OURS}),
     ),
-    read("none of the leads is there", zoho.NO_RECORDS, settled(COUNTED, dict.fromkeys(LEADS, GONE))),
+    read(
+        "none of the leads that were sent is there: they may be converted",
+        zoho.NO_RECORDS,
+        settled(COUNTED, dict.fromkeys(LEADS, hidden(COUNTS))),
+    ),
+    read(
+        "none of the leads is there, and no payload with them was ever accepted",
+        zoho.NO_RECORDS,
+        settled(NEVER_TAKEN, dict.fromkeys(LEADS, GONE)),
+        chunk=NEVER_TAKEN,
+    ),
     read(
         "a lost answer is found by its effect",
         shown(A, B, C, D),
@@ -211,6 +267,79 @@ CASES = [
         shown(),
         out_again(Row.UNCONVERTED_AGAIN, replace(CLAIMED, lags=TUNING.read_lags), {}),
         chunk=replace(CLAIMED, lags=TUNING.read_lags),
+    ),
+    # The read does not say of some whether they are converted: those are asked again apart, and the others go on.
+    read(
+        "one of four",
+        records(converted(A), {"id": B, "Converted__s": None}, unconverted(C), unconverted(D)),
+        Decision(
+            Row.UNCLEAR_APART,
+            replace(CLAIMED, claimed_converted=2, due_at=NOW),
+            Settle(0.0),
+            aside=replace(CLAIMED, leads=(B,), claimed_converted=-1, due_at=NOW + MOMENT.backoff(1)),
+        ),
+        chunk=CLAIMED,
+    ),
+    read(
+        "before a preflight, too",
+        records(unconverted(A), {"id": B, "Converted__s": None}, unconverted(C), unconverted(D)),
+        Decision(
+            Row.UNCLEAR_APART,
+            replace(UNSENT, due_at=NOW),
+            Settle(0.0),
+            aside=replace(UNSENT, leads=(B,), due_at=NOW + MOMENT.backoff(1)),
+        ),
+        chunk=UNSENT,
+    ),
+    read(
+        "a row that names nobody may be the one that is missing",
+        records(converted(A), unconverted(B), unconverted(C), {"Converted__s": True}),
+        Decision(
+            Row.UNCLEAR_APART,
+            replace(COUNTED, due_at=NOW),
+            Settle(0.0),
+            aside=replace(COUNTED, leads=(D,), due_at=NOW + MOMENT.backoff(1)),
+        ),
+    ),
+    *(
+        read(
+            f"{told} of which nothing is known: asked again later",
+            records({"id": A, "Converted__s": None}, {"id": B, "Converted__s": None}),
+            Decision(
+                Row.UNCLEAR_AGAIN,
+                replace(COUNTED, leads=leads, lags=3, due_at=NOW + MOMENT.backoff(3)),
+                Settle(MOMENT.backoff(3)),
+                split=len(leads) > 1,
+            ),
+            chunk=replace(COUNTED, leads=leads, lags=2),
+        )
+        for told, leads in (("one", (A,)), ("two", (A, B)))
+    ),
+    *(
+        read(
+            f"after its last look, {told}",
+            records({"id": A, "Converted__s": None}),
+            Decision(
+                Row.UNCLEAR,
+                replace(chunk, state=State.DONE),
+                Done(),
+                outcomes={
+                    A: Outcome(
+                        Kind.FAILED,
+                        Code.STATE_UNKNOWN,
+                        f"Zoho does not say whether this lead is converted (Converted__s is empty); {words}:"
+                        " look at it in Zoho",
+                        chunk.job_id,
+                        chunk.attempts,
+                    )
+                },
+            ),
+            chunk=chunk,
+        )
+        for told, chunk, words in (
+            ("sent", replace(COUNTED, leads=(A,), lags=10), "it was sent, so it may be converted"),
+            ("never sent", replace(UNSENT, leads=(A,), lags=10), "no payload with it was accepted"),
+        )
     ),
     # The job's count is more than the read shows: the read lags. No outcome is written from it.
     read(
@@ -244,7 +373,11 @@ CASES = [
         chunk=LOST,
     ),
     # Unconverted for sure: once more.
-    read("after a job with other counts", shown(A, B), out_again(Row.UNCONVERTED_AGAIN, COUNTED, {A: OURS, B: OURS})),
+    read(
+        "after a job with other counts, which sorted them out",
+        shown(A, B),
+        out_again(Row.UNCONVERTED_AGAIN, replace(COUNTED, failing=Failing(sorted_out=True)), {A: OURS, B: OURS}),
+    ),
     read(
         "after a failed job",
         shown(),
@@ -335,6 +468,134 @@ CASES = [
             ("and not against those that were", replace(PUZZLING_ALONE, options_accepted=True), None),
         )
     ),
+    # A payload that fails as a whole though others come through: one of its leads is to blame.
+    *(
+        read(
+            f"{told}: halved",
+            shown(),
+            out_again(
+                Row.FAILS_HALVED,
+                replace(chunk, outages=0, outage_since=0.0, failing=halved),
+                {},
+                split=True,
+            ),
+            chunk=chunk,
+        )
+        for told, chunk, halved in (
+            ("its POSTs", FAILS_ITSELF, Failing(lost_since=NOW, own=True, root="7")),
+            ("its jobs", SPOILED, Failing(jobs=1, jobs_since=NOW, own=True, root="7")),
+            (
+                "a part of it, at once",
+                replace(
+                    FAILS_ITSELF,
+                    failing=Failing(lost=1, lost_since=NOW - 90, own=True, root="3"),
+                    fared=Fared(answered=NOW - 60),
+                ),
+                Failing(lost_since=NOW, own=True, root="3"),
+            ),
+        )
+    ),
+    # With nobody to compare with, it is halved on trial when it has failed a few times.
+    *(
+        read(
+            f"{told}: halved on trial",
+            shown(),
+            replace(
+                out_again(Row.FAILS_HALVED, replace(chunk, failing=halved), {}, split=True),
+                on_trial=True,
+            ),
+            chunk=chunk,
+        )
+        for told, chunk, halved in (
+            (
+                "three POSTs in a row",
+                replace(LOST, failing=Failing(lost=3, lost_since=NOW - 300)),
+                Failing(lost_since=NOW, root="7"),
+            ),
+            (
+                "two jobs in a row",
+                replace(SPOILED, failing=Failing(jobs=2, jobs_since=NOW - 300)),
+                Failing(jobs=1, jobs_since=NOW, root="7"),
+            ),
+        )
+    ),
+    *(
+        read(
+            f"{told}: together again",
+            shown(),
+            out_again(Row.UNCONVERTED_AGAIN, chunk, {}),
+            chunk=chunk,
+        )
+        for told, chunk in (
+            ("two POSTs, and nobody fares better", replace(LOST, failing=Failing(lost=2, lost_since=NOW - 300))),
+            (
+                "others came through only after its last failure",
+                replace(LOST, failing=Failing(lost=2, lost_since=NOW - 300), fared=Fared(answered=NOW - 1)),
+            ),
+            (
+                "another was split just now",
+                replace(LOST, failing=Failing(lost=3, lost_since=NOW - 300), fared=Fared(trial_at=NOW + 1)),
+            ),
+            (
+                "another is on trial",
+                replace(SPOILED, failing=Failing(jobs=2, jobs_since=NOW - 300), fared=Fared(trial="5")),
+            ),
+        )
+    ),
+    # A lead alone, without an answer for the third time though others have one, ends with what Zoho said.
+    read(
+        "with Zoho's words",
+        shown(leads=(A,)),
+        Decision(
+            Row.FAILS_ALONE,
+            replace(CHOKES, state=State.DONE),
+            Done(),
+            rest=Outcome(
+                Kind.FAILED,
+                "INTERNAL_ERROR",
+                "HTTP 500: Internal Server Error"
+                " (so for 3 payloads with this lead alone, and Zoho shows it unconverted)",
+            ),
+        ),
+        chunk=CHOKES,
+    ),
+    read(
+        "a lead alone for the second time goes out again",
+        shown(leads=(A,)),
+        out_again(
+            Row.UNCONVERTED_AGAIN, replace(CHOKES, failing=Failing(lost=2, lost_since=NOW - 300, blamed=True)), {}
+        ),
+        chunk=replace(CHOKES, failing=Failing(lost=2, lost_since=NOW - 300, blamed=True)),
+    ),
+    # A job that Zoho does not know may run on: nobody fails before its deadline.
+    *(
+        read(
+            f"{told}: watched on",
+            shown(),
+            Decision(
+                Row.UNKNOWN_WATCHED,
+                replace(chunk, why=Why.WATCHED, due_at=NOW + TUNING.overdue_pace),
+                Settle(TUNING.overdue_pace),
+            ),
+            chunk=chunk,
+        )
+        for told, chunk in (
+            ("the third job is unknown", UNKNOWN),
+            ("and is watched already", replace(UNKNOWN, why=Why.WATCHED)),
+            ("an earlier one is, and the third has ended", replace(UNKNOWN, why=Why.COUNTS_DIFFER)),
+        )
+    ),
+    read(
+        "an unknown job past its deadline: no job can convert them",
+        shown(),
+        Decision(
+            Row.OUT_OF_ATTEMPTS,
+            replace(UNKNOWN_FOR_LONG, state=State.DONE),
+            Done(),
+            rest=Outcome(Kind.FAILED, Code.NOT_CONVERTED, f"job {JOB} is unknown to Zoho: no", JOB, attempts=3),
+        ),
+        chunk=UNKNOWN_FOR_LONG,
+    ),
     # Three jobs have ended without them.
     read(
         "with the words of the last job",
@@ -362,7 +623,7 @@ CASES = [
             Row.READ_GIVE_UP,
             replace(LOST_FOR_A_DAY, state=State.DONE),
             Done(),
-            outcomes={D: replace(GONE, attempts=0)},
+            outcomes={D: hidden("HTTP 500: Internal Server Error", job_id="", attempts=0)},
             rest=Outcome(
                 Kind.FAILED,
                 Code.GAVE_UP,
@@ -425,13 +686,20 @@ CASES = [
             Row.READ_TOO_MANY,
             replace(COUNTED, leads=(A,), state=State.DONE),
             Done(),
-            outcomes={
-                A: Outcome(
-                    Kind.FAILED, "INVALID_DATA", "the ids given seem to be invalid (ids)", attempts=1, job_id=JOB
-                )
-            },
+            outcomes={A: hidden("the ids given seem to be invalid")},
         ),
         chunk=replace(COUNTED, leads=(A,)),
+    ),
+    read(
+        "a single id is refused that was never accepted",
+        zoho.IDS_WRONG,
+        Decision(
+            Row.READ_TOO_MANY,
+            replace(NEVER_TAKEN, leads=(A,), state=State.DONE),
+            Done(),
+            outcomes={A: Outcome(Kind.FAILED, "INVALID_DATA", "the ids given seem to be invalid (ids)", attempts=1)},
+        ),
+        chunk=replace(NEVER_TAKEN, leads=(A,)),
     ),
     read(
         "a single id is too long",
@@ -455,7 +723,7 @@ CASES = [
     # Nothing that can be believed: the same question again.
     read("an internal error", zoho.INTERNAL_ERROR, retry(MOMENT.backoff(1))),
     read("a page of the records", Said(200, {"data": [], "info": {"more_records": True}}), retry(MOMENT.backoff(1))),
-    read("a lead that does not say whether it is converted", records({"id": A}), retry(MOMENT.backoff(1))),
+    read("no lead says whether it is converted", records({"id": A}, {"id": B}), retry(MOMENT.backoff(1))),
     read("the access token has expired", zoho.AUTHENTICATION_FAILURE, retry(MOMENT.backoff(1))),
     read("no connection", NotSent(Unsent.CONNECT, "connection refused"), retry(MOMENT.backoff(1))),
     read("the connection dropped", PerhapsAccepted("the connection broke"), retry(MOMENT.backoff(1))),

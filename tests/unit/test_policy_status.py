@@ -12,6 +12,8 @@ from massconvert.model import (
     Busy,
     Chunk,
     Done,
+    Failing,
+    Fared,
     Kind,
     NotSent,
     Outcome,
@@ -72,7 +74,10 @@ def counts_differ(words: str, claimed: int, **changes: Any) -> Decision:
 def unknown(row: Row, chunk: Chunk, code: str, message: str, wait: float) -> Decision:
     """Settled when a job that runs on unknown would have ended."""
     said = Refusal(code, f"job {JOB} is unknown to Zoho: {message}")
-    moved = replace(chunk, state=State.SETTLING, why=Why.JOB_UNKNOWN, polls=1, said=said, due_at=NOW + wait)
+    failing = replace(chunk.failing, unknown_at=chunk.sent_at)
+    moved = replace(
+        chunk, state=State.SETTLING, why=Why.JOB_UNKNOWN, polls=1, said=said, failing=failing, due_at=NOW + wait
+    )
     return Decision(row, moved, Settle(wait))
 
 
@@ -91,6 +96,9 @@ def paused(code: str, words: str, hint: str) -> Decision:
     """The job runs on unwatched until the organisation may call again."""
     return Decision(Row.STATUS_NOT_ALLOWED, replace(RUNNING, due_at=NOW), Done(), pause=PauseOrder(code, words, hint))
 
+
+#: One job has converted nobody.
+FAILED_ONCE = Failing(jobs=1, jobs_since=RUNNING.sent_at)
 
 ALL_CONVERTED = Decision(
     Row.JOB_ALL_CONVERTED,
@@ -113,7 +121,11 @@ CASES = [
     status("in the letters of the sample", job("COMPLETED", 4, 4), ALL_CONVERTED),
     # Completed, and something is not as it was sent: the leads tell.
     status("two failed", job("completed", 4, 2, 0, 2), counts_differ("2 of 4 converted, 2 failed", 2)),
-    status("none was converted", job("completed", 4, 0, 4), counts_differ("0 of 4 converted, 0 failed", 0)),
+    status(
+        "none was converted",
+        job("completed", 4, 0, 4),
+        counts_differ("0 of 4 converted, 0 failed", 0, failing=FAILED_ONCE),
+    ),
     status("a lead was left out", job("completed", 3, 3), counts_differ("3 of 3 converted, 0 failed", 3)),
     status("more leads than were sent", job("completed", 6, 6), counts_differ("6 of 6 converted, 0 failed", 4)),
     status("counts that do not add up", job("completed", 4, 5, 0, 1), counts_differ("5 of 4 converted, 1 failed", 3)),
@@ -127,7 +139,39 @@ CASES = [
     status(
         "settled after the lag of the reads",
         job("failed", 4, 1, 0, 3),
-        settle(Row.JOB_FAILED, Why.JOB_FAILED, f"job {JOB} failed", TUNING.read_lag),
+        settle(Row.JOB_FAILED, Why.JOB_FAILED, f"job {JOB} failed", TUNING.read_lag, failing=FAILED_ONCE),
+    ),
+    *(
+        status(
+            f"again, {told}",
+            job("failed", 4, 0, 0, 4),
+            settle(
+                Row.JOB_FAILED,
+                Why.JOB_FAILED,
+                f"job {JOB} failed",
+                TUNING.read_lag,
+                fared=fared,
+                failing=replace(FAILED_ONCE, jobs=2, own=own),
+            ),
+            chunk=replace(RUNNING, failing=FAILED_ONCE, fared=fared),
+        )
+        for told, fared, own in (
+            ("and nobody's job did better", Fared(answered=NOW), False),
+            ("though another's job converted leads meanwhile", Fared(converted=NOW - 1), True),
+        )
+    ),
+    status(
+        "a lead alone",
+        job("failed", 1, 0, 0, 1),
+        settle(
+            Row.JOB_FAILED,
+            Why.JOB_FAILED,
+            f"job {JOB} failed",
+            TUNING.read_lag,
+            leads=RUNNING.leads[:1],
+            failing=replace(FAILED_ONCE, alone=1),
+        ),
+        chunk=replace(RUNNING, leads=RUNNING.leads[:1]),
     ),
     # Right after acceptance, Zoho may not know the job yet.
     status("the id is invalid, so far", zoho.UNKNOWN_JOB, unknown_yet()),

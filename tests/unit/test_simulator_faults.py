@@ -92,6 +92,20 @@ def test_tokens_that_expire_before_a_call_refuse_it_and_after_it_the_next() -> N
     assert code(crm.post(crm.ids[1:2])) == (401, "INVALID_TOKEN")
 
 
+def test_reads_hide_leads_and_leave_out_what_became_of_them() -> None:
+    crm = Crm(job_seconds=0)
+    hidden, blank, seen = crm.ids[:3]
+    crm.organisation.set_faults([fault("hides", "GET Leads", ids=[hidden]), fault("blanks", "GET Leads", ids=[blank])])
+    crm.post([hidden, blank, seen])
+    answer: Any = crm.read([hidden, blank, seen]).body
+    rows = {row["id"]: row for row in answer["data"]}
+    assert set(rows) == {blank, seen}
+    assert rows[seen]["Converted__s"] is rows[seen]["$converted"] is True
+    assert rows[blank]["Converted__s"] is rows[blank]["Converted_Contact"] is None
+    assert "$converted" not in rows[blank]
+    assert crm.organisation.truth()[hidden]["converted"]
+
+
 def test_a_stale_read_does_not_know_the_latest_conversions() -> None:
     crm = Crm(job_seconds=0, faults=[fault("stale", "GET Leads", seconds=5)])
     crm.post(crm.ids[:1])
@@ -249,6 +263,8 @@ def test_a_refused_payload_draws_no_job_fault() -> None:
         ([fault("job_fails", when="after")], "'when' means nothing"),
         ([fault("job_fails", "GET Leads")], "'method' must be 'POST mass_convert'"),
         ([fault("stale", seconds=1)], "'method' must be 'GET Leads'"),
+        ([fault("hides", ids=["1"])], "'method' must be 'GET Leads'"),
+        ([fault("blanks", "GET Leads")], "'ids' is missing"),
         ([fault("job_partial")], "'leads' .*or 'ids'"),
         ([fault("reset", ids=[7])], "'ids' must be a list of lead ids, as text"),
         ([fault("reset", "GET users", ids=["7"])], "name no leads"),

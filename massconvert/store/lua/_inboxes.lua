@@ -97,6 +97,24 @@ local function drain_refused(p, batch, fp, priority, now)
   return true
 end
 
+-- Somebody enqueues this batch again, or Zoho has accepted its options since: their refusal is no longer the batch's, and
+-- what of it has not ended waits once more. What a person has cancelled stays so.
+local function forgive_batch(p, batch, fp, priority, now)
+  local key = p .. 'batch:' .. batch
+  local b = redis.call('HMGET', key, 'drain', 'held', 'canary_held')
+  if b[1] then
+    if cjson.decode(b[1])[1] == 'cancelled' then return end
+    redis.call('HDEL', key, 'drain')
+    redis.call('ZREM', p .. 'draining', batch)
+  elseif waits_refused(p, batch, fp, priority) then
+    unqueue_batch(p, batch, fp, priority)
+  else
+    return
+  end
+  local waiting = redis.call('LLEN', key .. ':inbox')
+  if waiting > 0 and not b[2] and not b[3] then queue_batch(p, batch, fp, priority, waiting, now, 0, 1) end
+end
+
 -- Zoho has refused these options: all that wait with them now end as `fate` says, however many batches they are.
 local function refuse_queues(p, fp, fate, now)
   local options = p .. 'options:' .. fp

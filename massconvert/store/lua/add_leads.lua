@@ -13,6 +13,10 @@ if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
 if b[3] == call then return cjson.decode(b[4]) end
 if b[5] == '1' then reopen_batch(p, batch, now) end -- sealed as abandoned, or cancelled, before its producer came back
 local fp, shards = b[1], tonumber(b[2])
+if b[7] and redis.call('HEXISTS', p .. 'options:' .. fp, 'refusal') == 0 then -- it has been accepted since
+  forgive_batch(p, batch, fp, b[6], now)
+  b[7] = redis.call('HGET', key, 'drain')
+end
 local drains = b[7] or drain_refused(p, batch, fp, b[6], now)
 local members = key .. ':members:'
 local fresh, skipped, duplicates = {}, {}, 0

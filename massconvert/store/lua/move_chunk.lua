@@ -7,11 +7,11 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look},
+--     {pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
 -- [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
--- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, which were submitted, or ""
+-- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, or ""
 -- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
@@ -29,9 +29,10 @@ for _, same in ipairs(cjson.decode(ARGV[6])) do
   for _, lead in ipairs(same[3]) do fate[lead] = same end
 end
 if ARGV[7] ~= '' then rest = cjson.decode(ARGV[7]) end
-local aside, away, gone, sibling = nil, {}, {}, ''
+local aside, away, gone, sibling, goes_sent = nil, {}, {}, '', false
 if ARGV[13] ~= '' then
   aside = cjson.decode(ARGV[13])
+  goes_sent = aside.fields.submitted == '1'
   sibling = string.format('%d', redis.call('INCR', p .. 'chunks'))
   for _, lead in ipairs(aside.leads) do away[lead] = true end
 end
@@ -68,7 +69,7 @@ for _, segment in ipairs(segments_of(c[3])) do
     gone[#gone + 1] = { batch, go }
     redis.call('SADD', p .. 'batch:' .. batch .. ':chunks', sibling)
   end
-  local sent = (is_sent and #stay or 0) + #go - (was_sent and #segment[2] or 0)
+  local sent = (is_sent and #stay or 0) + (goes_sent and #go or 0) - (was_sent and #segment[2] or 0)
   if sent ~= 0 then redis.call('HINCRBY', p .. 'batch:' .. batch, 'sent', sent) end
   if #stay > 0 then left[#left + 1] = { batch, stay } else redis.call('SREM', p .. 'batch:' .. batch .. ':chunks', id) end
   touched[#touched + 1] = batch
@@ -83,13 +84,31 @@ if aside then
     if value ~= '' then redis.call('HSET', other, name, value) end
   end
   redis.call('HSET', other, 'fp', fp, 'members', members_of(gone), 'created', c[6], 'expected', now)
+  if c[9] then redis.call('HSET', other, 'most', c[9]) end
+  if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
   if canary then redis.call('HSET', other, 'canary', canary) end
   if express then redis.call('HSET', other, 'express', express) end
-  redis.call('SADD', p .. 'jobs', sibling)
+  redis.call('SADD', p .. (aside.fields.why == 'preflight' and 'unsent' or 'jobs'), sibling)
   redis.call('ZADD', p .. 'due', now + grace, sibling)
 end
 
-if ARGV[8] == '1' and open > 1 then
+-- On trial one payload at a time is split, and its parts; of those without an answer ever fewer.
+local splits = ARGV[8] == '1' and open > 1
+if splits and changes.trial then
+  local key, kind, value, most = p .. 'on_trial', unpack(changes.trial)
+  if kind == 'root' then
+    splits = (redis.call('HGET', key, 'root') or value) == value
+    if splits then redis.call('HSET', key, 'root', value) end
+  else
+    splits = now >= tonumber(redis.call('HGET', key, 'at') or 0)
+    if splits then
+      local before = redis.call('HINCRBY', key, 'splits', 1) - 1
+      redis.call('HSET', key, 'at', now + math.min(most, value * 2 ^ math.min(before, 20)))
+    end
+  end
+  redis.call('EXPIRE', key, math.ceil(kind == 'root' and most or 2 * most))
+end
+if splits then
   local keep, go, room = {}, {}, math.ceil(open / 2)
   sibling = string.format('%d', redis.call('INCR', p .. 'chunks'))
   for _, segment in ipairs(left) do
@@ -136,7 +155,7 @@ else
   redis.call('ZADD', p .. 'due', expected + grace, id)
   local unsent = fields.state == 'waiting' or fields.why == 'preflight'
   redis.call(unsent and 'SADD' or 'SREM', p .. 'unsent', id)
-  local overdue = not unsent and fields.why == 'overdue' -- it is watched on, and takes no room from others
+  local overdue = not unsent and (fields.why == 'overdue' or fields.why == 'watched') -- it is watched on, and takes no room from others
   redis.call((unsent or overdue) and 'SREM' or 'SADD', p .. 'jobs', id)
   redis.call(overdue and 'SADD' or 'SREM', p .. 'overdue', id)
   place_chunk(p, id, now)
@@ -164,6 +183,10 @@ if changes.pause then
 elseif changes.proves and redis.call('HEXISTS', p .. 'pause', 'probe') == 1 then
   redis.call('DEL', p .. 'pause') -- a probe got through: what stood in the way is gone
 end
+for _, how in ipairs(changes.fared or {}) do
+  redis.call('HSET', p .. 'fared', how, now)
+  if how == 'converted' then redis.call('DEL', p .. 'on_trial') end
+end
 if changes.max_leads then redis.call('SET', p .. 'max_leads', changes.max_leads, 'EX', 86400) end
 if changes.max_read then redis.call('SET', p .. 'max_read', changes.max_read, 'EX', 86400) end
 if changes.job_took then
@@ -178,7 +201,7 @@ end
 -- Options: accepted for the first time, or refused, or the chunk that tried them is over.
 if changes.accept then
   redis.call('HSET', options, 'accepted', 1)
-  redis.call('HDEL', options, 'blamed', 'blamed_as')
+  redis.call('HDEL', options, 'blamed', 'blamed_as', 'refusal', 'refused_at') -- what was refused before is mended
   readmit_queues(p, fp, now)
 elseif changes.blame and redis.call('HEXISTS', options, 'accepted') == 0 then -- so many in a row make a refusal
   if redis.call('HGET', options, 'blamed_as') ~= changes.blame[3] then

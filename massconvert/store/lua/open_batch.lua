@@ -17,6 +17,7 @@ if known and known ~= fp and (b[2] or known) ~= ARGV[7] then return 'conflict' e
 if known then
   if known == fp then redis.call('HSET', options, 'json', ARGV[3]) end -- else its leads wait with the options it has
   reopen_batch(p, batch, now)
+  forgive_batch(p, batch, known, redis.call('HGET', key, 'priority'), now)
   if ARGV[10] ~= '' then
     for n = tonumber(ARGV[11]) + 1, tonumber(redis.call('HGET', key, 'targets') or 0) do -- those are called no more
       redis.call('ZREM', p .. 'callbacks', n .. ':' .. batch)

@@ -104,7 +104,7 @@ def deals(house: House) -> Counter[str]:
 
 
 def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_converted_again(at_work: House) -> None:
-    """The scope to edit deals is missing at first; then the names are too long; then both are mended."""
+    """The scope to edit deals is missing at first; then Zoho refuses the values; then both are mended."""
     named = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
     long = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} " + "x" * 120}}
     for name, options in (("named.json", named), ("long.json", long)):
@@ -115,7 +115,8 @@ def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_c
     assert done.returncode == 1, done.stderr
     assert "massconvert retry k --deals" in done.stderr
     assert deals(at_work) == {"Deal": 60}
-    at_work.set_faults()
+    refused = {"status": 400, "code": "INVALID_DATA", "message": "invalid data"}
+    at_work.set_faults({"method": "PUT Deals", "do": "status", **refused})
     before = at_work.ask("calls")["POST mass_convert"]
     in_vain = at_work.command("retry", "k", "--deals", "--options", "long.json", "--wait", "--json")
     assert in_vain.returncode == 1, in_vain.stderr
@@ -123,6 +124,7 @@ def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_c
     assert (made["accepted"], made["retries"]) == (60, "k")
     counts = json.loads(at_work.command("status", made["batch"], "--json").stdout)
     assert (counts["converted"], counts["deals_not_updated"]) == (60, 60)
+    at_work.set_faults()
     mended = at_work.command("retry", made["batch"], "--deals", "--options", "named.json", "--wait")
     assert mended.returncode == 0, mended.stderr
     assert deals(at_work) == {"Company": 60}

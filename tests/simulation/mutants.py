@@ -81,6 +81,7 @@ class Mutant:
     theme: str
     says: str
     within: int = 60
+    start: int = 0
 
 
 def in_lua(script: str, old: str, new: str) -> Seeded:
@@ -380,7 +381,8 @@ MUTANTS = (
         in_python(read, "_bad_leads", _first_look_is_the_last),
         "bad leads",
         "without a reason",
-        within=400,
+        within=20,
+        start=370,  # one history of about 250 shows it; the search begins near such a one
     ),
     Mutant("a failing payload is never halved", in_python(read, "_taken_apart", _together), "company", "has finished"),
     Mutant(

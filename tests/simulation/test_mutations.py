@@ -15,7 +15,7 @@ from tests.simulation.store_port import Wire
 def test_a_seeded_bug_is_found(mutant: Mutant, wire: Wire) -> None:
     """By what it breaks, not by an accident: the judge's words are those that fit the bug."""
     with mutant.seed():
-        for seed in range(mutant.within):
+        for seed in range(mutant.start, mutant.start + mutant.within):
             problems = play(draw(seed, mutant.theme), wire).problems
             if any(mutant.says in problem for problem in problems):
                 return

@@ -254,9 +254,10 @@ def test_deals_are_named_after_their_leads_whatever_is_lost(house: House, pool: 
 def test_a_deal_that_cannot_be_updated_belongs_to_a_converted_lead(house: House, pool: Iterator[str]) -> None:
     """First each on its own, and then all for want of a scope: the organisation goes on."""
     leads = list(islice(pool, 50))
-    options = named_deals()
-    options["Deals"]["Deal_Name"] = "{Company} " + "x" * 120
-    assert kinds(ended(house, enqueue(house, leads, options))) == {("converted", "DEAL_NOT_UPDATED"): 50}
+    wrong = {"code": "INVALID_DATA", "details": {"api_name": "Deal_Name"}, "message": "invalid data", "status": "error"}
+    each = json.dumps({"data": [wrong] * 50})
+    house.set_faults({"method": UPDATE, "do": "status", "status": 207, "body": each, "times": 1})
+    assert kinds(ended(house, enqueue(house, leads, named_deals()))) == {("converted", "DEAL_NOT_UPDATED"): 50}
     house.set_faults(
         {
             "method": UPDATE,

@@ -149,9 +149,8 @@ class Nudge:
 
     def hold(self) -> None:
         """Connect now, and keep that: a server that soon allows no more has then given it. Raises BrokerError."""
-        with self._reaching(), self._app.producer_pool.acquire(block=True) as producer:
-            producer.connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
-            producer.connection.default_channel  # noqa: B018 - it is made by being asked for
+        with self._reaching():
+            hold_connection(self._app)
 
     def close(self) -> None:
         """Close the connections; the next message opens new ones."""
@@ -220,3 +219,10 @@ if hasattr(os, "register_at_fork"):  # not on Windows, where nothing forks
 def _named(account: str) -> dict[str, str]:
     """A message without an account is of the worker's own, as all were before there were several."""
     return {} if account == DEFAULT_ACCOUNT else {"account": account}
+
+
+def hold_connection(app: Celery) -> None:
+    """Have an app connect to its broker for sending, and keep the connection in its pool. Raises what kombu raises."""
+    with app.producer_pool.acquire(block=True) as producer:
+        producer.connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
+        producer.connection.default_channel  # noqa: B018 - it is made by being asked for

@@ -20,7 +20,7 @@ from massconvert.doctor.redis_rules import ask_about_itself, not_well
 from massconvert.errors import LedgerMismatchError, MassConvertError, SettingsError, StoreError
 from massconvert.heartbeat import Heartbeat, heartbeat_path
 from massconvert.ledger.fleet import WORKER
-from massconvert.nudge import Nudge
+from massconvert.nudge import Nudge, hold_connection
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
 from massconvert.wiring import tuning, worker_fleet
@@ -159,18 +159,9 @@ def _refuse_purge(options: Mapping[str, Any]) -> None:
 
 
 def _demand_an_account() -> None:
-    """One account in trouble is told, and the others are served; without any there is nothing to do."""
-    fleet, troubles = worker_fleet(), list[SettingsError]()
-    names = fleet.accounts.served()
-    for name in names:
-        try:
-            fleet.accounts.settings(name).require_zoho()
-        except SettingsError as error:  # noqa: PERF203 - all are told
-            troubles.append(error)
-    if len(troubles) == len(names):
-        raise troubles[0]
-    for trouble in troubles:
-        print(f"{trouble}\nThe other accounts are served.", file=sys.stderr)
+    """Without the credentials of any account there is nothing to do."""
+    accounts = worker_fleet().accounts
+    _demand_one(lambda name: accounts.settings(name).require_zoho())
 
 
 def _demand_our_ledgers() -> None:
@@ -178,15 +169,26 @@ def _demand_our_ledgers() -> None:
 
     What cannot be told now (no Redis, no Zoho) is told before anything is sent.
     """
-    fleet, troubles = worker_fleet(), list[SettingsError]()
-    names = fleet.accounts.served()
-    for name in names:
+
+    def demand(name: str) -> None:
         try:
-            fleet.workshop(name).owner_unknown()
-        except LedgerMismatchError as error:  # noqa: PERF203 - all are told
-            troubles.append(error)
+            worker_fleet().workshop(name).owner_unknown()
+        except LedgerMismatchError:
+            raise
         except MassConvertError as error:
             logger.warning("%s", error.message)
+
+    _demand_one(demand)
+
+
+def _demand_one(demand: Callable[[str], None]) -> None:
+    """Raise the first SettingsError of ``demand`` where every account has one; else tell each, and serve the others."""
+    troubles, names = list[SettingsError](), worker_fleet().accounts.served()
+    for name in names:
+        try:
+            demand(name)
+        except SettingsError as error:  # noqa: PERF203 - all are told
+            troubles.append(error)
     if troubles and len(troubles) == len(names):
         raise troubles[0]
     for trouble in troubles:
@@ -215,9 +217,8 @@ def _on_ready(sender: Any = None, **_: object) -> None:
 def _look_around(settings: Settings, app: Any) -> None:
     with suppress(MassConvertError):
         worker_fleet().lines.nudge.hold()
-    with suppress(*app.connection_for_write().connection_errors), app.producer_pool.acquire(block=True) as producer:
-        producer.connection.ensure_connection(max_retries=1, interval_start=0, interval_step=0)
-        producer.connection.default_channel  # noqa: B018 - it is made by being asked for
+    with suppress(*app.connection_for_write().connection_errors):
+        hold_connection(app)
     check_redis(settings)
     restore_inheritance(app, _stopping.wait)
 

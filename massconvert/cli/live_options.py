@@ -21,8 +21,8 @@ def check_before_enqueue(
 ) -> str:
     """`check_live`, where there are credentials. Without any nothing is called: workers look the names up.
 
-    What is found out is kept for the enqueue that follows, which writes ids. Returns what was told of
-    trouble with Zoho.
+    What is found out is kept for the enqueue that follows, which writes ids. Returns what was told of trouble with
+    Zoho.
     """
     try:
         settings.require_zoho()
@@ -30,25 +30,25 @@ def check_before_enqueue(
         return ""
     if not listings_for(options.body()):
         return ""
-    return check_live(wiring.open_ports(settings), options, "Nothing was enqueued.", deal_values, alone=alone)
+    return check_live(wiring.open_ports(settings), options, deal_values, alone=alone)
 
 
 def check_live(
     ports: Ports,
     options: Options,
-    hint: str,
     deal_values: Mapping[str, str] = MappingProxyType({}),
     *,
     alone: bool = False,
+    enqueues: bool = True,
 ) -> str:
     """Look the names up and hold the deal against the metadata; what could not be read is told and not checked.
 
-    ``deal_values`` are those that single leads bring, as JSON. Returns what was told of
-    trouble with Zoho. Raises
-    OptionsError with every problem and ``hint``, InputError with every deal value that does not fit, ZohoError where
-    Zoho surely refuses the credentials, StoreError.
+    ``deal_values`` are those that single leads bring, as JSON. ``alone``: no worker has other credentials.
+    ``enqueues``: leads are enqueued with the options afterwards, else they are written to a file. Returns what was told
+    of trouble with Zoho. Raises OptionsError with every problem, InputError with every deal value that does not fit,
+    ZohoError where Zoho refuses the credentials and the command is ``alone``, StoreError.
     """
-    body = options.body()
+    body, hint = options.body(), "Nothing was enqueued." if enqueues else "Nothing was written."
     with told_by_us():
         checked = check(ports, body, deal_values)
     demand(checked.problems, hint)
@@ -61,7 +61,7 @@ def check_live(
     unread = unread_words(checked.unread)
     for what, reason in unread.items():
         say(f"not checked: {what}: {reason}", "yellow")
-    if hint != NOTHING_WRITTEN and any(reference.listing in checked.unread for reference in unresolved(body)):
+    if enqueues and any(reference.listing in checked.unread for reference in unresolved(body)):
         say("a worker will look the names up before it sends anything.", "yellow")
     return "; ".join(unread.values())
 
@@ -70,8 +70,6 @@ def _refuses_credentials(trouble: Busy | Trouble) -> TypeGuard[NotSent]:
     return isinstance(trouble, NotSent) and trouble.why is Unsent.CREDENTIALS
 
 
-#: What `options init` says: it enqueues nothing, so no worker looks anything up after it.
-NOTHING_WRITTEN = "Nothing was written."
 CHECK_CREDENTIALS = "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER."
 
 

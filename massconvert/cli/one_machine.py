@@ -18,11 +18,13 @@ from massconvert.cli.watching import Watch, make_display
 from massconvert.cli.why import Reason, Word
 from massconvert.embedded import Home, Stack
 from massconvert.errors import UnknownBatchError, ZohoError
-from massconvert.model import BatchStatus, Busy, Call, NotSent, PerhapsAccepted, Unsent
+from massconvert.model import BatchStatus, NotSent, PerhapsAccepted, Unsent
 from massconvert.policy import HoldKind
+from massconvert.policy.codes import RESUME
 from massconvert.producer import MassConvert
 from massconvert.settings import Settings
 from massconvert.wiring import connect_finder
+from massconvert.zoho.identity import ask_org
 from massconvert.zoho.standing import token_trouble
 
 #: What `Reach` tells once, when there is no use in waiting any more; and what is told with the place of the logs.
@@ -94,17 +96,15 @@ def at_home(settings: Settings) -> Iterator[Machine]:
 
     Raises LedgerMismatchError where that is another organisation's, and what `running` raises.
     """
-    if not settings.redis_url_given:
-        home = Home(settings)
+    home = None if settings.redis_url_given else Home(settings)
+    if home:
         home.take_over()
-        with running(Stack(home.folder)) as machine:
+    while True:
+        with running(Stack(home.folder if home else None)) as machine:
             demand_ours(machine.desk.settings)
-            if not home.moved(machine.desk.ledger):
+            if home is None or not home.moved(machine.desk.ledger):
                 yield machine
                 return
-    with running(Stack(None if settings.redis_url_given else home.folder)) as machine:
-        demand_ours(machine.desk.settings)
-        yield machine
 
 
 class Reach:
@@ -138,7 +138,7 @@ class Reach:
         """Raise ZohoError when there is no use in waiting; ``status`` is the batch that is waited for."""
         paused = self._desk.ledger.organisation.paused()
         if paused and paused.code:
-            fix = paused.hint.replace("then: massconvert resume", "then give the same command again")
+            fix = paused.hint.replace(RESUME, "then give the same command again")
             raise ZohoError(f"{paused.reason}.", hint=f"{fix}\n{_KEPT}", code=paused.code)
         now, seen = self._monotonic(), (status.total, status.sent, status.ended)
         if seen != self._seen or paused or status.held:
@@ -184,14 +184,7 @@ def ask_zoho(settings: Settings) -> str:
     """
     zoho, governor = connect_finder(settings)
     with told_by_us():
-        permit = governor.acquire(Call.READ)
-        if isinstance(permit, Busy):
-            return ""  # the ledger says why
-        answer = None
-        try:
-            answer = zoho.get("org")
-        finally:
-            governor.release(permit, answer)
+        answer = ask_org(zoho, governor)  # where it is busy, the ledger says why
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
         raise ZohoError(f"{answer.detail}.", hint=f"{CHECK_CREDENTIALS}\n{_KEPT}", code=answer.code)
     return answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else ""

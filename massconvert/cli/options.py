@@ -16,7 +16,7 @@ from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.inputs import read_json
 from massconvert.cli.interview import confirmed, interview
 from massconvert.cli.live import live_organisation
-from massconvert.cli.live_options import NOTHING_WRITTEN, check_live, unread_words
+from massconvert.cli.live_options import check_live, unread_words
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.contract import Exit
 from massconvert.errors import InputError, OptionsError, ZohoError
@@ -103,7 +103,7 @@ def _init(
         body = {key: value for key, value in given.items() if value}
         if "Deals" in body:
             body["Deals"] = {key: value for key, value in body["Deals"].items() if value is not None}
-        check_live(ports, Options.parse(body), NOTHING_WRITTEN)
+        check_live(ports, Options.parse(body), enqueues=False)
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         print_lines(text.splitlines(keepends=True), readable_json)

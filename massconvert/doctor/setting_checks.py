@@ -11,7 +11,7 @@ from massconvert.doctor.site import Site
 from massconvert.errors import MassConvertError, SettingsError
 from massconvert.profiles import Accounts
 from massconvert.settings import Settings, load_settings, variables
-from massconvert.zoho.datacenters import resolve
+from massconvert.zoho.datacenters import hosts_of
 
 _ALL = "docs/settings.md has every setting."
 
@@ -80,6 +80,6 @@ def check_credentials(site: Site) -> Iterator[Finding]:
         settings.require_zoho()
     except SettingsError as error:
         yield wrong("credentials", error.message, f"{error.hint} Producers need none: massconvert doctor --producer")
-    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
+    hosts = hosts_of(settings)
     names = (urlsplit(hosts.accounts_url).netloc, urlsplit(hosts.api_domain).netloc)
     yield ok("data centre", f"{settings.zoho_data_center}: accounts server {names[0]}, API {names[1]}.")

@@ -14,7 +14,7 @@ from massconvert.wording import number_of
 from massconvert.zoho import Governor, ZohoClient
 from massconvert.zoho.answers import Body
 from massconvert.zoho.client import TOKEN_CODES
-from massconvert.zoho.datacenters import DATA_CENTERS, resolve
+from massconvert.zoho.datacenters import DATA_CENTERS, hosts_of
 from massconvert.zoho.edition import limit_of
 from massconvert.zoho.grants import Credentials, ask_for_token
 from massconvert.zoho.standing import read_standing
@@ -75,9 +75,9 @@ def _ask(zoho: ZohoClient, governor: Governor, permit: Permit, scope: Scope) -> 
 def _token_alone(site: Site) -> Iterator[Finding]:
     """Without Redis nobody can ask for leave to call; but the accounts server knows credentials and scopes."""
     s = site.settings
-    hosts = resolve(s.zoho_data_center, s.zoho_accounts_url, s.zoho_api_domain)
+    hosts = hosts_of(s)
     transport = Transport(connect_timeout=s.connect_timeout, deadline=s.call_deadline, slots=1)
-    credentials = Credentials(s.zoho_client_id, s.zoho_client_secret, s.zoho_refresh_token)
+    credentials = Credentials.of(s)
     grant = ask_for_token(transport, credentials, hosts, "" if s.zoho_accounts_url else s.zoho_data_center)
     transport.close()
     if isinstance(grant, NotSent):

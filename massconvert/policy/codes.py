@@ -79,12 +79,15 @@ _OURS = {
     Code.GAVE_UP: Retry.LATER,
 }
 
+#: What every mend of a pause ends with.
+RESUME = "then: massconvert resume"
+
 _D, _S, _I = "documented", "seen", "inferred"
 _POST, _ALL = "mass convert", "every call"
-_CHECK_URL = "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, then: massconvert resume"
-_FREE = "Have somebody free room in Zoho (Setup > Data administration > Storage), then: massconvert resume"
-_BUY = "Have somebody look at the organisation's edition and licences (Setup > Billing), then: massconvert resume"
-_GIVE = "Give the user of the refresh token permission to {}, then: massconvert resume"
+_CHECK_URL = f"Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, {RESUME}"
+_FREE = f"Have somebody free room in Zoho (Setup > Data administration > Storage), {RESUME}"
+_BUY = f"Have somebody look at the organisation's edition and licences (Setup > Billing), {RESUME}"
+_GIVE = f"Give the user of the refresh token permission to {{}}, {RESUME}"
 
 #: Zoho's error codes. `INVALID_DATA` is told apart by what it names, see `meaning`.
 CODES: dict[str, ZohoCode] = {
@@ -136,14 +139,14 @@ CODES: dict[str, ZohoCode] = {
         _ALL,
         _D,
         "Make a new refresh token with the scopes ZohoCRM.mass_convert.leads.CREATE, "
-        "ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ, then: massconvert resume",
+        f"ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ, {RESUME}",
     ),
     "API_NOT_SUPPORTED": ZohoCode(
         Meaning.NOT_ALLOWED,
         "this version, edition or environment (a sandbox, for example) does not have the call",
         _ALL,
         _D,
-        "Check ZOHO_API_VERSION, and whether this is a sandbox, then: massconvert resume",
+        f"Check ZOHO_API_VERSION, and whether this is a sandbox, {RESUME}",
     ),
     "FEATURE_NOT_SUPPORTED": ZohoCode(Meaning.NOT_ALLOWED, "the edition does not have it", _ALL, _D, _BUY),
     "LICENSE_LIMIT_EXCEEDED": ZohoCode(Meaning.NOT_ALLOWED, "the licences are used up", _ALL, _D, _BUY),
@@ -154,7 +157,7 @@ CODES: dict[str, ZohoCode] = {
         "the module Leads is not there for this user",
         _ALL,
         _D,
-        "Let the profile of the refresh token's user see the module Leads, then: massconvert resume",
+        f"Let the profile of the refresh token's user see the module Leads, {RESUME}",
     ),
     "INVALID_URL_PATTERN": ZohoCode(Meaning.NOT_ALLOWED, "there is no such call", _ALL, _D, _CHECK_URL),
     "INVALID_REQUEST_METHOD": ZohoCode(Meaning.NOT_ALLOWED, "there is no such call", _ALL, _D, _CHECK_URL),
@@ -187,7 +190,7 @@ STATUS_MEANINGS: dict[int, Meaning] = {
 #: What to do about a pause, by Zoho's code.
 HINTS: dict[str, str] = {
     **{code: row.mend for code, row in CODES.items() if row.mend},
-    "": "Mend what Zoho names, then: massconvert resume",
+    "": f"Mend what Zoho names, {RESUME}",
 }
 
 #: The switches of a profile (Setup > Profiles) as ``details.permissions`` names them, and what each lets a user do.

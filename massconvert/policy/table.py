@@ -14,7 +14,7 @@ from massconvert.model import (
     Refusal,
     State,
 )
-from massconvert.policy.codes import HINTS, MEANINGS, STATUS_MEANINGS, Meaning, meaning
+from massconvert.policy.codes import HINTS, MEANINGS, RESUME, STATUS_MEANINGS, Meaning, meaning
 from massconvert.policy.looks import Look
 
 __all__ = [
@@ -180,7 +180,7 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
 
 CREDENTIALS_HINT = (
     "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER, restart the workers with "
-    "the right ones, then: massconvert resume"
+    f"the right ones, {RESUME}"
 )
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from massconvert.policy import CallRules, Holding
 from massconvert.store import Clock, Keys, Redis
 from massconvert.zoho.client import ZohoClient
-from massconvert.zoho.datacenters import resolve
+from massconvert.zoho.datacenters import hosts_of
 from massconvert.zoho.governor import Governor
 from massconvert.zoho.grants import Credentials
 from massconvert.zoho.oauth import TokenSource
@@ -36,7 +36,7 @@ def connect_zoho(
     Raises SettingsError when a credential is missing, or a data centre or URL is wrong.
     """
     settings.require_zoho()
-    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
+    hosts = hosts_of(settings)
     keys = Keys(settings.account)
     deadline = settings.call_deadline
     transport = transport_of(connect_timeout=settings.connect_timeout, deadline=deadline)
@@ -47,7 +47,7 @@ def connect_zoho(
         keys,
         clock,
         accounts,
-        Credentials(settings.zoho_client_id, settings.zoho_client_secret, settings.zoho_refresh_token),
+        Credentials.of(settings),
         hosts,
         data_center="" if settings.zoho_accounts_url else settings.zoho_data_center,
         wait=deadline / 2,

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from massconvert.errors import SettingsError
 from massconvert.loopback import is_loopback
+
+if TYPE_CHECKING:
+    from massconvert.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -66,6 +70,11 @@ def resolve(data_center: str, accounts_url: str | None = None, api_domain: str |
         api_domain=_base("ZOHO_API_DOMAIN", api_domain) if api_domain else f"https://www.{domain}",
         api_domain_given=bool(api_domain),
     )
+
+
+def hosts_of(settings: Settings) -> Hosts:
+    """The hosts that the settings name. Raises SettingsError, as `resolve` does."""
+    return resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
 
 
 def is_zoho_host(host: str) -> bool:

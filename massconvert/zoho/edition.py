@@ -55,10 +55,15 @@ def limit_of(answer: OrgAnswer) -> tuple[int, str, int]:
     return LEAST, f"{why}: {REMEDY}", seconds
 
 
-def _edition(data: Mapping[str, Any]) -> str:
-    """``license_details.paid_type`` of the first organisation in ``data``; empty where there is none."""
+def organisation_in(data: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The first organisation in an answer to GET ``org``; empty where there is none."""
     orgs = data.get("org")
     org = orgs[0] if isinstance(orgs, list) and orgs else orgs
-    details = org.get("license_details") if isinstance(org, dict) else None
+    return org if isinstance(org, dict) else {}
+
+
+def _edition(data: Mapping[str, Any]) -> str:
+    """``license_details.paid_type`` of the organisation in ``data``; empty where there is none."""
+    details = organisation_in(data).get("license_details")
     edition = details.get("paid_type") if isinstance(details, dict) else None
     return edition.strip()[:100] if isinstance(edition, str) else ""

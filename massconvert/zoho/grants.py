@@ -12,7 +12,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from pydantic import SecretStr
@@ -20,6 +20,9 @@ from pydantic import SecretStr
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.zoho.datacenters import DATA_CENTERS, Hosts
 from massconvert.zoho.transport import Reply, Transport
+
+if TYPE_CHECKING:
+    from massconvert.settings import Settings
 
 USUAL_LIFE = 3600.0
 LONGEST_LIFE = 86_400.0
@@ -35,6 +38,11 @@ class Credentials:
     client_id: str
     client_secret: SecretStr
     refresh_token: SecretStr
+
+    @classmethod
+    def of(cls, settings: Settings) -> Credentials:
+        """Those that the settings have; blank where they have none."""
+        return cls(settings.zoho_client_id, settings.zoho_client_secret, settings.zoho_refresh_token)
 
     def digest(self, accounts_url: str) -> str:
         """A name for these credentials that tells nothing about them."""

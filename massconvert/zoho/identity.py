@@ -6,18 +6,17 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from massconvert.loopback import is_loopback
-from massconvert.model import Busy, Call, NotSent, Owner, OwnerKind, PerhapsAccepted, Refused, Unsent
+from massconvert.model import Busy, Call, NotSent, Owner, OwnerKind, PerhapsAccepted, Unsent
 from massconvert.policy import CallAnswer, Permit
 from massconvert.settings import Settings
 from massconvert.zoho.answers import Body
 from massconvert.zoho.client import TOKEN_CODES
-from massconvert.zoho.datacenters import resolve
-
-OrgAnswer: TypeAlias = Body | Refused | PerhapsAccepted | NotSent
+from massconvert.zoho.datacenters import hosts_of
+from massconvert.zoho.edition import OrgAnswer, organisation_in
 
 
 class _Client(Protocol):
@@ -46,7 +45,7 @@ class Papers:
 
 def papers_of(settings: Settings) -> Papers:
     """Those of the settings. Raises SettingsError for a wrong data centre or URL."""
-    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
+    hosts = hosts_of(settings)
     host = urlsplit(hosts.api_domain)
     # Every simulator has an organisation of the same id; a proxy before Zoho does not change who is behind it.
     apart = host.netloc if is_loopback(host.hostname or "") else ""
@@ -71,15 +70,21 @@ def identify(zoho: _Client, governor: _Governor, papers: Papers) -> Owner | Unkn
 
     Raises StoreError when Redis cannot be reached.
     """
+    answer = ask_org(zoho, governor)
+    return Unknown(answer.why) if isinstance(answer, Busy) else owner_of(answer, papers)
+
+
+def ask_org(zoho: _Client, governor: _Governor) -> OrgAnswer | Busy:
+    """Make the cheapest call that any credentials may make: GET ``org``. Raises StoreError."""
     permit = governor.acquire(Call.READ)
     if isinstance(permit, Busy):
-        return Unknown(permit.why)
+        return permit
     answer: OrgAnswer | None = None
     try:
         answer = zoho.get("org")
     finally:
         governor.release(permit, answer)
-    return owner_of(answer, papers)
+    return answer
 
 
 def owner_of(answer: OrgAnswer, papers: Papers) -> Owner | Unknown:
@@ -100,10 +105,7 @@ def owner_of(answer: OrgAnswer, papers: Papers) -> Owner | Unknown:
 
 def _organisation(data: Mapping[str, Any]) -> tuple[str, str]:
     """The id and the name of the organisation in ``data``; both blank where there is none."""
-    orgs = data.get("org")
-    org = orgs[0] if isinstance(orgs, list) and orgs else orgs
-    if not isinstance(org, dict):
-        return "", ""
+    org = organisation_in(data)
     org_id, name = org.get("id") or org.get("zgid"), org.get("company_name")
     known = isinstance(org_id, str | int) and not isinstance(org_id, bool)
     return str(org_id)[:40] if known else "", name.strip()[:80] if isinstance(name, str) else ""

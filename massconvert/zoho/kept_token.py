@@ -19,7 +19,7 @@ from uuid import uuid4
 from massconvert.errors import StoreError
 from massconvert.settings import Settings
 from massconvert.store import Keys, Redis, reaching
-from massconvert.zoho.datacenters import resolve
+from massconvert.zoho.datacenters import hosts_of
 from massconvert.zoho.grants import Credentials
 
 log = logging.getLogger("massconvert.zoho")
@@ -43,9 +43,7 @@ def kept_token(settings: Settings, redis: Redis) -> Iterator[None]:
 
 
 def _digest(settings: Settings) -> str:
-    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
-    credentials = Credentials(settings.zoho_client_id, settings.zoho_client_secret, settings.zoho_refresh_token)
-    return credentials.digest(hosts.accounts_url)
+    return Credentials.of(settings).digest(hosts_of(settings).accounts_url)
 
 
 def _put(redis: Redis, keys: Keys, digest: str, kept: dict[str, Any]) -> None:

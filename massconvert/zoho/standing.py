@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from massconvert.policy import HoldKind
 from massconvert.store import Clock, Keys, Redis, reaching
-from massconvert.zoho.datacenters import resolve
+from massconvert.zoho.datacenters import hosts_of
 from massconvert.zoho.edition import LEAST
 from massconvert.zoho.grants import Credentials
 
@@ -85,10 +85,9 @@ def token_trouble(settings: Settings, redis: Redis) -> str:
 
     Raises SettingsError for a wrong data centre or URL, StoreError.
     """
-    hosts = resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
-    credentials = Credentials(settings.zoho_client_id, settings.zoho_client_secret, settings.zoho_refresh_token)
+    digest = Credentials.of(settings).digest(hosts_of(settings).accounts_url)
     with reaching(redis):
-        text = redis.get(Keys(settings.account).token_trouble(credentials.digest(hosts.accounts_url)))
+        text = redis.get(Keys(settings.account).token_trouble(digest))
     try:
         return str(json.loads(text)["detail"]) if text else ""
     except (ValueError, TypeError, KeyError):

@@ -19,24 +19,12 @@ from massconvert.ledger import Member, Workers
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, CanaryCounts, Pause
 from massconvert.store import PATIENCE
 from massconvert.zoho.standing import Standing
+from tests.unit.waiting_time import Time
 
 RUNNING = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0)
 ENDED = replace(RUNNING, state=BatchState.FINISHED, waiting=0, converted=10, finished_at=9.0)
 PAUSED = replace(RUNNING, state=BatchState.PAUSED)
 AWAY = StoreError("Redis at host:1 cannot be reached.")
-
-
-class Time:
-    """A clock that goes on only when somebody waits."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        self.now += seconds
 
 
 class Notes:

@@ -6,20 +6,7 @@ import pytest
 
 from massconvert.errors import LedgerError, StoreError
 from massconvert.store import Patience
-
-
-class Time:
-    """A clock that moves only while somebody waits."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def wait(self, seconds: float) -> None:
-        """Let time pass."""
-        self.now += seconds
+from tests.unit.waiting_time import Time
 
 
 class Flaky:

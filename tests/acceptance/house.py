@@ -227,6 +227,10 @@ class House:
         with urlopen(Request(f"{self.sim_url}/__simulator__/{path}", data=data, method=method), timeout=10) as answer:
             return json.loads(answer.read())
 
+    def calls(self, kind: str) -> int:
+        """How many calls of a kind (``POST mass_convert``) the simulator has had; 0 where none came yet."""
+        return int(self.ask("calls").get(kind, 0))
+
     def truth(self) -> dict[str, Any]:
         """What the simulator knows of each lead."""
         return dict(self.ask("truth"))

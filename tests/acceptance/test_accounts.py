@@ -66,7 +66,7 @@ def test_two_organisations_are_served_by_one_worker_and_never_mixed(house: House
     truth = house.truth()
     assert not any(truth[lead]["converted"] for lead in emea[100:])
     for url in (two.own_url, two.emea_url):
-        assert two.at(url).ask("calls")["POST token"] == 1
+        assert two.at(url).calls("POST token") == 1
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_an_organisation_in_trouble_does_not_hold_up_the_other(house: House, tro
     house.worker("worker", "-c", "8")
     # The first payload of options goes out alone; where it is accepted, as many as may follow it at once.
     first = trouble.get("skip", 0)
-    until(lambda: two.at(two.emea_url).ask("calls").get("POST mass_convert", 0) > 4 * first, 30, "emea's trouble")
+    until(lambda: two.at(two.emea_url).calls("POST mass_convert") > 4 * first, 30, "emea's trouble")
     two.enqueue(own, "few")
     until(lambda: two.status("few")["state"] == "finished", 30, "the other organisation's leads")
     assert two.status("few")["converted"] == 200

@@ -138,7 +138,7 @@ def test_an_interrupted_convert_goes_on_where_it_stopped(alone: House) -> None:
     (alone.folder / "options.json").write_text(json.dumps(OPTIONS))
     command = ("convert", "leads.csv", "--id-column", "Datensatz-ID", "--options", "options.json")
     process = begin(alone, *command)
-    until(lambda: alone.ask("calls").get("POST mass_convert", 0) > 2, 60, "some payloads")
+    until(lambda: alone.calls("POST mass_convert") > 2, 60, "some payloads")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130, said(alone)
     assert "goes on where it stopped" in said(alone)
@@ -181,7 +181,7 @@ def test_pause_stops_all_calls_and_resume_goes_on_at_once(house: House) -> None:
     assert waited.returncode == 4
     assert "The organisation is paused" in waited.stderr
     assert json.loads(house.command("status", "k", "--json").stdout)["state"] == "paused"
-    assert house.ask("calls").get("POST mass_convert", 0) == 0
+    assert house.calls("POST mass_convert") == 0
     assert house.command("resume").returncode == 0
     assert house.command("status", "k", "--watch").returncode == 0
 

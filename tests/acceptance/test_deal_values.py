@@ -87,7 +87,7 @@ def test_a_wrong_cell_stops_everything_before_anything_is_sent(at_work: House) -
     done = at_work.command("enqueue", file, "--options", "options.json")
     assert (done.returncode, done.stdout) == (2, "")
     assert f"line 2 (lead {lead}): deal.Closing_Date is 'soon'" in done.stderr
-    assert at_work.ask("calls").get("POST mass_convert", 0) == 0
+    assert at_work.calls("POST mass_convert") == 0
 
 
 @pytest.mark.parametrize("command", ["enqueue", "convert"])
@@ -100,7 +100,7 @@ def test_what_the_organisation_has_no_field_for_stops_everything_too(at_work: Ho
     assert (done.returncode, done.stdout) == (2, "")
     assert "deal.Amout is no field of the Deals module that this user may see; nearest: Amount" in done.stderr
     assert f"lead {second}: deal.Amount must be a number, not a text" in done.stderr
-    assert at_work.ask("calls").get("POST mass_convert", 0) == 0
+    assert at_work.calls("POST mass_convert") == 0
     if command == "enqueue":
         no_scope = {"status": 401, "code": "OAUTH_SCOPE_MISMATCH", "message": "invalid oauth scope"}
         at_work.set_faults({"method": "GET settings/fields", "do": "status", **no_scope})

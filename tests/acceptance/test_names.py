@@ -87,7 +87,7 @@ def test_options_made_from_the_live_organisation_convert_leads_by_name(house: Ho
     refused = house.command("enqueue", *house.leads(), "--options", "wrong.json", "--key", "wrong")
     assert refused.returncode == 2
     assert "$.assign_to is 'user2490@example.com'" in refused.stderr
-    assert house.ask("calls").get("POST mass_convert", 0) == 0
+    assert house.calls("POST mass_convert") == 0
     (house.folder / "named.json").write_text(json.dumps(NAMED))
     house.worker()
     done = house.command("enqueue", *house.leads(), "--options", "named.json", "--key", "k", "--wait", "60", "--json")
@@ -134,14 +134,14 @@ def test_a_shop_without_credentials_writes_names_and_workers_find_the_ids(house:
         assert (row["outcome"], row["code"], row["attempts"]) == ("failed", "UNKNOWN_NAME", 0)
         assert "'nobody@example.com'" in row["message"]
         assert row["message"].endswith("($.assign_to)")
-    assert house.ask("calls").get("POST mass_convert", 0) == 0
+    assert house.calls("POST mass_convert") == 0
     # By now the users are known to producers too: who is wrong is told at once, who is right writes ids.
     assert "$.assign_to is 'nobody@example.com'" in shop(house, leads[:50], "nobody@example.com", "worse")
     assert house.command("status", "worse").returncode == 2
     assert shop(house, leads[:50], "user249@example.com", "good") == ""
     until(lambda: ended(house, "good"), 90, "the end of the batch")
     assert Counter(row["outcome"] for row in rows(house, "good")) == {"converted": 50}
-    assert (house.ask("calls")["POST mass_convert"], house.ask("calls")["GET users"]) == (1, 3 + 2)
+    assert (house.calls("POST mass_convert"), house.calls("GET users")) == (1, 3 + 2)
 
 
 def test_a_scope_that_is_missing_holds_up_only_leads_with_names(house: House) -> None:

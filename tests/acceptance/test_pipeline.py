@@ -58,7 +58,7 @@ def test_a_payload_costs_two_messages(house: House) -> None:
     assert house.command("enqueue", "leads.csv", "--options", "options.json", "--wait", "60").returncode == 0
     received = Counter(re.findall(r"Task massconvert\.(convert|status)\[\S+\] received", house.log()))
     assert received == {"convert": 1, "status": 1}
-    assert house.ask("calls")["GET mass_convert"] == 1
+    assert house.calls("GET mass_convert") == 1
 
 
 def test_leads_of_two_producers_travel_in_one_payload(house: House) -> None:
@@ -77,7 +77,7 @@ def test_leads_of_two_producers_travel_in_one_payload(house: House) -> None:
         return all(json.loads(house.command("status", name, "--json").stdout)["state"] == "finished" for name in names)
 
     until(ended, 30, "three batches")
-    assert house.ask("calls")["POST mass_convert"] < 3
+    assert house.calls("POST mass_convert") < 3
 
 
 def test_a_producer_needs_nothing_but_celery(house: House) -> None:

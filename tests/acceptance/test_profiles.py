@@ -85,7 +85,7 @@ def test_a_profile_is_checked_tried_run_and_ends_with_true_outcomes(house: House
     assert_true(house, rows)
     listed = json.loads(house.command("profile", "list", "--json").stdout)
     assert listed["profiles"][0]["last_run"]["state"] == "done"
-    assert house.ask("calls")["POST coql"] <= 8  # 1 lost, 2 of the dry run, 2 pages, one more where a page was full
+    assert house.calls("POST coql") <= 8  # 1 lost, 2 of the dry run, 2 pages, one more where a page was full
 
 
 @pytest.mark.slow

@@ -48,14 +48,14 @@ def test_a_csv_comes_back_as_three_and_the_mended_error_file_is_input_again(hous
         assert row["mc_row"] == f"k:{row['Record Id']}"
     assert {(row["Record Id"], row["mc_code"]) for row in error} == {(lead, "NOT_FOUND") for lead in unknown}
 
-    calls, truth = house.ask("calls").get("GET Leads", 0), house.truth()
+    calls, truth = house.calls("GET Leads"), house.truth()
     done = house.command("report", "k", "--files", "--input", "leads.csv", "--with-ids", "--json")
     assert done.returncode == 0, done.stderr
     named = rows(house.folder / json.loads(done.stdout)["success"]["file"])
     for row in named:
         made = truth[row["Record Id"]]
         assert [row["mc_contact_id"], row["mc_deal_id"]] == [made["contact_id"] or "", made["deal_id"] or ""], made
-    assert house.ask("calls")["GET Leads"] == calls + 2  # 120 converted leads, of which some are known
+    assert house.calls("GET Leads") == calls + 2  # 120 converted leads, of which some are known
 
     text = (house.folder / "k-error.csv").read_bytes().decode("utf-8-sig")
     for lead in unknown:  # as Excel saves them
@@ -108,11 +108,11 @@ def test_convert_brings_the_ids_along_and_reads_each_once(house: House) -> None:
 
     house.set_faults()
     (house.folder / "again").mkdir()
-    calls = house.ask("calls").get("GET Leads", 0)
+    calls = house.calls("GET Leads")
     done = house.command(*convert, "--force", "--files", "--dir", "again")
     assert done.returncode == 0, done.stderr
-    assert house.ask("calls")["GET Leads"] == calls + 2
-    assert house.ask("calls")["POST mass_convert"] == 3
+    assert house.calls("GET Leads") == calls + 2
+    assert house.calls("POST mass_convert") == 3
     truth = house.truth()
     (success,) = (house.folder / "again").glob("*-success.csv")
     for row in rows(house.folder / "report.csv", ","):

@@ -153,11 +153,11 @@ def test_no_lost_answer_costs_a_lead_or_a_second_submission(house: House, pool: 
         for loss, chunk in zip(kinds_of_loss, chunks(leads)[1:], strict=True)
     ]
     house.set_faults(*rules, {"method": POST, "do": "job_slow", "seconds": 0.5})  # a look at once would come too early
-    before = house.ask("calls").get(POST, 0)
+    before = house.calls(POST)
     assert kinds(ended(house, enqueue(house, leads))) == {CONVERTED: len(leads)}
     assert submissions(house, leads) == {1: len(leads)}
     # And only what had not been carried out was sent again.
-    assert house.ask("calls")[POST] - before == len(chunks(leads)) + len(LOST)
+    assert house.calls(POST) - before == len(chunks(leads)) + len(LOST)
 
 
 @takes(Row.STILL_CONVERTING, Row.PERHAPS_ACCEPTED, Row.UNCONVERTED_AGAIN)
@@ -390,11 +390,11 @@ def test_an_unknown_refusal_is_about_its_leads_and_fails_no_other(
     leads = list(islice(pool, 150))
     bad = leads[11]
     house.set_faults({"method": POST, "ids": [bad], **PUZZLE})
-    before = house.ask("calls")[POST]
+    before = house.calls(POST)
     rows = ended(house, enqueue(house, leads, options))
     assert kinds(rows) == {CONVERTED: 149, ("failed", "NOBODY_KNOWS"): 1}
     assert (rows[bad]["message"], rows[bad]["outcome"]) == ("no reason", "failed")
-    assert house.ask("calls")[POST] - before <= 3 + 2 * 6  # 50, 25, 13, 7, 4, 2, 1
+    assert house.calls(POST) - before <= 3 + 2 * 6  # 50, 25, 13, 7, 4, 2, 1
 
 
 @takes(Row.UNEXPLAINED)
@@ -404,10 +404,10 @@ def test_options_that_zoho_refuses_for_a_reason_that_nobody_knows_cost_one_halve
     """Eight leads of it were refused alone, none was ever accepted: two thousand others cost no call."""
     leads = list(islice(pool, 2050))
     house.set_faults({"method": POST, **PUZZLE})
-    before = house.ask("calls").get(POST, 0)
+    before = house.calls(POST)
     rows = ended(house, enqueue(house, leads))
     assert kinds(rows) == {("failed", "NOBODY_KNOWS"): 2050}
-    assert house.ask("calls")[POST] - before <= 2 * 50
+    assert house.calls(POST) - before <= 2 * 50
     assert {row["message"] for row in rows.values()} == {
         "no reason",
         "no reason (so for 8 leads, each alone, and never accepted with these options)",
@@ -420,11 +420,11 @@ def test_a_lead_for_which_every_payload_has_a_500_ends_alone(house: House, pool:
     leads = list(islice(pool, 150))
     bad = leads[17]
     house.set_faults({"method": POST, "do": "status", "status": 500, "ids": [bad], "name": "bad"})
-    before = house.ask("calls").get(POST, 0)
+    before = house.calls(POST)
     rows = ended(house, enqueue(house, leads))
     assert kinds(rows) == {CONVERTED: 149, ("failed", "INTERNAL_ERROR"): 1}
     assert "Internal Server Error (so for 3 payloads with this lead alone" in str(rows[bad]["message"])
-    assert house.ask("calls")[POST] - before <= 3 + 2 * 6 + 7  # 50, 25, 13, 7, 4, 2, 1
+    assert house.calls(POST) - before <= 3 + 2 * 6 + 7  # 50, 25, 13, 7, 4, 2, 1
     assert submissions(house, leads) == {0: 1, 1: 149}
 
 
@@ -433,11 +433,11 @@ def test_a_lead_that_makes_every_job_fail_ends_alone(house: House, pool: Iterato
     leads = list(islice(pool, 150))
     bad = leads[17]
     house.set_faults({"method": POST, "do": "job_fails", "leads": 50, "ids": [bad], "name": "bad"})
-    before = house.ask("calls").get(POST, 0)
+    before = house.calls(POST)
     rows = ended(house, enqueue(house, leads))
     assert kinds(rows) == {CONVERTED: 149, ("failed", "NOT_CONVERTED"): 1}
     assert rows[bad]["outcome"] == "failed"
-    assert house.ask("calls")[POST] - before <= 3 + 2 * 6 + 7
+    assert house.calls(POST) - before <= 3 + 2 * 6 + 7
 
 
 @takes(Row.JOB_UNKNOWN, Row.UNKNOWN_WATCHED, Row.OUT_OF_ATTEMPTS)
@@ -473,13 +473,13 @@ def test_wrong_options_for_a_thousand_leads_in_several_batches_cost_one_post(hou
     wrong = fresh_options()
     wrong["Deals"]["Stage"] = "No Such Stage"
     house.set_faults({"method": POST, "do": "latency", "seconds": 0.6})
-    before = house.ask("calls").get(POST, 0)
+    before = house.calls(POST)
     batches = [enqueue(house, leads, wrong) for leads in [list(islice(pool, 250)) for _ in range(4)]]
     for batch in batches:
         rows = ended(house, batch)
         assert kinds(rows) == {("failed", "INVALID_DATA"): 250}
         assert {row["message"] for row in rows.values()} == {"invalid data ($.Deals.Stage)"}
-    assert house.ask("calls")[POST] - before == 1
+    assert house.calls(POST) - before == 1
     assert house.log().count("INVALID_DATA invalid data $.Deals.Stage") == 1
 
 
@@ -489,14 +489,14 @@ def test_options_that_stop_being_accepted_fail_the_payloads_that_wait_without_a_
 ) -> None:
     options = fresh_options()
     assert kinds(ended(house, enqueue(house, list(islice(pool, 50)), options))) == {CONVERTED: 50}
-    before = house.ask("calls")[POST]
+    before = house.calls(POST)
     house.set_faults(
         {"method": POST, "do": "latency", "seconds": 0.3},
         {"method": POST, "do": "status", "status": 400, "code": "MANDATORY_NOT_FOUND", "message": "Region is missing"},
     )
     rows = ended(house, enqueue(house, list(islice(pool, 750)), options))
     assert kinds(rows) == {("failed", "MANDATORY_NOT_FOUND"): 750}
-    assert house.ask("calls")[POST] - before <= 4  # what its four threads were sending at that moment
+    assert house.calls(POST) - before <= 4  # what its four threads were sending at that moment
 
 
 @takes(Row.ACCEPTED)
@@ -538,13 +538,13 @@ def test_names_that_cannot_be_read_for_a_while_fail_nothing(house: House, pool: 
 def test_a_name_that_zoho_does_not_know_fails_all_its_leads_at_the_cost_of_no_post(
     house: House, pool: Iterator[str]
 ) -> None:
-    before = house.ask("calls").get(POST, 0)
+    before = house.calls(POST)
     forget_names(house)  # or the producer would know better
     named = {**fresh_options(), "assign_to": "nobody@example.com"}
     rows = ended(house, enqueue(house, list(islice(pool, 150)), named))
     assert kinds(rows) == {("failed", "UNKNOWN_NAME"): 150}
     assert all("$.assign_to" in row["message"] for row in rows.values())
-    assert house.ask("calls").get(POST, 0) == before
+    assert house.calls(POST) == before
 
 
 # --- the organisation -------------------------------------------------------------------------------------
@@ -581,9 +581,9 @@ def test_a_token_that_ends_at_any_call_is_refreshed_once_for_everybody(house: Ho
         *({"method": method, "do": "expire_tokens", "times": 1} for method in (POST, STATUS, READ)),
         {"method": POST, "do": "job_partial", "leads": 1, "times": 1},
     )
-    before = house.ask("calls")[TOKEN]
+    before = house.calls(TOKEN)
     assert kinds(ended(house, enqueue(house, leads))) == {CONVERTED: 200}
-    assert house.ask("calls")[TOKEN] - before == 3
+    assert house.calls(TOKEN) - before == 3
 
 
 @takes(Row.THROTTLED, Row.NO_PERMIT, Row.STATUS_THROTTLED, Row.STATUS_NO_PERMIT, Row.READ_THROTTLED, Row.READ_NO_PERMIT)

@@ -65,7 +65,7 @@ def test_a_cancelled_batch_converts_nothing_that_was_not_sent(at_work: House) ->
     at_work.command("resume")
     assert "was cancelled before" in at_work.command("cancel", "k").stdout
     assert outcomes(at_work, "k") == {"cancelled": 60}
-    assert at_work.ask("calls").get("POST mass_convert", 0) == 0
+    assert at_work.calls("POST mass_convert") == 0
     # Not the last word about these leads: enqueued anew, they are converted.
     assert at_work.command("enqueue", "leads.txt", "--options", "mended.json", "--wait").returncode == 0
 
@@ -117,7 +117,7 @@ def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_c
     assert deals(at_work) == {"Deal": 60}
     refused = {"status": 400, "code": "INVALID_DATA", "message": "invalid data"}
     at_work.set_faults({"method": "PUT Deals", "do": "status", **refused})
-    before = at_work.ask("calls")["POST mass_convert"]
+    before = at_work.calls("POST mass_convert")
     in_vain = at_work.command("retry", "k", "--deals", "--options", "long.json", "--wait", "--json")
     assert in_vain.returncode == 1, in_vain.stderr
     made = json.loads(in_vain.stdout)
@@ -131,5 +131,5 @@ def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_c
     again = at_work.command("retry", made["batch"], "--deals", "--options", "named.json")
     assert "has retried these leads before" in again.stdout
     assert outcomes(at_work, "k") == outcomes(at_work, made["batch"]) == {"converted": 60}
-    assert at_work.ask("calls")["POST mass_convert"] == before
+    assert at_work.calls("POST mass_convert") == before
     assert all(lead["conversions"] == 1 for lead in at_work.truth().values())

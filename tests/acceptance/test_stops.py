@@ -16,7 +16,7 @@ POST = "POST mass_convert"
 
 def posts(house: House) -> int:
     """How many payloads Zoho has been sent."""
-    return int(house.ask("calls").get(POST, 0))
+    return house.calls(POST)
 
 
 def begin(house: House, leads: int, *, latency: float) -> Batch:

@@ -4,24 +4,55 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any, Protocol
 
 from massconvert.errors import WaitTimeoutError
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus, LeadRow
-from massconvert.options import without_doubts
+from massconvert.options import Options, without_doubts
 from massconvert.store import Patience
 from massconvert.wording import ended_of
+
+
+class Actions(Protocol):
+    """What can be done about a batch by its name; `MassConvert` has the same, and says more."""
+
+    def cancel(self, batch_id: str) -> tuple[int, int]:
+        """Cancel what has not been sent."""
+
+    def pause(self, batch_id: str, *, reason: str = "", by: str = "") -> bool:
+        """Let nothing more be sent."""
+
+    def resume(self, batch_id: str) -> bool:
+        """Let it go on."""
+
+    def retry(
+        self,
+        batch_id: str,
+        options: Options | Mapping[str, Any] | None = None,
+        *,
+        codes: Collection[str] = (),
+        lead_ids: Collection[str] = (),
+        deals: bool = False,
+    ) -> Batch:
+        """Take what failed in again."""
 
 
 class Batch:
     """What one enqueue call made. ``accepted``, ``duplicates`` and ``invalid`` count that call's ids."""
 
     def __init__(
-        self, ledger: Ledger, batch_id: str, *, accepted: int = 0, duplicates: int = 0, invalid: int = 0
+        self,
+        ledger: Ledger,
+        batch_id: str,
+        actions: Actions,
+        *,
+        accepted: int = 0,
+        duplicates: int = 0,
+        invalid: int = 0,
     ) -> None:
-        self._ledger = ledger
+        self._ledger, self._actions = ledger, actions
         self.id = batch_id
         self.accepted = accepted
         self.duplicates = duplicates
@@ -76,3 +107,38 @@ class Batch:
     def options(self) -> dict[str, Any]:
         """The options that the batch was enqueued with, as Zoho's body keys."""
         return without_doubts(self._ledger.batches.options(self.id))
+
+    def cancel(self) -> tuple[int, int]:
+        """Cancel what has not been sent, and return how many leads that ends and how many are followed.
+
+        See `MassConvert.cancel`. Safe to repeat. Raises UnknownBatchError, StoreError.
+        """
+        return self._actions.cancel(self.id)
+
+    def pause(self, *, reason: str = "", by: str = "") -> bool:
+        """Send nothing more until `resume`; return whether there was anything to hold.
+
+        See `MassConvert.pause`. Safe to repeat. Raises InputError, UnknownBatchError, StoreError.
+        """
+        return self._actions.pause(self.id, reason=reason, by=by)
+
+    def resume(self) -> bool:
+        """Go on after a pause, or after the canary; return whether it was held.
+
+        Safe to repeat. Raises UnknownBatchError, StoreError.
+        """
+        return self._actions.resume(self.id)
+
+    def retry(
+        self,
+        *,
+        options: Options | Mapping[str, Any] | None = None,
+        codes: Collection[str] = (),
+        lead_ids: Collection[str] = (),
+        deals: bool = False,
+    ) -> Batch:
+        """Enqueue what failed again, as a batch of its own, which is returned.
+
+        See `MassConvert.retry`. Raises InputError when nothing has failed so; OptionsError, StoreError, BrokerError.
+        """
+        return self._actions.retry(self.id, options, codes=codes, lead_ids=lead_ids, deals=deals)

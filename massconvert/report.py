@@ -59,6 +59,7 @@ def status_record(status: BatchStatus) -> dict[str, Any]:
     """A batch for scripts, and for those who are called when it has finished. Times are ISO 8601 in UTC."""
     return asdict(status) | {
         "state": status.state.value,
+        "held_since": utc_time(status.held_since),
         "created_at": utc_time(status.created_at),
         "finished_at": utc_time(status.finished_at),
     }

@@ -14,6 +14,7 @@ from typing import Any
 
 from massconvert.callbacks import Caller
 from massconvert.errors import BrokerError, InputError
+from massconvert.intake import Intake
 from massconvert.leads.ids import shown
 from massconvert.ledger import LEFT_OUT, Begun, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
@@ -22,7 +23,6 @@ from massconvert.nudge import Nudge
 from massconvert.ownership import Ownership
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import Tuning
-from massconvert.producer import Intake
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings
 from massconvert.shares import Share, Threads

@@ -12,7 +12,7 @@ from rich.text import Text
 from massconvert.cli.console import local_time, span
 from massconvert.cli.layout import Pairs, Prose
 from massconvert.ledger.callbacks import FailedCall
-from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus, Pause, Waits
+from massconvert.model import HELD_FOR_CANARY, PAUSED_BY_HAND, BatchState, BatchStatus, Pause, Waits
 from massconvert.readable import readable
 from massconvert.report import status_record, utc_time
 from massconvert.wording import ended_of, number_of
@@ -84,14 +84,16 @@ def state_view(status: BatchStatus) -> Text:
 
 def pause_view(paused: Pause) -> Prose:
     """Why the organisation is paused, since when, and what to do: prominently."""
-    return Prose(f"PAUSED since {local_time(paused.since)}. {pause_in_words(paused)}\n", "bold red")
+    return Prose(f"PAUSED. {pause_in_words(paused)}\n", "bold red")
 
 
 def pause_in_words(paused: Pause) -> str:
     """Why the organisation is paused and what to do, in one or two lines."""
     code = f"{paused.code}: " if paused.code else ""
     said = readable(f"{code}{paused.reason}")
-    return f"The organisation is paused: nothing is sent. {said}\n{readable(paused.hint, lines=True)}".rstrip()
+    by = "" if paused.code else _by(paused.by)
+    told = f"The organisation is paused since {local_time(paused.since)}{by}: nothing is sent. {said}"
+    return f"{told.rstrip()}\n{readable(paused.hint, lines=True)}".rstrip()
 
 
 def held_in_words(status: BatchStatus) -> str:
@@ -101,13 +103,21 @@ def held_in_words(status: BatchStatus) -> str:
     go_on = f"To go on: massconvert resume {status.batch}"
     canary = status.canary
     if status.held != HELD_FOR_CANARY or canary is None:
-        return f"Batch {status.batch} is paused: {readable(status.held)}. Nothing more of it is sent.\n{go_on}"
+        since = "" if status.held_since is None else f" since {local_time(status.held_since)}"
+        because = "" if status.held == PAUSED_BY_HAND else f": {readable(status.held)}"
+        return (
+            f"Batch {status.batch} is paused{since}{_by(status.held_by)}{because}. Nothing more of it is sent.\n{go_on}"
+        )
     if not canary.over:
         leads = number_of(canary.leads, "lead has", "leads have")
         return f"The canary goes first: {canary.ended:,} of its {leads} ended. The others wait."
     look = f"To see what became of them: massconvert report {status.batch}"
     failed = f"{canary.failed:,} of {number_of(canary.leads, 'lead')} failed"
     return f"The canary has ended: {failed}. The others wait.\n{look}\n{go_on}"
+
+
+def _by(person: str) -> str:
+    return f" by {readable(person) or 'hand'}"
 
 
 def waits_in_words(waits: Waits | None, now: float) -> str:

@@ -40,11 +40,12 @@ from massconvert.cli.watching import bar_width
 from massconvert.cli.which_batch import remember
 from massconvert.deal_values import demand_deal
 from massconvert.errors import BrokerError, InputError
+from massconvert.intake import new_batch_id
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import Canary, Priority
 from massconvert.on_complete import DEFAULT_QUEUE, Given, TaskTarget, parse_targets
 from massconvert.options import Options, parse_canary
-from massconvert.producer import MassConvert, new_batch_id
+from massconvert.producer import MassConvert
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings
 from massconvert.wording import number_of

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
-from massconvert.cli.batch_view import held_in_words
+from massconvert.cli.batch_view import held_in_words, pause_in_words
 from massconvert.cli.console import hint, local_time, say, tell
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.errors import BrokerError
+from massconvert.intake import check_reason, this_person
+from massconvert.model import HELD_FOR_CANARY
 from massconvert.nudge import Nudge
 from massconvert.producer import MassConvert
 from massconvert.readable import readable
 
-_BY_HAND = "It was paused by hand."
 _PAUSE = """\b
 Examples:
   massconvert pause                       all calls to Zoho
   massconvert pause import-2026-11-24     nothing more of this batch; others go on
+  massconvert pause --reason 'the owner is wrong, Ann asks'
 \b
 What of a batch has been sent is followed to its outcome. Without a batch nothing is called at all, a
-call that runs excepted; jobs end at Zoho meanwhile. Only resume ends it. Safe to repeat."""
+call that runs excepted; jobs end at Zoho meanwhile. Only resume ends it. Safe to repeat.
+Who paused (user and host), when and why is shown by status, the doctor and whatever waits."""
 _RESUME = """\b
 Examples:
   massconvert resume                      after a pause, whoever paused
@@ -36,18 +41,27 @@ def register(app: typer.Typer) -> None:
     app.command("resume", epilog=_RESUME)(_resume)
 
 
-def _pause(batch: BatchArgument = None, last: LastOption = False) -> None:
+def _pause(
+    batch: BatchArgument = None,
+    last: LastOption = False,
+    reason: Annotated[
+        str, typer.Option("--reason", metavar="TEXT", help="Why, for those who look at what waits.", show_default=False)
+    ] = "",
+) -> None:
     """Stop all calls to Zoho, or a batch, until resume; enqueueing goes on."""
+    why = check_reason(reason)
     desk = open_desk()
     if batch is None and not last:
-        _pause_all(desk)
+        _pause_all(desk, why)
         return
     batch = which(desk, batch, last, "pause", changes=True)
-    if MassConvert(desk.settings).pause(batch):
-        tell(f"Batch {batch} is paused: nothing more of it is sent. To go on: massconvert resume {batch}")
+    before = desk.ledger.batches.status(batch)
+    if not MassConvert(desk.settings).pause(batch, reason=why):
+        tell(f"Batch {batch} is {before.state.value}: there was nothing to pause.")
+    elif before.held and before.held != HELD_FOR_CANARY:
+        tell(held_in_words(before))
     else:
-        status = desk.ledger.batches.status(batch)
-        tell(f"Batch {batch} is {status.state.value}: there was nothing to pause.")
+        tell(f"Batch {batch} is paused: nothing more of it is sent. To go on: massconvert resume {batch}")
 
 
 def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
@@ -64,16 +78,16 @@ def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
     else:
         tell(f"Batch {batch} goes on." if was_held else f"Batch {batch} was not paused.")
     if desk.ledger.organisation.paused():
-        hint("The whole organisation is paused besides. To go on: massconvert resume")
+        hint("The whole organisation is paused, too. To go on: massconvert resume")
 
 
-def _pause_all(desk: Desk) -> None:
+def _pause_all(desk: Desk, reason: str) -> None:
     organisation = desk.ledger.organisation
     before = organisation.paused()
     if before and not before.code:
-        tell(f"Paused since {local_time(before.since)} already. To go on: massconvert resume")
+        tell(pause_in_words(before))
         return
-    organisation.pause(reason=_BY_HAND)
+    organisation.pause(reason=reason, by=this_person())
     if before:
         say(f"it had paused by itself since {local_time(before.since)}: {readable(f'{before.code}: {before.reason}')}")
     tell("Paused: nothing more is sent; jobs that Zoho works on end there. To go on: massconvert resume")

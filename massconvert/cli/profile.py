@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.commands import Group
 from massconvert.cli.console import hint, local_time, out, print_json, say, tell
@@ -193,8 +192,7 @@ def _wait_for_batch(desk: Desk, run: Run, timeout: float | None) -> int:
     """Watch the run's batch to its end, if a lead was found; the exit status."""
     code = int(Exit.OK)
     try:
-        desk.ledger.batches.status(run.id)
-        wait_for(desk, Batch(desk.ledger, run.id), timeout)
+        wait_for(desk, MassConvert(desk.settings).batch(run.id), timeout)
     except UnknownBatchError:
         pass
     except typer.Exit as ended:

@@ -35,7 +35,8 @@ def check_organisation(site: Site) -> Iterator[Finding]:
     if paused and paused.code:
         yield wrong("pause", f"Zoho has stopped the work: {paused.code}: {paused.reason}", paused.hint)
     elif paused:
-        yield warning("pause", f"The organisation is paused. {paused.reason}", paused.hint)
+        by = f" by {paused.by}" if paused.by else ""
+        yield warning("pause", f"The organisation is paused{by}. {paused.reason}".rstrip(), paused.hint)
     else:
         yield ok("pause", "The organisation is not paused.")
     yield from _calls(read_standing(site.redis, site.keys, site.clock, site.settings.zoho_concurrency))

@@ -11,13 +11,12 @@ from typing import Any, TypeAlias
 
 from massconvert.errors import KeyConflictError, UnknownBatchError
 from massconvert.leads.ids import check_batch_key
-from massconvert.ledger.codec import dump_outcome, load_outcome, load_refusal, number, segments, unreadable
+from massconvert.ledger.codec import dump_outcome, load_outcome, load_refusal, load_status, number, segments
 from massconvert.model import (
     HELD_FOR_CANARY,
-    BatchState,
+    PAUSED_BY_HAND,
     BatchStatus,
     Canary,
-    CanaryCounts,
     Code,
     Kind,
     LeadRow,
@@ -39,8 +38,6 @@ _MOST_SHARDS = 4099
 _ALREADY_QUEUED = Outcome(
     Kind.SKIPPED, Code.ALREADY_QUEUED, "another batch is converting this lead; see that batch for its outcome"
 )
-#: The fields of `CanaryCounts` in a batch's hash.
-_CANARY = ("canary", "canary_ended", "canary_failed")
 #: How many elements of a list are read at once.
 _PAGE = 1000
 #: How many leads in chunks one script ends at most, about.
@@ -210,15 +207,16 @@ class Batches:
             ended += now_ended
         return ended + waiting, followed
 
-    def hold(self, batch_id: str, reason: str, *, now: float | None = None) -> bool:
+    def hold(self, batch_id: str, reason: str, *, by: str = "", now: float | None = None) -> bool:
         """Let nothing more of a batch be sent until `release`; return whether there was anything to hold.
 
         What Zoho has taken, or may have, is followed. A payload that carries leads of other batches as well goes, with
-        all its leads. ``reason`` is for people. Safe to repeat. Raises UnknownBatchError.
+        all its leads. ``reason`` and ``by`` are for people; the first ones stand until `release`. Safe to repeat.
+        Raises UnknownBatchError.
         """
         self.status(batch_id)
         why = f"by hand: {reason}" if reason == HELD_FOR_CANARY else reason  # that word is the canary's
-        return bool(int(self._run("hold_batch", batch_id, why, now)))
+        return bool(int(self._run("hold_batch", batch_id, why or PAUSED_BY_HAND, by, now)))
 
     def release(self, batch_id: str, *, now: float | None = None) -> Released:
         """Let a batch go on that a person held, or that waits after its canary.
@@ -257,7 +255,7 @@ class Batches:
                 f"There is no batch {batch_id!r}.",
                 hint="massconvert status lists the batches; finished ones are kept for the retention time.",
             )
-        return _readable_status(batch_id, fields, paused=bool(paused))
+        return load_status(batch_id, fields, paused=bool(paused))
 
     def waits(self, batch_id: str, *, now: float, most: int = 100) -> Waits | None:
         """Zoho's last words about payloads of a batch that wait for another try; ``None`` where there are none.
@@ -299,7 +297,7 @@ class Batches:
                 if gone:
                     self._redis.zrem(self._keys.batches, *gone)
             found += [
-                _readable_status(batch_id, fields, paused=bool(paused))
+                load_status(batch_id, fields, paused=bool(paused))
                 for batch_id, fields in zip(page, rows, strict=True)
                 if fields
             ]
@@ -357,38 +355,6 @@ class Batches:
 
     def _run(self, script: str, batch_id: str, *args: str | float | None) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=[batch_id, *args])
-
-
-def status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
-    """The counts of a batch, from its hash."""
-    counts = {
-        name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")
-    }
-    ended = counts["converted"] + counts["failed"] + counts["skipped"] + counts["cancelled"]
-    held = fields.get("held") or (HELD_FOR_CANARY if "canary_held" in fields else "")
-    state = BatchState.PAUSED if paused or held else BatchState.RUNNING
-    if "finished" in fields:
-        state = BatchState.CANCELLED if counts["cancelled"] else BatchState.FINISHED
-    return BatchStatus(
-        batch=batch_id,
-        state=state,
-        waiting=counts["total"] - counts["sent"] - ended,
-        sealed=fields.get("sealed") == "1",
-        created_at=float(fields["created"]),
-        finished_at=float(fields["finished"]) if "finished" in fields else None,
-        held=held,
-        deals_not_updated=int(fields.get("not_updated", "0")),
-        canary=CanaryCounts(*(int(fields[name]) for name in _CANARY)) if "canary" in fields else None,
-        **counts,
-    )
-
-
-def _readable_status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
-    """The counts of a batch, from its hash. Raises LedgerError when something else has written to it."""
-    try:
-        return status_of(batch_id, fields, paused=paused)
-    except (KeyError, ValueError) as error:
-        raise unreadable(f"batch:{batch_id}") from error
 
 
 def _seconds(text: str) -> float | None:

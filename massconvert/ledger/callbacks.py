@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from massconvert.errors import InputError
-from massconvert.ledger.batches import status_of
-from massconvert.ledger.codec import pairs, unreadable
+from massconvert.ledger.codec import load_status, pairs, unreadable
 from massconvert.model import BatchStatus
 from massconvert.on_complete import MOST, Target, load_targets
 from massconvert.readable import readable
@@ -97,7 +96,7 @@ class Callbacks:
         except (KeyError, IndexError, InputError) as error:
             raise unreadable(f"on_complete of batch {batch_id}") from error
         tries = int(fields.get(f"call_tries:{number}", "0"))
-        return DueCall(call_id, target, status_of(batch_id, fields, paused=False), fields["finished"], tries)
+        return DueCall(call_id, target, load_status(batch_id, fields, paused=False), fields["finished"], tries)
 
     def made(self, call: DueCall, *, now: float | None = None) -> None:
         """Say that a call has come through. Raises StoreError."""

@@ -12,7 +12,21 @@ from dataclasses import astuple
 from typing import Any
 
 from massconvert.errors import LedgerError
-from massconvert.model import Chunk, DealUpdate, Failing, Fared, Kind, Outcome, Refusal, State, Why
+from massconvert.model import (
+    HELD_FOR_CANARY,
+    BatchState,
+    BatchStatus,
+    CanaryCounts,
+    Chunk,
+    DealUpdate,
+    Failing,
+    Fared,
+    Kind,
+    Outcome,
+    Refusal,
+    State,
+    Why,
+)
 from massconvert.options import deal_templates, is_doubted
 from massconvert.policy import Look
 from massconvert.policy.looks import LONGEST, SHORTEST
@@ -20,6 +34,8 @@ from massconvert.policy.looks import LONGEST, SHORTEST
 #: A part of a chunk's members: a batch and its leads.
 _SEGMENT = re.compile(r"([^;=,\s]+)=([0-9]+(?:,[0-9]+)*)")
 
+#: The fields of `CanaryCounts` in a batch's hash.
+_CANARY = ("canary", "canary_ended", "canary_failed")
 _OUTCOME_FIELDS = ("code", "message", "job_id", "attempts", "contact_id", "account_id", "deal_id")
 
 
@@ -183,6 +199,39 @@ def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:
     if not isinstance(options, dict):
         raise unreadable(where)
     return options
+
+
+def load_status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
+    """The counts of a batch, from its hash. Raises LedgerError when something else has written to it."""
+    try:
+        return _status_of(batch_id, fields, paused=paused)
+    except (KeyError, ValueError) as error:
+        raise unreadable(f"batch:{batch_id}") from error
+
+
+def _status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
+    counts = {
+        name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")
+    }
+    ended = counts["converted"] + counts["failed"] + counts["skipped"] + counts["cancelled"]
+    held = fields.get("held") or (HELD_FOR_CANARY if "canary_held" in fields else "")
+    state = BatchState.PAUSED if paused or held else BatchState.RUNNING
+    if "finished" in fields:
+        state = BatchState.CANCELLED if counts["cancelled"] else BatchState.FINISHED
+    return BatchStatus(
+        batch=batch_id,
+        state=state,
+        waiting=counts["total"] - counts["sent"] - ended,
+        sealed=fields.get("sealed") == "1",
+        created_at=float(fields["created"]),
+        finished_at=float(fields["finished"]) if "finished" in fields else None,
+        held=held,
+        held_by=fields.get("held_by", ""),
+        held_since=float(fields["held_at"]) if held != HELD_FOR_CANARY and "held_at" in fields else None,
+        deals_not_updated=int(fields.get("not_updated", "0")),
+        canary=CanaryCounts(*(int(fields[name]) for name in _CANARY)) if "canary" in fields else None,
+        **counts,
+    )
 
 
 def segments(members: str) -> list[tuple[str, list[str]]]:

@@ -51,19 +51,24 @@ class Organisation:
             return None
         since = number(fields.get("since", "0"))
         # Whoever has written to it meant that nothing be sent; only a person can tell why.
-        reason = fields.get("reason") or f"The ledger's {self._keys.pause} does not say why."
+        by = fields.get("person", "")
+        reason = fields.get("reason") or ("" if by else f"The ledger's {self._keys.pause} does not say why.")
         if also := fields.get("also_reason"):  # Zoho had stopped the work too
-            reason = f"{reason} {fields.get('also_code', '')}: {also} {fields.get('also_hint', '')}".rstrip()
+            reason = f"{reason} {fields.get('also_code', '')}: {also} {fields.get('also_hint', '')}".strip()
         return Pause(
             reason=reason,
             code=fields.get("code", ""),
             hint=fields.get("hint") or GO_ON,
             since=since if since is not None else 0.0,
+            by=by,
         )
 
-    def pause(self, *, reason: str, now: float | None = None) -> None:
-        """Pause the organisation by hand: nothing more is sent or read until `resume`, whatever Zoho answers."""
-        self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, GO_ON])
+    def pause(self, *, reason: str, by: str = "", now: float | None = None) -> None:
+        """Pause the organisation by hand: nothing more is sent or read until `resume`, whatever Zoho answers.
+
+        ``reason`` and ``by`` are for people; those of the first person stand.
+        """
+        self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, GO_ON, by])
 
     def resume(self) -> bool:
         """End the pause, and what Zoho has asked for; return whether there was anything to end.

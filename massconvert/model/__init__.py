@@ -35,6 +35,7 @@ from massconvert.model.answers import Trouble as Trouble
 from massconvert.model.answers import Unsent as Unsent
 from massconvert.model.answers import UpdateAnswer as UpdateAnswer
 from massconvert.model.batches import HELD_FOR_CANARY as HELD_FOR_CANARY
+from massconvert.model.batches import PAUSED_BY_HAND as PAUSED_BY_HAND
 from massconvert.model.batches import BatchState as BatchState
 from massconvert.model.batches import BatchStatus as BatchStatus
 from massconvert.model.batches import Canary as Canary
@@ -214,12 +215,13 @@ class Busy:
 
 @dataclass(frozen=True)
 class Pause:
-    """Why the organisation is paused, in Zoho's words, and since when."""
+    """Why the organisation is paused, and since when: in Zoho's words, or in those of who did it (``by``)."""
 
     reason: str
     code: str
     hint: str
     since: float
+    by: str = ""
 
 
 # --- what comes next --------------------------------------------------------------------------------------

@@ -35,6 +35,8 @@ class Canary:
     max_failed: float | None = None
 
 
+#: Why a batch is held that a person paused without a reason.
+PAUSED_BY_HAND = "paused by hand"
 #: Why a batch is held whose canary is on its way, or has ended and did not let the others follow.
 HELD_FOR_CANARY = "canary"
 
@@ -69,7 +71,8 @@ class BatchStatus:
 
     ``sent`` are leads in a payload that Zoho took (or perhaps took) and that have no outcome yet.
     ``sealed`` says that the enqueue call which made the batch has ended. ``held`` is why this batch is paused while
-    others go on (`HELD_FOR_CANARY`, or what a person gave as the reason), and empty when it is not.
+    others go on (`HELD_FOR_CANARY`, or what a person gave as the reason), and empty when it is not; ``held_by`` is who
+    did that, and ``held_since`` when (Unix seconds), where a person did.
     ``deals_not_updated`` of the converted leads have a deal without the values of its own.
     """
 
@@ -86,6 +89,8 @@ class BatchStatus:
     created_at: float
     finished_at: float | None = None
     held: str = ""
+    held_by: str = ""
+    held_since: float | None = None
     canary: CanaryCounts | None = None
     deals_not_updated: int = 0
 

@@ -14,9 +14,9 @@ import fakeredis
 
 from massconvert.batch import Batch
 from massconvert.errors import MassConvertError
+from massconvert.intake import Intake
 from massconvert.model import Again, BatchStatus, Job, Resend, Settle, Submitted
 from massconvert.on_complete import Target
-from massconvert.producer import Intake
 from massconvert.profiles import ConfigFile
 from massconvert.settings import Settings
 from massconvert.simulator import Organisation, Rules

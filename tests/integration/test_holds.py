@@ -167,6 +167,20 @@ def test_holding_and_releasing_are_safe_to_repeat(books: Books) -> None:
     assert books.redis.hget(books.keys.options(FINGERPRINT), "waiting") == "0"
 
 
+def test_the_first_person_their_reason_and_when_they_held_it_stand_until_it_is_released(books: Books) -> None:
+    books.batch("b", leads(60))
+    books.batches.hold("b", "wrong stage", by="ann@laptop", now=NOW)
+    books.batches.hold("b", "", by="bob@laptop", now=LATER)
+    status = books.batches.status("b")
+    assert (status.held, status.held_by, status.held_since) == ("wrong stage", "ann@laptop", NOW)
+    books.batches.release("b", now=LATER)
+    status = books.batches.status("b")
+    assert (status.held, status.held_by, status.held_since) == ("", "", None)
+    books.batches.hold("b", "", by="bob@laptop", now=LATER)
+    books.batches.cancel("b", now=LATER)
+    assert books.redis.hmget(books.keys.batch("b"), "held", "held_by", "held_at") == [None, None, None]
+
+
 def test_there_is_nothing_to_hold_of_a_batch_that_has_finished_or_was_cancelled(books: Books) -> None:
     books.batch("done", leads(5))
     books.convert(*books.form())

@@ -63,11 +63,14 @@ def test_take_sweep_goes_by_the_ledgers_clock(books: Books) -> None:
 def test_pause_organisation_pauses_once_until_somebody_resumes(books: Books) -> None:
     organisation = books.ledger.organisation
     with books.watching() as changed:
-        organisation.pause(now=NOW, reason="by hand")
-    assert set(changed) == {"pause.code", "pause.reason", "pause.hint", "pause.since"}
+        organisation.pause(now=NOW, reason="by hand", by="ann@laptop")
+    assert set(changed) == {"pause.code", "pause.reason", "pause.hint", "pause.since", "pause.person"}
     with books.watching() as changed:
-        organisation.pause(now=NOW + 9, reason="again")
+        organisation.pause(now=NOW + 9, reason="again", by="bob@laptop")
     assert changed == {}
+    paused = organisation.paused()
+    assert paused is not None
+    assert (paused.reason, paused.by, paused.since) == ("by hand", "ann@laptop", NOW)
     assert organisation.resume()
     assert not organisation.resume()
     assert books.look() == {}

@@ -15,8 +15,9 @@ from functools import partial
 from typing import Any, cast
 from unittest.mock import patch
 
-from massconvert import producer
+from massconvert import intake
 from massconvert.errors import BrokerError, LedgerError, MassConvertError, StoreError
+from massconvert.intake import Intake
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import segments
 from massconvert.ledger.title import FORMAT
@@ -24,7 +25,6 @@ from massconvert.model import Canary
 from massconvert.on_complete import TaskTarget
 from massconvert.policy import CallAnswer, Decision, Permit, Row, RunDecision, RunState
 from massconvert.policy import messages as fates
-from massconvert.producer import Intake
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
 from massconvert.steps.ports import Ports
 from massconvert.store import Keys, RedisClock
@@ -381,7 +381,7 @@ class History:
             cancel = partial(self._command, partial(self.intake.cancel, batch))
             self._plan(at, f"cancel {batch} ({number})", cancel)
         for number, (at, length) in enumerate(order.holds, 1):
-            pause = partial(self._command, partial(self.intake.pause, batch, "a person paused it"))
+            pause = partial(self._command, partial(self.intake.pause, batch, reason="a person paused it"))
             self._plan(at, f"pause {batch} ({number})", pause)
             resume = partial(self._resume_batch, order, f"pause {batch} ({number})")
             self._plan(at + length, f"resume {batch} ({number})", resume)
@@ -416,9 +416,8 @@ class History:
         if (point, visit) != self.plan.stop_at:
             return
         if self.plan.stop_batch:
-            self._plan(
-                0.0, "stop", partial(self._command, partial(self.intake.pause, order.batch, "a person paused it"))
-            )
+            pause = partial(self.intake.pause, order.batch, reason="a person paused it")
+            self._plan(0.0, "stop", partial(self._command, pause))
             self._plan(60.0, "go on", partial(self._resume_batch, order, "stop"))
         elif not self.plan.pauses:
             self._plan(0.0, "pause", partial(self._command, self._pause))
@@ -571,7 +570,7 @@ class Profiles:
 
 def small_slices(plan: Plan) -> AbstractContextManager[object]:
     """Let a producer add its leads in slices of a few, so that it can die between two of them."""
-    return patch.object(producer, "SLICE", plan.slice)
+    return patch.object(intake, "SLICE", plan.slice)
 
 
 def play(plan: Plan, wire: Wire) -> Verdict:

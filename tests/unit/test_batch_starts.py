@@ -8,11 +8,11 @@ import fakeredis
 import pytest
 
 from massconvert.errors import BrokerError, InputError, UnknownBatchError
+from massconvert.intake import Intake
 from massconvert.ledger import Ledger
 from massconvert.model import HELD_FOR_CANARY, BatchState, Canary, Priority
 from massconvert.options import parse_canary, parse_priority
 from massconvert.policy import Tuning, most_failures, priority_of
-from massconvert.producer import Intake
 from massconvert.task_message import take_message
 
 NOW = 1_800_000_000.0
@@ -132,7 +132,7 @@ def test_resuming_a_batch_tells_the_workers_of_each_chunk_that_waited(
 ) -> None:
     intake.take(IDS, BODY, key="k")
     (chunk,) = ledger.chunks.form(now=NOW + 2).chunk_ids
-    assert intake.pause("k", "why")
+    assert intake.pause("k", reason="why")
     assert ledger.batches.status("k").held == "why"
     assert intake.resume("k")
     assert told.chunks == [chunk]
@@ -144,7 +144,7 @@ def test_a_broker_that_is_away_does_not_keep_a_batch_from_going_on(intake: Intak
     """The ledger has it; the workers' sweep finds what is due."""
     intake.take(IDS, BODY, key="k")
     (chunk,) = ledger.chunks.form(now=NOW + 2).chunk_ids
-    intake.pause("k", "why")
+    intake.pause("k", reason="why")
     told.away = True
     assert intake.resume("k")
     assert ledger.batches.status("k").state is BatchState.RUNNING

@@ -9,6 +9,7 @@ import pytest
 
 from massconvert.cli.console import local_time
 from massconvert.contract import Exit
+from massconvert.intake import this_person
 from massconvert.ledger import Member
 from massconvert.model import Kind, Outcome
 from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
@@ -135,12 +136,12 @@ def test_a_pause_by_zoho_is_shown_with_why_and_what_to_do(shell: Shell) -> None:
     shell.connect("").hset("mc:{default}:pause", mapping=pause)
     for arguments in (("status",), ("status", "k")):
         said = shell.run(*arguments)
-        assert f"PAUSED since {local_time(1_800_000_000.0)}" in said.out
+        assert f"PAUSED. The organisation is paused since {local_time(1_800_000_000.0)}" in said.out
         assert "NO_PERMISSION: permission denied" in said.out
         assert "Ask for it." in said.out
     assert shell.run("status", "k", "--json").json["paused"]["code"] == "NO_PERMISSION"
     assert shell.run("status", "k", "--json").json["state"] == "paused"
-    assert shell.run("status", "--json").json["paused"] == {**pause, "since": "2027-01-15T08:00:00.000Z"}
+    assert shell.run("status", "--json").json["paused"] == {**pause, "since": "2027-01-15T08:00:00.000Z", "by": ""}
 
 
 def test_what_zoho_says_cannot_move_the_cursor(shell: Shell) -> None:
@@ -155,7 +156,7 @@ def test_pause_and_resume_are_safe_to_repeat(shell: Shell) -> None:
     organisation = shell.ledger.organisation
     assert shell.run("pause").out.startswith("Paused: nothing more is sent")
     assert organisation.paused()
-    assert "already" in shell.run("pause").out
+    assert shell.run("pause").out.startswith("The organisation is paused since ")
     said = shell.run("resume")
     assert said.out.startswith("Resumed")
     assert organisation.paused() is None
@@ -197,17 +198,50 @@ def test_redis_away_is_status_3(shell: Shell, command: tuple[str, ...]) -> None:
 def test_a_batch_can_be_paused_and_resumed_alone_and_both_are_safe_to_repeat(shell: Shell) -> None:
     shell.run("enqueue", "--no-deal", A, "--key", "k")
     shell.run("enqueue", "--no-deal", B, "--key", "other")
-    for _ in range(2):
-        said = shell.run("pause", "k")
-        assert said.code == Exit.OK
-        assert said.out == "Batch k is paused: nothing more of it is sent. To go on: massconvert resume k\n"
+    said = shell.run("pause", "k")
+    assert said.code == Exit.OK
+    assert said.out == "Batch k is paused: nothing more of it is sent. To go on: massconvert resume k\n"
+    again = shell.run("pause", "k")
+    assert again.code == Exit.OK
+    assert again.out.startswith("Batch k is paused since ")
     assert shell.run("status", "k", "--json").json["state"] == "paused"
     assert shell.run("status", "other", "--json").json["state"] == "running"
     shown = shell.run("status", "k").out
-    assert "paused by hand" in shown
+    assert f"by {this_person()}. Nothing more of it is sent." in shown
     assert "massconvert resume k" in shown
     assert shell.run("resume", "k").out == "Batch k goes on.\n"
     assert shell.run("resume", "k").out == "Batch k was not paused.\n"
+    assert shell.run("status", "k", "--json").json["state"] == "running"
+
+
+def test_who_paused_and_why_is_shown_wherever_something_waits_for_them(shell: Shell) -> None:
+    shell.run("enqueue", "--no-deal", A, "--key", "k")
+    shell.run("pause", "k", "--reason", " wrong \x1b[31mowner ")
+    shell.run("pause", "k", "--reason", "another one")  # the first stands
+    shell.run("pause", "--reason", "the CRM is moved")
+    whole, one = f"by {this_person()}: nothing is sent. the CRM is moved", f"by {this_person()}: wrong \\x1b[31mowner. "
+    for arguments in (("status",), ("status", "k"), ("pause",)):
+        assert whole in " ".join(shell.run(*arguments).out.split())
+    assert one in " ".join(shell.run("status", "k").out.split())
+    assert one in shell.run("pause", "k").out
+    assert whole in " ".join(shell.run("enqueue", "--no-deal", B, "--key", "other").err.split())
+    found = shell.run("status", "k", "--json").json
+    assert (found["held"], found["held_by"]) == ("wrong \x1b[31mowner", this_person())
+    assert found["held_since"].endswith("Z")
+    assert (found["paused"]["by"], found["paused"]["reason"]) == (this_person(), "the CRM is moved")
+    assert this_person() in found["why"]["said"]
+    shell.run("resume")
+    shell.run("resume", "k")
+    found = shell.run("status", "k", "--json").json
+    assert (found["held"], found["held_by"], found["held_since"], found["paused"]) == ("", "", None, None)
+
+
+def test_a_reason_that_nobody_can_read_is_refused_and_nothing_is_paused(shell: Shell) -> None:
+    shell.run("enqueue", "--no-deal", A, "--key", "k")
+    for batch in ((), ("k",)):
+        said = shell.run("pause", *batch, "--reason", "x" * 501)
+        assert said.code == Exit.USAGE
+        assert "501 characters" in said.err
     assert shell.run("status", "k", "--json").json["state"] == "running"
 
 
@@ -226,7 +260,7 @@ def test_what_has_ended_has_nothing_to_pause(shell: Shell) -> None:
 def test_a_batch_that_goes_on_in_a_paused_organisation_says_so(shell: Shell) -> None:
     shell.run("enqueue", "--no-deal", A, "--key", "k")
     shell.run("pause")
-    assert "The whole organisation is paused besides" in shell.run("resume", "k").err
+    assert "The whole organisation is paused, too" in shell.run("resume", "k").err
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])

@@ -11,6 +11,7 @@ import pytest
 import typer
 from rich.console import Console
 
+from massconvert.cli.console import local_time
 from massconvert.cli.watching import LINE_EVERY, STALLED, Bar, Lines, Watch, watch_to_the_end
 from massconvert.cli.why import Known, Reason, why
 from massconvert.contract import Exit
@@ -140,14 +141,15 @@ def test_a_pause_is_told_with_why_and_what_to_do_and_not_as_a_stall(time: Time) 
     pause = Pause("permission denied", "NO_PERMISSION", "Ask for it.", 0.0)
     seen, notes = watch(time, lambda: PAUSED, pause)
     seen.until_finished(60)
-    assert notes.notes == ["The organisation is paused: nothing is sent. NO_PERMISSION: permission denied\nAsk for it."]
+    since = f"The organisation is paused since {local_time(0.0)}: nothing is sent."
+    assert notes.notes == [f"{since} NO_PERMISSION: permission denied\nAsk for it."]
 
 
 def test_a_batch_that_is_paused_alone_is_told_once_with_the_command_that_lets_it_go_on(time: Time) -> None:
     looking, notes = watch(time, playing(time, (60, replace(PAUSED, held="paused by hand")), (9, ENDED)))
     assert looking.until_finished(None) == ENDED
     (told,) = notes.notes
-    assert "Batch k is paused: paused by hand" in told
+    assert "Batch k is paused by hand. " in told
     assert "massconvert resume k" in told
 
 

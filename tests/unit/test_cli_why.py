@@ -28,7 +28,7 @@ SICK = replace(WORKERS, alive=(Member("worker", "a", 100.0, trouble="its broker 
 
 CASES = {
     Word.PAUSED: (replace(FINE, paused=Pause("denied", "NO_PERMISSION", "Ask for it.", 0.0)), "NO_PERMISSION: denied"),
-    Word.HELD: (replace(FINE, status=replace(STATUS, held="paused by hand")), "paused by hand"),
+    Word.HELD: (replace(FINE, status=replace(STATUS, held="paused by hand")), "is paused by hand. "),
     Word.CANARY_ENDED: (
         replace(FINE, status=replace(CANARY, canary=CanaryCounts(5, 5, 1))),
         "1 of 5 leads failed",

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from massconvert import producer
+from massconvert import intake, producer
 from massconvert.batch import Batch
 from massconvert.errors import (
     BrokerError,
@@ -19,11 +19,12 @@ from massconvert.errors import (
     UnknownBatchError,
     WaitTimeoutError,
 )
+from massconvert.intake import SLICE, Intake
 from massconvert.ledger import Ledger
 from massconvert.model import BatchState, BatchStatus, Chunk, Code, Done, Kind, LeadRow, Outcome, Refused, State, Why
 from massconvert.options import fingerprint
 from massconvert.policy import Decision, Moment, Row, Tuning, after_post
-from massconvert.producer import SLICE, Intake, MassConvert
+from massconvert.producer import MassConvert
 from massconvert.settings import Settings
 from massconvert.store import Keys
 from massconvert.task_message import take_message
@@ -152,7 +153,7 @@ def test_the_end_of_a_bulk_is_told_so_that_its_tail_goes_at_once(
 ) -> None:
     """The workers have formed what was full; the rest waits for company that will not come."""
     redis_client.hset(Keys("default").options(fingerprint(OPTIONS)), "accepted", 1)
-    monkeypatch.setattr(producer, "SLICE", 60)
+    monkeypatch.setattr(intake, "SLICE", 60)
 
     def work(taken: int) -> None:
         ledger.chunks.form(now=NOW)
@@ -515,3 +516,24 @@ def test_a_message_that_holds_no_list_is_refused(ledger: Ledger, told: Told, red
     with pytest.raises(InputError, match="takes a list of lead ids"):
         take_message(intake, ids, OPTIONS, "m1")
     assert redis_client.keys() == []
+
+
+def test_a_batch_can_be_paused_resumed_cancelled_and_tried_again_by_its_own_hand(mc: MassConvert) -> None:
+    batch = mc.enqueue([A, B], OPTIONS, key="k")
+    assert batch.pause(reason="wrong owner", by="shop: Ann")
+    held = batch.progress()
+    assert (held.state, held.held, held.held_by) == (BatchState.PAUSED, "wrong owner", "shop: Ann")
+    assert batch.resume()
+    assert not batch.resume()
+    assert mc.batch("k").cancel() == (2, 0)
+    assert not batch.pause()
+
+
+def test_a_batch_that_failed_is_tried_again_by_its_own_hand(mc: MassConvert, ledger: Ledger) -> None:
+    batch = mc.enqueue([A, B], OPTIONS, key="k")
+    with pytest.raises(InputError, match="no failed leads"):
+        batch.retry()
+    fail_all(ledger)
+    again = batch.retry(options=OTHER, lead_ids=[B])
+    assert [row.lead_id for row in again.outcomes()] == [B]
+    assert again.cancel() == (1, 0)

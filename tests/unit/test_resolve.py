@@ -11,10 +11,11 @@ import fakeredis
 import pytest
 from pydantic import SecretStr
 
-from massconvert import producer
+from massconvert import intake
 from massconvert.batch import Batch
 from massconvert.callbacks import Caller
 from massconvert.errors import KeyConflictError, OptionsError
+from massconvert.intake import Intake
 from massconvert.ledger import Ledger
 from massconvert.model import (
     Again,
@@ -35,7 +36,6 @@ from massconvert.model import (
 from massconvert.nudge import Nudge
 from massconvert.options import Options
 from massconvert.policy import CallAnswer, Decision, Permit, Row, Tuning
-from massconvert.producer import Intake
 from massconvert.steps.advance import CONVERTING, advance
 from massconvert.steps.check import check
 from massconvert.steps.drain import drain
@@ -330,7 +330,7 @@ def test_a_producer_is_told_of_every_problem_and_nothing_is_enqueued() -> None:
 def test_what_was_read_long_ago_speaks_against_nothing_and_the_worker_asks_anew() -> None:
     line = Pipeline()
     check(line.ports, Options.parse(BY_NAME).body())
-    line.crm.clock.now += producer.TRUSTED + 1
+    line.crm.clock.now += intake.TRUSTED + 1
     line.enqueue(NOBODY)  # perhaps the user is new
     assert isinstance(line.step(line.form()), Done)
     assert line.rows == [Row.NAME_UNKNOWN]
@@ -340,13 +340,13 @@ def test_what_was_read_long_ago_speaks_against_nothing_and_the_worker_asks_anew(
 def test_a_producer_that_enqueues_lead_by_lead_looks_once_in_half_a_minute() -> None:
     line = Pipeline()
     check(line.ports, Options.parse(BY_NAME).body())
-    for number in range(producer.MOST_REMEMBERED + 2):
+    for number in range(intake.MOST_REMEMBERED + 2):
         line.enqueue({**BY_NAME, "Deals": {**DEAL, "Deal_Name": str(number)}}, f"other-{number}")
     line.enqueue(BY_NAME, "a")
     line.redis.delete(*line.redis.keys("mc:{default}:listing:*"))
     line.enqueue(BY_NAME, "b")
     assert line.ledger.batches.options("b")["assign_to"] == {"id": ANN}
-    line.crm.clock.now += producer.REMEMBERED + 1
+    line.crm.clock.now += intake.REMEMBERED + 1
     line.enqueue(BY_NAME, "c")
     assert line.ledger.batches.options("c")["assign_to"] == {"name": "ann@example.com"}
 
@@ -368,7 +368,7 @@ def test_the_same_key_with_the_same_names_is_the_same_batch_whether_or_not_they_
     assert (again.accepted, again.duplicates) == (1, 2)
     line.enqueue(BY_NAME, "other")  # with ids at once
     line.redis.delete(*line.redis.keys("mc:{default}:listing:*"))
-    line.crm.clock.now += producer.REMEMBERED + 1
+    line.crm.clock.now += intake.REMEMBERED + 1
     again = line.enqueue(BY_NAME, "other", leads=line.crm.ids[3:5])
     assert (again.accepted, again.duplicates) == (2, 0)
     with pytest.raises(KeyConflictError):

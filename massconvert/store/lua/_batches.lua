@@ -74,7 +74,7 @@ local function finish_batch(p, batch, now, retention)
   local same = before[1] and before[2] == f[3]
   redis.call('HSET', key, 'finished', same and before[1] or now)
   redis.call('HDEL', key, 'finished_before', 'total_before')
-  redis.call('HDEL', key, 'held', 'held_at', 'canary_held')
+  redis.call('HDEL', key, 'held', 'held_by', 'held_at', 'canary_held')
   if tonumber(f[4]) + tonumber(f[5]) > 0 then judge_run(p, batch, f[4] == '0') end
   for n = 1, tonumber(redis.call('HGET', key, 'targets') or 0) do
     if not same or redis.call('HEXISTS', key, 'called:' .. n) == 0 then

@@ -101,13 +101,13 @@ local function end_cancelled(p, id, now)
 end
 
 -- Lets nothing more of a batch be sent, since a person wants it. Returns 1, or 0 when there is nothing to hold.
-local function hold_batch(p, batch, reason, now)
+-- The first person's reason and name stand until it is released.
+local function hold_batch(p, batch, reason, who, now)
   local key = p .. 'batch:' .. batch
   local b = redis.call('HMGET', key, 'fp', 'priority', 'drain', 'finished')
   if b[3] or b[4] or drain_refused(p, batch, b[1], b[2], now) then return 0 end
   local person, canary = holds_of(p, batch)
-  redis.call('HSET', key, 'held', reason)
-  if not person then redis.call('HSET', key, 'held_at', now) end
+  if not person then redis.call('HSET', key, 'held', reason, 'held_by', who, 'held_at', now) end
   if canary then redis.call('HSETNX', key, 'canary_held', now) end
   unqueue_batch(p, batch, b[1], b[2])
   for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do place_chunk(p, id, now) end
@@ -145,7 +145,7 @@ local function release_batch(p, batch, now)
   local c = redis.call('HMGET', key, 'canary', 'canary_ended')
   local over = tonumber(c[2] or 0) >= tonumber(c[1] or 0)
   if not person and not (canary and over) then return { 0, {} } end
-  redis.call('HDEL', key, 'held', 'held_at')
+  redis.call('HDEL', key, 'held', 'held_by', 'held_at')
   if over then redis.call('HDEL', key, 'canary_held') end
   return { 1, let_go(p, batch, now) }
 end
@@ -158,7 +158,7 @@ local function judge_canary(p, batch, now)
   if canary and tonumber(b[2]) >= tonumber(b[1]) and tonumber(b[3]) <= tonumber(b[4]) then
     redis.call('HDEL', key, 'canary_held')
     if not person then
-      redis.call('HDEL', key, 'held', 'held_at') -- where an older version wrote it
+      redis.call('HDEL', key, 'held', 'held_by', 'held_at') -- where an older version wrote it
       let_go(p, batch, now)
     end
   end

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from kombu import Exchange, Queue
 
+from massconvert.broker import celery_broker
 from massconvert.contract import (
     QUEUE,
     QUEUE_CONVERT,
@@ -22,15 +23,16 @@ from massconvert.contract import (
     UNACKED,
     WORKER_SLOTS,
 )
-from massconvert.keepalive import keepalive_options
 from massconvert.settings import load_settings
 
 _settings = load_settings()
 
 # --- broker ---------------------------------------------------------------------------------------------------
 
-# CELERY_BROKER_URL, or the ledger's own Redis.
-broker_url = _settings.broker_url
+_broker = celery_broker(_settings.broker_url, _settings.connect_timeout)
+# CELERY_BROKER_URL, or the ledger's own Redis, as Celery reaches it.
+broker_url = _broker["broker_url"]
+broker_use_ssl = _broker.get("broker_use_ssl", False)
 # A worker that starts before Redis waits for it, and one that loses it comes back, however long that takes: the
 # default gives up for good after 100 tries.
 broker_connection_retry_on_startup = True
@@ -50,13 +52,7 @@ broker_transport_options = {
     "unacked_key": UNACKED,
     "unacked_index_key": f"{UNACKED}_index",
     "unacked_mutex_key": f"{UNACKED}_mutex",
-    # A hung Redis raises after seconds; without a time-out it blocks publishers and the worker's loop for ever.
-    "socket_timeout": _settings.connect_timeout,
-    "socket_connect_timeout": _settings.connect_timeout,
-    # Dead connections behind a NAT or firewall are found out; the default finds them at the next write.
-    "socket_keepalive": True,
-    "socket_keepalive_options": keepalive_options(),
-    "health_check_interval": 10,
+    **_broker["broker_transport_options"],
     # Payloads before looks at jobs, and both in turn with what comes in.
     "queue_order_strategy": "workers.order:PostsFirst",
     # No global_keyprefix: an app that has only Celery would have to know it, and queue names carry our name already.

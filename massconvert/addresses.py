@@ -9,6 +9,7 @@ import math
 import os
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from difflib import get_close_matches
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -19,16 +20,73 @@ _BROKER_ENCODE = "must have every character like / # ? @ [ in a user or a passwo
 _QUOTES = "\"'`"
 #: The longest piece of a URL that may be a secret by chance, and still is not looked for in other texts.
 _TOO_SHORT = 3
-#: Servers that only a client of its own kind can follow.
-_NOT_ONE_SERVER = "names {}, which is not supported; give the address of the primary itself"
-_KINDS = {
-    "redis+sentinel": "Sentinels",
-    "rediss+sentinel": "Sentinels",
-    "redis-sentinel": "Sentinels",
-    "sentinel": "Sentinels",
-    "redis+cluster": "a Redis Cluster",
-    "rediss+cluster": "a Redis Cluster",
-}
+_SENTINELS = "write it like redis+sentinel://:password@host1:26379,host2:26379/SERVICE/0 (rediss+sentinel:// with TLS)"
+_CLUSTER = "write it like redis+cluster://:password@host1:6379,host2:6379 (rediss+cluster:// with TLS)"
+#: What a URL of several servers begins with → the port of theirs that goes without saying.
+_GROUPS = {"redis+sentinel": 26379, "rediss+sentinel": 26379, "redis+cluster": 6379, "rediss+cluster": 6379}
+#: How Sentinels' service may be called: what Redis takes in its configuration.
+_SERVICE = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_CLUSTERS = ("redis+cluster", "rediss+cluster")
+#: How Celery writes a Sentinel, and what it cannot have as a broker.
+CELERY_SENTINEL = "sentinel://"
+_CELERY_SENTINELS = (
+    "write it like sentinel://:password@host1:26379/0;sentinel://:password@host2:26379/0, or like "
+    "redis+sentinel://:password@host1:26379,host2:26379/SERVICE/0"
+)
+NO_BROKER = "Celery cannot use as its broker: name a Redis without cluster mode, Sentinels or RabbitMQ"
+_OF_SENTINELS = ("sentinel_username", "sentinel_password")
+
+
+@dataclass(frozen=True)
+class Group:
+    """Several servers of which one has the ledger: those that Sentinels watch, or a Redis Cluster.
+
+    ``hosts`` are the Sentinels, or some of the Cluster's nodes; ``service`` is the Sentinels' name for what they watch,
+    blank for a Cluster. ``node`` is the URL of a data node as redis-py reads it, but for the host, which is to be found
+    out. ``login``: user and password for the Sentinels, blank where they want none.
+    """
+
+    hosts: tuple[tuple[str, int], ...]
+    service: str
+    node: str
+    login: tuple[str, str] = ("", "")
+
+    @property
+    def tls(self) -> bool:
+        """Whether all of them speak TLS."""
+        return self.node.startswith("rediss:")
+
+    @property
+    def names(self) -> list[str]:
+        """The hosts as a URL has them."""
+        return [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in self.hosts]
+
+    def __str__(self) -> str:
+        return "/".join(filter(None, (",".join(self.names), self.service)))
+
+
+def group_of(url: str) -> Group | None:
+    """The servers of a URL that `check_redis_url` has returned; ``None`` where it names one alone."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in _GROUPS:
+        return None
+    parts = urlsplit(f"//{rest}")
+    login, _, names = parts.netloc.rpartition("@")
+    service, _, database = parts.path.strip("/").partition("/") if "sentinel" in scheme else ("", "", "")
+    query = dict(parse_qsl(parts.query))
+    users = (query.pop("sentinel_username", ""), query.pop("sentinel_password", ""))
+    node = f"{scheme.partition('+')[0]}://{f'{login}@' if login else ''}to-be-found/{database or 0}"
+    hosts = [urlsplit(f"//{name}") for name in names.split(",")]
+    found = tuple((host.hostname or "", host.port or _GROUPS[scheme]) for host in hosts)
+    return Group(found, service, f"{node}?{urlencode(query)}" if query else node, users)
+
+
+def place_of(url: str) -> str:
+    """Where a ledger is, without what its user is called: the same for each way to write the same URL."""
+    group = group_of(url)
+    parts = urlsplit(group.node if group else url)
+    where = str(group) if group else f"{parts.hostname or ''}:{parts.port or 6379}"
+    return f"{where}{parts.path} {dict(parse_qsl(parts.query)).get('db', '')}"
 
 
 def in_quotes(value: str) -> bool:
@@ -36,45 +94,82 @@ def in_quotes(value: str) -> bool:
     return len(value) > 1 and value[0] in _QUOTES and value[-1] == value[0]
 
 
+def check_service(name: str) -> str:
+    """The name of what Sentinels watch, or blank. Raises ValueError with what is wrong, for people."""
+    if name and not _SERVICE.fullmatch(name):
+        raise ValueError("must be letters, digits, - . or _, as after `sentinel monitor` in the Sentinels' settings")
+    return name
+
+
 def check_redis_url(url: str) -> str:
-    """``url`` as redis-py reads it. Celery's spelling of certificate checks is taken too.
+    """``url`` as redis-py reads it, or as `group_of` does. Celery's spelling of certificate checks is taken too.
 
     Raises ValueError with what is wrong, for people, and with no piece of the value.
     """
     scheme, found, rest = url.partition("://")
     scheme = scheme.lower()
-    if found and scheme in _KINDS:
-        raise ValueError(_NOT_ONE_SERVER.format(_KINDS[scheme]))
-    if not found or scheme not in ("redis", "rediss", "unix"):
-        raise ValueError(f"must begin with redis://, rediss:// (TLS) or unix://; {_EXAMPLE}")
+    if found and scheme in ("sentinel", "redis-sentinel"):
+        raise ValueError(f"names Sentinels in another form than is read here; {_SENTINELS}")
+    if found and scheme in _GROUPS:
+        return _check_group(scheme, rest)
+    return _check_server(scheme if found else "", rest, _EXAMPLE)
+
+
+def _check_group(scheme: str, rest: str) -> str:
+    """A group's URL, in which each server was checked as one alone would be."""
+    example = _SENTINELS if "sentinel" in scheme else _CLUSTER
+    login, at, tail = rest.rpartition("@")
+    place, _, query = tail.partition("?")
+    names, _, path = place.partition("/")
+    service, _, database = path.strip("/").partition("/") if example is _SENTINELS else ("", "", path.strip("/"))
+    if any(char in rest for char in "#;") or any(char in login for char in "/?"):
+        raise ValueError(f"has a / # ? or ; where none can be {_ENCODE}; {example}")
+    if example is _SENTINELS and not _SERVICE.fullmatch(service):
+        raise ValueError(f"does not name the service that the Sentinels watch after the hosts; {example}")
+    given = parse_qsl(query, keep_blank_values=True)
+    ours = [(name, value) for name, value in given if name in _OF_SENTINELS and service]
+    theirs = urlencode([pair for pair in given if pair not in ours], safe="/:")
+    if example is _CLUSTER and (database.strip("0") or dict(given).get("db", "0").strip("0")):
+        raise ValueError("names a database, and a Redis Cluster has only the first: leave the number out")
+    checked = ""
+    for name in names.split(","):
+        checked = _check_server(scheme.partition("+")[0], f"{login}{at}{name}/{database}?{theirs}", example)
+    query = "&".join(filter(None, (checked.partition("?")[2], urlencode(ours))))
+    end = f"/{service}/{database or 0}" if service else ""
+    return f"{scheme}://{login}{at}{names}{end}{f'?{query}' if query else ''}"
+
+
+def _check_server(scheme: str, rest: str, example: str) -> str:
+    if scheme not in ("redis", "rediss", "unix"):
+        raise ValueError(f"must begin with redis://, rediss:// (TLS) or unix://; {example}")
     if "://" in rest:
-        raise ValueError(f"names more than one server; {_EXAMPLE}")
+        raise ValueError(f"names more than one server; {example}")
+    url = f"{scheme}://{rest}"
     if any(char.isspace() or not char.isprintable() for char in url):
         raise ValueError(f"has a blank or another character in it that no URL has {_ENCODE}")
     if ";" in rest:  # between brokers it means another one: what stands before it would be taken for a host
-        raise ValueError(f"has a ; in it {_ENCODE}; {_EXAMPLE}")
-    url = f"{scheme}://{rest}"
+        raise ValueError(f"has a ; in it {_ENCODE}; {example}")
     try:
         parts = urlsplit(url)
         usable = parts.port != 0
     except ValueError:
         usable = False
     if not usable:
-        raise ValueError(f"has no usable host and port {_ENCODE}; {_EXAMPLE}")
+        raise ValueError(f"has no usable host and port {_ENCODE}; {example}")
     if "#" in url or "@" in parts.path + parts.query:
-        raise ValueError(f"has a # or an @ where none can be {_ENCODE}; {_EXAMPLE}")
-    _demand_place(parts)
+        raise ValueError(f"has a # or an @ where none can be {_ENCODE}; {example}")
+    _demand_place(parts, example)
     query = _options(scheme, parts.query)
     return url.partition("?")[0] + (f"?{query}" if query else "")
 
 
-def _demand_place(parts: SplitResult) -> None:
+def _demand_place(parts: SplitResult, example: str) -> None:
     database = parts.path.strip("/")
     if parts.scheme == "unix":
         if not database:
-            raise ValueError(f"names no socket; {_EXAMPLE}")
+            raise ValueError(f"names no socket; {example}")
     elif not parts.hostname:
-        raise ValueError(f"names no host {_ENCODE}; {_EXAMPLE}")
+        raise ValueError(f"names no host {_ENCODE}; {example}")
     elif database and not (database.isascii() and database.isdigit()):
         raise ValueError(f"must end in the number of a database, like /0 {_ENCODE}")
 
@@ -82,17 +177,31 @@ def _demand_place(parts: SplitResult) -> None:
 def check_broker_url(url: str) -> str:
     """``url`` as Celery reads it: one broker, or several with ``;`` between them; blank stays blank.
 
-    Raises ValueError with what is wrong, for people, and with no piece of the value.
+    Sentinels may be written as the ledger's are, or as Celery does it. Raises ValueError with what is wrong, for
+    people, and with no piece of the value.
     """
-    return ";".join(_one_broker(part.strip()) for part in url.split(";")) if url else ""
+    parts = [part.strip() for part in url.split(";")] if url else []
+    if any(part.lower().startswith(CELERY_SENTINEL) for part in parts):
+        return ";".join(_one_sentinel(part) for part in parts)
+    return ";".join(_one_broker(part) for part in parts)
+
+
+def sentinels_of_celery(urls: str, service: str) -> str:
+    """Celery's ``sentinel://…;sentinel://…``, as `check_broker_url` returned it, in the form that `group_of` reads."""
+    parts = [urlsplit(url) for url in urls.split(";")]
+    login = next((name for part in parts if (name := part.netloc.rpartition("@")[0])), "")
+    names = ",".join(part.netloc.rpartition("@")[2] for part in parts)
+    return f"redis+sentinel://{f'{login}@' if login else ''}{names}/{service}/{parts[0].path.strip('/') or 0}"
 
 
 def for_celery(url: str) -> str:
-    """A redis-py URL in kombu's dialect: sockets are written differently, and an unknown query key is an error there.
+    """A ledger's URL in kombu's dialect: sockets are written differently, and an unknown query key is an error there.
 
     With TLS, certificates are checked unless the URL says otherwise, as redis-py does; kombu's default is not to.
+    Sentinels become several URLs, in which the rest of what there is to say has no place (`massconvert.broker`).
     """
-    parts = urlsplit(url)
+    group = group_of(url)
+    parts = urlsplit(group.node if group else url)
     query = dict(parse_qsl(parts.query))
     user = parts.username or quote(query.get("username", ""), safe="")
     password = parts.password or quote(query.get("password", ""), safe="")
@@ -100,11 +209,14 @@ def for_celery(url: str) -> str:
     if parts.scheme == "unix":
         database = f"?virtual_host={quote(query['db'], safe='')}" if query.get("db") else ""
         return f"redis+socket://{login}{parts.path}{database}"
+    path = f"/{query['db']}" if query.get("db") else parts.path
+    if group:
+        # With each: kombu goes from one to the next.
+        return ";".join(f"{CELERY_SENTINEL}{login}{host}{path}" for host in group.names)
     tls = {name: value for name, value in query.items() if name.startswith("ssl_")}
     if parts.scheme == "rediss":
         tls.setdefault("ssl_cert_reqs", "required")
     host = parts.netloc.rpartition("@")[2]
-    path = f"/{query['db']}" if query.get("db") else parts.path
     return f"{parts.scheme}://{login}{host}{path}{f'?{urlencode(tls)}' if tls else ''}"
 
 
@@ -116,7 +228,8 @@ def without_secrets(text: str, urls: str) -> str:
             query = dict(parse_qsl(parts.query))
         except ValueError:
             continue
-        for secret in (parts.password or parts.username, query.get("password"), query.get("ssl_password")):
+        secrets = (query.get(name) for name in ("password", "ssl_password", "sentinel_password"))
+        for secret in (parts.password or parts.username, *secrets):
             for spelt in filter(None, (secret, unquote(secret or ""))):
                 if len(spelt) > _TOO_SHORT:
                     text = text.replace(spelt, "***")
@@ -129,8 +242,10 @@ def _one_broker(url: str) -> str:
         raise ValueError("is in quotes: write the value without them")
     if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         raise ValueError(f"must be a URL: {_BROKER_EXAMPLE}")
-    if scheme.lower() in _KINDS:
-        raise ValueError(_NOT_ONE_SERVER.format(_KINDS[scheme.lower()]))
+    if scheme.lower() in _CLUSTERS:
+        raise ValueError(f"names a Redis Cluster, which {NO_BROKER}")
+    if scheme.lower() in (*_GROUPS, "redis-sentinel"):
+        return check_redis_url(url)
     if scheme.lower() in ("redis", "rediss", "unix"):
         return for_celery(check_redis_url(url)) if scheme.lower() == "unix" else check_redis_url(url)
     if any(char.isspace() or not char.isprintable() for char in url):
@@ -145,6 +260,16 @@ def _one_broker(url: str) -> str:
     return url
 
 
+def _one_sentinel(url: str) -> str:
+    scheme, _, rest = url.partition("://")
+    if f"{scheme.lower()}://" != CELERY_SENTINEL:
+        raise ValueError(f"names Sentinels and something else; {_CELERY_SENTINELS}")
+    if "?" in rest or "," in rest.rpartition("@")[2]:
+        raise ValueError(f"has a ? or a , in it, which Celery does not take there; {_CELERY_SENTINELS}")
+    checked = _check_server("redis", rest, _CELERY_SENTINELS)
+    return f"{CELERY_SENTINEL}{checked.partition('://')[2]}"
+
+
 def _options(scheme: str, query: str) -> str:
     """The options of a Redis URL as redis-py spells them. Raises ValueError for one that is unknown or wrong."""
     if not query:
@@ -152,8 +277,10 @@ def _options(scheme: str, query: str) -> str:
     made = []
     for name, value in parse_qsl(query, keep_blank_values=True):
         check = _OPTIONS.get(name)
+        if name in _OF_SENTINELS:
+            raise ValueError(f"has {name}, which is for Sentinels only: begin it with redis+sentinel://")
         if check is None:
-            near = get_close_matches(name, _OPTIONS, n=1)
+            near = get_close_matches(name, (*_OPTIONS, *_OF_SENTINELS), n=1)
             # A name that is no word may be a piece of a password.
             named = f" {name}" if re.fullmatch(r"[a-z]{2,12}(_[a-z]{2,12}){0,3}", name) else ""
             meant = f"; did you mean {near[0]}?" if near else "; docs/settings.md lists those that are"

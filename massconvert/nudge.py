@@ -18,7 +18,8 @@ from celery import Celery, chain
 from kombu import pools
 from kombu.exceptions import OperationalError
 
-from massconvert.addresses import without_secrets
+from massconvert.addresses import group_of, without_secrets
+from massconvert.broker import celery_broker, in_short
 from massconvert.contract import (
     DEFAULT_ACCOUNT,
     QUEUE,
@@ -32,7 +33,6 @@ from massconvert.contract import (
     TASK_STATUS,
 )
 from massconvert.errors import BrokerError, SettingsError
-from massconvert.keepalive import keepalive_options
 from massconvert.model import Job
 
 
@@ -48,18 +48,15 @@ class Nudge:
         self._urls = broker_url
         # An app of its own, and never the process' current one: the host may be somebody else's Celery worker.
         self._app = _made_app()
+        broker = celery_broker(broker_url, timeout)
         self._app.conf.update(
-            broker_url=broker_url,
+            broker,
             broker_connection_timeout=timeout,
             broker_pool_limit=1,  # sending takes well under a millisecond: one does for all threads
             broker_transport_options={
-                "socket_timeout": timeout,
-                "socket_connect_timeout": timeout,
-                "socket_keepalive": True,
-                "socket_keepalive_options": keepalive_options(),
-                "health_check_interval": 10,
+                **broker["broker_transport_options"],
                 # One try at each broker that is named: by default Celery goes on for longer than callers want to wait.
-                "max_retries": broker_url.count(";"),
+                "max_retries": broker["broker_url"].count(";"),
                 # RabbitMQ only: a message is sent when the broker has it, not once it is in a socket's buffer. An app's
                 # own task, told of a finished batch, is told only here.
                 "confirm_publish": True,
@@ -77,7 +74,8 @@ class Nudge:
             connection = self._app.connection_for_write()
             self._trouble = (OperationalError, *connection.connection_errors, *connection.channel_errors)
             self._speaks_amqp = connection.transport.driver_type == "amqp"
-            self.place: str = re.sub("//[^/@]*@", "//", connection.as_uri())  # a user's name may be a password
+            # A user's name may be a password.
+            self.place: str = str(group_of(broker_url) or re.sub("//[^/@]*@", "//", connection.as_uri()))
             """Where the broker is, without user and password."""
         except Exception:  # noqa: BLE001 - each kind of broker fails in its own way, and may repeat the URL
             raise SettingsError(
@@ -174,18 +172,21 @@ class Nudge:
         try:
             yield
         except self._trouble as error:
-            why = without_secrets(" ".join(str(error).split()), self._urls) or "no answer in time"
+            why = self._words(error) or "no answer in time"
             raise BrokerError(
                 f"The message broker at {self.place} cannot be reached: {why}",
                 hint="Start it, or set REDIS_URL (or CELERY_BROKER_URL) to where it listens.",
             ) from error
         except Exception as error:
             # A transport that reads its part of the URL only now, say. The message is a hint in any case.
-            why = without_secrets(" ".join(str(error).split()), self._urls)
+            why = self._words(error)
             raise BrokerError(
                 f"The message broker at {self.place} cannot be used: {type(error).__name__}: {why}",
                 hint="Check CELERY_BROKER_URL: what stands in it, and whether the broker's package is installed.",
             ) from error
+
+    def _words(self, error: Exception) -> str:
+        return without_secrets(in_short(" ".join(str(error).split())), self._urls)
 
 
 #: The apps of this process' nudges, and what a forked child must neither use nor close.

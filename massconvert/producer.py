@@ -33,7 +33,7 @@ class MassConvert:
     def __init__(self, settings: Settings | None = None, *, account: str | None = None) -> None:
         self._accounts = Accounts(base=settings)
         settings = self._accounts.settings(account)
-        redis = connect(settings.redis_url)
+        redis = connect(settings.redis_url, account=settings.account)
         tuning = Tuning(linger=settings.linger, retention=settings.retention_days * 86_400.0)
         self._ledger, self._clock = Ledger(redis, settings.account, tuning), RedisClock(redis)
         self._nudge = Nudge(settings.broker_url, account=settings.account)

@@ -15,17 +15,27 @@ import tempfile
 from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
+from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from massconvert.addresses import check_broker_url, check_redis_url, for_celery, in_quotes
+from massconvert.addresses import (
+    CELERY_SENTINEL,
+    NO_BROKER,
+    check_broker_url,
+    check_redis_url,
+    check_service,
+    for_celery,
+    group_of,
+    in_quotes,
+    sentinels_of_celery,
+)
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
 from massconvert.permitted import HOSTS_SETTING, TASKS_SETTING, Permitted
+from massconvert.values import DataCenter, Folder, LogLevel, LongSecret, ZohoSecret, ZohoText, ZohoUrl, fold
 
 #: Variables that hold a secret, or a URL that may: their values are in no message.
 SECRETS = frozenset(
@@ -71,48 +81,6 @@ _KUBERNETES = re.compile(
 _MISNAMED = {"ZOHO_REGION": "ZOHO_DATA_CENTER", "ZOHO_DC": "ZOHO_DATA_CENTER", "BROKER_URL": "CELERY_BROKER_URL"}
 
 
-_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"
-
-
-def _zoho_url(url: str) -> str:
-    """The shape only; which hosts may be sent credentials is decided where they are sent."""
-    try:
-        parts = urlsplit(url if "://" in url else f"https://{url}")
-        usable = bool(parts.hostname) and parts.scheme in ("https", "http") and "@" not in url and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or any(char.isspace() for char in url):
-        raise ValueError("must be a URL like https://accounts.zoho.eu, without user or password")
-    return url
-
-
-def _unquoted(value: Any) -> Any:
-    """Refuse what still has the quotes that a shell would have taken away: nothing of Zoho's has any."""
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    text = text.strip() if isinstance(text, str) else ""
-    if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        raise ValueError("is in quotes: write it without (docker --env-file keeps them, where a shell takes them away)")
-    return value
-
-
-def _long_secret(secret: SecretStr) -> SecretStr:
-    if 0 < len(secret.get_secret_value()) < 16:
-        raise ValueError("must have at least 16 characters; make one with: openssl rand -hex 32")
-    return secret
-
-
-def _folder(path: Path) -> Path:
-    try:
-        return path.expanduser().absolute()
-    except RuntimeError:
-        raise ValueError("must be an absolute path: no such home directory is known") from None
-
-
-def _fold(case: str) -> BeforeValidator:
-    """Accept a word in any letter case."""
-    return BeforeValidator(lambda value: getattr(value.strip(), case)() if isinstance(value, str) else value)
-
-
 def state_dir_of(environ: Mapping[str, str]) -> Path:
     """Where a program keeps its own data on this platform, for the user whose environment this is."""
     # Not Path.home(): it raises where there is none.
@@ -126,15 +94,6 @@ def state_dir_of(environ: Mapping[str, str]) -> Path:
     given = environ.get("XDG_STATE_HOME", "")
     # The XDG specification: a relative path is to be ignored.
     return (Path(given) if Path(given).is_absolute() else Path(home) / ".local" / "state") / "massconvert"
-
-
-ZohoUrl = Annotated[str, AfterValidator(_zoho_url), BeforeValidator(_unquoted)]
-ZohoText = Annotated[str, BeforeValidator(_unquoted)]
-ZohoSecret = Annotated[SecretStr, BeforeValidator(_unquoted)]
-DataCenter = Annotated[
-    Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa", "uk", "ae"], _fold("lower"), BeforeValidator(_unquoted)
-]
-LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], _fold("upper")]
 
 
 class Settings(BaseSettings):
@@ -154,12 +113,15 @@ class Settings(BaseSettings):
     celery_broker_url: Annotated[str, AfterValidator(check_broker_url)] = Field(
         "", alias="CELERY_BROKER_URL", repr=False
     )
+    sentinel_service: Annotated[str, AfterValidator(check_service)] = Field(
+        "", alias="MASSCONVERT_SENTINEL_SERVICE", repr=False
+    )
     quorum_queues: bool = Field(False, alias="MASSCONVERT_QUORUM_QUEUES")
     zoho_client_id: ZohoText = Field("", alias="ZOHO_CLIENT_ID")
     zoho_client_secret: ZohoSecret = Field(SecretStr(""), alias="ZOHO_CLIENT_SECRET")
     zoho_refresh_token: ZohoSecret = Field(SecretStr(""), alias="ZOHO_REFRESH_TOKEN")
     zoho_data_center: DataCenter = Field("us", alias="ZOHO_DATA_CENTER")
-    zoho_api_version: Annotated[str, _fold("lower")] = Field(
+    zoho_api_version: Annotated[str, fold("lower")] = Field(
         "v8", alias="ZOHO_API_VERSION", pattern=r"^v[0-9]+(\.[0-9]+)?$"
     )
     zoho_accounts_url: ZohoUrl | None = Field(None, alias="ZOHO_ACCOUNTS_URL", repr=False)
@@ -180,20 +142,12 @@ class Settings(BaseSettings):
     calls_per_minute: int | None = Field(None, alias="MASSCONVERT_CALLS_PER_MINUTE", ge=1, le=100_000)
     sweep_interval: float = Field(15.0, alias="MASSCONVERT_SWEEP_INTERVAL", ge=1, le=600)
     profile_failures: int = Field(3, alias="MASSCONVERT_PROFILE_FAILURES", ge=0, le=1000)
-    config_file: Annotated[Path, AfterValidator(_folder)] = Field(
-        default_factory=lambda: Path("massconvert.toml").absolute(), alias="MASSCONVERT_CONFIG"
-    )
+    config_file: Folder = Field(default_factory=lambda: Path("massconvert.toml").absolute(), alias="MASSCONVERT_CONFIG")
     log_level: LogLevel = Field("INFO", alias="MASSCONVERT_LOG_LEVEL")
-    state_dir: Annotated[Path, AfterValidator(_folder)] = Field(
-        default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR"
-    )
-    heartbeat_file: Annotated[Path | None, AfterValidator(lambda path: path and _folder(path))] = Field(
-        None, alias="MASSCONVERT_HEARTBEAT_FILE"
-    )
+    state_dir: Folder = Field(default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR")
+    heartbeat_file: Folder | None = Field(None, alias="MASSCONVERT_HEARTBEAT_FILE")
     events: int | None = Field(None, alias="MASSCONVERT_EVENTS", ge=0, le=10_000_000)
-    webhook_secret: Annotated[SecretStr, AfterValidator(_long_secret)] = Field(
-        SecretStr(""), alias="MASSCONVERT_WEBHOOK_SECRET"
-    )
+    webhook_secret: LongSecret = Field(SecretStr(""), alias="MASSCONVERT_WEBHOOK_SECRET")
     webhook_allow: Annotated[str, AfterValidator(lambda text: (Permitted.parse(hosts=text), text)[1])] = Field(
         "", alias=HOSTS_SETTING, repr=False
     )
@@ -210,6 +164,11 @@ class Settings(BaseSettings):
             super().__init__(**values)
         except ValidationError as error:
             raise _settings_error(error, values) from None
+        if self.celery_broker_url.startswith(CELERY_SENTINEL) and not self.sentinel_service:
+            raise SettingsError(
+                "CELERY_BROKER_URL names Sentinels, and MASSCONVERT_SENTINEL_SERVICE is not set.",
+                hint="Set it to what the Sentinels call the service: the first word after `sentinel monitor`.",
+            )
 
     @classmethod
     def settings_customise_sources(
@@ -230,9 +189,20 @@ class Settings(BaseSettings):
 
     @property
     def broker_url(self) -> str:
-        """Celery's broker: CELERY_BROKER_URL, or the ledger's Redis as Celery writes such a URL."""
-        urls = (self.celery_broker_url or self.redis_url).split(";")
-        return ";".join(for_celery(url) if url.startswith(_REDIS) else url for url in urls)
+        """Celery's broker: CELERY_BROKER_URL, or the ledger's Redis as Celery writes such a URL.
+
+        `massconvert.broker` tells Celery what Sentinels are. Raises SettingsError where the ledger's is a Cluster.
+        """
+        urls = self.celery_broker_url or self.redis_url
+        if urls.startswith(CELERY_SENTINEL):
+            return sentinels_of_celery(urls, self.sentinel_service)
+        group = group_of(urls)
+        if group and not group.service:
+            raise SettingsError(
+                f"CELERY_BROKER_URL is not set, and REDIS_URL names a Redis Cluster, which {NO_BROKER}.",
+                hint="Set CELERY_BROKER_URL, like redis://host:6379/0 or amqp://user:password@host//",
+            )
+        return ";".join(for_celery(url) if url.startswith(_REDIS) else url for url in urls.split(";"))
 
     @property
     def permitted(self) -> Permitted:
@@ -242,7 +212,7 @@ class Settings(BaseSettings):
     @property
     def broker_is_redis(self) -> bool:
         """Whether Celery's broker is Redis, in one of the ways in which Celery reaches one."""
-        return self.broker_url.startswith(("redis://", "rediss://", "redis+", "unix://", "sentinel://"))
+        return self.broker_url.startswith(("redis://", "rediss://", "redis+", "rediss+"))
 
     @property
     def credentials_digest(self) -> str:

@@ -36,7 +36,7 @@ from massconvert.steps.ports import Caller as CallerPort
 from massconvert.steps.ports import Ports
 from massconvert.steps.sweep import sweep
 from massconvert.steps.tell import tell_call, tell_decision, tell_run
-from massconvert.store import Clock, Redis, RedisClock, connect
+from massconvert.store import Clients, Clock, Redis, RedisClock, connect
 from massconvert.task_message import chunk_of, profile_of, run_of, take_message
 from massconvert.zoho import Governor, ZohoClient, connect_zoho
 from massconvert.zoho.transport import Transport
@@ -73,12 +73,12 @@ def tuning(settings: Settings) -> Tuning:
 
 def connect_ledger(settings: Settings) -> Ledger:
     """The ledger that the settings name; it connects at its first use."""
-    return Ledger(connect(settings.redis_url), settings.account, tuning(settings))
+    return Ledger(connect(settings.redis_url, account=settings.account), settings.account, tuning(settings))
 
 
 def connect_finder(settings: Settings) -> tuple[ZohoClient, Governor]:
     """What a command needs that looks for leads itself. Raises SettingsError when a credential is missing."""
-    redis = connect(settings.redis_url)
+    redis = connect(settings.redis_url, account=settings.account)
     return connect_zoho(settings, redis, RedisClock(redis))
 
 
@@ -321,15 +321,13 @@ def _fleet(pid: int) -> Fleet:  # noqa: ARG001 - a forked child makes connection
 class Lines:
     """A process' connections to Redis and to the broker. All its accounts share them: both are the machine's."""
 
-    redis: Redis
-    clock: RedisClock
+    clients: Clients
     nudge: Nudge
 
     @classmethod
     def of(cls, settings: Settings) -> Lines:
         """Those that the settings name; each connects at its first use."""
-        redis = connect(settings.redis_url)
-        return cls(redis, RedisClock(redis), Nudge(settings.broker_url))
+        return cls(Clients(settings.redis_url), Nudge(settings.broker_url))
 
 
 def open_workshop(
@@ -339,7 +337,8 @@ def open_workshop(
     lines, config = lines or Lines.of(settings), config or ConfigFile(settings.config_file)
     nudge = lines.nudge.of(settings.account)
     ports = open_ports(settings, lines)
-    owned = Ownership(ports.ledger.title, settings, lambda: connect_zoho(settings, lines.redis, lines.clock))
+    redis = lines.clients.of(settings.account)
+    owned = Ownership(ports.ledger.title, settings, lambda: connect_zoho(settings, redis, ports.clock))
     return Workshop(ports, nudge, settings.sweep_interval, config, share, settings.permitted, owned)
 
 
@@ -354,8 +353,9 @@ def open_ports(settings: Settings, lines: Lines | None = None) -> Ports:
     Raises SettingsError when a credential is missing.
     """
     own = lines or Lines.of(settings)
+    redis = own.clients.of(settings.account)
     caller = Caller(own.nudge, settings.webhook_secret, settings.permitted)
-    return make_ports(settings, own.redis, own.clock, caller, obeys_pause=lines is not None)
+    return make_ports(settings, redis, RedisClock(redis), caller, obeys_pause=lines is not None)
 
 
 def make_ports(

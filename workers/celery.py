@@ -14,6 +14,7 @@ from celery.exceptions import Reject
 from massconvert.contract import Exit
 from massconvert.errors import BrokerError, InputError, MassConvertError, SettingsError, StoreError
 from massconvert.nudge import Nudge
+from massconvert.settings import load_settings
 from workers import log, only_copies, startup
 from workers.pulse import turning
 from workers.quiet import BROKER_LINES, holding
@@ -78,7 +79,7 @@ def _make_app() -> Celery:
     try:
         import celeryconfig  # noqa: PLC0415 - it reads the settings, which may be wrong
 
-        Nudge(celeryconfig.broker_url).close()  # beat would end in a traceback
+        Nudge(load_settings().broker_url).close()  # beat would end in a traceback
     except SettingsError as error:
         print(error, file=sys.stderr)
         raise SystemExit(int(Exit.UNREACHABLE)) from None

@@ -18,6 +18,7 @@ import celery.exceptions
 import kombu.exceptions
 import redis.exceptions
 
+from massconvert.broker import in_short
 from massconvert.readable import Readable, readable_error
 from workers.quiet import BROKER_LINES
 
@@ -88,7 +89,7 @@ class OneLine(Readable):
             record.message = record.message.split("\n")[0]
         about = " ".join(filter(None, (_account.get(), "" if chunk in record.message else chunk)))
         record.about = f" [{about}]" if about else ""
-        return super().formatMessage(record) + outage
+        return in_short(super().formatMessage(record) + outage)
 
 
 def _outage(record: logging.LogRecord) -> str | None:

@@ -137,7 +137,8 @@ class _Received:
         with suppress(MassConvertError):
             name = fleet.accounts.served()[0]
             name = fleet.accounts.settings(named).account if isinstance(named, str) else name
-        return Letters(fleet.lines.redis, Keys(name), Scripts(fleet.lines.redis))
+        redis = fleet.lines.clients.of(name)
+        return Letters(redis, Keys(name), Scripts(redis))
 
 
 def _bug(error: BaseException) -> BaseException | None:

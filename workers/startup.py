@@ -234,7 +234,7 @@ def make_pulse(settings: Settings, consumer: Any) -> Pulse:
         # A task takes no longer than a claim's lease.
         Vitals(waiting, patience=max(PATIENCE, tuning(settings).lease + 15.0)),
         Heartbeat(heartbeat_path(WORKER, settings.state_dir, settings.heartbeat_file)),
-        Notes(worker_fleet().accounts, lines.redis),
+        Notes(worker_fleet().accounts, lines.clients),
         consumer.hostname,
     )
 

@@ -69,7 +69,7 @@ def open_desk(settings: Settings | None = None) -> Desk:
     settings = settings or command_settings()
     for slip in settings.hints:
         say(slip, "yellow")
-    redis = store.connect(settings.redis_url)
+    redis = store.connect(settings.redis_url, account=settings.account)
     return Desk(settings, wiring.connect_ledger(settings), store.RedisClock(redis), redis)
 
 

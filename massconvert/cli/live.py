@@ -30,5 +30,5 @@ def live_organisation(settings: Settings | None = None) -> Iterator[Ports]:
     with Stack(workers=0, beat=False, keep_data=False) as stack:
         stack.wait_ready()
         here = given.model_copy(update={"redis_url": stack.redis_url})
-        with closing(store.connect(here.redis_url)) as redis, kept_token(here, redis):
+        with closing(store.connect(here.redis_url, account=here.account)) as redis, kept_token(here, redis):
             yield wiring.open_ports(here)

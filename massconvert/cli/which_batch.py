@@ -7,11 +7,11 @@ from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated
-from urllib.parse import parse_qs, urlsplit
 
 import typer
 
 from massconvert import store
+from massconvert.addresses import place_of
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import local_time, say
 from massconvert.cli.desk import Desk
@@ -27,7 +27,8 @@ def _known(incomplete: str) -> list[str]:
     """The latest batches whose names begin so, for a shell's completion: quick, and silent when it fails."""
     try:
         settings = command_settings()
-        ledger = Ledger(store.connect(settings.redis_url, socket_timeout=_QUICK), settings.account, Tuning())
+        redis = store.connect(settings.redis_url, account=settings.account, socket_timeout=_QUICK)
+        ledger = Ledger(redis, settings.account, Tuning())
         return [status.batch for status in ledger.batches.recent() if status.batch.startswith(incomplete)]
     except MassConvertError:
         return []
@@ -91,7 +92,5 @@ def _remembered(settings: Settings) -> str:
 
 def _place(settings: Settings) -> Path:
     """A file for each ledger, named after where it is; without its user and password."""
-    url = urlsplit(settings.redis_url)
-    database = parse_qs(url.query).get("db", [""])[0]
-    ledger = f"{url.hostname or ''}:{url.port or 6379}{url.path} {database} {settings.account}"
+    ledger = f"{place_of(settings.redis_url)} {settings.account}"
     return settings.state_dir / "last" / sha256(ledger.encode()).hexdigest()[:16]

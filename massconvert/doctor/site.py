@@ -22,7 +22,7 @@ class Site:
         self.settings = settings.model_copy(
             update={"call_deadline": min(settings.call_deadline, CALL_DEADLINE), "permit_wait": 2.0}
         )
-        self.redis: Redis = connect(settings.redis_url, socket_timeout=REDIS_TIMEOUT)
+        self.redis: Redis = connect(settings.redis_url, account=settings.account, socket_timeout=REDIS_TIMEOUT)
         self.keys = Keys(settings.account)
         self.clock = RedisClock(self.redis)
         self.ledger = Ledger(self.redis, settings.account, tuning(settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from massconvert.store.clock import Clock, RedisClock
-from massconvert.store.connection import Redis, connect, reaching
+from massconvert.store.connection import Clients, Redis, connect, reaching
 from massconvert.store.keys import Keys
 from massconvert.store.patience import PATIENCE, Patience
 from massconvert.store.scripts import Scripts
@@ -11,6 +11,7 @@ from massconvert.store.shelf import Kept, Shelf
 
 __all__ = [
     "PATIENCE",
+    "Clients",
     "Clock",
     "Kept",
     "Keys",

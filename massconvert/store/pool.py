@@ -8,6 +8,8 @@ from typing import Any
 
 import redis
 
+from massconvert.store.primary import NoPrimaryError
+
 #: What a server says to a connection beyond its maxclients, before it closes it.
 _NO_MORE = "max number of clients"
 #: Seconds for which a pool that was refused another connection asks for none, and shares those that it has.
@@ -47,9 +49,10 @@ class SharingPool(redis.ConnectionPool):
 
         It says why and closes; a client that writes first sees only that it is closed.
         """
-        if isinstance(error, redis.AuthenticationError | redis.BusyLoadingError | redis.TimeoutError):
+        if isinstance(error, redis.AuthenticationError | redis.BusyLoadingError | redis.TimeoutError | NoPrimaryError):
             return False
-        return _NO_MORE in str(error) or (not isinstance(error.__cause__, ConnectionRefusedError) and self._connected())
+        why = error.__cause__ or error.__context__
+        return _NO_MORE in str(error) or (not isinstance(why, ConnectionRefusedError) and self._connected())
 
     def _connected(self) -> bool:
         """Whether a connection that is in use is connected."""
@@ -89,6 +92,7 @@ class SharingPool(redis.ConnectionPool):
             else:
                 return None
         try:
+            connection.connect()  # again, if it leads to a server that has been replaced
             if not connection.can_read():
                 return connection
         except (redis.ConnectionError, redis.TimeoutError, OSError):

@@ -60,6 +60,7 @@ _BY_ITSELF = "It goes on by itself"
 _DATABASE_OF_ITS_OWN = "Something else has written to its keys: give massconvert a Redis database of its own."
 _START = "Start it, or set REDIS_URL to where it listens."
 _BROKEN = Meaning(Kind.BROKEN, "refused what the ledger asked of it{asked}: {said}.", _DATABASE_OF_ITS_OWN)
+FOLLOWS = f"{_BY_ITSELF} when there is another primary."
 _PRIMARY = f"{_BY_ITSELF} when a failover has ended; otherwise set REDIS_URL to the primary."
 _CLUSTER = f"{_BY_ITSELF}; otherwise look at CLUSTER INFO there."
 
@@ -67,7 +68,7 @@ TABLE: dict[str, Meaning] = {
     # --- it passes ---
     "UNREACHABLE": _again("cannot be reached.", _START),
     "TIMEOUT": _again("did not answer in time.", _START),
-    "LOADING": _again("is still loading its data.", f"{_BY_ITSELF} when all is loaded."),
+    "LOADING": _again("is still loading its data.", f"{_BY_ITSELF} when all is loaded.", elsewhere=True),
     "READONLY": _again("is a replica and takes no writes.", _PRIMARY, elsewhere=True),
     "UNBLOCKED": _again("has just become a replica.", _PRIMARY, elsewhere=True),
     "MASTERDOWN": _again("is a replica that has lost its primary.", _PRIMARY, elsewhere=True),
@@ -84,6 +85,16 @@ TABLE: dict[str, Meaning] = {
     "TRYAGAIN": _again("is moving the ledger's keys to another node.", _CLUSTER, elsewhere=True),
     "ASK": _again("is moving the ledger's keys to another node.", _CLUSTER, elsewhere=True),
     "CLUSTERDOWN": _again("is in a cluster that is down.", _CLUSTER, elsewhere=True),
+    "NOPRIMARY": _again(
+        "has no primary now, as its Sentinels say.",
+        f"{_BY_ITSELF} when a failover has ended; otherwise ask a Sentinel what it sees: SENTINEL MASTERS.",
+    ),
+    "NOSENTINEL": _again(
+        "cannot be found, since none of its Sentinels answers.",
+        "Start them, or set REDIS_URL to where they listen; 26379 is their usual port.",
+    ),
+    "NOSLOT": _again("is a Redis Cluster in which no node has the ledger's keys.", _CLUSTER),
+    "NONODE": _again("cannot be found, since no node of the Cluster answers.", _START),
     "MAXCLIENTS": _again(
         "has as many connections as it may.", "Raise its maxclients, or run fewer workers or threads."
     ),
@@ -104,8 +115,18 @@ TABLE: dict[str, Meaning] = {
     ),
     "MOVED": _person(
         "is a node of a Redis Cluster, and another node has the ledger's keys.",
-        "Set REDIS_URL to a Redis without cluster mode.",
+        "Begin REDIS_URL with redis+cluster:// (or rediss+cluster://), so that the right node is asked for.",
         elsewhere=True,
+    ),
+    "NOTCLUSTER": _person("is no node of a Redis Cluster.", "Begin REDIS_URL with redis:// (or rediss:// for TLS)."),
+    "NOSERVICE": _person(
+        "cannot be found, since its Sentinels watch no service of this name.",
+        "Name in REDIS_URL what stands after `sentinel monitor` in their settings: redis+sentinel://host:26379/NAME/0",
+    ),
+    "SENTINELAUTH": _person(
+        "cannot be found, since its Sentinels refuse the user or the password.",
+        "Theirs go after the ? of REDIS_URL: sentinel_username=…&sentinel_password=…; the user needs +ping "
+        "+sentinel|masters.",
     ),
     "DENIED": _person(
         "is in protected mode and takes no connections from other machines.",

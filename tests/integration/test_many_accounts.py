@@ -36,4 +36,4 @@ def test_the_accounts_of_a_process_share_its_connections(tmp_path: Path, own_red
     assert len(asks.client_list()) == 3  # the fleet's, the notes', and who asks
     for client in (asks, *(ports.ledger.shelf._redis for ports in (fleet.workshop(n.lower()).ports for n in NAMES))):
         client.close()
-    notes._redis.close()
+    notes._clients.of("any").close()

@@ -78,7 +78,7 @@ class Shell:
             patch.setattr(nudger, "Nudge", FakeNudge)
         self.ledger = Ledger(self.connect(""), "default", Tuning())
 
-    def connect(self, url: str, socket_timeout: float = 5.0) -> Any:
+    def connect(self, url: str, *, account: str = "", socket_timeout: float = 5.0) -> Any:
         """A client of the one fake Redis; what it lacks, ``redis_away`` can be."""
         return fakeredis.FakeRedis(server=self.server, decode_responses=True)
 

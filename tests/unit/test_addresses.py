@@ -7,7 +7,16 @@ from pathlib import Path
 import pytest
 import redis
 
-from massconvert.addresses import check_broker_url, check_redis_url, for_celery, in_quotes, without_secrets
+from massconvert.addresses import (
+    check_broker_url,
+    check_redis_url,
+    for_celery,
+    group_of,
+    in_quotes,
+    place_of,
+    sentinels_of_celery,
+    without_secrets,
+)
 from massconvert.errors import SettingsError
 from massconvert.nudge import Nudge
 
@@ -60,8 +69,23 @@ def test_what_can_be_meant_is_taken_as_redis_py_reads_it(given: str, taken: str)
         ("redis://h:99999/0", "has no usable host and port"),
         ("redis://h /0", "has a blank"),
         ("redis://h1:1/0,redis://h2:1/0", "names more than one server"),
-        ("redis+sentinel://h:26379/main", "names Sentinels"),
-        ("redis+cluster://h:6379", "names a Redis Cluster"),
+        ("sentinel://h:26379/0", "names Sentinels in another form"),
+        ("redis-sentinel://h:26379?sentinelMasterId=main", "write it like redis+sentinel://"),
+        ("redis+sentinel://h:26379", "does not name the service"),
+        ("redis+sentinel://h:26379/", "does not name the service"),
+        ("redis+sentinel://h:26379/0/x y", "has a blank"),
+        ("redis+sentinel://h:26379/main/first", "must end in the number of a database"),
+        ("redis+sentinel://h:port,i:1/main", "has no usable host and port"),
+        ("redis+sentinel://h:1,/main", "names no host"),
+        ("redis+sentinel:///main", "names no host"),
+        ("redis+sentinel://h:1;i:2/main", "has a / # ? or ; where none can be"),
+        ("redis+sentinel://h/main/0?sentinel_pass=x", "did you mean sentinel_password?"),
+        ("redis+sentinel://h/main/0?ssl_cert_reqs=none", "begin it with rediss://"),
+        ("redis+sentinel://h1:1/main/0,redis+sentinel://h2:1/main/0", "names more than one server"),
+        ("redis+cluster://h:6379/1", "a Redis Cluster has only the first"),
+        ("redis+cluster://h:6379?db=2", "a Redis Cluster has only the first"),
+        ("redis+cluster://h:6379?sentinel_password=x", "is for Sentinels only"),
+        ("redis+cluster://", "names no host"),
     ],
 )
 def test_what_cannot_be_used_is_told_with_what_is_right(url: str, said: str) -> None:
@@ -69,9 +93,13 @@ def test_what_cannot_be_used_is_told_with_what_is_right(url: str, said: str) -> 
 
 
 @pytest.mark.parametrize("char", list("/#?[]@ %\\\n"))
-@pytest.mark.parametrize("scheme", ["redis", "rediss", "amqp", "amqps", "pyamqp"])
+@pytest.mark.parametrize(
+    "scheme",
+    ["redis", "rediss", "amqp", "amqps", "pyamqp", "sentinel", "redis+sentinel", "rediss+sentinel", "redis+cluster"],
+)
 def test_a_password_with_a_character_that_is_not_encoded_is_never_repeated(scheme: str, char: str) -> None:
-    url = f"{scheme}://user:{SECRET[:7]}{char}{SECRET[7:]}@host:5672/0"
+    service = "main/" if "+sentinel" in scheme else ""
+    url = f"{scheme}://user:{SECRET[:7]}{char}{SECRET[7:]}@host:5672/{service}0"
     try:
         taken = check_broker_url(url)
     except ValueError as error:
@@ -92,9 +120,77 @@ def test_the_broker_of_the_field_report_is_told_to_be_encoded() -> None:
     assert "percent-encoded (# is %23" in refusal("amqp://user:Geh#eim@host:5672//", broker=True)
 
 
-@pytest.mark.parametrize("url", ["sentinel://:p@a:26379/0;sentinel://b:26379/0", "redis+cluster://h:1"])
-def test_a_broker_that_is_not_one_server_is_refused(url: str) -> None:
-    assert "is not supported" in refusal(url, broker=True)
+def test_a_cluster_is_no_broker() -> None:
+    assert "names a Redis Cluster, which Celery cannot use" in refusal("rediss+cluster://h:1", broker=True)
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"),
+    [
+        ("Redis+Sentinel://h/main", "redis+sentinel://h/main/0"),
+        ("redis+sentinel://:p@ss@h:1,[::1]:2/main/3", "redis+sentinel://:p@ss@h:1,[::1]:2/main/3"),
+        (
+            "rediss+sentinel://u:p@h/m.a-i_n/0?ssl_cert_reqs=CERT_NONE&sentinel_password=a%26b",
+            "rediss+sentinel://u:p@h/m.a-i_n/0?ssl_cert_reqs=none&sentinel_password=a%26b",
+        ),
+        ("redis+cluster://u:p@h,i:7000/0?socket_timeout=2", "redis+cluster://u:p@h,i:7000?socket_timeout=2"),
+    ],
+)
+def test_several_servers_are_taken(given: str, taken: str) -> None:
+    assert check_redis_url(given) == check_redis_url(taken) == taken
+
+
+def test_what_a_url_of_sentinels_names() -> None:
+    group = group_of(
+        "rediss+sentinel://u:p%23@h,[::1]:2/main/3?ssl_cert_reqs=none&sentinel_username=s&sentinel_password=a%26b"
+    )
+    assert group
+    assert group.hosts == (("h", 26379), ("::1", 2))
+    assert (group.service, group.login, group.tls) == ("main", ("s", "a&b"), True)
+    assert group.node == "rediss://u:p%23@to-be-found/3?ssl_cert_reqs=none"
+    assert str(group) == "h:26379,[::1]:2/main"
+
+
+def test_what_a_url_of_a_cluster_names() -> None:
+    group = group_of("redis+cluster://u:p@h,i:7000?socket_timeout=2")
+    assert group
+    assert (group.hosts, group.service, group.tls) == ((("h", 6379), ("i", 7000)), "", False)
+    assert str(group) == "h:6379,i:7000"
+    assert group_of("redis://h/0") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("sentinel://a/0;redis://b/0", "names Sentinels and something else"),
+        ("sentinel://a:1,b:2/0", "has a ? or a , in it"),
+        ("sentinel://a:1/0?master_name=main", "has a ? or a , in it"),
+        ("sentinel://a:1/main", "must end in the number of a database"),
+        ("redis+sentinel://a:1", "does not name the service"),
+    ],
+)
+def test_sentinels_that_celery_could_not_use_are_refused(url: str, said: str) -> None:
+    assert said in refusal(url, broker=True)
+
+
+def test_sentinels_as_celery_writes_them_are_those_of_the_ledger() -> None:
+    urls = check_broker_url("sentinel://a:26379/1; SENTINEL://u:p@b:26380/1")
+    assert sentinels_of_celery(urls, "main") == "redis+sentinel://u:p@a:26379,b:26380/main/1"
+
+
+def test_sentinels_become_a_url_each_for_celery_and_each_has_the_password() -> None:
+    url = "redis+sentinel://u:p%23@a,b:2/main/1?sentinel_password=other"
+    assert for_celery(url) == "sentinel://u:p%23@a:26379/1;sentinel://u:p%23@b:2/1"
+    assert for_celery("redis+sentinel://a/main/0?username=u&password=p%23") == "sentinel://u:p%23@a:26379/0"
+
+
+def test_the_ledger_of_several_servers_has_one_place_however_the_user_is_called() -> None:
+    """The last batch is remembered by it."""
+    assert place_of("redis+sentinel://u:p@a,b/main/1") == place_of(
+        "redis+sentinel://a:26379,b/main/1?sentinel_password=x"
+    )
+    assert place_of("redis+sentinel://a/main/1") != place_of("redis+sentinel://a/main/2")
+    assert "secret" not in place_of("redis+cluster://:secret@a?password=secret")
 
 
 def test_of_several_brokers_each_is_checked() -> None:
@@ -121,3 +217,5 @@ def test_quotes_around_a_value_are_known(value: str, quoted: bool) -> None:
 def test_a_password_that_a_library_repeats_is_masked() -> None:
     urls = "amqp://u:p%23ssword@h//;redis://h/0?password=second-one"
     assert without_secrets("no p#ssword, no p%23ssword, no second-one", urls) == "no ***, no ***, no ***"
+    urls = "redis+sentinel://:of-nodes@a,b/main/0?sentinel_password=of%20sentinels"
+    assert without_secrets("no of-nodes, no of sentinels", urls) == "no ***, no ***"

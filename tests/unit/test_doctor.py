@@ -204,7 +204,7 @@ def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], t
 
 @pytest.fixture
 def clinic(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Clinic:
-    def connect(_url: str, *, socket_timeout: float) -> Any:
+    def connect(_url: str, *, account: str, socket_timeout: float) -> Any:
         return fakeredis.FakeRedis(server=shell.server, decode_responses=True)
 
     monkeypatch.setattr("massconvert.doctor.site.connect", connect)

@@ -124,7 +124,7 @@ class _Silent:
 
 
 def test_what_the_types_promise_runs(redis_client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(producer, "connect", lambda url: redis_client)
+    monkeypatch.setattr(producer, "connect", lambda url, account: redis_client)
     monkeypatch.setattr(producer, "Nudge", _Silent)
     mc = MassConvert(Settings())
     typed_use(mc)

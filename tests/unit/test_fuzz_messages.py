@@ -156,7 +156,8 @@ class Desk:
         for module in ("call_back", "chunk", "convert", "enqueue", "run_profile", "status", "sweep"):
             patch.setattr(f"tasks.{module}.worker_ports", self._ports)
         patch.setattr("tasks.sweep.worker_fleet", lambda: self.workshop)
-        kept = SimpleNamespace(accounts=Accounts({}, dotenv=None), lines=SimpleNamespace(redis=crm.redis))
+        clients = SimpleNamespace(of=lambda _account: crm.redis)
+        kept = SimpleNamespace(accounts=Accounts({}, dotenv=None), lines=SimpleNamespace(clients=clients))
         patch.setattr(only_copies, "worker_fleet", lambda: kept)
         patch.setattr(only_copies, "_bug", _no_bug)
 

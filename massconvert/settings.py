@@ -129,6 +129,7 @@ class Settings(BaseSettings):
     zoho_concurrency: int | None = Field(None, alias="ZOHO_CONCURRENCY", ge=1, le=100)
     account: str = Field(DEFAULT_ACCOUNT, alias="MASSCONVERT_ACCOUNT", pattern=r"^[A-Za-z0-9_-]{1,40}$")
     linger: float = Field(2.0, alias="MASSCONVERT_LINGER", ge=0, le=60)
+    at_once: bool = Field(True, alias="MASSCONVERT_FIRST_AT_ONCE")
     retention_days: float = Field(30.0, alias="MASSCONVERT_RETENTION_DAYS", ge=1, le=3650)
     give_up_hours: float = Field(24.0, alias="MASSCONVERT_GIVE_UP_HOURS", gt=0, le=720)
     window: int | None = Field(None, alias="MASSCONVERT_WINDOW", ge=1, le=10_000)

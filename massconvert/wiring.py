@@ -58,6 +58,7 @@ def tuning(settings: Settings) -> Tuning:
     """The pipeline's numbers, from the settings."""
     return Tuning(
         linger=settings.linger,
+        at_once=settings.at_once,
         window=settings.window or WINDOW_PER_PERMIT * (settings.zoho_concurrency or 10),
         max_jobs=settings.max_jobs,
         job_wait=settings.job_wait,
@@ -261,8 +262,7 @@ class Fleet:
         name = account or self.accounts.base.account
         with self._lock:
             if name not in self._workshops:
-                settings = self.accounts.settings(name)
-                settings.require_zoho()
+                (settings := self.accounts.settings(name)).require_zoho()
                 share = Share(self._part, self.threads)
                 self._workshops[name] = open_workshop(settings, share, self.lines, self.accounts.config)
             return self._workshops[name]

@@ -163,6 +163,7 @@ class Batches:
             skipped_as,
             ",".join(leads),
             json.dumps({lead: text for lead in leads if (text := deal_values.get(lead))}) if deal_values else "",
+            2 * tuning.linger if tuning.at_once else "",
         )
         return Added(int(accepted), int(duplicates), int(skipped), _seconds(nudge))
 

@@ -14,6 +14,7 @@ class Tuning:
 
     max_leads: int = MAX_LEADS_A_CALL
     linger: float = 2.0
+    at_once: bool = True  # a lead into an inbox that was quiet for two lingers waits for no company
     window: int = 20  # chunks waiting to be sent
     max_jobs: int = 200  # chunks that Zoho works on, or that wait for a look
     express: int = 4  # chunks with interactive leads that may exceed both bounds

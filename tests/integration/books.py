@@ -13,7 +13,8 @@ from massconvert.model import Accepted, Again, Canary, Chunk, Done, JobStatus, O
 from massconvert.policy import Decision, Moment, Row, Tuning, after_post, after_status
 from massconvert.store import Keys, Scripts
 
-TUNING = Tuning()
+#: Leads wait for company here, all of them; test_first_at_once.py is about the first.
+TUNING = Tuning(at_once=False)
 NOW = 1_800_000_000.0
 MOMENT = Moment(now=NOW, chance=0.0, tuning=TUNING)
 OPTIONS = {"Deals": {"Deal_Name": "Renewal"}}

@@ -45,7 +45,7 @@ def books(redis_client: Any, account: str) -> Books:
 
 def with_window(books: Books, **bounds: int) -> Books:
     """The same account under other bounds."""
-    return Books(books.redis, books.keys.account, replace(TUNING, **bounds))
+    return Books(books.redis, books.keys.account, replace(TUNING, **bounds))  # type: ignore[arg-type]  # fields that are numbers
 
 
 def of_batches(books: Books, chunk_id: str) -> dict[str, int]:

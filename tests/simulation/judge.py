@@ -67,6 +67,7 @@ class Judge:
         self._cancelled: dict[str, int] = {}
         self._permitted: dict[Task, int] = {}
         self._paused = 0  # since when a person has paused everything
+        self._formed: dict[str, float] = {}  # options: when the last payload of them was made
         self.hearing = Hearing(plan, world, wire, prefix, self.outcomes)
 
     # --- after every step ---
@@ -110,10 +111,26 @@ class Judge:
             self._paused = self._paused or self._step
         elif name == "resume_organisation":
             self._paused = 0
+        elif name == "form_chunks":
+            made = (self._wire.call("HGET", f"{self._prefix}chunk:{chunk}", "fp") for chunk in answer[0])
+            self._formed |= {options: float(self.world.redis_time()) for options in made if options}
+        elif name == "add_leads":
+            self._goes_at_once(args)
         elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
             there, probe = self._wire.call("HMGET", f"{self._prefix}pause", "since", "probe")
             if there is None or probe is not None:
                 self.world.wrong(f"after {name}: what a person has paused goes on, and no person has resumed it")
+
+    def _goes_at_once(self, args: Sequence[Any]) -> None:
+        """Leads came: do they go without company, though a payload of their options went a moment ago?"""
+        options, now = self._wire.call("HGET", f"{self._prefix}batch:{args[0]}", "fp"), float(self.world.redis_time())
+        ready = self._wire.call("ZSCORE", f"{self._prefix}inboxes", options)
+        waiting = int(self._wire.call("HGET", f"{self._prefix}options:{options}", "waiting") or 0)
+        if ready is None or abs(float(ready) - now) > 0.001 or waiting >= self.plan.tuning.max_leads:
+            return
+        since = now - self._formed.get(options, 0.0)
+        if since < 2 * self.plan.tuning.linger or not self.plan.tuning.at_once:
+            self.world.wrong(f"{args[0]} goes without company {since:.1f} s after a payload of its options")
 
     def _stopped(self, lead: Lead, batch: str) -> None:
         """A lead is on its way: was it under way when its batch, or everything, was stopped?"""

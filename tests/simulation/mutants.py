@@ -674,6 +674,12 @@ MUTANTS = (
         within=400,
     ),
     Mutant(
+        "every lead goes at once",
+        in_lua("add_leads", "> now - quiet then return false", "> now then return false"),
+        "calm",
+        "goes without company",
+    ),
+    Mutant(
         "leads that are skipped are not told of",
         in_lua("add_leads", "tell_ends(p, batch, ARGV[6], skipped)", ""),
         "calm",

@@ -49,16 +49,27 @@ local function end_probe(p, fp, chunk, now)
   if tonumber(redis.call('HGET', options, 'waiting') or 0) > 0 then wake_inbox(p, fp, now) end
 end
 
+-- Whether what comes to these options need not wait for company: no payload was made of them for `quiet` seconds, nobody
+-- waits for a permit, and nothing holds calls back. Nil seconds: it always waits.
+local function goes_at_once(p, fp, now, quiet)
+  local formed = quiet and redis.call('HGET', p .. 'options:' .. fp, 'formed')
+  if not quiet or (tonumber(formed or 0) or 0) > now - quiet then return false end -- what is no number is none of ours
+  local shut = redis.call('HGET', p .. 'gate', 'until')
+  return (tonumber(shut or 0) or 0) <= now and redis.call('EXISTS', p .. 'pause', p .. 'hold') == 0
+    and redis.call('ZCOUNT', p .. 'permits:wanted', now, '+inf') == 0
+end
+
 -- Puts a batch into its queue with all that waits in its inbox, and says from when on chunks may be formed.
 -- Returns that time, or nil while they may not.
-local function queue_batch(p, batch, fp, priority, added, now, linger, size)
+local function queue_batch(p, batch, fp, priority, added, now, linger, size, quiet)
   local options = p .. 'options:' .. fp
   if redis.call('LLEN', p .. 'batch:' .. batch .. ':inbox') == added then
     redis.call('ZADD', queue_of(p, fp, priority), 'NX', redis.call('HINCRBY', options, 'turn', 1), batch)
   end
   local waiting = redis.call('HINCRBY', options, 'waiting', added)
   if redis.call('HEXISTS', options, 'probing') == 1 then return nil end
-  local ready = tonumber(redis.call('ZSCORE', p .. 'inboxes', fp) or now + linger)
+  local ready = tonumber(redis.call('ZSCORE', p .. 'inboxes', fp) or nil)
+  if not ready then ready = goes_at_once(p, fp, now, quiet) and now or now + linger end
   if waiting >= size then ready = math.min(ready, now) end
   wake_inbox(p, fp, ready)
   return ready

@@ -109,6 +109,7 @@ for turn = 1, tonumber(ARGV[6]) do
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)
     formed[#formed + 1] = id
     redis.call('HINCRBY', options, 'waiting', -taken)
+    redis.call('HSET', options, 'formed', now)
     if chunk.canary then
       redis.call('HSET', p .. 'chunk:' .. id, 'canary', 1)
       end_canary(chunk.canary)

@@ -71,20 +71,28 @@ def load_refusal(text: str, where: str) -> Refusal:
 
 
 def dump_look(look: Look) -> str:
-    """When to look at a job first, as a JSON list."""
-    return json.dumps([look.seconds, look.at, int(look.found)])
+    """What was learnt of jobs, as a JSON list; one that an older version wrote comes out as it was."""
+    values: list[Any] = [look.seconds, look.at, int(not look.scout), look.soon, look.soon_at, look.row, look.scout]
+    while len(values) > 3 and not values[-1]:
+        values.pop()
+    return json.dumps(values)
 
 
 def load_looks(fields: Mapping[str, str]) -> dict[int, Look]:
-    """When to look at jobs first, by the size of their payload. Raises LedgerError."""
+    """What was learnt of jobs, by the size of their payload. Raises LedgerError."""
     try:
-        found = {int(size): json.loads(text) for size, text in fields.items()}
-        looks = {size: Look(float(look[0]), float(look[1]), bool(look[2])) for size, look in found.items()}
+        looks = {int(size): _load_look(*json.loads(text)) for size, text in fields.items()}
     except (ValueError, TypeError, LookupError) as error:
         raise unreadable("looks") from error
-    if not all(SHORTEST <= look.seconds <= LONGEST for look in looks.values()):
+    if not all(SHORTEST <= look.seconds <= LONGEST and 0.0 <= look.soon <= LONGEST for look in looks.values()):
         raise unreadable("looks")
     return looks
+
+
+def _load_look(
+    seconds: Any, at: Any, _found: Any, soon: Any = 0.0, soon_at: Any = 0.0, row: Any = 0, scout: Any = ""
+) -> Look:
+    return Look(float(seconds), float(at), float(soon), float(soon_at), int(row), str(scout))
 
 
 def dump_chunk(chunk: Chunk) -> dict[str, str]:
@@ -145,6 +153,7 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
             sent_at=float(fields.get("sent_at", "0")),
             send_by=float(fields.get("send_by", "0")),
             due_at=float(fields["due"]),
+            claimed_at=float(fields.get("claimed_at", "0")),
         )
     except (KeyError, ValueError, TypeError) as error:
         raise unreadable(where) from error

@@ -20,18 +20,26 @@ log = logging.getLogger("massconvert")
 GO_ON = "To go on: massconvert resume"
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
-#: What was learnt of jobs is read again after so many seconds: each decision needs it, and it changes slowly.
-_FRESH = 1.0
+#: What was learnt of jobs is read again after so many seconds: each decision needs it, and it changes slowly; but not
+#: while nothing is known, and one look teaches all others.
+_FRESH, _FRESH_UNKNOWN = 0.25, 0.03
 _Nothing = TypeVar("_Nothing")
 
 
 @dataclass(frozen=True)
 class JobLengths:
     """What was learnt of jobs: the latest ``times`` in seconds, sorted, empty while too few are known; and by the size
-    of the payload when to look first."""
+    of the payload when to look first. ``idle``: no payload waits to be made."""
 
     times: tuple[float, ...] = ()
     looks: Mapping[int, Look] = field(default_factory=dict)
+    idle: bool = False
+
+    @property
+    def fresh(self) -> float:
+        """For how many seconds this may be believed."""
+        known = self.looks and not any(look.scout for look in self.looks.values())
+        return _FRESH if known else _FRESH_UNKNOWN
 
 
 class Organisation:
@@ -78,16 +86,21 @@ class Organisation:
         return any(map(int, self._scripts.run("resume_organisation", keys=[self._keys.prefix], args=[None])))
 
     def job_lengths(self, *, now: float) -> JobLengths:
-        """What was learnt of jobs, as of a second ago at most.
+        """What was learnt of jobs, as of a moment ago.
 
         What something else has written there is told, and deleted: it is learnt anew.
         """
         known = self._lengths
-        if known is None or not 0.0 <= now - known[0] < _FRESH:
+        if known is None or not 0.0 <= now - known[0] < known[1].fresh:
             times = self._times()
             enough = tuple(times) if len(times) >= ENOUGH_JOB_TIMES else ()
-            known = self._lengths = (now, JobLengths(enough, self._looks()))
+            known = self._lengths = (now, JobLengths(enough, self._looks(), self._is_idle(now)))
         return known[1]
+
+    def _is_idle(self, now: float) -> bool:
+        """Whether no leads wait for room in the window; those that wait for company do not."""
+        with reaching(self._redis):
+            return not self._redis.zrangebyscore(self._keys.inboxes, "-inf", now, start=0, num=1)
 
     def _times(self) -> list[float]:
         """The latest job times in seconds, sorted."""

@@ -177,6 +177,7 @@ class Chunk:
     sent_at: float = 0.0  # when the last POST was written ahead
     send_by: float = 0.0  # after which nothing of it left any more
     due_at: float = 0.0
+    claimed_at: float = 0.0
 
 
 @dataclass(frozen=True)

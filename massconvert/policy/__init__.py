@@ -60,7 +60,7 @@ from massconvert.policy.moment import Moment, Tuning
 from massconvert.policy.names import name_unknown, names_found, names_not_read
 from massconvert.policy.post import after_post, no_permit, options_refused_before, sender_lost
 from massconvert.policy.read import after_read
-from massconvert.policy.status import after_status
+from massconvert.policy.status import after_status, before_look
 from massconvert.policy.table import (
     HINTS,
     MEANINGS,
@@ -118,6 +118,7 @@ __all__ = [
     "after_read",
     "after_status",
     "after_update",
+    "before_look",
     "meaning",
     "most_failures",
     "name_unknown",

@@ -23,7 +23,7 @@ class Tuning:
     backoff_base: float = 1.0
     backoff_cap: float = 300.0
     probe_backoff_cap: float = 20.0  # of a chunk whose call was a probe: the hold sets the pace, not the chunk
-    first_look: float = 2.0  # at a job, while nothing is learnt
+    first_look: float = 2.0  # again at leads or a job that Zoho does not know yet, while nothing is learnt of jobs
     poll_cap: float = 60.0
     job_wait: float = 60.0  # before a look at a lost answer, while nothing is learnt
     job_deadline: float = 3600.0
@@ -51,8 +51,9 @@ class Tuning:
 class Moment:
     """What a decision may depend on besides the chunk and the answer.
 
-    ``chance`` is uniform in [0, 1). ``look`` is the learnt time of the first look at jobs of this size, ``job_p99`` a
-    learnt job time in seconds, ``None`` while too few jobs were seen. ``probe``: the call was the one probe of a hold.
+    ``chance`` is uniform in [0, 1). ``look`` is what was learnt of jobs of this size, ``job_p99`` a learnt job time in
+    seconds, ``None`` while too few jobs were seen. ``probe``: the call was the one probe of a hold. ``idle``: no
+    payload waits to be made, so that a look more takes nobody's call.
     """
 
     now: float
@@ -61,6 +62,7 @@ class Moment:
     look: Look | None = None
     job_p99: float | None = None
     probe: bool = False
+    idle: bool = False
 
     def backoff(self, failures: int) -> float:
         """Exponential backoff with full jitter, capped; never less than a tenth of its ceiling.
@@ -82,7 +84,7 @@ class Moment:
         return self.tuning.job_wait if self.job_p99 is None else 1.5 * self.job_p99 + 1.0 + self.tuning.read_lag
 
     def next_look(self, polls: int) -> float:
-        """When to look at a job for the ``polls + 1``-th time, counted from now; spread out, so that none coincide."""
-        first = self.tuning.first_look if self.look is None else self.look.seconds
+        """In how many seconds to ask again what Zoho does not show yet, for the ``polls + 1``-th time."""
+        first = self.tuning.first_look if self.look is None or self.look.scout else self.look.seconds
         growth = 1.0 if polls == 0 else 0.5 * 1.5 ** min(polls, 20)
         return min(self.tuning.poll_cap, first * growth * (1.0 + 0.1 * self.chance))

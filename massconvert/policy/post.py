@@ -26,6 +26,7 @@ from massconvert.model import (
 )
 from massconvert.policy.codes import named_leads
 from massconvert.policy.failing import lost_again
+from massconvert.policy.looks import planned
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     another_outage,
@@ -89,7 +90,7 @@ def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
 
 
 def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
-    look = moment.next_look(0)
+    plan = planned(moment.look, chunk.id, sent_at=chunk.sent_at, now=moment.now, idle=moment.idle, chance=moment.chance)
     moved = replace(
         answered(chunk),
         state=State.RUNNING,
@@ -99,9 +100,11 @@ def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
         lags=0,
         why=Why.NONE,
         named=(),
-        due_at=moment.now + look,
+        due_at=plan.due,
     )
-    return Decision(Row.ACCEPTED, moved, Submitted(Job(chunk.id, answer.job_id, look)), accepts_options=True)
+    what_next = Submitted(Job(chunk.id, answer.job_id, plan.due - moment.now))
+    look = (moment.look, plan.look) if plan.look else None
+    return Decision(Row.ACCEPTED, moved, what_next, accepts_options=True, look=look)
 
 
 def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:

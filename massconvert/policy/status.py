@@ -20,7 +20,7 @@ from massconvert.model import (
     Why,
 )
 from massconvert.policy.failing import job_failed_again
-from massconvert.policy.looks import Look, relearnt
+from massconvert.policy.looks import Look, next_look, next_scouting, put_off, relearnt
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     held_up,
@@ -45,15 +45,26 @@ def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision
     return _no_usable_answer(chunk, getattr(answer, "retry_after", None), moment)
 
 
+def before_look(chunk: Chunk, moment: Moment) -> Decision | None:
+    """Decide whether to look now at the job of a claimed ``chunk`` (RUNNING); ``None``: yes."""
+    if chunk.outages:
+        return None
+    plan = put_off(moment.look, chunk.id, sent_at=chunk.sent_at, due_at=chunk.due_at, now=moment.now)
+    if plan is None:
+        return None
+    look = (moment.look, plan.look) if plan.look else None
+    return Decision(Row.LOOK_LATER, replace(chunk, due_at=plan.due), Again(plan.due - moment.now), look=look)
+
+
 def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
     decision = _by_progress(replace(chunk, outages=0, polls=chunk.polls + 1), answer, moment)
     known = moment.look or Look(moment.tuning.first_look)
     if chunk.outages or (chunk.polls == 0 and moment.now - chunk.sent_at > 2.0 * known.seconds + 10.0):
         return replace(decision, job_took=None)  # a look so late shows how long we were away, not how long the job took
-    if chunk.polls:
+    if decision.look:
         return decision
     ended = answer.progress in (Progress.COMPLETED, Progress.FAILED)
-    learnt = relearnt(known, sent_at=chunk.sent_at, now=moment.now, ended=ended)
+    learnt = relearnt(known, polls=chunk.polls, sent_at=chunk.sent_at, due_at=chunk.due_at, now=moment.now, ended=ended)
     return replace(decision, look=(moment.look, learnt)) if learnt else decision
 
 
@@ -82,8 +93,18 @@ def _by_progress(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
         return to_settle(Row.JOB_FAILED, moved, moment, wait=moment.tuning.read_lag)
     if _overdue(chunk, moment):
         return _ask_the_leads(chunk, moment)
-    wait = moment.next_look(chunk.polls)
-    return Decision(Row.JOB_RUNS, replace(chunk, due_at=moment.now + wait), Again(wait))
+    due, learnt = _when_to_look_again(chunk, moment)
+    look = (moment.look, learnt) if learnt else None
+    return Decision(Row.JOB_RUNS, replace(chunk, due_at=due), Again(due - moment.now), look=look)
+
+
+def _when_to_look_again(chunk: Chunk, moment: Moment) -> tuple[float, Look | None]:
+    look = moment.look
+    if look is None:
+        return moment.now + moment.next_look(chunk.polls), None
+    if look.scout == chunk.id:
+        return next_scouting(look, sent_at=chunk.sent_at, due_at=chunk.due_at, now=moment.now)
+    return next_look(look, chunk.polls, sent_at=chunk.sent_at, now=moment.now), None
 
 
 def _no_usable_answer(chunk: Chunk, retry_after: float | None, moment: Moment) -> Decision:

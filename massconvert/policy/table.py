@@ -58,6 +58,7 @@ class Row(str, Enum):
     NAMES_RETRY = "names: no usable answer"
     NAMES_GIVE_UP = "names: no usable answer, given up"
     # the answer to the status call
+    LOOK_LATER = "status: not yet, for what was learnt since"
     JOB_RUNS = "status: scheduled or in progress"
     JOB_ALL_CONVERTED = "status: completed, all converted"
     JOB_COUNTS_DIFFER = "status: completed, counts differ"
@@ -132,6 +133,7 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.NAMES_THROTTLED: (_W, frozenset({_W})),
     Row.NAMES_RETRY: (_W, frozenset({_W})),
     Row.NAMES_GIVE_UP: (_W, frozenset({_D})),
+    Row.LOOK_LATER: (_R, frozenset({_R})),
     Row.JOB_RUNS: (_R, frozenset({_R})),
     Row.JOB_ALL_CONVERTED: (_R, frozenset({_D})),
     Row.JOB_COUNTS_DIFFER: (_R, frozenset({_T})),

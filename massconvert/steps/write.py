@@ -14,13 +14,13 @@ from massconvert.steps.ports import Ports
 _P99 = 0.99
 
 
-def moment(ports: Ports, chunk: Chunk, asked: Asked[Any] | None = None) -> Moment:
-    """What a decision about ``chunk`` may depend on, taken when the call of ``asked`` had ended; without one, now.
+def moment(ports: Ports, chunk: Chunk, asked: Asked[Any] | None = None, at: float | None = None) -> Moment:
+    """What a decision about ``chunk`` may depend on, ``at`` a time or when the call of ``asked`` had ended; else now.
 
     A process that freezes on its way to the decision brings an old time along, which does no harm: every wait counts
     from the answer, and not from when it was decided upon.
     """
-    at = asked.at if asked else None
+    at = asked.at if asked else at
     now = ports.clock.now() if at is None else at
     learnt = ports.ledger.organisation.job_lengths(now=now)
     return Moment(
@@ -30,6 +30,7 @@ def moment(ports: Ports, chunk: Chunk, asked: Asked[Any] | None = None) -> Momen
         look=learnt.looks.get(size_of(len(chunk.leads))),
         job_p99=_quantile(learnt.times, _P99),
         probe=asked is not None and asked.probe,
+        idle=learnt.idle,
     )
 
 

@@ -220,7 +220,7 @@ class Keys:
 
     @property
     def looks(self) -> str:
-        """HASH size of a payload → when to look at its job first: seconds, when learnt, 1 if found (a JSON list)."""
+        """HASH size of a payload → what was learnt of its job: see `policy.Look` (a JSON list)."""
         return f"{self.prefix}looks"
 
     @property

@@ -142,6 +142,10 @@ class Judge(Protocol):
         """These tasks are in a call, each since it got its permit."""
         ...
 
+    def looks_at_a_job(self) -> None:
+        """The current task looks at its chunk's job."""
+        ...
+
     def credits_left(self, left: int) -> None:
         """A call has been made, and so many credits are left."""
         ...
@@ -192,6 +196,7 @@ class Crm:
 
     def job_status(self, job_id: str) -> StatusAnswer:
         """GET the counts of a job."""
+        self.judge.looks_at_a_job()
         return self._call("job_status", lambda: self._status(job_id))  # type: ignore[no-any-return]  # as above
 
     def read_leads(self, leads: Sequence[str], fields: Sequence[str] = ()) -> ReadAnswer:

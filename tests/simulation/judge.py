@@ -25,10 +25,11 @@ from pathlib import Path
 from typing import Any
 
 from massconvert.ledger import Ledger
-from massconvert.ledger.codec import load_outcome, segments
+from massconvert.ledger.codec import load_looks, load_outcome, open_leads, pairs, segments
 from massconvert.model import Code, Kind, Outcome
-from massconvert.policy import Decision, Row, RunState
+from massconvert.policy import Decision, Row, RunState, size_of
 from massconvert.policy.holds import DEAREST_CALL
+from massconvert.policy.looks import LOST
 from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
 from tests.simulation.hearing import Hearing
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
@@ -213,6 +214,17 @@ class Judge:
         since_then = [began for began in inside.values() if began > float(since) + _CLOCKS]
         if len(since_then) > 1:
             self.world.wrong(f"{len(since_then)} calls probe at once whether the {kind} is over")
+
+    def looks_at_a_job(self) -> None:
+        """While nothing is known of jobs, one at a time is looked at: the scout's, unless that was lost."""
+        task, plan = self.world.current(), self.plan
+        chunk = task.about if task else ""
+        members, outages = self._wire.call("HMGET", f"{self._prefix}chunk:{chunk}", "members", "outages")
+        looks = load_looks(pairs(self._wire.call("HGETALL", f"{self._prefix}looks")))
+        known = looks.get(size_of(len(open_leads(members or ""))))
+        disturbed = bool(plan.mishaps.freeze or outages or plan.store != StoreFaults())
+        if known and known.scout not in ("", chunk) and self.world.time < known.at + LOST and not disturbed:
+            self.world.wrong(f"the job of chunk {chunk} is looked at while that of {known.scout} finds out")
 
     def credits_left(self, left: int) -> None:
         """The reserve is left alone, but for calls that were under way when it was reached, and probes."""

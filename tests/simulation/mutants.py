@@ -60,7 +60,7 @@ from massconvert.policy import (
 )
 from massconvert.policy.moves import failed
 from massconvert.policy.table import PauseOrder
-from massconvert.steps import advance, resolve, send
+from massconvert.steps import advance, follow, resolve, send
 from massconvert.steps.ports import Ports
 from massconvert.steps.write import moment, write
 from massconvert.store import refusals, scripts
@@ -672,6 +672,12 @@ MUTANTS = (
         "producers",
         "was never told",
         within=400,
+    ),
+    Mutant(
+        "everybody looks while the scout finds out",
+        in_python(follow, "before_look", lambda *_: None),
+        "calm",
+        "is looked at while that of",
     ),
     Mutant(
         "every lead goes at once",

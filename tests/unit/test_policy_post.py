@@ -31,6 +31,7 @@ from massconvert.policy import (
     HINTS,
     MOVES,
     Decision,
+    Look,
     Moment,
     PauseOrder,
     Row,
@@ -68,15 +69,16 @@ def post(why: str, answer: Any, decision: Decision, *, chunk: Chunk = SENDING, m
 
 
 def accepted(chunk: Chunk = SENDING, moment: Moment = MOMENT) -> Decision:
-    """A job runs: it is looked at when it may have ended."""
-    look = moment.next_look(0)
+    """A job runs: it is looked at when it may have ended; while nothing is known it is the scout."""
+    due = NOW + 0.5 if moment.look is None else chunk.sent_at + moment.look.seconds * (1.03 + 0.05 * moment.chance)
+    look = None if moment.look else (None, Look(due - chunk.sent_at, due, scout=chunk.id))
     moved = replace(
         chunk,
         state=State.RUNNING,
         job_id=JOB,
         attempts=chunk.attempts + 1,
         submitted=True,
-        due_at=NOW + look,
+        due_at=max(due, NOW + 0.1),
         outages=0,
         outage_since=0.0,
         polls=0,
@@ -84,7 +86,8 @@ def accepted(chunk: Chunk = SENDING, moment: Moment = MOMENT) -> Decision:
         why=Why.NONE,
         named=(),
     )
-    return Decision(Row.ACCEPTED, moved, Submitted(Job("7", JOB, look)), accepts_options=True)
+    then = Submitted(Job("7", JOB, moved.due_at - NOW))
+    return Decision(Row.ACCEPTED, moved, then, accepts_options=True, look=look)
 
 
 def bad_leads(said: Refusal, *named: str, chunk: Chunk = SENDING) -> Decision:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -24,7 +24,18 @@ from massconvert.model import (
     Unsent,
     Why,
 )
-from massconvert.policy import HINTS, MOVES, Decision, Moment, PauseOrder, Row, after_status, no_permit
+from massconvert.policy import (
+    HINTS,
+    MOVES,
+    Decision,
+    Look,
+    Moment,
+    PauseOrder,
+    Row,
+    after_status,
+    before_look,
+    no_permit,
+)
 from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
 from tests.unit.policy_cases import LEARNT, MAY_NOT_CONVERT, MOMENT, NOW, RUNNING, TUNING, Case
@@ -46,9 +57,9 @@ def status(why: str, answer: Any, decision: Decision, *, chunk: Chunk = RUNNING,
 
 def runs(chunk: Chunk = RUNNING, moment: Moment = MOMENT) -> Decision:
     """Looked at again, a little later each time."""
-    wait = moment.next_look(chunk.polls + 1)
+    wait = 1.2 if moment.look else moment.next_look(chunk.polls + 1)
     moved = replace(chunk, polls=chunk.polls + 1, outages=0, due_at=NOW + wait)
-    return Decision(Row.JOB_RUNS, moved, Again(wait))
+    return Decision(Row.JOB_RUNS, moved, Again(moved.due_at - NOW))
 
 
 def settle(row: Row, why: Why, words: str, wait: float, **changes: Any) -> Decision:
@@ -281,6 +292,14 @@ CASES = [
         None,
         lambda: no_permit(RUNNING, Busy(1.0, "full"), MOMENT),
         Decision(Row.STATUS_NO_PERMIT, replace(RUNNING, due_at=NOW + 1.1), Again(1.1)),
+    ),
+    # Nothing is known of such jobs, and another one is looked at first.
+    Case(
+        "waits until a job of that age has been looked at",
+        RUNNING,
+        None,
+        lambda: cast("Decision", before_look(RUNNING, replace(MOMENT, look=Look(30.0, NOW + 5.0, scout="8")))),
+        Decision(Row.LOOK_LATER, replace(RUNNING, due_at=NOW + 20.0), Again(20.0)),
     ),
 ]
 

@@ -50,7 +50,7 @@ for batch, leads in string.gmatch(c[7] or '', '([^;=]+)=([^;]*)') do
 end
 local fared = redis.call('HMGET', p .. 'fared', 'answered', 'converted')
 local trial = redis.call('HMGET', p .. 'on_trial', 'root', 'at')
-local about = { answered = fared[1], converted = fared[2], trial = trial[1], trial_at = trial[2], options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4],
+local about = { claimed_at = exactly(now), answered = fared[1], converted = fared[2], trial = trial[1], trial_at = trial[2], options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4],
   resolved = options[5], deal_values = some and cjson.encode(values) or nil }
 for name, value in pairs(about) do
   if value then

@@ -25,7 +25,7 @@ from benchmarks.stand import LEADS_A_CALL, OPTIONS, Figure, Fleet, Limit, Zoho, 
 from benchmarks.virtual_fleet import fewest_payloads
 from massconvert.batch import Batch
 from massconvert.policy import Tuning
-from massconvert.store import connect
+from massconvert.store import Keys, connect
 
 #: How many batches of a warm row are made; its figure is their median.
 TIMES = {50: 5, 500: 3, 2000: 3}
@@ -184,14 +184,57 @@ def idle(at: Organisation, seconds: float = 20.0) -> list[Figure]:
     ]
 
 
-def bulk(limit: Limit, leads: int) -> list[Figure]:
+class Watch(threading.Thread):
+    """Samples where the permits are: in calls that run at Zoho, taken otherwise, or free."""
+
+    def __init__(self, at: Organisation, every: float = 0.03) -> None:
+        super().__init__(daemon=True)
+        self._at, self._every, self._over = at, every, threading.Event()
+        self._redis, self._keys = connect(at.fleet.stack.redis_url), Keys("bench")
+        self._seen: list[tuple[int, int]] = []  # permits that are taken, calls that run
+
+    def run(self) -> None:
+        """Sample until it is over."""
+        while not self._over.wait(self._every):
+            taken = int(self._redis.zcard(self._keys.permits))
+            self._seen.append((taken, min(taken, int(self._at.crm.ask("load")["now"]))))
+
+    def figures(self) -> list[Figure]:
+        """Shares of the permits' time; it begins and ends at the first and last time that all are taken."""
+        self._over.set()
+        self.join()
+        permits, seen = self._at.limit.permits, self._seen
+        full = [place for place, (taken, _) in enumerate(seen) if taken >= permits] or [0]
+        free = [(place, permits - taken) for place, (taken, _) in enumerate(seen)]
+        parts = {
+            "in a call at Zoho": sum(running for _, running in seen),
+            "taken, and not in a call: scripts, HTTP": sum(taken - running for taken, running in seen),
+            "free while the batch begins": sum(more for place, more in free if place < full[0]),
+            "free in between: waiting for a message, or for its turn": sum(
+                more for place, more in free if full[0] <= place <= full[-1]
+            ),
+            "free while it ends: jobs run, and nothing is left to send": sum(
+                more for place, more in free if place > full[-1]
+            ),
+        }
+        return [
+            Figure(f"   a permit's time {name}", f"{part / permits / len(seen):.1%}") for name, part in parts.items()
+        ]
+
+
+def bulk(limit: Limit, leads: int, *, watched: bool) -> list[Figure]:
     """A bulk batch with four workers."""
     with organisation(limit, leads, 4) as at:
+        watch = Watch(at)
+        if watched:
+            watch.start()
         before = at.fleet.cpu_seconds()
         run = measure(at, leads)
         used, refused = 1000 * (at.fleet.cpu_seconds() - before) / leads, at.crm.throttled()
+        where = watch.figures() if watched else []
     share = limit.ideal(leads) / (run.ratio * least(limit, leads))
     return [
+        *where,
         Figure(f"{leads:,} leads, 4 workers, cold: share of the limit", f"{share:.3f}", "≥ 0.97", share >= 0.97),
         Figure("   calls ÷ fewest", f"{run.calls:.3f}", "≤ 1.02", run.calls <= 1.02),
         Figure("   status calls a job", f"{run.looks:.3f}", "≤ 1.05", run.looks <= 1.05),
@@ -209,6 +252,7 @@ def main() -> None:
     parser.add_argument("--permits", type=int, default=Limit.permits, help="calls at once")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--leads", type=int, default=20_000, help="of the bulk batch")
+    parser.add_argument("--watch", action="store_true", help="sample where the permits are in the bulk; costs some CPU")
     given = parser.parse_args()
     limit = Limit(given.permits, given.latency, given.job_seconds)
     rows = [name.strip() for name in given.rows.split(",")]
@@ -227,7 +271,7 @@ def main() -> None:
             for measured in wanted:
                 figures += measured(at)
     if "bulk" in rows:
-        figures += bulk(limit, given.leads)
+        figures += bulk(limit, given.leads, watched=given.watch)
     title = f"{limit.permits} permits, {limit.latency * 1000:g} ms a call, jobs of {limit.job_seconds:g} s"
     show(f"{title}; {given.workers} workers", figures)
     print(f"measured in {clock() - began:.0f} s")

@@ -442,6 +442,7 @@ def test_no_minute_has_more_calls_than_the_setting_allows(workers: Workers, rate
 
 def test_while_a_post_waits_polls_take_a_share_and_never_starve(workers: Workers) -> None:
     governor = workers.governor(10)
+    workers.redis.zadd(workers.keys.inboxes, {"f": workers.clock.time})  # leads wait behind it
     polls = [take(governor, Call.STATUS) for _ in range(10)]  # nobody wants to post: they may have all
     busy(governor, Call.POST)
     for permit in polls[:5]:
@@ -451,6 +452,21 @@ def test_while_a_post_waits_polls_take_a_share_and_never_starve(workers: Workers
     busy(governor, Call.POST)
     governor.release(polls[5], USABLE)
     take(governor, Call.STATUS)  # half of them
+
+
+def test_while_one_of_the_last_posts_waits_polls_have_one_permit(workers: Workers) -> None:
+    """Looks are all that is left then, and they fill the permits to the end. (What waits for company is no end.)"""
+    governor = workers.governor(10)
+    workers.redis.zadd(workers.keys.inboxes, {"f": workers.clock.time + 1.0})
+    polls = [take(governor, Call.STATUS) for _ in range(10)]
+    busy(governor, Call.POST)
+    for permit in polls[:9]:
+        governor.release(permit, USABLE)
+        busy(governor, Call.READ)
+        take(governor, Call.POST)
+    busy(governor, Call.POST)
+    governor.release(polls[9], USABLE)
+    take(governor, Call.STATUS)
 
 
 def test_no_permit_idles_for_a_post_that_waits_no_more(workers: Workers) -> None:

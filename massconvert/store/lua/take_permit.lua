@@ -72,9 +72,11 @@ if running >= most then
   return full(all, 'any')
 end
 if post and posting >= tonumber(ARGV[6]) then return full(posts, 'post') end
-if not post and running - posting >= math.max(1, math.floor(most * tonumber(ARGV[7])))
-  and redis.call('EXISTS', wanted) == 1 then
-  return full(all, 'poll')
+if not post and running > posting and redis.call('EXISTS', wanted) == 1 then
+  -- The last payloads of all go before the looks at their jobs: what is left then are looks alone, and they fill all permits.
+  local last = redis.call('ZCOUNT', p .. 'inboxes', '-inf', now) == 0
+  local share = last and 1 or math.max(1, math.floor(most * tonumber(ARGV[7])))
+  if running - posting >= share then return full(all, 'poll') end
 end
 
 local rate = tonumber(ARGV[8])

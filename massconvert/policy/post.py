@@ -26,7 +26,7 @@ from massconvert.model import (
 )
 from massconvert.policy.codes import named_leads
 from massconvert.policy.failing import lost_again
-from massconvert.policy.looks import planned
+from massconvert.policy.looks import SIZES, planned, size_of
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     another_outage,
@@ -90,7 +90,9 @@ def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
 
 
 def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
-    plan = planned(moment.look, chunk.id, sent_at=chunk.sent_at, now=moment.now, idle=moment.idle, chance=moment.chance)
+    # A few leads cost as many credits as fifty: their look comes once, as ever.
+    idle = moment.idle and size_of(len(chunk.leads)) > SIZES[0]
+    plan = planned(moment.look, chunk.id, sent_at=chunk.sent_at, now=moment.now, idle=idle, chance=moment.chance)
     moved = replace(
         answered(chunk),
         state=State.RUNNING,

@@ -17,7 +17,7 @@ _EXAMPLE = "write it like redis://127.0.0.1:6379/0, rediss://:password@host:6380
 _ENCODE = "(characters like / # ? @ in a password must be percent-encoded)"
 _BROKER_EXAMPLE = "write it like redis://127.0.0.1:6379/1 or amqp://user:password@host//"
 _BROKER_ENCODE = "must have every character like / # ? @ [ in a user or a password percent-encoded (# is %23, / is %2F)"
-_QUOTES = "\"'`"
+_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb"
 #: The longest piece of a URL that may be a secret by chance, and still is not looked for in other texts.
 _TOO_SHORT = 3
 _SENTINELS = "write it like redis+sentinel://:password@host1:26379,host2:26379/SERVICE/0 (rediss+sentinel:// with TLS)"
@@ -90,8 +90,8 @@ def place_of(url: str) -> str:
 
 
 def in_quotes(value: str) -> bool:
-    """Whether a value came with the quotes around it: ``docker --env-file`` and some shells' files keep them."""
-    return len(value) > 1 and value[0] in _QUOTES and value[-1] == value[0]
+    """Whether a value came with the quotes around it: ``docker --env-file`` keeps them, and some editors bend them."""
+    return len(value) > 1 and value[0] in _QUOTES and value[-1] in _QUOTES
 
 
 def check_service(name: str) -> str:
@@ -238,8 +238,6 @@ def without_secrets(text: str, urls: str) -> str:
 
 def _one_broker(url: str) -> str:
     scheme, found, rest = url.partition("://")
-    if in_quotes(url):
-        raise ValueError("is in quotes: write the value without them")
     if not found or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
         raise ValueError(f"must be a URL: {_BROKER_EXAMPLE}")
     if scheme.lower() in _CLUSTERS:

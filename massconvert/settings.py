@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from dotenv import dotenv_values
-from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from massconvert.addresses import (
@@ -35,7 +35,7 @@ from massconvert.addresses import (
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
 from massconvert.permitted import HOSTS_SETTING, TASKS_SETTING, Permitted
-from massconvert.values import DataCenter, Folder, LogLevel, LongSecret, ZohoSecret, ZohoText, ZohoUrl, fold
+from massconvert.values import DataCenter, Folder, LogLevel, LongSecret, ZohoSecret, ZohoText, ZohoUrl, fold, text_of
 
 #: Variables that hold a secret, or a URL that may: their values are in no message.
 SECRETS = frozenset(
@@ -171,6 +171,14 @@ class Settings(BaseSettings):
                 hint="Set it to what the Sentinels call the service: the first word after `sentinel monitor`.",
             )
 
+    @field_validator("*", mode="before")
+    @classmethod
+    def _unquoted(cls, value: Any) -> Any:
+        """No setting has quotes of its own around it."""
+        if in_quotes(text_of(value).strip()):
+            raise ValueError("is in quotes: write it without them (docker --env-file keeps what a shell takes away)")
+        return value
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -270,25 +278,23 @@ def load_account(
     suffix = f"__{account.upper().replace('-', '_')}"
     own = {name: held_by.get(name, name + suffix) for name in variables()}
     shared = {name: name for name in own if name not in OWN}
-    given = {**_present(merged, shared), **table, **_present(merged, own)}
+    its_own = _present(merged, own)
+    given = {**_present(merged, shared), **table, **its_own}
     given.setdefault("MASSCONVERT_STATE_DIR", str(state_dir_of(merged)))
     names = tuple(own[name] for name in CREDENTIALS)
-    return Settings(**{**given, "MASSCONVERT_ACCOUNT": account}, credential_names=names)
+    try:
+        return Settings(**{**given, "MASSCONVERT_ACCOUNT": account}, credential_names=names)
+    except SettingsError as error:  # each line begins with the name of a setting
+        told = (
+            re.sub("^[A-Z_]+", lambda found: own[found[0]] if found[0] in its_own else found[0], line)
+            for line in error.message.splitlines()
+        )
+        raise SettingsError("\n".join(told), hint=error.hint) from None
 
 
 def _present(merged: Mapping[str, str], sources: Mapping[str, str]) -> dict[str, str]:
-    """What is set and not blank of ``sources``: a setting's name → the variable that holds it.
-
-    Raises SettingsError for values that still have the quotes around them.
-    """
-    found = {name: merged[source].strip() for name, source in sources.items() if merged.get(source, "").strip()}
-    if quoted := sorted(sources[name] for name, value in found.items() if in_quotes(value)):
-        verb = "is" if len(quoted) == 1 else "are"
-        raise SettingsError(
-            f"{', '.join(quoted)} {verb} in quotes: the quotes are part of the value.",
-            hint="Write the value without them: docker --env-file keeps them.",
-        )
-    return found
+    """What is set and not blank of ``sources``: a setting's name → the variable that holds it."""
+    return {name: merged[source].strip() for name, source in sources.items() if merged.get(source, "").strip()}
 
 
 def read_dotenv(path: Path | None) -> dict[str, str]:
@@ -315,7 +321,7 @@ def _problem(item: Any, values: Mapping[str, Any]) -> str:
         near = get_close_matches(name, [*Settings.model_fields, *variables()], n=1)
         return f"{name} is not a setting{f'; did you mean {near[0]}?' if near else '.'}"
     value = str(values.get(name, values.get(variables().get(name, ""), "")))
-    shown = f" is {value!r}, but" if name not in SECRETS and len(value) <= _SHOWN else ""
+    shown = f" is {value!r}, but" if name not in SECRETS and len(value) <= _SHOWN and not in_quotes(value) else ""
     return f"{name}{shown} {_demand(name, item)}."
 
 

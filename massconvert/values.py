@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BeforeValidator, SecretStr
 
-_QUOTES = "\"'`\u201c\u201d\u201e\u2018\u2019"
-
 
 def _zoho_url(url: str) -> str:
     """The shape only; which hosts may be sent credentials is decided where they are sent."""
     try:
         parts = urlsplit(url if "://" in url else f"https://{url}")
-        usable = bool(parts.hostname) and parts.scheme in ("https", "http") and "@" not in url and parts.port != 0
+        host = parts.hostname or ""
+        # https:/host and https//host leave a host that is called https; one of two letters is a data centre's name.
+        named = bool(re.fullmatch(r"[\w.:-]{3,}", host)) and host not in ("http", "https")
+        usable = named and parts.scheme in ("https", "http") and "@" not in url and parts.port != 0
     except ValueError:
         usable = False
     if not usable or any(char.isspace() for char in url):
-        raise ValueError("must be a URL like https://accounts.zoho.eu, without user or password")
+        raise ValueError("must be a URL like https://accounts.zoho.eu or https://www.zohoapis.eu, without a user")
     return url
 
 
-def _unquoted(value: Any) -> Any:
-    """Refuse what still has the quotes that a shell would have taken away: nothing of Zoho's has any."""
-    text = value.get_secret_value() if isinstance(value, SecretStr) else value
-    text = text.strip() if isinstance(text, str) else ""
-    if len(text) > 1 and text[0] in _QUOTES and text[-1] in _QUOTES:
-        raise ValueError("is in quotes: write it without (docker --env-file keeps them, where a shell takes them away)")
+def _credential(value: Any) -> Any:
+    """Refuse what stands in no credential of Zoho's, as a comment behind it that ``docker --env-file`` has kept."""
+    if not re.fullmatch("[A-Za-z0-9._~+/=-]*", text_of(value).strip()):
+        raise ValueError("has a character in it that no credential of Zoho's has, like a blank, a quote or a bracket")
     return value
+
+
+def text_of(value: Any) -> str:
+    """The text of a value, secret or not; blank where it has none."""
+    text = value.get_secret_value() if isinstance(value, SecretStr) else value
+    return text if isinstance(text, str) else ""
 
 
 def _long_secret(secret: SecretStr) -> SecretStr:
@@ -50,12 +56,10 @@ def fold(case: str) -> BeforeValidator:
     return BeforeValidator(lambda value: getattr(value.strip(), case)() if isinstance(value, str) else value)
 
 
-ZohoUrl = Annotated[str, AfterValidator(_zoho_url), BeforeValidator(_unquoted)]
-ZohoText = Annotated[str, BeforeValidator(_unquoted)]
-ZohoSecret = Annotated[SecretStr, BeforeValidator(_unquoted)]
-DataCenter = Annotated[
-    Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa", "uk", "ae"], fold("lower"), BeforeValidator(_unquoted)
-]
+ZohoUrl = Annotated[str, AfterValidator(_zoho_url)]
+ZohoText = Annotated[str, BeforeValidator(_credential)]
+ZohoSecret = Annotated[SecretStr, BeforeValidator(_credential)]
+DataCenter = Annotated[Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa", "uk", "ae"], fold("lower")]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], fold("upper")]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]
 Folder = Annotated[Path, AfterValidator(_folder)]

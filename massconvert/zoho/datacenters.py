@@ -137,19 +137,19 @@ def _base(name: str, url: str) -> str:
     text = url.strip()
     try:
         parts = urlsplit(text if "://" in text else f"https://{text}")
-        host, port = parts.hostname or "", parts.port
+        host, port = (parts.hostname or "").rstrip("."), parts.port
     except ValueError:
         host, port = "", None
     if not host or "@" in text or parts.query or parts.fragment or any(c.isspace() for c in host):
         # The value is not repeated: it may hold a password.
-        raise SettingsError(f"{name} is not a URL.", hint=f"Write it like https://{_HOSTS['us'][0]}.")
+        raise SettingsError(f"{name} is no URL of a server alone.", hint=f"Write it like {_right(name, 'us')}.")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(host)):
         raise SettingsError(
             f"{name} is {parts.scheme}://{host}, and would send credentials unprotected.",
             hint="Use https; http is accepted for 127.0.0.1, ::1 and localhost only.",
         )
     _check_server(name, host)
-    path = re.sub(rf"{_CALLS[name]}(/.*)?$", "", parts.path.rstrip("/"))
+    path = re.sub(rf"/*{_CALLS[name]}(/.*)?$", "", parts.path.rstrip("/"))
     if path and (host in _ACCOUNTS_HOSTS or is_zoho_host(host)):
         raise SettingsError(
             f"{name} has the path {path}, which Zoho's server does not have.", hint=f"Write https://{host}."
@@ -162,12 +162,18 @@ def _check_server(name: str, host: str) -> None:
     """Raises SettingsError where ``host`` is another server of Zoho's than the one that is wanted."""
     wants_accounts = name == "ZOHO_ACCOUNTS_URL"
     there = _API_HOSTS.get(host) if wants_accounts else _ACCOUNTS_HOSTS.get(host)
-    if there is None and not _PAGES.fullmatch(host):
+    page = _PAGES.fullmatch(host)
+    if there is None and page is None:
         return
-    accounts, domain = _HOSTS[there or "us"]
-    right = f"https://{accounts}" if wants_accounts else f"https://www.{domain}"
+    if there is None and page:
+        there = next((center for center, (_, api) in _HOSTS.items() if api == f"zohoapis.{page[1]}"), "us")
     what = "accounts server" if wants_accounts else "API"
     raise SettingsError(
         f"{name} is https://{host}, which is not Zoho's {what}.",
-        hint=f"Write it like {right}, or unset it and set ZOHO_DATA_CENTER.",
+        hint=f"Write it like {_right(name, there or 'us')}, or unset it and set ZOHO_DATA_CENTER.",
     )
+
+
+def _right(name: str, data_center: str) -> str:
+    accounts, domain = _HOSTS[data_center]
+    return f"https://{accounts}" if name == "ZOHO_ACCOUNTS_URL" else f"https://www.{domain}"

@@ -96,6 +96,15 @@ def test_a_wrong_value_names_the_account(tmp_path: Path) -> None:
         accounts(tmp_path, TOML.replace("concurrency = 7", 'api_domain = "ftp://x"')).settings("emea")
 
 
+def test_a_wrong_variable_of_an_account_is_named_as_it_is_set(tmp_path: Path) -> None:
+    own = {**EMEA, "ZOHO_REFRESH_TOKEN__EMEA": '"1000.s3cret"', "ZOHO_CONCURRENCY__EMEA": "0"}
+    with pytest.raises(SettingsError) as refused:
+        accounts(tmp_path, **BASE, **own).settings("emea")
+    assert "ZOHO_REFRESH_TOKEN__EMEA is in quotes" in refused.value.message
+    assert "ZOHO_CONCURRENCY__EMEA is '0', but must be a whole number from 1 to 100" in refused.value.message
+    assert "s3cret" not in refused.value.message
+
+
 def test_a_secret_in_the_file_is_refused_and_not_repeated(tmp_path: Path) -> None:
     """The message names the variable that it belongs into."""
     with pytest.raises(SettingsError) as refused:

@@ -163,6 +163,8 @@ def test_the_token_goes_to_zohos_hosts_only_and_to_no_other_data_centres(
     [
         ("accounts_url", "https://accounts.zoho.eu/oauth/v2/token", "https://accounts.zoho.eu"),
         ("accounts_url", "accounts.zoho.eu/oauth/v2/token?", "https://accounts.zoho.eu"),
+        ("accounts_url", "https://accounts.zoho.eu//oauth/v2/token", "https://accounts.zoho.eu"),
+        ("accounts_url", "https://accounts.zoho.eu.", "https://accounts.zoho.eu"),
         ("accounts_url", "https://proxy.example.com/zoho/oauth/v2/", "https://proxy.example.com/zoho"),
         ("api_domain", "https://www.zohoapis.eu/crm/v8/", "https://www.zohoapis.eu"),
         ("api_domain", "https://proxy.example.com/zoho/crm", "https://proxy.example.com/zoho"),
@@ -179,10 +181,12 @@ def test_the_path_of_a_call_is_dropped(name: str, url: str, base: str) -> None:
     [
         ("accounts_url", "https://accounts.zoho.eu/developerconsole", "https://accounts.zoho.eu"),
         ("accounts_url", "https://www.zohoapis.eu", "https://accounts.zoho.eu"),
-        ("accounts_url", "https://crm.zoho.eu/crm/org123", "ZOHO_DATA_CENTER"),
-        ("accounts_url", "https://api-console.zoho.com.au", "ZOHO_DATA_CENTER"),
+        ("accounts_url", "https://crm.zoho.eu/crm/org123", "https://accounts.zoho.eu, or unset it"),
+        ("accounts_url", "https://api-console.zoho.com.au", "https://accounts.zoho.com.au, or unset it"),
+        ("accounts_url", "https://accounts.zoho.eu/oauth/v2/auth?scope=x", "https://accounts.zoho.com"),
+        ("api_domain", "https://www.zohoapis.eu/crm/v8?x=1", "https://www.zohoapis.com"),
         ("api_domain", "https://accounts.zoho.eu", "https://www.zohoapis.eu"),
-        ("api_domain", "https://crm.zohocloud.ca", "ZOHO_DATA_CENTER"),
+        ("api_domain", "https://crm.zohocloud.ca", "https://www.zohoapis.ca, or unset it"),
         ("api_domain", "https://www.zohoapis.eu/v8", "https://www.zohoapis.eu"),
     ],
 )

@@ -12,6 +12,7 @@ from massconvert.embedded.child import restart_delay
 from massconvert.embedded.plan import ChildPlan, Plan, last_lines
 from massconvert.embedded.redis_server import redis_child
 from massconvert.errors import EmbeddedError
+from massconvert.settings import load_settings
 
 
 def binary(folder: Path, name: str, says: str, status: int = 0) -> Path:
@@ -91,6 +92,29 @@ def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
     with pytest.raises(EmbeddedError, match="cannot be made") as told:
         Stack(tmp_path / "file" / "state", environ={"REDIS_URL": ""}).start()
     assert "MASSCONVERT_STATE_DIR" in told.value.hint
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\ufeffREDIS_URL=redis://there:1/0\nZOHO_DATA_CENTER=eu\n",
+        "\ufeffREDIS_URL=redis://there:1/0\r\nZOHO_DATA_CENTER=eu\r\n",
+        "\ufeffexport REDIS_URL='redis://there:1/0'  # ours\nZOHO_DATA_CENTER=\"eu\"",
+    ],
+    ids=["a mark in front", "of Windows", "for a shell"],
+)
+def test_workers_read_the_same_env_file_as_the_command(
+    text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Editors of Windows put a mark in front of the first name; workers run in another directory."""
+    (tmp_path / ".env").write_text(text, encoding="utf-8", newline="")
+    monkeypatch.chdir(tmp_path)
+    for name in ("REDIS_URL", "ZOHO_DATA_CENTER"):
+        monkeypatch.delenv(name, raising=False)
+    given = Stack(tmp_path / "state").environment
+    command = load_settings()
+    assert given["REDIS_URL"] == command.redis_url == "redis://there:1/0"
+    assert given["ZOHO_DATA_CENTER"] == command.zoho_data_center == "eu"
 
 
 def test_a_child_that_dies_again_and_again_is_given_more_and_more_time() -> None:

@@ -135,6 +135,10 @@ def test_every_data_centre_that_the_wire_knows_is_accepted() -> None:
         ("REDIS_URL", "redis://localhost:port/0", "has no usable host and port"),
         ("CELERY_BROKER_URL", "localhost", "must be a URL: write it like redis://"),
         ("ZOHO_ACCOUNTS_URL", "ftp://accounts.zoho.eu", "must be a URL like https://"),
+        ("ZOHO_ACCOUNTS_URL", "https:/accounts.zoho.eu", "must be a URL like https://"),
+        ("ZOHO_ACCOUNTS_URL", "https//accounts.zoho.eu", "must be a URL like https://"),
+        ("ZOHO_ACCOUNTS_URL", "https://accounts.zoho.eu;x", "must be a URL like https://"),
+        ("ZOHO_API_DOMAIN", "eu", "or https://www.zohoapis.eu"),
         ("MASSCONVERT_STATE_DIR", "~nobody-of-that-name/x", "must be an absolute path"),
     ],
 )  # fmt: skip
@@ -249,8 +253,37 @@ def test_what_kubernetes_sets_for_a_service_of_our_name_is_no_misspelt_setting(n
 
 def test_values_that_still_have_their_quotes_are_named_and_not_shown() -> None:
     text = refusal(ZOHO_CLIENT_SECRET=f'"{SECRET}"', REDIS_URL=f"'redis://:{SECRET}@h/0'", MASSCONVERT_LINGER='"2"')
-    assert text.startswith("MASSCONVERT_LINGER, REDIS_URL, ZOHO_CLIENT_SECRET are in quotes")
+    for name in ("MASSCONVERT_LINGER", "REDIS_URL", "ZOHO_CLIENT_SECRET"):
+        assert f"{name} is in quotes: write it without them" in text
     assert SECRET not in text
+
+
+@pytest.mark.parametrize("name", ["redis_url", "CELERY_BROKER_URL", "zoho_refresh_token", "MASSCONVERT_ACCOUNT"])
+def test_quotes_are_told_of_what_python_hands_in_too(name: str) -> None:
+    with pytest.raises(SettingsError, match="is in quotes"):
+        Settings(**{name: "'redis://h/0'"})
+
+
+@pytest.mark.parametrize("name", ["ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        '"1000.hunter2" # prod',  # what `docker --env-file` makes of a line that a shell would read otherwise
+        "1000.hunter2 # prod",
+        '1000.hunter2"',
+        "<1000.hunter2>",  # copied with its place-holder
+        "${hunter2}",
+        "1000.hunter2,",
+        "1000.hunter2\u00a0x",
+        "1000.hunter2\u200b",  # copied from a page
+        "1000.hunter2\nZOHO_DATA_CENTER=eu",
+    ],
+)
+def test_what_stands_in_no_credential_of_zohos_is_told_and_not_shown(name: str, value: str) -> None:
+    text = refusal(**{name: value})
+    assert text.startswith(name)
+    assert "has a character in it that no credential of Zoho's has, like a blank, a quote or a bracket" in text
+    assert "hunter2" not in text or name == "ZOHO_CLIENT_ID"
 
 
 def test_variables_of_other_programs_are_left_alone() -> None:
@@ -362,11 +395,11 @@ def test_the_page_tells_the_upper_end_of_each_range(field: str) -> None:
         *("ZOHO_DATA_CENTER", "ZOHO_ACCOUNTS_URL", "ZOHO_API_DOMAIN"),
     ],
 )
-@pytest.mark.parametrize("quotes", ['""', "''", "\u201c\u201d"])
+@pytest.mark.parametrize("quotes", ['""', "''", "``", "\u201c\u201d", "\u201e\u201c", "\u00ab\u00bb"])
 def test_a_value_that_still_has_its_quotes_is_told(name: str, quotes: str) -> None:
     """`docker --env-file` keeps them."""
     with pytest.raises(SettingsError) as caught:
         load(**{name: f"{quotes[0]}1000.hunter2{quotes[1]}"})
     assert name in str(caught.value)
     assert "is in quotes" in str(caught.value)
-    assert "hunter2" not in str(caught.value) or name in ("ZOHO_CLIENT_ID", "ZOHO_DATA_CENTER")
+    assert "hunter2" not in str(caught.value)

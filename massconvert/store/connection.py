@@ -109,7 +109,19 @@ def reaching(client: Redis, what: str = "") -> Iterator[None]:
         words, hint = refusal.words, refusal.meaning.hint
         if led and refusal.code in _FOLLOWED:
             words, hint = TABLE["ASK"].words if refusal.code == "MOVED" else words, FOLLOWS
+        hint += _of_tls(client, refusal.code, error)
         raise kind(f"Redis at {_place(client)} {words}", hint=hint, code=refusal.code) from error
+
+
+def _of_tls(client: Redis, code: str, error: BaseException) -> str:
+    """What may be wrong where one side speaks TLS and the other does not: no answer of either says so."""
+    over_tls = issubclass(client.connection_pool.connection_class, redis.SSLConnection)
+    if over_tls and code == "TIMEOUT":  # a Redis without TLS waits for the rest of what it takes for a command
+        return " If it does not speak TLS, begin REDIS_URL with redis://."
+    hung_up = any(words in str(error).lower() for words in ("closed by server", "reset by peer"))
+    if not over_tls and code == "UNREACHABLE" and hung_up:
+        return " If it speaks TLS only, begin REDIS_URL with rediss://."
+    return ""
 
 
 def _place(client: Redis) -> str:

@@ -142,6 +142,10 @@ TABLE: dict[str, Meaning] = {
         "has a certificate that is not trusted here.",
         "Name its authority in REDIS_URL: rediss://host:6380/0?ssl_ca_certs=/path/to/ca.pem",
     ),
+    "TLS": _person(
+        "cannot be spoken to over TLS as REDIS_URL says: {said}.",
+        "Look at the files that ssl_ca_certs, ssl_certfile and ssl_keyfile name, and at ssl_password.",
+    ),
     "NOTREDIS": _person(
         "is reached, but does not speak as Redis does.",
         "Set REDIS_URL to where Redis listens (with rediss:// if it speaks TLS); something else may listen there.",
@@ -181,6 +185,10 @@ _SIGNS: tuple[tuple[str, str], ...] = (
     ("max number of clients", "MAXCLIENTS"),
     ("CERTIFICATE_VERIFY_FAILED", "CERTIFICATE"),
     ("WRONG_VERSION_NUMBER", "NOTREDIS"),
+    ("[X509", "TLS"),
+    ("PEM lib", "TLS"),
+    ("NO_START_LINE", "TLS"),
+    ("ALERT_", "TLS"),
     ("Authentication required", "NOAUTH"),
     ("read only replica", "READONLY"),
     ("> 'maxmemory'", "OOM"),

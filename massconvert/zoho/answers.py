@@ -43,6 +43,8 @@ _T = TypeVar("_T", bound=FromZoho)
 MAX_COUNT = 100_000
 _COUNT = re.compile(r"[0-9]{1,9}(\.0{1,9})?")
 
+#: ``Status`` of a job, without regard to case and separators. Zoho documents scheduled, in progress, completed and
+#: failed; the others say the same. ``success`` is none: that is the word of a whole answer.
 _PROGRESS = {
     "scheduled": Progress.SCHEDULED,
     "queued": Progress.SCHEDULED,
@@ -52,8 +54,15 @@ _PROGRESS = {
     "processing": Progress.IN_PROGRESS,
     "completed": Progress.COMPLETED,
     "complete": Progress.COMPLETED,
+    "finished": Progress.COMPLETED,
+    "partiallycompleted": Progress.COMPLETED,
+    "completedwitherrors": Progress.COMPLETED,
     "failed": Progress.FAILED,
     "failure": Progress.FAILED,
+    "aborted": Progress.FAILED,
+    "cancelled": Progress.FAILED,
+    "canceled": Progress.FAILED,
+    "terminated": Progress.FAILED,
 }
 
 
@@ -191,11 +200,12 @@ def _accepted(answer: dict[str, Any]) -> Accepted:
 
 
 def _job_status(answer: dict[str, Any]) -> JobStatus:
-    for item in (*items_of(answer.get("data")), answer):
-        fields = {word_of(name): value for name, value in item.items()} if isinstance(item, dict) else {}
-        if "status" in fields:
-            break
-    else:
+    items = [item for item in items_of(answer.get("data")) if isinstance(item, dict)] or [answer]
+    jobs = [{word_of(name): value for name, value in item.items()} for item in items]
+    if len(jobs) > 1 and any(job != jobs[0] for job in jobs):
+        raise UnusableError("more than one job")
+    fields = jobs[0]
+    if "status" not in fields:
         raise UnusableError("no Status of a job")
     progress = _PROGRESS.get(word_of(fields["status"]))
     if progress is None:

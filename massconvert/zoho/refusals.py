@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any
 
 from massconvert.model import Refused
+from massconvert.policy import CODES
 from massconvert.zoho.values import MAX_TEXT, id_of, items_of, text_of, word_of
 
 #: The longest wait that a header may ask for: credits come back within a day.
@@ -36,8 +37,14 @@ class ZohoError:
 def errors_in(answer: Mapping[str, Any]) -> Iterator[ZohoError]:
     """The errors in an answer: itself, items of its ``data`` or ``errors``, and what an error says is inside it."""
     for item in (answer, *items_of(answer.get("data")), *items_of(answer.get("errors"))):
-        if isinstance(item, dict) and word_of(item.get("status")) == "error" and text_of(item.get("code")):
+        if isinstance(item, dict) and _is_error(item):
             yield from opened(item)
+
+
+def _is_error(item: Mapping[str, Any]) -> bool:
+    """Whether it says so, or says nothing and has a code that only errors have."""
+    status, code = word_of(item.get("status")), text_of(item.get("code"))
+    return bool(code) and (status == "error" or (not status and code.upper() in CODES))
 
 
 def opened(item: Mapping[str, Any], outer: tuple[Any, ...] = ()) -> Iterator[ZohoError]:

@@ -231,6 +231,18 @@ def test_a_4xx_whose_json_is_no_error_of_zohos_is_perhaps_accepted(answer: Any) 
     assert isinstance(post(answer, 403), PerhapsAccepted)
 
 
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+def test_an_error_that_does_not_call_itself_one_is_known_by_its_code(status: int) -> None:
+    found = post({"code": "RECORD_LOCKED", "details": {"id": LEAD}, "message": "locked"}, status)
+    assert isinstance(found, Refused)
+    assert (found.code, found.ids) == ("RECORD_LOCKED", (LEAD,))
+    token = post({"code": "INVALID_TOKEN"}, 401)
+    assert isinstance(token, Refused)
+    assert token.code == "INVALID_TOKEN"
+    assert isinstance(post({"code": "NEW_CODE"}, 400), PerhapsAccepted)
+    assert isinstance(post({"code": "SCHEDULED"}, 400), PerhapsAccepted)
+
+
 # --- 429
 
 
@@ -278,6 +290,11 @@ def test_retry_after_is_seconds_or_a_date(headers: dict[str, str], wait: float |
         ("IN-PROGRESS", Progress.IN_PROGRESS),
         ("Scheduled", Progress.SCHEDULED),
         (" failed ", Progress.FAILED),
+        ("Finished", Progress.COMPLETED),
+        ("COMPLETED_WITH_ERRORS", Progress.COMPLETED),
+        ("Partially Completed", Progress.COMPLETED),
+        ("Cancelled", Progress.FAILED),
+        ("ABORTED", Progress.FAILED),
     ],
 )
 def test_a_jobs_status_is_understood_in_any_spelling(word: str, progress: Progress) -> None:
@@ -349,12 +366,19 @@ def test_only_counts_that_say_so_of_exactly_this_payload_convert_all(
         {"Status": "teleported", "Total_Count": 5, "Converted_Count": 5},
         {"Status": 7},
         {"Total_Count": 5},
+        {"Status": "success"},  # of the whole answer, not of a job
         "completed",
         None,
     ],
 )
 def test_a_status_that_cannot_be_believed_is_no_usable_answer(item: Any) -> None:
     assert isinstance(status_of(item), PerhapsAccepted)
+
+
+def test_two_jobs_that_say_different_things_say_nothing_of_ours() -> None:
+    done = {"Status": "completed", "Total_Count": 4, "Converted_Count": 4}
+    assert isinstance(status_of(done, {"Status": "failed"}), PerhapsAccepted)
+    assert isinstance(status_of(done, done), JobStatus)
 
 
 def test_a_status_answer_without_items_is_no_usable_answer() -> None:

@@ -236,7 +236,7 @@ CASES = [
             chunk=OVERDUE,
         )
         for why, answer in (
-            ("a status that nobody has documented", job("cancelled", 4, 1)),
+            ("a status that nobody has documented", job("teleported", 4, 1)),
             ("an error each time", zoho.INTERNAL_ERROR),
             ("a token that is refused each time", zoho.INVALID_TOKEN),
         )

@@ -10,6 +10,7 @@ from massconvert.doctor.site import Site
 from massconvert.errors import SettingsError, StoreError
 from massconvert.model import Busy, NotSent, PerhapsAccepted, Refused, Unsent
 from massconvert.policy import Permit
+from massconvert.policy.table import TOKEN_HINTS
 from massconvert.wording import number_of
 from massconvert.zoho import Governor, ZohoClient
 from massconvert.zoho.answers import Body
@@ -99,8 +100,10 @@ def _covers(granted: str, scope: str) -> bool:
 def _no_token(answer: NotSent) -> Finding:
     if answer.why is Unsent.CREDENTIALS:
         mend = _MENDS.get(answer.code, "Mend the credentials.")
-    elif answer.code:
+    elif answer.code in TOKEN_HINTS:
         mend = "Wait some minutes; then see what else asks for tokens with this refresh token."
+    elif answer.why is Unsent.DENIED:
+        mend = "See what Zoho says of the client, the user and the organisation; then ask again."
     else:
         mend = "See whether this machine may reach Zoho (proxy, firewall, DNS), and ZOHO_ACCOUNTS_URL if it is set."
     return wrong("token", f"No access token: {answer.detail}.", mend)
@@ -108,7 +111,7 @@ def _no_token(answer: NotSent) -> Finding:
 
 def _stops_all_calls(answer: Answer) -> Finding | None:
     if isinstance(answer, NotSent):
-        if answer.why in (Unsent.CREDENTIALS, Unsent.NO_TOKEN):
+        if answer.why in (Unsent.CREDENTIALS, Unsent.NO_TOKEN, Unsent.DENIED):
             return _no_token(answer)
         return wrong("api", f"Zoho's API cannot be reached: {answer.detail}.", "See proxy, firewall, ZOHO_API_DOMAIN.")
     if isinstance(answer, Refused) and answer.code in TOKEN_CODES:

@@ -27,7 +27,8 @@ class Unsent(str, Enum):
     CONNECT = "connect"  # DNS, refused, TLS, connect time-out
     EXPIRED = "expired"  # its deadline passed before the first byte went out
     LATE = "late"  # this machine came too late to it: its claim might lapse before the answer
-    NO_TOKEN = "no_token"  # noqa: S105 - a reason, not a secret: no access token at the moment: too many refreshes, accounts server away
+    NO_TOKEN = "no_token"  # noqa: S105 - a reason, not a secret: no access token at the moment: the accounts server is away
+    DENIED = "denied"  # the accounts server answers and gives none: too many were asked for, or a reason not known here
     CREDENTIALS = "credentials"  # the refresh token or the client is refused: a person must act
 
 

@@ -16,7 +16,8 @@ The theory, in five sentences:
    The one exception is a payload that never got a usable answer for a whole day, and whose leads Zoho shows (or
    that we never sent): those end as `GAVE_UP`, which is the truth about us.
 5. What is wrong with the *options* or the *organisation* is not the leads' fault: wrong options fail everything that
-   waits with them at the cost of one call; a missing permission pauses the organisation and fails nothing.
+   waits with them at the cost of one call; a missing permission pauses the organisation and fails nothing. So does
+   what only a person can end, as an hour without a usable access token: it is no outage.
 
 `table.MOVES` lists every row of the decision table with the states it leads from and to; the state diagram in
 docs/concepts.md is drawn from it, and a row without a test fails the suite.

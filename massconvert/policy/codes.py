@@ -48,7 +48,7 @@ class ZohoCode:
     """A code of Zoho's: what it means, in words for people, how sure that is, and what `massconvert retry` does.
 
     ``calls`` are those that answer with it, as far as is known. ``mend`` is what a person does, where the organisation
-    pauses for it.
+    pauses for it: at once, or for a refused token after an hour.
     """
 
     meaning: Meaning
@@ -87,6 +87,10 @@ _POST, _ALL = "mass convert", "every call"
 _CHECK_URL = f"Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, {RESUME}"
 _FREE = f"Have somebody free room in Zoho (Setup > Data administration > Storage), {RESUME}"
 _BUY = f"Have somebody look at the organisation's edition and licences (Setup > Billing), {RESUME}"
+_TOKENS = (
+    "Check that the refresh token is this organisation's (a sandbox has its own) and that ZOHO_API_DOMAIN is, restart "
+    f"the workers with the right ones, {RESUME}"
+)
 _GIVE = f"Give the user of the refresh token permission to {{}}, {RESUME}"
 
 #: Zoho's error codes. `INVALID_DATA` is told apart by what it names, see `meaning`.
@@ -162,9 +166,11 @@ CODES: dict[str, ZohoCode] = {
     "INVALID_URL_PATTERN": ZohoCode(Meaning.NOT_ALLOWED, "there is no such call", _ALL, _D, _CHECK_URL),
     "INVALID_REQUEST_METHOD": ZohoCode(Meaning.NOT_ALLOWED, "there is no such call", _ALL, _D, _CHECK_URL),
     # --- the access token, limits, and what says nothing
-    "INVALID_TOKEN": ZohoCode(Meaning.TOKEN, "the access token has ended, or is another organisation's", _ALL, _D),
-    "AUTHENTICATION_FAILURE": ZohoCode(Meaning.TOKEN, "the access token is refused", _ALL, _D),
-    "INVALID_OAUTHTOKEN": ZohoCode(Meaning.TOKEN, "the access token is refused", _ALL, _D),
+    "INVALID_TOKEN": ZohoCode(
+        Meaning.TOKEN, "the access token has ended, or is another organisation's", _ALL, _D, _TOKENS
+    ),
+    "AUTHENTICATION_FAILURE": ZohoCode(Meaning.TOKEN, "the access token is refused", _ALL, _D, _TOKENS),
+    "INVALID_OAUTHTOKEN": ZohoCode(Meaning.TOKEN, "the access token is refused", _ALL, _D, _TOKENS),
     "TOO_MANY_REQUESTS": ZohoCode(Meaning.THROTTLED, "over a limit of calls", _ALL, _D),
     "ALREADY_SCHEDULED": ZohoCode(Meaning.UNCLEAR, "Zoho is at work on it already", _POST, _I),
     "ALREADY_MODIFIED": ZohoCode(Meaning.UNCLEAR, "somebody has changed the record meanwhile", "updates", _D),

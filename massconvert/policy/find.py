@@ -160,16 +160,7 @@ def after_find(run: Run, answer: FindAnswer, moment: Moment) -> RunDecision:
     """Decide what the answer to a look means."""
     if isinstance(answer, LeadsFound):
         return _found(run, answer, moment)
-    if isinstance(answer, Refused):
-        means = meaning(answer)
-        if means is Meaning.THROTTLED:
-            return _throttled(run, answer, moment)
-        if means is Meaning.NOT_ALLOWED:
-            return _failing(RunRow.NOT_ALLOWED, run, Refusal(answer.code, answer.message), moment)
-        if means not in (Meaning.TOKEN, Meaning.UNCLEAR):
-            return _failing(RunRow.REFUSED, run, refusal(answer), moment)
-        return _again(run, Refusal(answer.code, answer.message), moment, answer.retry_after)
-    return _unanswered(run, answer, moment)
+    return _refused(run, answer, moment) if isinstance(answer, Refused) else _unanswered(run, answer, moment)
 
 
 def after_put(run: Run, taken: int, moment: Moment) -> RunDecision:
@@ -230,14 +221,31 @@ def _throttled(run: Run, answer: Refused, moment: Moment) -> RunDecision:
     return RunDecision(RunRow.THROTTLED, replace(run, outages=outages, due_at=due), Again(due - moment.now))
 
 
+def _refused(run: Run, answer: Refused, moment: Moment) -> RunDecision:
+    said = Refusal(answer.code, answer.message)
+    match meaning(answer):
+        case Meaning.THROTTLED:
+            return _throttled(run, answer, moment)
+        case Meaning.NOT_ALLOWED:
+            return _failing(RunRow.NOT_ALLOWED, run, said, moment)
+        case Meaning.TOKEN:
+            return _for_a_person(run, said, moment, moment.backoff(run.outages + 1))
+        case Meaning.UNCLEAR:
+            return _again(run, said, moment, answer.retry_after)
+    return _failing(RunRow.REFUSED, run, refusal(answer), moment)
+
+
 def _unanswered(run: Run, answer: PerhapsAccepted | NotSent, moment: Moment) -> RunDecision:
     said = Refusal(answer.code or "NO_ANSWER", answer.detail)
-    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
-        # A person must act, and that is no outage; converting pauses the organisation for the same reason.
-        wait = moment.tuning.pause_probe
-        moved = replace(run, outages=run.outages + 1, outage_since=0.0, said=said, due_at=moment.now + wait)
-        return RunDecision(RunRow.RETRY, moved, Again(wait))
+    if isinstance(answer, NotSent) and answer.why in (Unsent.CREDENTIALS, Unsent.DENIED):
+        return _for_a_person(run, said, moment, moment.tuning.pause_probe)
     return _again(run, said, moment, getattr(answer, "retry_after", None))
+
+
+def _for_a_person(run: Run, said: Refusal, moment: Moment, wait: float) -> RunDecision:
+    """No usable access token: that is no outage; converting pauses the organisation for the same reason."""
+    moved = replace(run, outages=run.outages + 1, outage_since=0.0, said=said, due_at=moment.now + wait)
+    return RunDecision(RunRow.RETRY, moved, Again(wait))
 
 
 def _again(run: Run, said: Refusal, moment: Moment, least: float | None) -> RunDecision:

@@ -38,6 +38,7 @@ class Tuning:
     trial_pace: float = 60.0  # between two splits of payloads without an answer, likewise; doubled each time
     trial_pace_cap: float = 1800.0
     give_up: float = 86_400.0
+    token_patience: float = 3600.0  # without a usable access token, before a person is needed
     pause_probe: float = 300.0  # while paused, one call in so many seconds finds out whether it still must be
     clock_skew: float = 300.0  # between Zoho's clock and ours, when two of their times are compared
     retention: float = 30 * 86_400.0

@@ -20,7 +20,7 @@ from massconvert.model import (
 from massconvert.policy.codes import hint_of, reason_of, words_of
 from massconvert.policy.failing import answered_again
 from massconvert.policy.moment import Moment
-from massconvert.policy.table import CREDENTIALS_HINT, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.table import CREDENTIALS_HINT, TOKEN_HINTS, Decision, Meaning, PauseOrder, Row, meaning
 
 
 def answered(chunk: Chunk) -> Chunk:
@@ -61,9 +61,24 @@ def held_up(chunk: Chunk, answer: object, moment: Moment, *, not_allowed: Row, t
     """
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
         return paused(not_allowed, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
+    if (order := _no_token_for_long(answer)) and _is_for_a_person(chunk, moment):
+        return paused(not_allowed, replace(chunk, outage_since=0.0), order, moment)
     if isinstance(answer, Refused) and meaning(answer) is Meaning.THROTTLED:
         return throttled(too_many, chunk, answer, moment)
     return None
+
+
+def _no_token_for_long(answer: object) -> PauseOrder | None:
+    """What a person does where access tokens are used up, or Zoho takes none of them: that is no outage."""
+    if isinstance(answer, NotSent) and answer.why is Unsent.DENIED:
+        return PauseOrder(answer.code, answer.detail, TOKEN_HINTS.get(answer.code, CREDENTIALS_HINT))
+    return pause_order(answer) if isinstance(answer, Refused) and meaning(answer) is Meaning.TOKEN else None
+
+
+def _is_for_a_person(chunk: Chunk, moment: Moment) -> bool:
+    """Whether it has lasted too long to pass by itself: Zoho counts access tokens over ten minutes."""
+    patience = min(moment.tuning.token_patience, moment.tuning.give_up)
+    return chunk.outage_since > 0.0 and moment.now - chunk.outage_since > patience
 
 
 def throttled(row: Row, chunk: Chunk, answer: Refused, moment: Moment) -> Decision:

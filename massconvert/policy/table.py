@@ -23,6 +23,7 @@ __all__ = [
     "MEANINGS",
     "MOVES",
     "STATUS_MEANINGS",
+    "TOKEN_HINTS",
     "Decision",
     "Meaning",
     "PauseOrder",
@@ -184,6 +185,12 @@ CREDENTIALS_HINT = (
     "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER, restart the workers with "
     f"the right ones, {RESUME}"
 )
+_TOKENS_HINT = (
+    "Zoho gives 10 access tokens in 10 minutes for a refresh token: find what else uses this one, give each program a "
+    f"refresh token of its own, {RESUME}"
+)
+#: Where access tokens are used up, by what Zoho says, and by our own count.
+TOKEN_HINTS = {"ACCESS_DENIED": _TOKENS_HINT, "TOKENS_USED": _TOKENS_HINT}
 
 
 @dataclass(frozen=True)

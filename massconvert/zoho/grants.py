@@ -28,6 +28,7 @@ USUAL_LIFE = 3600.0
 LONGEST_LIFE = 86_400.0
 TROUBLE = 5.0  # seconds until a refresh that failed may be tried again, by whomever
 TOO_MANY = 120.0  # the same after "too many requests"; the limit counts over 10 minutes
+DENIED = 30.0  # the same for a reason that is not known here
 REFUSED = 5.0  # the same for credentials that Zoho refuses: the organisation pauses, and a resume must find them gone
 
 
@@ -95,6 +96,8 @@ _WRONG = {
 }
 #: The rest of their kind: what is wrong with a question stays wrong, until a person asks another one.
 _KIND = re.compile(r"(?:invalid|unauthori[sz]ed|unsupported|mismatch|redirect_uri)_[a-z_]{1,60}|access_denied")
+#: What passes by itself (RFC 6749, 4.1.2.1, and what is seen at Zoho).
+_PASSES = frozenset({"general_error", "server_error", "internal_error", "temporarily_unavailable", "slow_down"})
 #: Grant codes, refresh tokens and access tokens look alike.
 _TOKEN_SHAPE = re.compile(r"1000\.[0-9a-f]{32}\.[0-9a-f]{32}")
 #: Statuses of a server that is not Zoho's accounts server, or of something in between that lets nobody through.
@@ -118,7 +121,7 @@ def parse_grant(
     where = f"Zoho's accounts server {host}"
     if reply.status == 429 or _says_too_many(said, body.get("error_description")):
         detail = f"{where} says that too many access tokens were asked for lately"
-        return NotSent(Unsent.NO_TOKEN, detail, "ACCESS_DENIED", retry_after=TOO_MANY)
+        return NotSent(Unsent.DENIED, detail, "ACCESS_DENIED", retry_after=TOO_MANY)
     if _KIND.fullmatch(said.lower()):
         words = _wrong(said.lower(), data_center, "" if worked else refresh_token)
         return NotSent(Unsent.CREDENTIALS, f"{where} answered {said}: {words}", said.lower(), retry_after=REFUSED)
@@ -127,6 +130,8 @@ def parse_grant(
         return NotSent(Unsent.CREDENTIALS, detail, "ACCOUNTS_URL", retry_after=REFUSED)
     quoted = f" {said[:100]!r}" if said else ""
     detail = f"{where} answered HTTP {reply.status}{quoted} and no access token"
+    if said and reply.status < 500 and said.lower() not in _PASSES:
+        return NotSent(Unsent.DENIED, detail, said[:60], retry_after=DENIED)
     return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
 
 

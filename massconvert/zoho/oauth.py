@@ -171,7 +171,7 @@ class TokenSource:
         if wait <= 0:
             return None
         detail = f"{MAX_GRANTS} access tokens were needed in {GRANTS_IN / 60:g} minutes, which is all that Zoho gives"
-        return NotSent(Unsent.NO_TOKEN, detail, retry_after=wait)
+        return NotSent(Unsent.DENIED, detail, "TOKENS_USED", retry_after=wait)
 
     def _keep(self, holder: str, grant: Grant, now: float) -> Token:
         """Share a token that was asked for at ``now``."""

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import pytest
 
 from massconvert import Batch
 from massconvert.policy import Row
+from massconvert.store import connect
 from tests.acceptance.house import OPTIONS, House, until
 from tests.acceptance.rows import steps, takes
 from tests.acceptance.truth import assert_true, outcomes_of
@@ -47,6 +51,39 @@ def test_leads_that_cannot_be_read_for_a_day_before_they_are_sent_end(house: Hou
     assert {(row["outcome"], row["code"]) for row in rows.values()} == {("failed", "GAVE_UP")}
     assert_true(house, rows)
     assert house.unfired() == []
+
+
+@takes(Row.NOT_ALLOWED, Row.NOT_SENT)
+def test_access_tokens_that_are_used_up_for_a_day_pause_and_end_no_lead(house: House) -> None:
+    """Another program asks for them with the same refresh token: a person finds it, and the batch goes on."""
+    house.hurry(give_up=3.0, backoff_base=0.2, first_look=0.5, read_lag=0.2, backoff_cap=1.0, poll_cap=0.5)
+    house.redis()
+    house.simulator("--leads", "100", "--job-seconds", "0.2")
+    denied = {"error": "Access Denied", "error_description": "You have made too many requests continuously."}
+    house.worker(app="tests.acceptance.hurried_worker")
+    mc = house.producer()
+    assert mc.enqueue(house.leads()[:1], options=OPTIONS).wait(20).converted == 1
+    house.set_faults(
+        {"method": "POST token", "do": "status", "status": 400, "body": json.dumps(denied)},
+        {"method": "POST mass_convert", "do": "expire_tokens", "times": 1},
+    )
+    batch = mc.enqueue(house.leads()[1:], options=OPTIONS)
+
+    def paused() -> dict[str, Any]:
+        return dict(json.loads(house.command("status", "--json").stdout)["paused"] or {})
+
+    said = until(paused, 30, "the pause")
+    assert said["code"] == "ACCESS_DENIED"
+    assert "too many access tokens were asked for" in said["reason"]
+    assert "give each program a refresh token of its own, then: massconvert resume" in said["hint"]
+    assert (batch.progress().waiting, batch.progress().ended) == (99, 0)
+    house.set_faults()
+    client = connect(house.redis_url)
+    for kept in client.scan_iter("*:trouble"):
+        client.delete(kept)  # the two minutes are over
+    assert house.command("resume").returncode == 0
+    assert batch.wait(40).converted == 99
+    assert_true(house, outcomes_of(batch))
 
 
 @takes(Row.NOT_SENT, Row.NOT_SENT_GIVE_UP, Row.READ_GIVE_UP, Row.STATUS_RETRY)

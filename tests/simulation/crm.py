@@ -518,7 +518,7 @@ class Crm:
         if kind == "not sent":
             return NotSent(Unsent.CONNECT, "connection refused")
         if kind == "no token":
-            return NotSent(Unsent.NO_TOKEN, "too many refreshes", retry_after=5.0)
+            return NotSent(Unsent.DENIED, "too many refreshes", code="ACCESS_DENIED", retry_after=5.0)
         if kind == "credentials":
             return NotSent(Unsent.CREDENTIALS, "the refresh token is refused", code="invalid_code")
         if kind == "asked":

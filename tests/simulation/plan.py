@@ -13,6 +13,7 @@ TUNING = Tuning(
     job_deadline=300.0,
     overdue_pace=200.0,
     give_up=1200.0,
+    token_patience=300.0,
     pause_probe=60.0,
     enqueue_idle=300.0,
     clock_skew=30.0,

@@ -186,7 +186,7 @@ def test_a_token_that_is_refused_again_and_again_does_not_use_up_the_refreshes(
         make().discard(token)
     answer = make().get()
     assert isinstance(answer, NotSent)
-    assert (answer.why, answer.retry_after) == (Unsent.NO_TOKEN, 600.0)
+    assert (answer.why, answer.retry_after) == (Unsent.DENIED, 600.0)
     assert len(accounts.asked) == MAX_GRANTS
 
 
@@ -197,7 +197,7 @@ def test_trouble_is_remembered_for_the_fleet_until_its_time_is_over(
     first, second = make().get(), make().get()
     assert isinstance(first, NotSent)
     assert isinstance(second, NotSent)
-    assert (first.why, first.code, first.retry_after) == (Unsent.NO_TOKEN, "ACCESS_DENIED", TOO_MANY)
+    assert (first.why, first.code, first.retry_after) == (Unsent.DENIED, "ACCESS_DENIED", TOO_MANY)
     assert second.retry_after is not None
     assert 0 < second.retry_after <= TOO_MANY
     assert len(accounts.asked) == 1
@@ -259,7 +259,7 @@ AGAIN = "You have made too many requests continuously. Please try again after so
 def test_too_many_refreshes_are_told_by_the_body_or_429(status: int, body: Any) -> None:
     said = parse_grant(reply(body, status), "accounts.zoho.eu")
     assert isinstance(said, NotSent)
-    assert (said.why, said.code, said.retry_after) == (Unsent.NO_TOKEN, "ACCESS_DENIED", TOO_MANY)
+    assert (said.why, said.code, said.retry_after) == (Unsent.DENIED, "ACCESS_DENIED", TOO_MANY)
 
 
 @pytest.mark.parametrize("status", [200, 400, 401, 403, 500])
@@ -308,6 +308,9 @@ def test_what_is_no_accounts_server_is_for_a_person_too(status: int, body: Any) 
         (200, {"error": "general_error"}),
         (500, {"error": "server_error"}),
         (503, {"error": "temporarily_unavailable"}),
+        (400, {"error": "temporarily_unavailable"}),
+        (200, {"error": "Slow_Down"}),
+        (500, {"error": "org_disabled"}),
         (502, b"<html>"),
         (500, b""),
         (200, b""),
@@ -322,6 +325,15 @@ def test_what_passes_is_an_outage_of_the_token(status: int, body: Any) -> None:
     said = parse_grant(reply(body, status), "accounts.zoho.eu")
     assert isinstance(said, NotSent)
     assert (said.why, said.code) == (Unsent.NO_TOKEN, "")
+
+
+@pytest.mark.parametrize("status", [200, 400, 401, 403])
+@pytest.mark.parametrize("error", ["expired_token", "org_disabled", "user_inactive", "IP_NOT_ALLOWED", "forbidden"])
+def test_a_reason_that_nobody_has_documented_is_no_outage(status: int, error: str) -> None:
+    said = parse_grant(reply({"error": error}, status), "accounts.zoho.eu")
+    assert isinstance(said, NotSent)
+    assert (said.why, said.code) == (Unsent.DENIED, error)
+    assert error in said.detail
 
 
 def test_a_grant_code_in_the_place_of_a_refresh_token_is_recognised() -> None:

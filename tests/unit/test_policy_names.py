@@ -108,7 +108,7 @@ CASES = [
     unread("a token that has expired", Refused(401, "INVALID_TOKEN", "expired"), again()),
     unread("a refusal that means nothing", Refused(408, "LATE", "late"), again()),
     unread("in vain for a day", DROPPED, gave_up("connection reset"), WORN),
-    unread("in vain for a day, by refusals", Refused(401, "INVALID_TOKEN", "expired"), gave_up("expired"), WORN),
+    unread("in vain for a day, by refusals", Refused(408, "LATE", "late"), gave_up("late"), WORN),
     unread(
         "in vain for a day, but it may have been submitted",
         DROPPED,

@@ -204,7 +204,7 @@ def test_a_node_of_a_cluster(own_redis: OwnRedis) -> None:
         for node in (person, neighbour):
             node.config_set("cluster-require-full-coverage", "no")
         _await(lambda: codes(server.tcp_url) == {"MOVED"}, 20)
-        assert "cluster mode" in refused(server.tcp_url)[0].hint
+        assert "redis+cluster://" in refused(server.tcp_url)[0].hint
     assert codes(f"{server.tcp_url[:-1]}1") == {"DATABASE"}
 
 

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from massconvert.errors import WaitTimeoutError
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus, LeadRow
+from massconvert.next_command import next_command
 from massconvert.options import Options, without_doubts
 from massconvert.store import Patience
 from massconvert.wording import ended_of
@@ -91,7 +92,7 @@ class Batch:
             if left is not None and left <= 0:
                 raise WaitTimeoutError(
                     f"Batch {self.id} has not finished after {timeout:g} s: {ended_of(status.ended, status.total)}.",
-                    hint=f"To go on watching: massconvert status {self.id} --watch",
+                    hint=f"To go on watching: {next_command('status', self.id, '--watch', account=status.account)}",
                 )
             pause(interval if left is None else min(interval, left))
             interval = min(1.0, interval * 1.5)

@@ -20,7 +20,7 @@ MAX_AGE = 60.0
 ROLES = ("worker", "beat")
 #: What to do where the file has no place: a read-only root, a user without a home.
 PLACE = (
-    "Work goes on, but `massconvert health` needs this file: set MASSCONVERT_STATE_DIR (or MASSCONVERT_HEARTBEAT_FILE) "
+    "Work goes on, but the command health needs this file: set MASSCONVERT_STATE_DIR (or MASSCONVERT_HEARTBEAT_FILE) "
     "to a place that can be written, for this process and for the check alike."
 )
 

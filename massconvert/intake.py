@@ -106,7 +106,7 @@ class Intake:
     ) -> Batch:
         """Take leads of a batch in again, as a batch of their own; see `MassConvert.retry`."""
         batch = self.batch(batch_id)
-        leads = leads_to_retry(batch_id, batch.outcomes(), codes, lead_ids, deals=deals)
+        leads = leads_to_retry(batch_id, batch.outcomes(), codes, lead_ids, deals=deals, account=self._ledger.account)
         own, values = batch.options(), self._ledger.batches.deal_values(batch_id, leads)
         # The options of a batch that was itself about deals alone are none that anybody may give.
         body = own if deals and options is None else Options.parse(own if options is None else options).body()

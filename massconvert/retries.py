@@ -8,6 +8,7 @@ from typing import Any
 from massconvert.errors import InputError
 from massconvert.leads import parse_lead_id
 from massconvert.model import Code, Kind, LeadRow, Outcome
+from massconvert.next_command import next_command
 from massconvert.options import deal_templates, deals_only, doubted, fingerprint
 
 #: Codes of leads that may be converted, for all that anybody knows.
@@ -24,12 +25,13 @@ def leads_to_retry(
     codes: Collection[str] = (),
     lead_ids: Collection[str] = (),
     *,
+    account: str,
     deals: bool = False,
 ) -> list[str]:
     """The leads among ``rows`` that can be tried again: all, or those with ``codes``, ``lead_ids``.
 
     Those that failed; with ``deals``, those that are converted and whose deals could not be updated.
-    Raises InputError when there are none, or one of ``lead_ids`` is not among them.
+    ``account`` is the batch's. Raises InputError when there are none, or one of ``lead_ids`` is not among them.
     """
     ids = frozenset(map(parse_lead_id, lead_ids))
     found: list[str] = []
@@ -44,13 +46,13 @@ def leads_to_retry(
         seen.add(row.outcome.code)
         if (not codes or row.outcome.code in codes) and (not ids or row.lead_id in ids):
             found.append(row.lead_id)
-    look = f"To see its outcomes: massconvert report {batch_id}"
+    look = f"To see its outcomes: {next_command('report', batch_id, account=account)}"
     if not found:
         what = "deals to update again" if deals else "failed leads to retry"
         told = f" with {', '.join(sorted(codes))}" if codes and seen else ""
         also = f" Its codes: {', '.join(sorted(seen))}." if seen else ""
         raise InputError(
-            f"Batch {batch_id} has no {what}{told}.{also}", hint=_instead(batch_id, deals) if other else look
+            f"Batch {batch_id} has no {what}{told}.{also}", hint=_instead(batch_id, deals, account) if other else look
         )
     if missing := sorted(ids.difference(found)):
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
@@ -94,8 +96,9 @@ def _has_no_deal(outcome: Outcome) -> bool:
     return outcome.kind is Kind.CONVERTED and outcome.code == Code.DEAL_NOT_UPDATED
 
 
-def _instead(batch_id: str, deals: bool) -> str:
+def _instead(batch_id: str, deals: bool, account: str) -> str:
     """What the batch has to retry, where it is not what was asked for."""
     if deals:
-        return f"Leads of it failed. To try those again: massconvert retry {batch_id}"
-    return f"Deals of it were not updated. To try those again: massconvert retry {batch_id} --deals"
+        return f"Leads of it failed. To try those again: {next_command('retry', batch_id, account=account)}"
+    again = next_command("retry", batch_id, "--deals", account=account)
+    return f"Deals of it were not updated. To try those again: {again}"

@@ -34,6 +34,7 @@ from massconvert.addresses import (
 )
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
+from massconvert.next_command import next_command
 from massconvert.permitted import HOSTS_SETTING, TASKS_SETTING, Permitted
 from massconvert.values import DataCenter, Folder, LogLevel, LongSecret, ZohoSecret, ZohoText, ZohoUrl, fold, text_of
 
@@ -240,7 +241,8 @@ class Settings(BaseSettings):
         if missing:
             raise SettingsError(
                 f"Not set: {', '.join(missing)}.",
-                hint="Set them in the environment or in .env; without a Zoho account, try `massconvert demo`.",
+                hint="Set them in the environment or in .env. To try it without a Zoho account: "
+                f"{next_command('demo', account=DEFAULT_ACCOUNT)}",
             )
 
 

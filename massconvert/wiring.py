@@ -16,7 +16,7 @@ from massconvert.callbacks import Caller
 from massconvert.errors import BrokerError, InputError
 from massconvert.intake import Intake
 from massconvert.leads.ids import shown
-from massconvert.ledger import LEFT_OUT, Begun, Ledger
+from massconvert.ledger import Begun, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
 from massconvert.model import Again, Done, Job, Next, State, Submitted
 from massconvert.nudge import Nudge
@@ -225,7 +225,7 @@ class Workshop:
             log.warning("profile %s: the slot %s is not run: too late, or the profile is disabled", name, slot)
             return False
         begun = runs.begin(run_id, name, profile, slot=slot)
-        if why := LEFT_OUT.get(begun):
+        if why := runs.why_left_out(begun, name):
             log.warning("profile %s: the slot %s is left out, since %s", name, slot, why)
         return begun in (Begun.BEGUN, Begun.KNOWN)
 
@@ -382,7 +382,7 @@ def make_ports(
         clock=clock,
         random=random or SystemRandom(),
         tuning=numbers,
-        log=tell_decision,
+        log=lambda decision: tell_decision(decision, settings.account),
         log_run=tell_run,
         caller=caller,
         log_call=tell_call,

@@ -19,6 +19,7 @@ from celery.exceptions import Ignore, Reject, Retry, WorkerShutdown, WorkerTermi
 from massconvert.errors import MassConvertError, StoreError
 from massconvert.ledger import Letters, Message
 from massconvert.ledger.letters import Kind
+from massconvert.next_command import next_command
 from massconvert.policy import messages
 from massconvert.policy.messages import Fate, after_failure, in_words
 from massconvert.store import Keys, Scripts
@@ -31,7 +32,6 @@ logger = logging.getLogger("massconvert")
 PAUSE = 5.0
 #: What Celery itself raises through a task.
 CELERYS = (Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate)
-_SEE = "To see it: massconvert letters"
 #: What a Redis says, or does not, that takes no notes either: not to wait for it twice.
 _AWAY = ("UNREACHABLE", "TIMEOUT")
 _ENDED = "its worker ended before it was done"
@@ -53,7 +53,7 @@ def take(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], body: Callab
     received = _Received(task.request, args, kwargs)
     try:
         if received.delivered_again() >= messages.DELIVERIES and received.keep("stuck", _ENDED, messages.DELIVERIES):
-            logger.error("%s: %s. %s", task.name, received.name(_ENDED), _SEE)
+            logger.error("%s: %s. %s", task.name, received.name(_ENDED), received.see())
             return None
         answer = body()
     except CELERYS:
@@ -73,10 +73,11 @@ def _failed(task: Any, received: _Received, error: BaseException) -> None:
         received.taken()
         return
     if verdict.fate is Fate.REFUSED and received.keep("refused", why, tries):
-        logger.error("%s: %s %s", task.name, received.name(str(error)), _SEE)
+        logger.error("%s: %s %s", task.name, received.name(str(error)), received.see())
         return
     if verdict.fate is Fate.ASIDE and received.keep("stuck", why, tries):
-        logger.error("%s: %s It is set aside. %s", task.name, received.name(why), _SEE, exc_info=_bug(error))
+        told = f"{received.name(why)} It is set aside. {received.see()}"
+        logger.error("%s: %s", task.name, told, exc_info=_bug(error))
         return
     if not (isinstance(error, StoreError) and error.code in _AWAY):
         received.note(why)
@@ -118,7 +119,7 @@ class _Received:
             logger.warning("The message %s cannot be kept in the ledger: %s", self._message.id, in_words(error))
             return False
         if not kept:
-            logger.error("The message %s cannot be kept: massconvert letters has no room.", self._message.id)
+            logger.error("The message %s cannot be kept: there is no room. %s", self._message.id, self.see())
         return kept
 
     def taken(self) -> None:
@@ -127,8 +128,17 @@ class _Received:
             with suppress(Exception):
                 self._letters().taken(self._message.id)
 
+    def see(self) -> str:
+        """How a person sees it."""
+        return f"To see it: {next_command('letters', account=self._account())}"
+
     def _letters(self) -> Letters:
-        """Those of the account that it names, or of the first that is served.
+        account = self._account()
+        redis = worker_fleet().lines.clients.of(account)
+        return Letters(redis, Keys(account), Scripts(redis))
+
+    def _account(self) -> str:
+        """The account that it names, or the first that is served.
 
         Neither credentials nor a right massconvert.toml are needed: they may be why it is not taken.
         """
@@ -137,8 +147,7 @@ class _Received:
         with suppress(MassConvertError):
             name = fleet.accounts.served()[0]
             name = fleet.accounts.settings(named).account if isinstance(named, str) else name
-        redis = fleet.lines.clients.of(name)
-        return Letters(redis, Keys(name), Scripts(redis))
+        return name
 
 
 def _bug(error: BaseException) -> BaseException | None:

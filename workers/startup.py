@@ -20,6 +20,7 @@ from massconvert.doctor.redis_rules import ask_about_itself, not_well
 from massconvert.errors import LedgerMismatchError, MassConvertError, SettingsError, StoreError
 from massconvert.heartbeat import Heartbeat, heartbeat_path
 from massconvert.ledger.fleet import WORKER
+from massconvert.next_command import next_command
 from massconvert.nudge import Nudge, hold_connection
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
@@ -92,7 +93,8 @@ def check_redis(settings: Settings) -> None:
     except StoreError as error:
         logger.warning("%s Waiting for it.", error.message)
     except Exception as error:  # noqa: BLE001 - the work does not hang on a check, whatever it meets
-        logger.warning("Redis could not be looked at: %s. `massconvert doctor` says more.", error)
+        look = next_command("doctor", account=settings.account)
+        logger.warning("Redis could not be looked at: %s. To see more: %s", error, look)
     finally:
         client.close()
 
@@ -154,7 +156,8 @@ def _refuse_purge(options: Mapping[str, Any]) -> None:
     if options.get("purge"):
         raise SettingsError(
             "--purge would delete messages that are the only copy of their leads; the worker does not start.",
-            hint="Leave it out. `massconvert cancel BATCH` calls off what was not sent.",
+            hint="Leave it out. To call off what was not sent: "
+            f"{next_command('cancel', 'BATCH', account=worker_fleet().accounts.base.account)}",
         )
 
 

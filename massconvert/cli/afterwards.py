@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from massconvert.cli.console import hint
+from massconvert.next_command import next_command
 from massconvert.policy.codes import Retry, retry_of
 from massconvert.readable import readable
 from massconvert.report import Summary, SummaryLine
@@ -33,7 +34,7 @@ def tell_codes(summary: Summary) -> None:
             )
 
 
-def tell_retries(batch_id: str, lines: Iterable[SummaryLine]) -> None:
+def tell_retries(batch_id: str, account: str, lines: Iterable[SummaryLine]) -> None:
     """Say on stderr what can be done about the leads that failed, by what `massconvert retry` does with each code."""
     failed = [line for line in lines if line.outcome == "failed"]
     for what in (*_RETRIED, Retry.NO_USE, Retry.NEW_INPUT):
@@ -44,7 +45,7 @@ def tell_retries(batch_id: str, lines: Iterable[SummaryLine]) -> None:
         do = _DO[what].format(them="it" if one else "them")
         named = "" if len(codes) == len(failed) else f"{', '.join(codes)}: "
         if what in _RETRIED:
-            only = "" if len(codes) == len(failed) else "".join(f" --code {code}" for code in codes)
-            mended = " --options O.json" if what is Retry.MENDED_OPTIONS else ""
-            do += f"massconvert retry {batch_id}{only}{mended}"
+            only = [] if len(codes) == len(failed) else [word for code in codes for word in ("--code", code)]
+            mended = ["--options", "O.json"] if what is Retry.MENDED_OPTIONS else []
+            do += next_command("retry", batch_id, *only, *mended, account=account)
         hint(readable(f"{named}{do}"))

@@ -13,6 +13,7 @@ from massconvert.cli.console import local_time, span
 from massconvert.cli.layout import Pairs, Prose
 from massconvert.ledger.callbacks import FailedCall
 from massconvert.model import HELD_FOR_CANARY, PAUSED_BY_HAND, BatchState, BatchStatus, Pause, Waits
+from massconvert.next_command import next_command
 from massconvert.readable import readable
 from massconvert.report import status_record, utc_time
 from massconvert.wording import ended_of, number_of
@@ -100,7 +101,7 @@ def held_in_words(status: BatchStatus) -> str:
     """Why this batch alone waits, and what to do, in one or two lines; blank when it does not."""
     if not status.held:
         return ""
-    go_on = f"To go on: massconvert resume {status.batch}"
+    go_on = f"To go on: {next_command('resume', status.batch, account=status.account)}"
     canary = status.canary
     if status.held != HELD_FOR_CANARY or canary is None:
         since = "" if status.held_since is None else f" since {local_time(status.held_since)}"
@@ -111,7 +112,7 @@ def held_in_words(status: BatchStatus) -> str:
     if not canary.over:
         leads = number_of(canary.leads, "lead has", "leads have")
         return f"The canary goes first: {canary.ended:,} of its {leads} ended. The others wait."
-    look = f"To see what became of them: massconvert report {status.batch}"
+    look = f"To see what became of them: {next_command('report', status.batch, account=status.account)}"
     failed = f"{canary.failed:,} of {number_of(canary.leads, 'lead')} failed"
     return f"The canary has ended: {failed}. The others wait.\n{look}\n{go_on}"
 

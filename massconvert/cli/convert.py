@@ -6,7 +6,6 @@ import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shlex import quote
 from typing import Annotated
 
 import typer
@@ -56,6 +55,7 @@ from massconvert.errors import ZohoError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.leads.brought import Brought
 from massconvert.model import BatchStatus, Canary, LeadRow
+from massconvert.next_command import next_command
 from massconvert.options import Options, fingerprint, parse_canary
 from massconvert.report import csv_lines, summarise
 from massconvert.results import Part, Results
@@ -103,8 +103,8 @@ def _convert(
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
     """Convert leads with workers of this machine alone."""
-    demand_choice(no_deal, options=options)
     settings = command_settings()
+    demand_choice(no_deal, settings.account, options=options)
     if not dry_run:
         settings.require_zoho()
     check_folder(files, folder)
@@ -114,7 +114,7 @@ def _convert(
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)
         if dry_run:
-            tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json)
+            tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json, account=settings.account)
             return
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
         # A report of the same batch is a report that this command has written before.
@@ -137,7 +137,7 @@ def _convert(
             raise typer.Exit(130) from None
     say(f"batch {batch.id} is {status.state.value}: {batch_view.counts(status)}. The report, a line a lead: {report}")
     if status.failed:
-        _tell_mending(results, input_file(leads or (), file) and id_column)
+        _tell_mending(results, input_file(leads or (), file) and id_column, settings.account)
     if trouble:
         raise trouble
     raise typer.Exit(exit_of(status))
@@ -219,10 +219,11 @@ def _tell_earlier(earlier: BatchStatus | None) -> None:
         say(f"going on with batch {earlier.batch}: {ended_of(earlier.ended, earlier.total)}.")
 
 
-def _tell_mending(results: Results | None, id_column: str | None) -> None:
+def _tell_mending(results: Results | None, id_column: str | None, account: str) -> None:
     if results:
-        named = f" --id-column {quote(id_column)}" if id_column else ""
-        again = f"massconvert convert {results.files[Part.ERROR]}{named} --options …"
+        named = ["--id-column", id_column] if id_column else []
+        mended = str(results.files[Part.ERROR])
+        again = next_command("convert", mended, *named, "--options", "O.json", account=account)
         hint(f"Mended, the failed ones are input again: {again}")
     else:
         hint("The same command with --files writes the failed ones as a file that, mended, is input again.")

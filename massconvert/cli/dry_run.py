@@ -18,6 +18,7 @@ from massconvert.cli.layout import Pairs
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import StoreError, UnknownBatchError
 from massconvert.leads import Leads
+from massconvert.next_command import next_command
 from massconvert.options import Options, deal_templates, fingerprint
 from massconvert.options.body import resolve_body
 from massconvert.options.names import unresolved
@@ -162,7 +163,7 @@ def _deals(leads: Leads) -> Deals:
     )
 
 
-def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool) -> None:
+def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool, account: str) -> None:
     """Print what would be done."""
     found = DryRun.of(leads, options, facts)
     if as_json:
@@ -170,7 +171,8 @@ def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool)
     else:
         found.show()
     if names := [reference.text for reference in unresolved(found.payload)]:
-        say(f"looked up when the payload goes out: {', '.join(names)}. To check now: massconvert options check O.json")
+        check = next_command("options check", "O.json", account=account)
+        say(f"looked up when the payload goes out: {', '.join(names)}. To check now: {check}")
     say("a dry run: nothing was enqueued.")
 
 

@@ -43,6 +43,7 @@ from massconvert.errors import BrokerError, InputError
 from massconvert.intake import new_batch_id
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import Canary, Priority
+from massconvert.next_command import next_command
 from massconvert.on_complete import DEFAULT_QUEUE, Given, TaskTarget, parse_targets
 from massconvert.options import Options, parse_canary
 from massconvert.producer import MassConvert
@@ -98,8 +99,8 @@ def _enqueue(
 ) -> None:
     """Enqueue leads for the workers, as one batch."""
     timeout = wait_seconds(wait)
-    demand_choice(no_deal, options=options, profile=profile)
     desk = open_desk(command_settings(profile=profile))
+    demand_choice(no_deal, desk.settings.account, options=options, profile=profile)
     named = _profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
     demand_no_deal(no_deal, body)
@@ -112,7 +113,7 @@ def _enqueue(
         check_before_enqueue(desk.settings, body, checked.deal_values)
         if dry_run:
             tell_key(desk, key, body)
-            tell_dry_run(checked, body, Facts.known(desk), as_json=as_json)
+            tell_dry_run(checked, body, Facts.known(desk), as_json=as_json, account=desk.settings.account)
             return
         urgent = priority or (named.priority if named else None)
         calls = on_complete or (named.on_complete if named else None)
@@ -127,7 +128,7 @@ def _enqueue(
     if wait is None:
         desk.tell_standstill(batch.id)
         if not as_json:
-            say(f"to watch it: massconvert status {batch.id} --watch")
+            say(f"to watch it: {next_command('status', batch.id, '--watch', account=desk.settings.account)}")
         return
     wait_for(desk, batch, timeout, input_file(leads or (), file), id_column)
 

@@ -15,6 +15,7 @@ from massconvert.deal_values import read_deal_cells
 from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
 from massconvert.leads.spreadsheets import ROW
+from massconvert.next_command import next_command
 from massconvert.options import Options, read_text
 from massconvert.wording import number_of
 
@@ -120,17 +121,19 @@ def input_file(arguments: Sequence[str], file: str | None) -> str | None:
     return None if source == STDIN else source
 
 
-def demand_choice(no_deal: bool, **given: str | None) -> None:
+def demand_choice(no_deal: bool, account: str, **given: str | None) -> None:
     """Raise InputError unless something says what to convert into: a conversion by omission cannot be undone.
 
     ``given`` are the other options that do, by their name; ``None`` where they were left out.
     """
     if no_deal or any(value is not None for value in given.values()):
         return
-    ways = {"options": "--options O.json (massconvert options init writes one)", "profile": "--profile P"}
+    ways = {"options": "--options O.json", "profile": "--profile P"}
+    init = next_command("options init", "--output", "O.json", account=account)
     raise InputError(
         "Nothing says what to convert the leads into, and a conversion cannot be undone.",
-        hint=f"Give {', '.join(ways[name] for name in given)}, or --no-deal to convert them without a deal.",
+        hint=f"Give {', '.join(ways[name] for name in given)}, or --no-deal to convert them without a deal.\n"
+        f"To make such a file: {init}",
     )
 
 
@@ -178,7 +181,7 @@ def _source(arguments: Sequence[str], file: str | None) -> str | None:
         also = next((argument for argument in arguments if argument != files[0]), files[0])
         raise InputError(
             f"{files[0]} is a file, and {also} is given besides.",
-            hint="Give one file, or ids; several files go through cat: cat a.txt b.txt | massconvert enqueue -",
+            hint="Give one file, or ids. Several files go through a pipe, with - as the file: cat a.txt b.txt",
         )
     if files[0] != STDIN and Path(files[0]).is_dir():
         raise InputError(f"{files[0]} is a directory.", hint="Name a file of lead ids in it.")

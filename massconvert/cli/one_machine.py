@@ -19,8 +19,8 @@ from massconvert.cli.why import Reason, Word
 from massconvert.embedded import Home, Stack
 from massconvert.errors import UnknownBatchError, ZohoError
 from massconvert.model import BatchStatus, NotSent, PerhapsAccepted, Unsent
+from massconvert.next_command import next_command
 from massconvert.policy import HoldKind
-from massconvert.policy.codes import RESUME
 from massconvert.producer import MassConvert
 from massconvert.settings import Settings
 from massconvert.wiring import connect_finder
@@ -138,7 +138,8 @@ class Reach:
         """Raise ZohoError when there is no use in waiting; ``status`` is the batch that is waited for."""
         paused = self._desk.ledger.organisation.paused()
         if paused and paused.code:
-            fix = paused.hint.replace(RESUME, "then give the same command again")
+            resume = next_command("resume", account=status.account)
+            fix = paused.hint.replace(f"then: {resume}", "then give the same command again")
             raise ZohoError(f"{paused.reason}.", hint=f"{fix}\n{_KEPT}", code=paused.code)
         now, seen = self._monotonic(), (status.total, status.sent, status.ended)
         if seen != self._seen or paused or status.held:

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from massconvert.cli.account import command_settings
 from massconvert.cli.commands import Group
 from massconvert.cli.console import print_json, print_lines, say
 from massconvert.cli.inputs import read_json
@@ -20,6 +21,7 @@ from massconvert.cli.live_options import check_live, unread_words
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.contract import Exit
 from massconvert.errors import InputError, OptionsError, ZohoError
+from massconvert.next_command import next_command
 from massconvert.options import Options, Problem
 from massconvert.readable import readable_json
 from massconvert.steps.check import Checked, check, is_away, why
@@ -112,7 +114,8 @@ def _init(
         say("Nothing was written.")
         return
     write_output(output, [text], force=force)
-    say(f"written to {output}. To use it: massconvert enqueue leads.csv --options {output}")
+    use = next_command("enqueue", "leads.csv", "--options", str(output), account=command_settings().account)
+    say(f"written to {output}. To use it: {use}")
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -192,5 +195,5 @@ def _live(body: Mapping[str, Any], *, alone: bool) -> Checked:
         checked = check(ports, body)
     away = next((trouble for trouble in checked.unread.values() if is_away(trouble)), None)
     if away is not None and alone and not checked.problems:
-        raise ZohoError(f"Zoho cannot be asked: {why(away)}.", hint="massconvert enqueue takes the options unchecked.")
+        raise ZohoError(f"Zoho cannot be asked: {why(away)}.", hint="enqueue takes the options unchecked.")
     return checked

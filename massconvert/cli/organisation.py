@@ -13,6 +13,7 @@ from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.errors import BrokerError
 from massconvert.intake import check_reason, this_person
 from massconvert.model import HELD_FOR_CANARY
+from massconvert.next_command import next_command
 from massconvert.nudge import Nudge
 from massconvert.producer import MassConvert
 from massconvert.readable import readable
@@ -61,7 +62,8 @@ def _pause(
     elif before.held and before.held != HELD_FOR_CANARY:
         tell(held_in_words(before))
     else:
-        tell(f"Batch {batch} is paused: nothing more of it is sent. To go on: massconvert resume {batch}")
+        go_on = next_command("resume", batch, account=before.account)
+        tell(f"Batch {batch} is paused: nothing more of it is sent. To go on: {go_on}")
 
 
 def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
@@ -78,11 +80,11 @@ def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
     else:
         tell(f"Batch {batch} goes on." if was_held else f"Batch {batch} was not paused.")
     if desk.ledger.organisation.paused():
-        hint("The whole organisation is paused, too. To go on: massconvert resume")
+        hint(f"The whole organisation is paused, too. To go on: {next_command('resume', account=status.account)}")
 
 
 def _pause_all(desk: Desk, reason: str) -> None:
-    organisation = desk.ledger.organisation
+    organisation, go_on = desk.ledger.organisation, next_command("resume", account=desk.settings.account)
     before = organisation.paused()
     if before and not before.code:
         tell(pause_in_words(before))
@@ -90,7 +92,7 @@ def _pause_all(desk: Desk, reason: str) -> None:
     organisation.pause(reason=reason, by=this_person())
     if before:
         say(f"it had paused by itself since {local_time(before.since)}: {readable(f'{before.code}: {before.reason}')}")
-    tell("Paused: nothing more is sent; jobs that Zoho works on end there. To go on: massconvert resume")
+    tell(f"Paused: nothing more is sent; jobs that Zoho works on end there. To go on: {go_on}")
 
 
 def _resume_all(desk: Desk) -> None:

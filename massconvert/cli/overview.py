@@ -19,6 +19,7 @@ from massconvert.cli.profile_standing import stop_in_words, stopped_profiles
 from massconvert.cli.why import no_worker
 from massconvert.ledger import Late, Workers
 from massconvert.model import BatchStatus, Pause
+from massconvert.next_command import next_command
 from massconvert.readable import readable
 from massconvert.wording import number_of
 from massconvert.zoho.standing import Standing
@@ -33,6 +34,7 @@ _COLUMNS = (Column("batch"), Column("state"), Column("progress", prose=True), Co
 class Overview:
     """What was seen of the organisation at one moment."""
 
+    account: str
     batches: tuple[BatchStatus, ...]
     batches_known: int
     paused: Pause | None
@@ -53,6 +55,7 @@ class Overview:
         counts = organisation.counts()
         batches = tuple(desk.ledger.batches.recent(shown))
         return cls(
+            account=desk.settings.account,
             batches=batches,
             batches_known=desk.ledger.batches.known(),
             paused=organisation.paused(),
@@ -76,6 +79,7 @@ class Overview:
     def as_json(self) -> dict[str, Any]:
         """For scripts."""
         return {
+            "account": self.account,
             "batches": [as_json(batch) for batch in self.batches],
             "batches_known": self.batches_known,
             "paused": pause_as_json(self.paused),
@@ -102,14 +106,15 @@ class Overview:
         parts.append(Prose(self._under_way()))
         parts.append(Prose(self._at_work(), "" if self.workers.alive else "yellow"))
         parts += [Prose(line, "yellow") for line in (*held_back(self.calls), *self._messages())]
-        parts += [Prose(stop_in_words(name, failures), "red") for name, failures in self.stopped.items()]
+        parts += [Prose(stop_in_words(name, failures, self.account), "red") for name, failures in self.stopped.items()]
         if not self.batches:
-            return Group(*parts, Prose("No batches yet. To make one: massconvert enqueue --help"))
+            enqueue = next_command("enqueue", "--help", account=self.account)
+            return Group(*parts, Prose(f"No batches yet. To make one: {enqueue}"))
         parts += ["", self._table()]
         if self.batches_known > len(self.batches):
             newest = f"The newest {len(self.batches):,} of {number_of(self.batches_known, 'batch', 'batches')}"
-            see = "" if len(self.batches) > SHOWN else " To see all: massconvert status --all"
-            parts.append(Prose(f"{newest}.{see}"))
+            every = next_command("status", "--all", account=self.account)
+            parts.append(Prose(f"{newest}.{'' if len(self.batches) > SHOWN else f' To see all: {every}'}"))
         return Group(*parts)
 
     def _under_way(self) -> str:
@@ -131,7 +136,8 @@ class Overview:
             since = f"since {local_time(first.since)}: {readable(first.why)}"
             yield f"{number_of(len(self.late), 'message')} could not be taken {since}"
         if number := self.letters.get("stuck", 0):
-            yield f"{number_of(number, 'message was', 'messages were')} set aside; to see why: massconvert letters"
+            look = next_command("letters", account=self.account)
+            yield f"{number_of(number, 'message was', 'messages were')} set aside; to see why: {look}"
 
     def _table(self) -> Sheet:
         rows = [

@@ -19,6 +19,7 @@ from massconvert.cli.profile_standing import Standing, standings
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
+from massconvert.next_command import next_command
 from massconvert.options import deal_templates, demand
 from massconvert.policy import Run, RunState
 from massconvert.producer import MassConvert
@@ -157,7 +158,7 @@ def _run(
     if wait is None:
         _print_run(run_id, None, as_json=as_json)
         if not as_json:
-            say(f"workers find its leads. To see how far: massconvert profile list, massconvert status {run_id}")
+            say(f"workers find its leads. To see how far: {_how_far(desk, run_id)}")
         return
     run = _await_found(desk, run_id, timeout)
     _print_run(run_id, run, as_json=as_json)
@@ -183,9 +184,14 @@ def _await_found(desk: Desk, run_id: str, timeout: float | None) -> Run:
         if desk.clock.now() > end:
             raise WaitTimeoutError(
                 f"The run {run_id} has not ended after {timeout:g} s: {number_of(run.found, 'lead')} found so far.",
-                hint=f"To see how far it is: massconvert profile list, massconvert status {run_id}",
+                hint=f"To see how far it is: {_how_far(desk, run_id)}",
             )
         threading.Event().wait(_LOOK)
+
+
+def _how_far(desk: Desk, run_id: str) -> str:
+    account = desk.settings.account
+    return f"{next_command('profile list', account=account)}, {next_command('status', run_id, account=account)}"
 
 
 def _wait_for_batch(desk: Desk, run: Run, timeout: float | None) -> int:

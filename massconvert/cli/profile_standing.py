@@ -10,6 +10,7 @@ from massconvert.cli.account import account_chosen, command_settings
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.errors import MassConvertError, UnknownBatchError
 from massconvert.model import BatchStatus
+from massconvert.next_command import next_command
 from massconvert.policy import Run
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.wording import number_of
@@ -17,7 +18,10 @@ from massconvert.wording import number_of
 
 @dataclass(frozen=True)
 class Standing:
-    """A profile, its last run with that run's batch, how many runs in a row failed, and whether that stops it."""
+    """A profile, its last run with that run's batch, how many runs in a row failed, and whether that stops it.
+
+    ``account``: whose ledger says so.
+    """
 
     name: str
     profile: Profile
@@ -25,6 +29,7 @@ class Standing:
     batch: BatchStatus | None
     failures: int
     stopped: bool
+    account: str
 
     @property
     def outcomes(self) -> dict[str, int]:
@@ -44,12 +49,12 @@ class Standing:
     @property
     def stop_in_words(self) -> str:
         """That its schedule is stopped, and what to do; blank where it is not."""
-        return stop_in_words(self.name, self.failures) if self.stopped else ""
+        return stop_in_words(self.name, self.failures, self.account) if self.stopped else ""
 
 
-def stop_in_words(name: str, failures: int) -> str:
+def stop_in_words(name: str, failures: int, account: str) -> str:
     """That a schedule is stopped, and what to do."""
-    how = f"massconvert profile resume {name}"
+    how = next_command("profile resume", name, account=account)
     return f"The schedule of {name} is stopped: {number_of(failures, 'run')} in a row failed. To go on: {how}"
 
 
@@ -59,7 +64,7 @@ def standing_of(desk: Desk, name: str, profile: Profile) -> Standing:
     run, batch = runs.last(name), None
     with suppress(UnknownBatchError):
         batch = desk.ledger.batches.status(run.id) if run else None
-    return Standing(name, profile, run, batch, runs.failures(name), bool(runs.stopped(name)))
+    return Standing(name, profile, run, batch, runs.failures(name), bool(runs.stopped(name)), desk.settings.account)
 
 
 def standings(desk: Desk) -> Iterator[Standing]:

@@ -16,6 +16,7 @@ from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seco
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.errors import InputError
 from massconvert.model import BatchState
+from massconvert.next_command import next_command
 from massconvert.options import Options, without_doubts
 from massconvert.producer import MassConvert
 from massconvert.wording import number_of
@@ -101,7 +102,7 @@ def _retry(
         return
     desk.tell_standstill(made.id)
     if not as_json:
-        say(f"to watch it: massconvert status {made.id} --watch")
+        say(f"to watch it: {next_command('status', made.id, '--watch', account=desk.settings.account)}")
 
 
 def _tell_retried(desk: Desk, batch: str, made: Batch, *, as_json: bool) -> None:
@@ -114,9 +115,9 @@ def _tell_retried(desk: Desk, batch: str, made: Batch, *, as_json: bool) -> None
     status = desk.ledger.batches.status(made.id)
     tell(f"Batch {made.id} has retried these leads before; it is {status.state.value}.")
     if status.failed:
-        hint(f"To retry what failed there: massconvert retry {made.id}")
+        hint(f"To retry what failed there: {next_command('retry', made.id, account=status.account)}")
     if status.deals_not_updated:
-        hint(f"To retry the deals there: massconvert retry {made.id} --deals")
+        hint(f"To retry the deals there: {next_command('retry', made.id, '--deals', account=status.account)}")
 
 
 def _cancel(
@@ -140,5 +141,10 @@ def _cancel(
     if followed:
         way = number_of(followed, "is under way and is followed", "are under way and are followed")
         tell(f"{way}: what Zoho does not convert of them ends as cancelled too.")
-    look = f"massconvert status {batch} --watch" if followed else f"massconvert report {batch}"
+    account = before.account
+    look = (
+        next_command("status", batch, "--watch", account=account)
+        if followed
+        else next_command("report", batch, account=account)
+    )
     hint(f"To see what became of them: {look}")

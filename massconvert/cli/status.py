@@ -15,6 +15,7 @@ from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.cli.why import Word
 from massconvert.model import BatchStatus
+from massconvert.next_command import next_command
 
 if TYPE_CHECKING:
     from typing_extensions import Self
@@ -51,7 +52,8 @@ def _status(
             shown = MOST if everything else SHOWN
             show_overview(desk, watch=watch, in_json=in_json, shown=shown)
         except KeyboardInterrupt:
-            say("stopped watching; the work goes on.\nTo go on watching: massconvert status --watch")
+            go_on = next_command("status", "--watch", account=desk.settings.account)
+            say(f"stopped watching; the work goes on.\nTo go on watching: {go_on}")
             raise typer.Exit(130) from None
         return
     batch = which(desk, batch, last, "status")
@@ -99,7 +101,7 @@ def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
         why=desk.why,
         display=_JsonLines(desk) if in_json else make_display(),
     )
-    return watch_to_the_end(watch, batch, None)
+    return watch_to_the_end(watch, batch, None, account=desk.settings.account)
 
 
 def _print_json(desk: Desk, status: BatchStatus) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -20,6 +19,7 @@ from massconvert.cli.summary import print_summary
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.contract import Exit
 from massconvert.errors import InputError
+from massconvert.next_command import next_command
 from massconvert.report import summarise
 
 FOR_EVER = "for-ever"
@@ -83,20 +83,22 @@ def wait_for(
         display=make_display(),
         to_verdict=True,
     )
-    status = watch_to_the_end(watch, batch.id, timeout)
+    status = watch_to_the_end(watch, batch.id, timeout, account=desk.settings.account)
     if status.awaits_verdict:
         show_canary(batch)
-        hint(f"To call the others off: massconvert cancel {batch.id}")
+        hint(f"To call the others off: {next_command('cancel', batch.id, account=status.account)}")
         raise typer.Exit(Exit.STILL_RUNNING)
-    say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: massconvert report {batch.id}")
-    named = f" --id-column {quote(id_column)}" if id_column is not None else ""
-    hint(f"As files: massconvert report {batch.id} --files{f' --input {quote(source)}{named}' if source else ''}")
+    report = next_command("report", batch.id, account=status.account)
+    say(f"batch {batch.id} is {status.state.value}: {counts(status)}. The report: {report}")
+    named = ["--id-column", id_column] if id_column is not None else []
+    its_input = ["--input", source, *named] if source else []
+    hint(f"As files: {next_command('report', batch.id, '--files', *its_input, account=status.account)}")
     if status.failed or status.skipped or status.cancelled:
         summary = summarise(batch.outcomes())
         tell_codes(summary)
-        tell_retries(batch.id, summary.lines)
+        tell_retries(batch.id, status.account, summary.lines)
     if status.deals_not_updated:
-        hint(f"To try the deals again: massconvert retry {batch.id} --deals")
+        hint(f"To try the deals again: {next_command('retry', batch.id, '--deals', account=status.account)}")
     raise typer.Exit(exit_of(status))
 
 

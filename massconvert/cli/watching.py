@@ -29,6 +29,7 @@ from massconvert.cli.why import GOES_ON, TOLD_AT_ONCE, Reason, Word
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus
+from massconvert.next_command import next_command
 from massconvert.readable import readable
 from massconvert.store import PATIENCE
 from massconvert.wording import ended_of
@@ -277,12 +278,12 @@ class Watch:
             self.display.note(f"Nothing has moved for {span(now - self._moved_at)}. {reason.text}")
 
 
-def watch_to_the_end(watch: Watch, batch_id: str, timeout: float | None) -> BatchStatus:
+def watch_to_the_end(watch: Watch, batch_id: str, timeout: float | None, *, account: str) -> BatchStatus:
     """Watch until the batch has finished. The display has ended when anything else is said.
 
     When the time is over, or at Ctrl-C, says how to go on watching and ends the command.
     """
-    go_on = f"To go on watching: massconvert status {batch_id} --watch"
+    go_on = f"To go on watching: {next_command('status', batch_id, '--watch', account=account)}"
     try:
         with watch.display:
             status = watch.until_finished(timeout)

@@ -50,7 +50,8 @@ def _test(
             "MASSCONVERT_WEBHOOK_SECRET is not set, so nothing can be signed.",
             hint="Make one with: openssl rand -hex 32. The workers and the receiver need the same.",
         )
-    why = Caller(Nudge(settings.broker_url), settings.webhook_secret, settings.permitted).call(target, _sample())
+    caller = Caller(Nudge(settings.broker_url), settings.webhook_secret, settings.permitted)
+    why = caller.call(target, _sample(settings.account))
     if as_json:
         print_json({"to": target.place, "ok": not why, "why": str(why) or None})
     elif why:
@@ -60,9 +61,10 @@ def _test(
     raise typer.Exit(Exit.SOME_FAILED if why else Exit.OK)
 
 
-def _sample() -> dict[str, Any]:
+def _sample(account: str) -> dict[str, Any]:
     now = time.time()
     status = BatchStatus(
+        account=account,
         batch="sample",
         state=BatchState.FINISHED,
         total=3,

@@ -17,6 +17,7 @@ from massconvert.cli.console import local_time, say
 from massconvert.cli.desk import Desk
 from massconvert.errors import InputError, MassConvertError
 from massconvert.ledger import Ledger
+from massconvert.next_command import Name, next_command
 from massconvert.policy import Tuning
 from massconvert.settings import Settings
 
@@ -55,7 +56,7 @@ def remember(settings: Settings, batch_id: str) -> None:
         part.replace(path)
 
 
-def which(desk: Desk, batch: str | None, last: bool, command: str, *, changes: bool = False) -> str:
+def which(desk: Desk, batch: str | None, last: bool, command: Name, *, changes: bool = False) -> str:
     """The batch that is meant. ``changes`` says that the command changes it.
 
     ``--last`` never means a batch that somebody else has made where that would be changed: a web shop makes one a
@@ -68,7 +69,7 @@ def which(desk: Desk, batch: str | None, last: bool, command: str, *, changes: b
     if not last:
         raise InputError(
             "No BATCH is named.",
-            hint=f"massconvert {command} BATCH, as enqueue printed it, or --last. massconvert status lists them.",
+            hint=f"Name it as enqueue printed it, or give --last. {_choose(desk, command)}",
         )
     mine = _remembered(desk.settings)
     if mine:
@@ -78,10 +79,16 @@ def which(desk: Desk, batch: str | None, last: bool, command: str, *, changes: b
     if newest is None:
         raise InputError(
             "No batch has been made from this command line yet, so there is no last one.",
-            hint=f"massconvert status lists the batches; then: massconvert {command} BATCH",
+            hint=_choose(desk, command),
         )
     say(f"none was made from this command line; the newest is {newest.batch}, of {local_time(newest.created_at)}.")
     return newest.batch
+
+
+def _choose(desk: Desk, command: Name) -> str:
+    account = desk.settings.account
+    look, then = next_command("status", account=account), next_command(command, "BATCH", account=account)
+    return f"To see the batches: {look}, then: {then}"
 
 
 def _remembered(settings: Settings) -> str:

@@ -12,9 +12,10 @@ from typing import Any
 from massconvert.cli.batch_view import held_in_words, pause_in_words, waits_in_words
 from massconvert.cli.calls_view import gate_in_words, hold_in_words
 from massconvert.cli.console import span
-from massconvert.doctor.work_checks import HELD
+from massconvert.doctor.work_checks import held_hint
 from massconvert.ledger import Workers
 from massconvert.model import HELD_FOR_CANARY, BatchStatus, Pause, Waits
+from massconvert.next_command import next_command
 from massconvert.policy.codes import CODES, Meaning
 from massconvert.readable import readable
 from massconvert.wording import number_of
@@ -118,12 +119,13 @@ def _stopped(known: Known) -> Reason | None:
 
 def _trouble(known: Known) -> Reason | None:
     """What keeps calls back, or workers from their work."""
-    calls, workers = known.calls, known.workers
+    calls, workers, status = known.calls, known.workers, known.status
     if calls.hold:
-        return Reason(Word(calls.hold.kind.value), f"{hold_in_words(calls.hold)}.", HELD[calls.hold.kind])
+        do = held_hint(calls.hold.kind, status.account)
+        return Reason(Word(calls.hold.kind.value), f"{hold_in_words(calls.hold)}.", do)
     if known.token_trouble:
         said = f"There is no access token for Zoho: {readable(known.token_trouble)}."
-        return Reason(Word.NO_TOKEN, said, "To see what is wrong: massconvert doctor")
+        return Reason(Word.NO_TOKEN, said, f"To see what is wrong: {_doctor(status)}")
     if workers.alive and all(worker.trouble for worker in workers.alive):
         worker = workers.alive[0]
         said = readable(
@@ -144,7 +146,7 @@ def _on_its_way(known: Known) -> Reason:
         said = f"To be tried again: {waits_in_words(known.waits, known.now)}"
         row = CODES.get(known.waits.code)
         mend = row is not None and row.meaning is Meaning.NOT_ALLOWED
-        return Reason(Word.TRIED_AGAIN, said, "To see what is missing: massconvert doctor" if mend else "")
+        return Reason(Word.TRIED_AGAIN, said, f"To see what is missing: {_doctor(status)}" if mend else "")
     if status.sent:
         leads = number_of(status.sent, "lead")
         return Reason(Word.ZOHO_AT_WORK, f"Zoho is at work on {leads}; a job may take minutes.")
@@ -154,8 +156,12 @@ def _on_its_way(known: Known) -> Reason:
     if known.workers.idle_for > TAKES_NOTHING_AFTER:
         alive = number_of(len(known.workers.alive), "worker lives", "workers live")
         said = f"{alive}, but none has taken anything for {span(known.workers.idle_for)}."
-        return Reason(Word.NOTHING_TAKEN, said, "To see what is wrong: massconvert doctor")
+        return Reason(Word.NOTHING_TAKEN, said, f"To see what is wrong: {_doctor(status)}")
     others = max(0, known.ahead - status.waiting)
     said = f"{number_of(status.waiting, 'lead waits', 'leads wait')} for a turn"
     more = f"; {number_of(others, 'lead')} of other batches {'waits' if others == 1 else 'wait'}, too" if others else ""
     return Reason(Word.ITS_TURN, f"{said}{more}.")
+
+
+def _doctor(status: BatchStatus) -> str:
+    return next_command("doctor", account=status.account)

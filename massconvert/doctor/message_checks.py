@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime, timezone
 
-from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
+from massconvert.next_command import next_command
 from massconvert.wording import number_of
 
 
@@ -15,17 +15,17 @@ def check_messages(site: Site) -> Iterator[Finding]:
     """Whether every message of ``massconvert.enqueue`` was taken."""
     letters = site.ledger.letters
     account = site.settings.account
-    command = "massconvert letters" + ("" if account == DEFAULT_ACCOUNT else f" --account {account}")
     counts, late = letters.counts(), letters.late(now=site.clock.now())
     if late:
         what = f"{_messages(len(late))} could not be taken since {_clock(late[0].since)}: {late[0].why}"
         yield warning("messages", what, "It is tried again at least once a minute; mend what it names.")
     for letter in letters.latest("stuck", 1):
         what = f"{_messages(counts['stuck'])} could not be taken, set aside since {_clock(letter.at)}: {letter.why}"
-        yield wrong("messages", what, f"Mend what it names, then: {command} --again all")
+        again = next_command("letters", "--again", "all", account=account)
+        yield wrong("messages", what, f"Mend what it names, then: {again}")
     for letter in letters.latest("refused", 1):
         what = f"{_messages(counts['refused'])} refused, the last at {_clock(letter.at)}: {letter.why}"
-        yield warning("messages", what, f"See who sends it: {command}")
+        yield warning("messages", what, f"See who sends it: {next_command('letters', account=account)}")
     if not (late or any(counts.values())):
         yield ok("messages", "Every message that came was taken.")
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
+from massconvert.next_command import next_command
 from massconvert.profiles import ConfigFile
 from massconvert.wording import number_of
 
@@ -16,24 +17,26 @@ def check_profiles(site: Site) -> Iterator[Finding]:
     Raises SettingsError for a wrong massconvert.toml.
     """
     site.reach_redis()
-    failing = 0
+    failing, account = 0, site.settings.account
     runs, config = site.ledger.runs, ConfigFile(site.settings.config_file).config()
     for name, profile in config.profiles.items():
-        failures = runs.failures(name) if profile.account in (None, site.settings.account) else 0
+        failures = runs.failures(name) if profile.account in (None, account) else 0
         if not failures:
             continue
         failing += 1
         last = runs.last(name)
-        see = (
-            f"To see why: massconvert report {last.id}"
+        look = (
+            next_command("report", last.id, account=account)
             if last and last.taken
-            else "To see why: massconvert profile list"
+            else next_command("profile list", account=account)
         )
         failed = number_of(failures, "last run", "last runs")
         if runs.stopped(name):
             what = f"The schedule of {name} is stopped, since its {failed} failed."
-            yield wrong("profiles", what, f"{see}. When it is mended: massconvert profile resume {name}")
+            go_on = next_command("profile resume", name, account=account)
+            yield wrong("profiles", what, f"To see why: {look}; when it is mended: {go_on}")
         else:
-            yield warning("profiles", f"The {failed} of {name} failed.", f"{see}. Then: massconvert profile check")
+            check = next_command("profile check", account=account)
+            yield warning("profiles", f"The {failed} of {name} failed.", f"To see why: {look}; then: {check}")
     if config.profiles and not failing:
         yield ok("profiles", "The last run of no profile failed.")

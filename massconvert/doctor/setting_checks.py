@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
 from massconvert.errors import MassConvertError, SettingsError
+from massconvert.next_command import next_command
 from massconvert.profiles import Accounts
 from massconvert.settings import Settings, load_settings, variables
 from massconvert.zoho.datacenters import hosts_of
@@ -79,7 +80,8 @@ def check_credentials(site: Site) -> Iterator[Finding]:
     try:
         settings.require_zoho()
     except SettingsError as error:
-        yield wrong("credentials", error.message, f"{error.hint} Producers need none: massconvert doctor --producer")
+        alone = f"On a machine that only enqueues: {next_command('doctor', '--producer', account=settings.account)}"
+        yield wrong("credentials", error.message, f"Set them in the environment or in .env. {alone}")
     hosts = hosts_of(settings)
     names = (urlsplit(hosts.accounts_url).netloc, urlsplit(hosts.api_domain).netloc)
     yield ok("data centre", f"{settings.zoho_data_center}: accounts server {names[0]}, API {names[1]}.")

@@ -9,6 +9,8 @@ from massconvert.doctor.site import Site
 from massconvert.ledger import Backlog, Member, Workers
 from massconvert.ledger.backlog import Late
 from massconvert.ledger.fleet import BEAT
+from massconvert.model import Pause
+from massconvert.next_command import next_command
 from massconvert.policy import HoldKind
 from massconvert.wording import number_of
 from massconvert.zoho.standing import Standing, read_standing
@@ -21,12 +23,16 @@ LONG_JOB = 3600.0
 NAMED = 5
 
 _START = "Start one: celery -A workers worker"
-#: What a person does while all calls are held.
-HELD = {
+_HELD = {
     HoldKind.OUTAGE: "See https://status.zoho.com; it goes on by itself, and nothing is lost.",
-    HoldKind.ASKED: "A call every few minutes finds out. To call at once: massconvert resume",
+    HoldKind.ASKED: "A call every few minutes finds out. To call at once: {resume}",
     HoldKind.CREDITS: "They come back within a day; see MASSCONVERT_CREDITS_RESERVE, and what else uses them.",
 }
+
+
+def held_hint(kind: HoldKind, account: str) -> str:
+    """What a person does while all calls of an account are held."""
+    return _HELD[kind].format(resume=next_command("resume", account=account))
 
 
 def check_organisation(site: Site) -> Iterator[Finding]:
@@ -39,7 +45,8 @@ def check_organisation(site: Site) -> Iterator[Finding]:
         yield warning("pause", f"The organisation is paused{by}. {paused.reason}".rstrip(), paused.hint)
     else:
         yield ok("pause", "The organisation is not paused.")
-    yield from _calls(read_standing(site.redis, site.keys, site.clock, site.settings.zoho_concurrency))
+    standing = read_standing(site.redis, site.keys, site.clock, site.settings.zoho_concurrency)
+    yield from _calls(standing, site.settings.account)
 
 
 def check_fleet(site: Site) -> Iterator[Finding]:
@@ -62,7 +69,7 @@ def check_backlog(site: Site) -> Iterator[Finding]:
     else:
         yield ok("queues", f"{leads}.")
     for late in backlog.late[:NAMED]:
-        yield _stuck(late, paused=site.ledger.organisation.paused() is not None)
+        yield _stuck(late, site.ledger.organisation.paused())
     if len(backlog.late) > NAMED:
         more = number_of(len(backlog.late) - NAMED, "more payload is", "more payloads are")
         yield warning("stuck", f"{more} stuck.", "As above.")
@@ -84,17 +91,16 @@ def check_calls(site: Site) -> Iterator[Finding]:
     for call_id, (tries, why) in list(failing.items())[:NAMED]:
         batch = call_id.partition(":")[2]
         what = f"Batch {batch} has finished, but {number_of(tries, 'call')} about it failed: {why}."
-        yield warning("callbacks", what, _mend_of_call(why))
+        yield warning("callbacks", what, _mend_of_call(why, site.settings.account))
     if not failing:
         yield ok("callbacks", "Nobody waits for a call that has failed.")
 
 
-def _mend_of_call(why: str) -> str:
+def _mend_of_call(why: str, account: str) -> str:
     if "MASSCONVERT_WEBHOOK_SECRET is not set" in why:
         return "Set MASSCONVERT_WEBHOOK_SECRET on the workers and restart them; it is called again for a day."
-    return (
-        "See whom its on_complete names; it is called again for a day. To try a web hook: massconvert webhook test URL"
-    )
+    test = next_command("webhook test", "URL", account=account)
+    return f"See whom its on_complete names; it is called again for a day. To try a web hook: {test}"
 
 
 def span(seconds: float) -> str:
@@ -104,10 +110,10 @@ def span(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.0f} h"
 
 
-def _calls(calls: Standing) -> Iterator[Finding]:
+def _calls(calls: Standing, account: str) -> Iterator[Finding]:
     if calls.hold:
-        next_probe = f"one call finds out in {span(calls.hold.next_probe)}"
-        yield wrong("calls", f"All calls are held: {calls.hold.why}; {next_probe}.", HELD[calls.hold.kind])
+        what = f"All calls are held: {calls.hold.why}; one call finds out in {span(calls.hold.next_probe)}."
+        yield wrong("calls", what, held_hint(calls.hold.kind, account))
     if calls.gate_for > 0:
         mend = "It opens by itself; see what else calls this organisation's API."
         yield warning("calls", f"No calls for another {span(calls.gate_for)}: {calls.gate_why}.", mend)
@@ -153,9 +159,9 @@ def _beats(beats: Sequence[Member], now: float) -> Iterator[Finding]:
         yield ok("beat", "No beat runs; only schedules need one.")
 
 
-def _stuck(late: Late, *, paused: bool) -> Finding:
+def _stuck(late: Late, paused: Pause | None) -> Finding:
     why = "the organisation is paused" if paused else "no worker took it"
     tried = f", after {number_of(late.outages, 'call')} without a usable answer" if late.outages else ""
     job = f" (job {late.job_id})" if late.job_id else ""
     what = f"Payload {late.chunk_id}{job}, {late.state.value}, is overdue by {span(late.overdue)}: {why}{tried}."
-    return warning("stuck", what, "massconvert resume" if paused else "See workers and broker above.")
+    return warning("stuck", what, paused.hint if paused else "See workers and broker above.")

@@ -15,13 +15,12 @@ from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.letters import Late, Letter, Letters, Message
 from massconvert.ledger.organisation import Organisation
-from massconvert.ledger.runs import LEFT_OUT, Begun, Runs
+from massconvert.ledger.runs import Begun, Runs
 from massconvert.ledger.title import Title
 from massconvert.policy import Tuning
 from massconvert.store import Clock, Keys, Redis, Scripts, Shelf
 
 __all__ = [
-    "LEFT_OUT",
     "Added",
     "Backlog",
     "Batches",
@@ -67,7 +66,7 @@ class Ledger:
         self.fleet = Fleet(redis, keys)
         self.title = Title(redis, keys, scripts)
         self.letters = Letters(redis, keys, scripts)
-        self._redis, self._keys = redis, keys
+        self.account, self._redis, self._keys = account, redis, keys
 
     def backlog(self, *, now: float, grace: float) -> Backlog:
         """What waits and why; chunks overdue by more than ``grace`` seconds are named. Raises StoreError."""

@@ -24,6 +24,7 @@ from massconvert.model import (
     Priority,
     Waits,
 )
+from massconvert.next_command import next_command
 from massconvert.on_complete import Target, dump_targets
 from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
@@ -254,9 +255,10 @@ class Batches:
         if not fields:
             raise UnknownBatchError(
                 f"There is no batch {batch_id!r}.",
-                hint="massconvert status lists the batches; finished ones are kept for the retention time.",
+                hint="Finished batches are kept for the retention time. To see which there are: "
+                f"{next_command('status', '--all', account=self._keys.account)}",
             )
-        return load_status(batch_id, fields, paused=bool(paused))
+        return load_status(self._keys.account, batch_id, fields, paused=bool(paused))
 
     def waits(self, batch_id: str, *, now: float, most: int = 100) -> Waits | None:
         """Zoho's last words about payloads of a batch that wait for another try; ``None`` where there are none.
@@ -298,7 +300,7 @@ class Batches:
                 if gone:
                     self._redis.zrem(self._keys.batches, *gone)
             found += [
-                load_status(batch_id, fields, paused=bool(paused))
+                load_status(self._keys.account, batch_id, fields, paused=bool(paused))
                 for batch_id, fields in zip(page, rows, strict=True)
                 if fields
             ]

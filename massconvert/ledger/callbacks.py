@@ -96,7 +96,8 @@ class Callbacks:
         except (KeyError, IndexError, InputError) as error:
             raise unreadable(f"on_complete of batch {batch_id}") from error
         tries = int(fields.get(f"call_tries:{number}", "0"))
-        return DueCall(call_id, target, load_status(batch_id, fields, paused=False), fields["finished"], tries)
+        status = load_status(self._keys.account, batch_id, fields, paused=False)
+        return DueCall(call_id, target, status, fields["finished"], tries)
 
     def made(self, call: DueCall, *, now: float | None = None) -> None:
         """Say that a call has come through. Raises StoreError."""

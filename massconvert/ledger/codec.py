@@ -210,15 +210,15 @@ def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:
     return options
 
 
-def load_status(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
+def load_status(account: str, batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
     """The counts of a batch, from its hash. Raises LedgerError when something else has written to it."""
     try:
-        return _status_of(batch_id, fields, paused=paused)
+        return _status_of(account, batch_id, fields, paused=paused)
     except (KeyError, ValueError) as error:
         raise unreadable(f"batch:{batch_id}") from error
 
 
-def _status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
+def _status_of(account: str, batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:
     counts = {
         name: int(fields.get(name, "0")) for name in ("total", "sent", "converted", "failed", "skipped", "cancelled")
     }
@@ -228,6 +228,7 @@ def _status_of(batch_id: str, fields: Mapping[str, str], *, paused: bool) -> Bat
     if "finished" in fields:
         state = BatchState.CANCELLED if counts["cancelled"] else BatchState.FINISHED
     return BatchStatus(
+        account=account,
         batch=batch_id,
         state=state,
         waiting=counts["total"] - counts["sent"] - ended,

@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 from massconvert.errors import InputError
 from massconvert.ledger.codec import number, unreadable
+from massconvert.next_command import next_command
 from massconvert.store import Keys, Redis, Scripts, reaching
 
 Kind = Literal["stuck", "refused"]
@@ -118,7 +119,8 @@ class Letters:
         with reaching(self._redis):
             text = self._redis.hget(self._keys.letter(letter_id), "message")
         if not text:
-            raise InputError(f"There is no letter {letter_id}.", hint="To see which there are: massconvert letters")
+            look = next_command("letters", account=self._keys.account)
+            raise InputError(f"There is no letter {letter_id}.", hint=f"To see which there are: {look}")
         try:
             found = json.loads(text)
             return Message(found["id"], found["args"], found["kwargs"])

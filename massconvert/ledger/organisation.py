@@ -11,13 +11,13 @@ from typing import TypeVar
 from massconvert.errors import LedgerError
 from massconvert.ledger.codec import load_looks, number, open_leads
 from massconvert.model import Pause
+from massconvert.next_command import then_resume
 from massconvert.policy import Look
 from massconvert.store import Keys, Redis, Scripts, reaching
 
 log = logging.getLogger("massconvert")
 
 #: What a person does about a pause by hand.
-GO_ON = "To go on: massconvert resume"
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
 #: What was learnt of jobs is read again after so many seconds: each decision needs it, and it changes slowly; but not
@@ -62,11 +62,11 @@ class Organisation:
         by = fields.get("person", "")
         reason = fields.get("reason") or ("" if by else f"The ledger's {self._keys.pause} does not say why.")
         if also := fields.get("also_reason"):  # Zoho had stopped the work too
-            reason = f"{reason} {fields.get('also_code', '')}: {also} {fields.get('also_hint', '')}".strip()
+            reason = f"{reason} {fields.get('also_code', '')}: {also} {_mend(fields.get('also_hint', ''))}".strip()
         return Pause(
             reason=reason,
             code=fields.get("code", ""),
-            hint=fields.get("hint") or GO_ON,
+            hint=then_resume(_mend(fields.get("hint", "")), account=self._keys.account),
             since=since if since is not None else 0.0,
             by=by,
         )
@@ -76,7 +76,7 @@ class Organisation:
 
         ``reason`` and ``by`` are for people; those of the first person stand.
         """
-        self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, GO_ON, by])
+        self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, by])
 
     def resume(self) -> bool:
         """End the pause, and what Zoho has asked for; return whether there was anything to end.
@@ -158,3 +158,8 @@ class Organisation:
             "jobs_running": len(jobs) + int(overdue),
             "leads_waiting": waiting + leads,
         }
+
+
+def _mend(hint: str) -> str:
+    """What a person has to mend: ``hint`` without the command that workers of an older version write behind it."""
+    return hint.partition(", then: ")[0].partition("To go on: ")[0]

@@ -13,6 +13,7 @@ from massconvert.leads.ids import check_batch_key
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.ledger.codec import dump_refusal, load_refusal, pairs, unreadable
 from massconvert.model import Again, Done, Priority
+from massconvert.next_command import next_command
 from massconvert.on_complete import dump_targets, load_targets
 from massconvert.policy import Form, Run, RunDecision, RunRow, RunState, Tuning
 from massconvert.profiles import Profile
@@ -27,13 +28,6 @@ class Begun(str, Enum):
     PAST = "past"  # this slot, or a later one, had its turn
     BUSY = "busy"  # the run of an earlier slot still finds leads
     STOPPED = "stopped"  # the last runs failed wholly: slots are left out until somebody resumes the schedule
-
-
-#: Why a slot is left out that had its turn.
-LEFT_OUT = {
-    Begun.BUSY: "the run before it still finds leads",
-    Begun.STOPPED: "its last runs failed; to go on: massconvert profile resume",
-}
 
 
 #: Rows in which Zoho answered as somebody who may call: they end a pause that was waiting for just that.
@@ -56,6 +50,13 @@ class Runs:
         self._keys = keys
         self._scripts = scripts
         self._tuning = tuning
+
+    def why_left_out(self, begun: Begun, name: str) -> str:
+        """Why a slot of the profile ``name`` that had its turn makes no run; blank where it is not left out."""
+        if begun is Begun.BUSY:
+            return "the run before it still finds leads"
+        go_on = next_command("profile resume", name, account=self._keys.account)
+        return f"its last runs failed; to go on: {go_on}" if begun is Begun.STOPPED else ""
 
     def begin(self, run_id: str, name: str, profile: Profile, *, slot: str = "", now: float | None = None) -> Begun:
         """Begin a run of the profile ``name``, which must have criteria, with what stands in it now.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from massconvert.errors import LedgerMismatchError
 from massconvert.model import Owner, OwnerKind
+from massconvert.next_command import next_command
 from massconvert.store import Keys, Redis, Scripts, reaching
 
 #: The format of the ledger that this version reads and writes. Whoever changes what stands in a key so that older code
@@ -16,7 +17,8 @@ FORMAT = 1
 #: Batches whose keys tell that a ledger without a number is older than the first one.
 _LOOKED_AT = 3
 
-
+#: What whoever is of another organisation does.
+_ELSEWHERE = "Use another account (docs/accounts.md), another REDIS_URL, or another MASSCONVERT_STATE_DIR."
 _KINDS = {kind.value: kind for kind in OwnerKind}
 
 
@@ -77,8 +79,9 @@ class Title:
             raise foreign(
                 owner,
                 self._keys.account,
-                "The credentials in this environment have not been seen with it. If they are of that organisation, run "
-                "`massconvert doctor` here once; a producer needs none.",
+                "The credentials in this environment have not been seen with it.",
+                f"{_ELSEWHERE} A producer needs no credentials. If these are of that organisation, make them known: "
+                f"{next_command('doctor', account=self._keys.account)}",
             )
         self._known.add(credentials)
 
@@ -89,9 +92,9 @@ class Title:
             raise foreign(self.owner(), self._keys.account, f"These credentials are of {owner}.")
 
 
-def foreign(owner: Owner | None, account: str, words: str) -> LedgerMismatchError:
+def foreign(owner: Owner | None, account: str, words: str, hint: str = _ELSEWHERE) -> LedgerMismatchError:
     """What is said to somebody who comes to another organisation's ledger."""
     return LedgerMismatchError(
         f"The ledger of account {account} belongs to {owner or 'another organisation'}. {words} Nothing was sent.",
-        hint="Use another account (docs/accounts.md), another REDIS_URL, or another MASSCONVERT_STATE_DIR.",
+        hint=hint,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -72,7 +72,7 @@ class BatchStatus:
     ``sent`` are leads in a payload that Zoho took (or perhaps took) and that have no outcome yet.
     ``sealed`` says that the enqueue call which made the batch has ended. ``held`` is why this batch is paused while
     others go on (`HELD_FOR_CANARY`, or what a person gave as the reason), and empty when it is not; ``held_by`` is who
-    did that, and ``held_since`` when (Unix seconds), where a person did.
+    did that, and ``held_since`` when (Unix seconds), where a person did. ``account``: whose it is.
     ``deals_not_updated`` of the converted leads have a deal without the values of its own.
     """
 
@@ -93,6 +93,7 @@ class BatchStatus:
     held_since: float | None = None
     canary: CanaryCounts | None = None
     deals_not_updated: int = 0
+    account: str = field(kw_only=True)
 
     @property
     def ended(self) -> int:

@@ -79,19 +79,16 @@ _OURS = {
     Code.GAVE_UP: Retry.LATER,
 }
 
-#: What every mend of a pause ends with.
-RESUME = "then: massconvert resume"
-
 _D, _S, _I = "documented", "seen", "inferred"
 _POST, _ALL = "mass convert", "every call"
-_CHECK_URL = f"Check ZOHO_API_VERSION and ZOHO_API_DOMAIN, {RESUME}"
-_FREE = f"Have somebody free room in Zoho (Setup > Data administration > Storage), {RESUME}"
-_BUY = f"Have somebody look at the organisation's edition and licences (Setup > Billing), {RESUME}"
+_CHECK_URL = "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN"
+_FREE = "Have somebody free room in Zoho (Setup > Data administration > Storage)"
+_BUY = "Have somebody look at the organisation's edition and licences (Setup > Billing)"
 _TOKENS = (
     "Check that the refresh token is this organisation's (a sandbox has its own) and that ZOHO_API_DOMAIN is, restart "
-    f"the workers with the right ones, {RESUME}"
+    "the workers with the right ones"
 )
-_GIVE = f"Give the user of the refresh token permission to {{}}, {RESUME}"
+_GIVE = "Give the user of the refresh token permission to {}"
 
 #: Zoho's error codes. `INVALID_DATA` is told apart by what it names, see `meaning`.
 CODES: dict[str, ZohoCode] = {
@@ -143,14 +140,14 @@ CODES: dict[str, ZohoCode] = {
         _ALL,
         _D,
         "Make a new refresh token with the scopes ZohoCRM.mass_convert.leads.CREATE, "
-        f"ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ, {RESUME}",
+        "ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ",
     ),
     "API_NOT_SUPPORTED": ZohoCode(
         Meaning.NOT_ALLOWED,
         "this version, edition or environment (a sandbox, for example) does not have the call",
         _ALL,
         _D,
-        f"Check ZOHO_API_VERSION, and whether this is a sandbox, {RESUME}",
+        "Check ZOHO_API_VERSION, and whether this is a sandbox",
     ),
     "FEATURE_NOT_SUPPORTED": ZohoCode(Meaning.NOT_ALLOWED, "the edition does not have it", _ALL, _D, _BUY),
     "LICENSE_LIMIT_EXCEEDED": ZohoCode(Meaning.NOT_ALLOWED, "the licences are used up", _ALL, _D, _BUY),
@@ -161,7 +158,7 @@ CODES: dict[str, ZohoCode] = {
         "the module Leads is not there for this user",
         _ALL,
         _D,
-        f"Let the profile of the refresh token's user see the module Leads, {RESUME}",
+        "Let the profile of the refresh token's user see the module Leads",
     ),
     "INVALID_URL_PATTERN": ZohoCode(Meaning.NOT_ALLOWED, "there is no such call", _ALL, _D, _CHECK_URL),
     "INVALID_REQUEST_METHOD": ZohoCode(Meaning.NOT_ALLOWED, "there is no such call", _ALL, _D, _CHECK_URL),
@@ -193,10 +190,10 @@ STATUS_MEANINGS: dict[int, Meaning] = {
     429: Meaning.THROTTLED,
 }
 
-#: What to do about a pause, by Zoho's code.
+#: What to do about a pause, by Zoho's code; what is said of it ends with `massconvert.next_command.then_resume`.
 HINTS: dict[str, str] = {
     **{code: row.mend for code, row in CODES.items() if row.mend},
-    "": f"Mend what Zoho names, {RESUME}",
+    "": "Mend what Zoho names",
 }
 
 #: The switches of a profile (Setup > Profiles) as ``details.permissions`` names them, and what each lets a user do.

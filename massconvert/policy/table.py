@@ -14,7 +14,7 @@ from massconvert.model import (
     Refusal,
     State,
 )
-from massconvert.policy.codes import HINTS, MEANINGS, RESUME, STATUS_MEANINGS, Meaning, meaning
+from massconvert.policy.codes import HINTS, MEANINGS, STATUS_MEANINGS, Meaning, meaning
 from massconvert.policy.looks import Look
 
 __all__ = [
@@ -183,11 +183,11 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
 
 CREDENTIALS_HINT = (
     "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER, restart the workers with "
-    f"the right ones, {RESUME}"
+    "the right ones"
 )
 _TOKENS_HINT = (
     "Zoho gives 10 access tokens in 10 minutes for a refresh token: find what else uses this one, give each program a "
-    f"refresh token of its own, {RESUME}"
+    "refresh token of its own"
 )
 #: Where access tokens are used up, by what Zoho says, and by our own count.
 TOKEN_HINTS = {"ACCESS_DENIED": _TOKENS_HINT, "TOKENS_USED": _TOKENS_HINT}

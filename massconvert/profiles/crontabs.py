@@ -156,7 +156,7 @@ def _named(text: str) -> str:
     if found := NICKNAMES.get(text.lower()):
         return found
     if text.lower() == "@reboot":
-        raise ValueError("cannot be @reboot, which names no time; for that, run it by hand: massconvert profile run")
+        raise ValueError("cannot be @reboot, which names no time; leave the schedule out and run the profile by hand")
     if text.lower().startswith("@every"):
         raise ValueError('cannot be @every; write every = "15m" in place of it')
     near = get_close_matches(text.lower(), NICKNAMES, n=1)

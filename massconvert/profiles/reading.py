@@ -75,7 +75,7 @@ class ConfigFile:
         if profile.criteria is None:
             raise InputError(
                 f"The profile {name} has no criteria, so it cannot find leads.",
-                hint=f"Give it some in {self.path}, or name the leads: massconvert enqueue FILE --profile {name}",
+                hint=f"Give it some in {self.path}, or name the leads: enqueue takes them with --profile {name}.",
             )
         return profile
 

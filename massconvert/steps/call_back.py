@@ -7,7 +7,8 @@ from typing import Any
 
 from massconvert.callbacks import Never
 from massconvert.ledger import DueCall
-from massconvert.model import Again, Done
+from massconvert.model import Again, BatchStatus, Done
+from massconvert.next_command import next_command
 from massconvert.policy import Moment, after_failed_callback
 from massconvert.report import status_record
 from massconvert.steps.ports import Ports
@@ -36,17 +37,18 @@ def call_back(ports: Ports) -> Again | Done:
 
 def _summary(ports: Ports, call: DueCall) -> dict[str, Any]:
     told = hashlib.sha256(f"{call.id} {call.finished}".encode()).hexdigest()[:24]
-    return {**status_record(call.status), "delivery": told, **_of_its_run(ports, call.status.batch)}
+    return {**status_record(call.status), "delivery": told, **_of_its_run(ports, call.status)}
 
 
-def _of_its_run(ports: Ports, batch_id: str) -> dict[str, Any]:
+def _of_its_run(ports: Ports, status: BatchStatus) -> dict[str, Any]:
     """Of which profile a batch is, how its run stands, whether the schedule is stopped; nothing of another batch."""
-    run = ports.ledger.runs.get(batch_id)
+    run = ports.ledger.runs.get(status.batch)
     if run is None:
         return {}
     about: dict[str, Any] = {"profile": run.profile, "run": run.state.value}
     if run.said:
         about["run_said"] = {"code": run.said.code, "message": run.said.message}
     if failures := ports.ledger.runs.stopped(run.profile):
-        about["schedule_stopped"] = {"failed_runs": failures, "resume": f"massconvert profile resume {run.profile}"}
+        go_on = next_command("profile resume", run.profile, account=status.account)
+        about["schedule_stopped"] = {"failed_runs": failures, "resume": go_on}
     return about

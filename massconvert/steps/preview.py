@@ -103,7 +103,7 @@ def _refused(answer: Refused) -> InputError | ZohoError:
     words = f"{answer.code}: {answer.message}{f' {dict(answer.details)}' if answer.details else ''}"
     means = meaning(answer)
     if means is Meaning.NOT_ALLOWED:
-        hint = FIND_HINTS.get(answer.code, HINTS[""])
+        hint = FIND_HINTS.get(answer.code, f"{HINTS['']}.")
         return ZohoError(f"Zoho refuses to look for leads: {answer.status} {words}", hint=hint, code=answer.code)
     if means in (Meaning.THROTTLED, Meaning.TOKEN, Meaning.UNCLEAR):
         return ZohoError(f"Zoho did not look: {answer.status} {words}", hint="Try again.", code=answer.code)

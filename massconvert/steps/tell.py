@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 
 from massconvert.ledger import DueCall
+from massconvert.next_command import then_resume
 from massconvert.policy import Decision, Row, RunDecision, RunState
 
 log = logging.getLogger("massconvert")
@@ -16,12 +17,13 @@ def tell_call(call: DueCall, why: str, again_in: float | None) -> None:
     log.warning("Batch %s has finished, but %s was not told: %s. %s", call.status.batch, call.target.place, why, then)
 
 
-def tell_decision(decision: Decision) -> None:
+def tell_decision(decision: Decision, account: str) -> None:
     """What was decided about a chunk, and what of it a person must know."""
     chunk = decision.chunk
     log.info("chunk %s: %s -> %s, %d leads", chunk.id, decision.row.value, chunk.state.value, len(chunk.leads))
     if decision.pause:
-        log.error("The organisation is paused. %s %s", decision.pause.reason, decision.pause.hint)
+        hint = then_resume(decision.pause.hint, account=account)
+        log.error("The organisation is paused. %s. %s", decision.pause.reason, hint)
     if decision.refuse_options:
         refused = decision.refuse_options
         log.error("The options are refused: %s %s %s", refused.code, refused.message, refused.path)

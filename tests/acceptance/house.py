@@ -23,6 +23,7 @@ from massconvert import MassConvert
 from massconvert.settings import load_settings
 from tests.acceptance.broker import broker_for
 from tests.acceptance.door import Door
+from tests.printed import demand_typed
 
 ROOT = Path(__file__).resolve().parents[2]
 OPTIONS = {
@@ -174,9 +175,11 @@ class House:
     def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run ``massconvert …`` as a user would."""
         command = [sys.executable, "-m", "massconvert.cli", *arguments]
-        return subprocess.run(
+        done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )
+        demand_typed(arguments, done.stdout + done.stderr)
+        return done
 
     def kill(self, process: subprocess.Popen[bytes], how: signal.Signals = signal.SIGKILL) -> None:
         """Send a signal to a process' whole group and wait for its end."""

@@ -19,6 +19,7 @@ from massconvert.errors import BrokerError
 from massconvert.ledger import Ledger
 from massconvert.model import Kind, Outcome
 from massconvert.policy import Tuning
+from tests.printed import demand_typed
 
 OPTIONS = {"Deals": {"Deal_Name": "Renewal", "Stage": "Closed Won", "Closing_Date": "+30d"}, "assign_to": {"id": "5"}}
 A, B, C = "3652397000009850001", "3652397000009851001", "3652397000009852001"
@@ -87,13 +88,14 @@ class Shell:
         self.server.connected = False
 
     def run(self, *arguments: str, stdin: bytes | None = None) -> Said:
-        """Run ``massconvert …``. No command may end in a traceback."""
+        """Run ``massconvert …``. No command may end in a traceback, or print one that cannot be typed."""
         if stdin is not None:
             self._patch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(stdin)))
         self._capture.readouterr()
         code = main(arguments)
         out, err = self._capture.readouterr()
         assert "Traceback" not in err
+        demand_typed(arguments, out + err)
         return Said(code, out, err)
 
     def write(self, name: str, text: str) -> str:

@@ -241,6 +241,7 @@ def test_a_batch_calls_when_it_has_finished_with_its_true_counts() -> None:
     assert [target for target, _ in crm.called] == [HookTarget(HOOK), SHOP]
     for _, summary in crm.called:
         assert (summary["state"], summary["total"], summary["converted"], summary["failed"]) == ("finished", 3, 1, 2)
+        assert summary["account"] == "default"
         assert summary["finished_at"] is not None
     assert batch.progress().finished
 

@@ -53,7 +53,7 @@ def test_an_unknown_batch_is_status_2_and_says_where_the_batches_are(shell: Shel
     said = shell.run("status", "nope")
     assert said.code == Exit.USAGE
     assert "There is no batch 'nope'" in said.err
-    assert "massconvert status lists" in said.err
+    assert "To see which there are: massconvert status --all" in said.err
 
 
 @pytest.mark.parametrize(
@@ -138,10 +138,15 @@ def test_a_pause_by_zoho_is_shown_with_why_and_what_to_do(shell: Shell) -> None:
         said = shell.run(*arguments)
         assert f"PAUSED. The organisation is paused since {local_time(1_800_000_000.0)}" in said.out
         assert "NO_PERMISSION: permission denied" in said.out
-        assert "Ask for it." in said.out
+        assert "Ask for it, then: massconvert resume" in said.out
     assert shell.run("status", "k", "--json").json["paused"]["code"] == "NO_PERMISSION"
     assert shell.run("status", "k", "--json").json["state"] == "paused"
-    assert shell.run("status", "--json").json["paused"] == {**pause, "since": "2027-01-15T08:00:00.000Z", "by": ""}
+    assert shell.run("status", "--json").json["paused"] == {
+        **pause,
+        "hint": "Ask for it, then: massconvert resume",
+        "since": "2027-01-15T08:00:00.000Z",
+        "by": "",
+    }
 
 
 def test_what_zoho_says_cannot_move_the_cursor(shell: Shell) -> None:
@@ -260,7 +265,7 @@ def test_what_has_ended_has_nothing_to_pause(shell: Shell) -> None:
 def test_a_batch_that_goes_on_in_a_paused_organisation_says_so(shell: Shell) -> None:
     shell.run("enqueue", "--no-deal", A, "--key", "k")
     shell.run("pause")
-    assert "The whole organisation is paused, too" in shell.run("resume", "k").err
+    assert "The whole organisation is paused, too. To go on: massconvert resume" in shell.run("resume", "k").err
 
 
 @pytest.mark.parametrize("command", ["pause", "resume"])

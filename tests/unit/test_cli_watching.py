@@ -22,7 +22,7 @@ from massconvert.store import PATIENCE
 from massconvert.zoho.standing import Standing
 from tests.unit.waiting_time import Time
 
-RUNNING = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0)
+RUNNING = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0, account="default")
 ENDED = replace(RUNNING, state=BatchState.FINISHED, waiting=0, converted=10, finished_at=9.0)
 PAUSED = replace(RUNNING, state=BatchState.PAUSED)
 AWAY = StoreError("Redis at host:1 cannot be reached.")
@@ -190,7 +190,7 @@ def test_a_wait_that_ran_out_is_status_4_with_the_command_to_go_on(
     time: Time, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(typer.Exit) as end:
-        watch_to_the_end(watch(time, lambda: RUNNING)[0], "k", 2.0)
+        watch_to_the_end(watch(time, lambda: RUNNING)[0], "k", 2.0, account="default")
     assert end.value.exit_code == Exit.STILL_RUNNING
     assert "massconvert status k --watch" in capsys.readouterr().err
 
@@ -213,7 +213,7 @@ def test_the_display_has_ended_before_anything_else_is_said(
 
     watching = Watch(look, why=lambda _: None, display=Display(), monotonic=time, pause=time.wait)
     with pytest.raises(typer.Exit):
-        watch_to_the_end(watching, "k", 2.0)
+        watch_to_the_end(watching, "k", 2.0, account="default")
     assert told == [""]
     assert "massconvert: stopped watching" in capsys.readouterr().err
 
@@ -221,7 +221,7 @@ def test_the_display_has_ended_before_anything_else_is_said(
 def test_of_a_paused_batch_it_is_not_said_that_it_goes_on(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
     watching = watch(time, lambda: PAUSED, Pause("paused by hand", "", "massconvert resume", 0.0))[0]
     with pytest.raises(typer.Exit):
-        watch_to_the_end(watching, "k", 2.0)
+        watch_to_the_end(watching, "k", 2.0, account="default")
     said = capsys.readouterr().err
     assert "batch k has not finished: 0 of 10 leads have ended" in said
     assert "The organisation is paused" in said
@@ -235,7 +235,7 @@ def test_of_a_batch_that_nobody_works_on_it_is_not_said_that_it_goes_on(
     look = playing(time, (1.0, RUNNING), (0.0, AWAY)) if kept == "Redis away" else lambda: RUNNING
     watching = watch(time, look, workers=NOBODY if kept == "no worker" else AT_WORK)[0]
     with pytest.raises(typer.Exit):
-        watch_to_the_end(watching, "k", 5.0)
+        watch_to_the_end(watching, "k", 5.0, account="default")
     said = capsys.readouterr().err
     assert "goes on" not in said
     assert ("No worker runs" if kept == "no worker" else "Redis at host:1 cannot be reached") in said
@@ -243,7 +243,7 @@ def test_of_a_batch_that_nobody_works_on_it_is_not_said_that_it_goes_on(
 
 def test_of_a_batch_that_nothing_keeps_it_is_said(time: Time, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(typer.Exit):
-        watch_to_the_end(watch(time, lambda: RUNNING)[0], "k", 2.0)
+        watch_to_the_end(watch(time, lambda: RUNNING)[0], "k", 2.0, account="default")
     assert "stopped watching after 2 s; batch k goes on: 0 of 10 leads have ended." in capsys.readouterr().err
 
 

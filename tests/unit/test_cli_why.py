@@ -17,7 +17,7 @@ from massconvert.policy.codes import CODES, Retry, retry_of
 from massconvert.zoho.standing import Held, Standing
 from tests.unit.cli_shell import A, B, C, Shell
 
-STATUS = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0)
+STATUS = BatchStatus("k", BatchState.RUNNING, 10, 10, 0, 0, 0, 0, 0, sealed=True, created_at=0.0, account="default")
 CALLS = Standing(10, "edition standard", 10, 0, 0, 0.0, "")
 WORKERS = Workers((Member("worker", "a", 100.0),), 1.0, 1.0, 1.0)
 FINE = Known(STATUS, None, CALLS, WORKERS, now=1000.0)

@@ -169,7 +169,18 @@ def test_each_help_of_a_group(terminal: Terminal, width: int, command: str) -> N
 
 
 RUNNING = BatchStatus(
-    NAME, BatchState.RUNNING, 1_000_000, 600_000, 199_990, 100_000, 50_000, 50_000, 10, sealed=True, created_at=0.0
+    NAME,
+    BatchState.RUNNING,
+    1_000_000,
+    600_000,
+    199_990,
+    100_000,
+    50_000,
+    50_000,
+    10,
+    sealed=True,
+    created_at=0.0,
+    account="default",
 )
 
 
@@ -192,7 +203,7 @@ def test_a_bar_of_a_canary_is_called_so_while_its_leads_run() -> None:
     paper = io.StringIO()
     held = BatchStatus(
         "k", BatchState.PAUSED, 9, 8, 1, 0, 0, 0, 0, sealed=True, created_at=0.0, held=HELD_FOR_CANARY,
-        canary=CanaryCounts(1, 0, 0),
+        canary=CanaryCounts(1, 0, 0), account="default",
     )  # fmt: skip
     with Bar(Console(file=paper, width=80, force_terminal=True)) as bar:
         bar.show(held)

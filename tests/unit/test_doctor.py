@@ -277,7 +277,7 @@ def test_a_stuck_payload_is_named_with_its_minutes_and_its_reason(clinic: Clinic
     clinic.ledger.organisation.pause(now=clinic.now, reason="by hand")
     found = only(check_backlog(clinic.site), "stuck")
     assert "the organisation is paused" in found.what
-    assert found.mend == "massconvert resume"
+    assert found.mend == "To go on: massconvert resume"
 
 
 def test_many_stuck_payloads_are_counted_and_the_worst_are_named(clinic: Clinic) -> None:
@@ -311,7 +311,7 @@ def test_a_pause_by_zoho_is_wrong_and_one_by_hand_a_warning(clinic: Clinic) -> N
     assert only(check_organisation(clinic.site), "pause").level is WARNING
     clinic.redis.hset("mc:{default}:pause", mapping={"code": "NO_PERMISSION", "reason": "no", "hint": "Ask for it."})
     found = only(check_organisation(clinic.site), "pause")
-    assert (found.level, found.mend) == (WRONG, "Ask for it.")
+    assert (found.level, found.mend) == (WRONG, "Ask for it, then: massconvert resume")
 
 
 def test_a_closed_gate_is_a_warning_with_its_reason(clinic: Clinic) -> None:

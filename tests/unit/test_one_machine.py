@@ -52,6 +52,7 @@ def status(sent: int = 0, converted: int = 0, held: str = "") -> BatchStatus:
     return BatchStatus(
         batch="b", state=BatchState.RUNNING, total=100, waiting=100 - sent - converted, sent=sent, converted=converted,
         failed=0, skipped=0, cancelled=0, sealed=True, created_at=0.0, finished_at=None, held=held,
+        account="default",
     )  # fmt: skip
 
 

@@ -46,6 +46,8 @@ SCOUT_LONG, SCOUT_BEHIND = 4.0, 1.15
 OPEN = "-"
 #: Others come so long after the scout's next look, in seconds: its answer is there then.
 AFTER_SCOUT = 0.25
+#: Nearly all jobs have ended after so many times what one took.
+ONE_SEEN = 1.2
 #: A scout that is so late has been lost.
 LOST = 15.0
 
@@ -105,7 +107,7 @@ def put_off(look: Look | None, chunk_id: str, *, sent_at: float, due_at: float, 
         return None
     if not look.scout:
         due = sent_at + look.early
-        return Plan(due) if due_at < sent_at + 0.9 * look.early and due > now + 0.1 else None
+        return Plan(due) if due_at < sent_at + 0.98 * look.early and due > now + 0.05 else None
     if look.scout == chunk_id:
         return None
     if look.scout != OPEN and now < look.at + LOST:
@@ -146,7 +148,7 @@ def relearnt(look: Look, *, polls: int, sent_at: float, due_at: float, now: floa
     wait, age = due_at - sent_at, now - sent_at
     if look.scout:
         wait = max(SHORTEST, min(LONGEST, wait))
-        return Look(wait, now, soon=wait, soon_at=now) if ended else None
+        return Look(_within(ONE_SEEN * wait), now, soon=wait, soon_at=now) if ended else None
     if polls > 2 or (ended and age > 1.25 * wait + 1.0):
         return None  # a look so late would have found anything ended
     was_soon = not polls and wait <= 1.02 * look.early

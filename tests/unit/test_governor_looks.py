@@ -232,7 +232,7 @@ def test_a_scout_that_finds_its_job_at_work_comes_back_ever_later_and_says_when(
 
 def test_what_the_scout_finds_is_known_to_all() -> None:
     learnt = after_status(running(1.25, wait=1.0), ENDED, replace(MOMENT, look=SCOUTING)).look
-    assert learnt == (SCOUTING, Look(1.0, NOW, soon=1.0, soon_at=NOW))
+    assert learnt == (SCOUTING, Look(1.2, NOW, soon=1.0, soon_at=NOW))
 
 
 def test_a_scout_whose_job_takes_long_gives_way_to_another() -> None:
@@ -277,7 +277,7 @@ def test_looks_that_were_planned_before_the_lesson_are_moved() -> None:
     assert later
     assert later.chunk.due_at == pytest.approx(NOW - 1.0 + KNOWN.soon)
     assert before_look(running(3.0, id="2"), BUSY) is None
-    assert before_look(replace(planned_early, due_at=NOW + 1.9), BUSY) is None  # it was planned with the lesson
+    assert before_look(replace(planned_early, due_at=NOW + 1.95), BUSY) is None  # it was planned with the lesson
     assert before_look(replace(planned_early, outages=1), BUSY) is None
     assert before_look(planned_early, MOMENT) is None
 

@@ -166,7 +166,7 @@ class Intake:
         batch_id = new_batch_id() if key is None else check_batch_key(key)
         self._ledger.title.demand_known(self._credentials)
         batches = self._ledger.batches
-        batches.open(
+        opened = batches.open(
             batch_id,
             fingerprint(body),
             body,
@@ -191,7 +191,7 @@ class Intake:
         batch.invalid = len(wrong)
         if record_invalid:
             batches.refuse_ids(batch_id, wrong)
-        sealed = batches.seal(batch_id, flush=taken > BULK)
+        sealed = batches.seal(batch_id, flush=taken > BULK, history=opened.history)
         untold = self._tell(sealed.nudge_in) or untold
         if untold:
             raise BrokerError(

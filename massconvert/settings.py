@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     credits_reserve: int = Field(500, alias="MASSCONVERT_CREDITS_RESERVE", ge=0, le=10_000_000)
     calls_per_minute: int | None = Field(None, alias="MASSCONVERT_CALLS_PER_MINUTE", ge=1, le=100_000)
     sweep_interval: float = Field(15.0, alias="MASSCONVERT_SWEEP_INTERVAL", ge=1, le=600)
+    min_replicas: int | None = Field(None, alias="MASSCONVERT_MIN_REPLICAS", ge=0, le=100)
+    doubt_hours: float = Field(24.0, alias="MASSCONVERT_DOUBT_HOURS", ge=0, le=720)
     profile_failures: int = Field(3, alias="MASSCONVERT_PROFILE_FAILURES", ge=0, le=1000)
     config_file: Folder = Field(default_factory=lambda: Path("massconvert.toml").absolute(), alias="MASSCONVERT_CONFIG")
     log_level: LogLevel = Field("INFO", alias="MASSCONVERT_LOG_LEVEL")

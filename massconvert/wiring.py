@@ -43,13 +43,10 @@ from massconvert.zoho.transport import Transport
 
 log = logging.getLogger("massconvert")
 
-#: Chunks waiting to be sent, as a multiple of the calls that may run at once: enough that no permit idles, few enough
-#: that an interactive lead goes out with the next payload.
+#: Chunks that wait to be sent, as a multiple of the calls at once: no permit idles, and interactive leads go out soon.
 WINDOW_PER_PERMIT = 2
-#: A task whose account holds its share of the threads comes back so much later, in seconds.
-CROWDED = 0.5
-#: One comes back so much later while it is not known whose the ledger is, in seconds.
-OWNER_UNKNOWN = 5.0
+#: Seconds after which a task comes back whose account holds its share of the threads, or an owner that is not known.
+CROWDED, OWNER_UNKNOWN = 0.5, 5.0
 #: A beat whose clock is ahead may name a slot so long before its time, in seconds.
 EARLY = 3600.0
 
@@ -69,6 +66,8 @@ def tuning(settings: Settings) -> Tuning:
         sweep_grace=settings.sweep_interval,
         events=settings.events,
         profile_failures=settings.profile_failures,
+        min_replicas=settings.min_replicas,
+        doubt=3600 * settings.doubt_hours,
     )
 
 

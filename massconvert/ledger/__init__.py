@@ -55,7 +55,7 @@ class Ledger:
     """
 
     def __init__(self, redis: Redis, account: str, tuning: Tuning, clock: Clock | None = None) -> None:
-        keys, scripts = Keys(account), Scripts(redis, clock)
+        keys, scripts = Keys(account), Scripts(redis, clock, tuning.min_replicas)
         self.batches = Batches(redis, keys, scripts, tuning)
         self.chunks = Chunks(redis, keys, scripts, tuning)
         self.runs = Runs(redis, keys, scripts, tuning)

@@ -9,7 +9,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
-from massconvert.errors import KeyConflictError, UnknownBatchError
+from massconvert.errors import KeyConflictError, StoreError, UnknownBatchError
 from massconvert.leads.ids import check_batch_key
 from massconvert.ledger.codec import dump_outcome, load_outcome, load_refusal, load_status, number, segments
 from massconvert.model import (
@@ -66,6 +66,14 @@ class Added:
 
 
 @dataclass(frozen=True)
+class Opened:
+    """A batch that takes leads: whether it is a new one, and the history that Redis wrote at that moment."""
+
+    is_new: bool
+    history: str
+
+
+@dataclass(frozen=True)
 class Sealed:
     """What sealing a batch did; ``nudge_in`` as for `Added`."""
 
@@ -102,8 +110,8 @@ class Batches:
         canary: Canary | None = None,
         given: str = "",
         on_complete: Sequence[Target] = (),
-    ) -> bool:
-        """Register a batch; return whether it is new. The same id again with the same options goes on with it.
+    ) -> Opened:
+        """Register a batch, or find it again. The same id again with the same options goes on with it.
 
         ``leads`` is about how many it will have; ``priority`` and ``canary`` are those of the first call. ``given`` is
         the fingerprint of the options as the caller wrote them, where names in them have become ids since: at the next
@@ -118,7 +126,7 @@ class Batches:
         body = json.dumps(options, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
         ahead, most = (canary.leads, most_failures(canary)) if canary else (0, -1)
         calls = (dump_targets(on_complete), len(on_complete)) if on_complete else ("", 0)
-        answer = self._run(
+        answer, history = self._run(
             "open_batch",
             batch_id,
             fingerprint,
@@ -138,7 +146,7 @@ class Batches:
                 f"The key {batch_id!r} was used before with other options.",
                 hint="Use another key, or the same options as the first time.",
             )
-        return bool(answer == "created")
+        return Opened(answer == "created", history)
 
     def add(
         self,
@@ -175,9 +183,21 @@ class Batches:
             flat += [given, dump_outcome(Outcome(Kind.FAILED, Code.INVALID_ID, reason))]
         return int(self._run("refuse_ids", batch_id, now, *flat)) if flat else 0
 
-    def seal(self, batch_id: str, *, now: float | None = None, flush: bool) -> Sealed:
-        """Say that the enqueue has ended; ``flush`` lets its tail go without waiting for company."""
-        return self._seal(batch_id, now, flush=flush, idle_since="")
+    def seal(self, batch_id: str, *, now: float | None = None, flush: bool, history: str = "") -> Sealed:
+        """Say that the enqueue has ended; ``flush`` lets its tail go without waiting for company.
+
+        ``history`` is that of `Opened`. Raises StoreError where Redis has begun another one since, or too few replicas
+        have the batch: a failover may have lost some of it, or may yet. Then the same enqueue again is right.
+        """
+        sealed, now_writes = self._seal(batch_id, now, flush=flush, idle_since="")
+        if history and now_writes and history != now_writes:
+            raise StoreError(
+                f"Redis failed over, or went back to an older copy, while batch {batch_id!r} was being filled: some of "
+                "its leads may be lost.",
+                hint="Enqueue it again with the same key, which is safe.",
+                code="UNKNOWN_BATCH",
+            )
+        return sealed
 
     def seal_abandoned(self, *, now: float | None = None) -> list[str]:
         """Seal the batches whose enqueue has added nothing for a while: its producer died. Return their ids."""
@@ -188,9 +208,11 @@ class Batches:
             self._seal(batch_id, now, flush=True, idle_since=repr(since))
         return list(idle)
 
-    def _seal(self, batch_id: str, now: float | None, *, flush: bool, idle_since: str) -> Sealed:
-        finished, nudge = self._run("seal_batch", batch_id, now, int(flush), int(self._tuning.retention), idle_since)
-        return Sealed(bool(int(finished)), _seconds(nudge))
+    def _seal(self, batch_id: str, now: float | None, *, flush: bool, idle_since: str) -> tuple[Sealed, str]:
+        finished, nudge, history = self._surely(
+            "seal_batch", batch_id, now, int(flush), int(self._tuning.retention), idle_since
+        )
+        return Sealed(bool(int(finished)), _seconds(nudge)), history
 
     def cancel(self, batch_id: str, *, now: float | None = None) -> tuple[int, int]:
         """Cancel what has not been sent; return how many leads that ends, and how many are followed to their outcome.
@@ -204,7 +226,7 @@ class Batches:
         ended, more = 0, 1
         while more:  # the first round stops it; the others end what was made for it, a slice a script
             now_ended, waiting, followed, more = map(
-                int, self._run("cancel_batch", batch_id, now, fate, int(self._tuning.retention), _ENDED_AT_ONCE)
+                int, self._surely("cancel_batch", batch_id, now, fate, int(self._tuning.retention), _ENDED_AT_ONCE)
             )
             ended += now_ended
         return ended + waiting, followed
@@ -218,7 +240,7 @@ class Batches:
         """
         self.status(batch_id)
         why = f"by hand: {reason}" if reason == HELD_FOR_CANARY else reason  # that word is the canary's
-        return bool(int(self._run("hold_batch", batch_id, why or PAUSED_BY_HAND, by, now)))
+        return bool(int(self._surely("hold_batch", batch_id, why or PAUSED_BY_HAND, by, now)[0]))
 
     def release(self, batch_id: str, *, now: float | None = None) -> Released:
         """Let a batch go on that a person held, or that waits after its canary.
@@ -355,6 +377,9 @@ class Batches:
     def _ask(self, command: str, *args: Any, **kwargs: Any) -> Any:
         with reaching(self._redis):
             return getattr(self._redis, command)(*args, **kwargs)
+
+    def _surely(self, script: str, batch_id: str, *args: str | float | None) -> list[Any]:
+        return self._scripts.run_surely(script, keys=[self._keys.prefix], args=[batch_id, *args])
 
     def _run(self, script: str, batch_id: str, *args: str | float | None) -> Any:
         return self._scripts.run(script, keys=[self._keys.prefix], args=[batch_id, *args])

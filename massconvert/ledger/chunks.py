@@ -84,7 +84,7 @@ class Chunks:
         """Form chunks from the inboxes that are ready, while the window has room."""
         t = self._tuning
         ids, soon, full, drains = self._run(
-            "form_chunks", now, t.window, t.max_jobs, t.max_leads, t.linger, most, t.sweep_grace, t.express
+            "form_chunks", now, t.window, t.max_jobs, t.max_leads, t.linger, most, t.sweep_grace, t.express, t.doubt
         )
         return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)), bool(int(drains)))
 
@@ -120,10 +120,12 @@ class Chunks:
         """Write ahead of the POST that it is being sent.
 
         ``None`` when the claim is no longer ours, or when it was stopped since: by a pause of the organisation whose
-        probe this is not, or by a hold or a cancel of its batches. Then nothing may be sent.
+        probe this is not, or by a hold or a cancel of its batches. Then nothing may be sent. Raises StoreError;
+        where its code is REPLICAS, too few replicas have the mark, and nothing may be sent either.
         """
         t = self._tuning
-        ours, *at = self._run("begin_send", chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within)
+        args = [chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within]
+        ours, *at = self._scripts.run_surely("begin_send", keys=[self._keys.prefix], args=args)
         if not int(ours):
             return None
         return replace(chunk, state=State.SENDING, sent_at=float(at[0]), send_by=float(at[0]) + t.send_within)
@@ -157,11 +159,14 @@ class Chunks:
 
     def drain(self, *, now: float | None = None, most: int = 1000, batches: int = 25) -> bool:
         """End one slice of the leads that wait in refused or cancelled batches; return whether more are left."""
-        _, left = self._run("drain_inbox", now, most, int(self._tuning.retention), batches)
+        t = self._tuning
+        _, left = self._run("drain_inbox", now, most, int(t.retention), batches, t.max_leads, t.max_jobs, t.doubt)
         return int(left) > 0
 
     def _changes(self, chunk: Chunk, decision: Decision) -> dict[str, Any]:
         changes = self._about_options(decision) | self._about_others(chunk, decision)
+        if decision.history is not None:
+            changes["history"] = decision.history
         if decision.pause:
             order = decision.pause
             changes["pause"] = [order.code, order.reason, order.hint, self._tuning.pause_probe]

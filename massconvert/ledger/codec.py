@@ -121,42 +121,48 @@ def load_chunk(chunk_id: str, fields: Mapping[str, str]) -> Chunk:
     where = f"chunk:{chunk_id}"
     options = _load_options(fields, where)
     try:
-        return Chunk(
-            id=chunk_id,
-            fingerprint=fields["fp"],
-            state=State(fields["state"]),
-            leads=_load_leads(fields["members"]),
-            options=options,
-            options_accepted=fields.get("accepted") == "1",
-            refusal=_load_refusal(fields, where),
-            token=fields["token"],
-            attempts=int(fields.get("attempts", "0")),
-            outages=int(fields.get("outages", "0")),
-            outage_since=float(fields.get("outage_since", "0")),
-            polls=int(fields.get("polls", "0")),
-            lags=int(fields.get("lags", "0")),
-            most=int(fields.get("most", "0")),
-            submitted=fields.get("submitted") == "1",
-            doubted=is_doubted(options),
-            express=fields.get("express") == "1",
-            deal=deal_templates(options),
-            deal_values=_load_deal_values(fields.get("deal_values", "")),
-            updates=_load_updates(fields.get("updates", "")),
-            job_id=fields.get("job", ""),
-            why=Why(fields.get("why", "")),
-            named=tuple(filter(None, fields.get("named", "").split(","))),
-            said=load_refusal(fields["said"], where) if fields.get("said") else None,
-            failing=_load_failing(fields.get("failing", "")),
-            fared=_load_fared(fields),
-            claimed_converted=int(fields.get("claimed", "-1")),
-            created_at=float(fields["created"]),
-            sent_at=float(fields.get("sent_at", "0")),
-            send_by=float(fields.get("send_by", "0")),
-            due_at=float(fields["due"]),
-            claimed_at=float(fields.get("claimed_at", "0")),
-        )
+        return _chunk(chunk_id, fields, options, where)
     except (KeyError, ValueError, TypeError) as error:
         raise unreadable(where) from error
+
+
+def _chunk(chunk_id: str, fields: Mapping[str, str], options: dict[str, Any], where: str) -> Chunk:
+    return Chunk(
+        id=chunk_id,
+        fingerprint=fields["fp"],
+        state=State(fields["state"]),
+        leads=_load_leads(fields["members"]),
+        options=options,
+        options_accepted=fields.get("accepted") == "1",
+        refusal=_load_refusal(fields, where),
+        token=fields["token"],
+        attempts=int(fields.get("attempts", "0")),
+        outages=int(fields.get("outages", "0")),
+        outage_since=float(fields.get("outage_since", "0")),
+        polls=int(fields.get("polls", "0")),
+        lags=int(fields.get("lags", "0")),
+        most=int(fields.get("most", "0")),
+        submitted=fields.get("submitted") == "1",
+        doubted=is_doubted(options),
+        express=fields.get("express") == "1",
+        deal=deal_templates(options),
+        deal_values=_load_deal_values(fields.get("deal_values", "")),
+        updates=_load_updates(fields.get("updates", "")),
+        job_id=fields.get("job", ""),
+        why=Why(fields.get("why", "")),
+        named=tuple(filter(None, fields.get("named", "").split(","))),
+        said=load_refusal(fields["said"], where) if fields.get("said") else None,
+        failing=_load_failing(fields.get("failing", "")),
+        fared=_load_fared(fields),
+        claimed_converted=int(fields.get("claimed", "-1")),
+        created_at=float(fields["created"]),
+        sent_at=float(fields.get("sent_at", "0")),
+        send_by=float(fields.get("send_by", "0")),
+        due_at=float(fields["due"]),
+        claimed_at=float(fields.get("claimed_at", "0")),
+        history=fields.get("history_now", ""),
+        broken_at=float(fields["broken_at"]) if "broken_at" in fields else None,
+    )
 
 
 def _load_leads(members: str) -> tuple[str, ...]:

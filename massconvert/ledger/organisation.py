@@ -76,7 +76,7 @@ class Organisation:
 
         ``reason`` and ``by`` are for people; those of the first person stand.
         """
-        self._scripts.run("pause_organisation", keys=[self._keys.prefix], args=[now, reason, by])
+        self._scripts.run_surely("pause_organisation", keys=[self._keys.prefix], args=[now, reason, by])
 
     def resume(self) -> bool:
         """End the pause, and what Zoho has asked for; return whether there was anything to end.

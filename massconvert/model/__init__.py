@@ -178,6 +178,8 @@ class Chunk:
     send_by: float = 0.0  # after which nothing of it left any more
     due_at: float = 0.0
     claimed_at: float = 0.0
+    history: str = ""  # that Redis writes now, where it is another one than that in which the chunk was written
+    broken_at: float | None = None  # when that one began; ``None`` where the chunk is up to date
 
 
 @dataclass(frozen=True)

@@ -54,12 +54,13 @@ from massconvert.policy.find import (
     after_put,
     no_permit_to_find,
 )
+from massconvert.policy.history import after_break
 from massconvert.policy.holds import Holding
 from massconvert.policy.leave import Hold, HoldKind, Learnt, Permit
 from massconvert.policy.looks import Look, relearnt, size_of
 from massconvert.policy.moment import Moment, Tuning
 from massconvert.policy.names import name_unknown, names_found, names_not_read
-from massconvert.policy.post import after_post, no_permit, options_refused_before, sender_lost
+from massconvert.policy.post import after_post, no_permit, options_refused_before, sender_lost, too_few_replicas
 from massconvert.policy.read import after_read
 from massconvert.policy.status import after_status, before_look
 from massconvert.policy.table import (
@@ -111,6 +112,7 @@ __all__ = [
     "Tuning",
     "ZohoCode",
     "about_ids_of_a_read",
+    "after_break",
     "after_call",
     "after_failed_callback",
     "after_find",
@@ -133,5 +135,6 @@ __all__ = [
     "relearnt",
     "sender_lost",
     "size_of",
+    "too_few_replicas",
     "words_of",
 ]

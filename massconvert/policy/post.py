@@ -83,6 +83,13 @@ def no_permit(chunk: Chunk, busy: Busy, moment: Moment) -> Decision:
     return Decision(_NO_PERMIT[chunk.state], replace(chunk, due_at=moment.now + wait), Again(wait))
 
 
+def too_few_replicas(chunk: Chunk, moment: Moment) -> Decision:
+    """Decide about a chunk whose mark a failover might lose: it was not sent, and goes when replicas are back."""
+    wait = moment.tuning.replicas_wait * (1.0 + 0.2 * moment.chance)
+    moved = replace(chunk, state=State.WAITING, due_at=moment.now + wait)
+    return Decision(Row.TOO_FEW_REPLICAS, moved, Again(wait))
+
+
 def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
     """Decide about a chunk whose options Zoho has refused since it was formed: its leads fail without a call."""
     row = Row.OPTIONS_REFUSED_BEFORE

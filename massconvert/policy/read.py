@@ -46,7 +46,7 @@ from massconvert.policy.moves import (
     same_again,
     tried,
 )
-from massconvert.policy.sight import id_refused, lead_missing, leads_unclear
+from massconvert.policy.sight import id_refused, lead_missing, leads_unclear, unblamed
 from massconvert.policy.table import Decision, Meaning, Row, meaning
 from massconvert.policy.update import after_ids, deals_aside, ids_given_up
 
@@ -85,7 +85,7 @@ def _fewer_ids(chunk: Chunk, answer: Refused, moment: Moment) -> Decision | None
     if leads > 1:
         # Of so many that are claimed to be converted, these halves have at least so many.
         claimed = max(-1, chunk.claimed_converted - (leads + 1) // 2)
-        moved = replace(chunk, claimed_converted=claimed, due_at=moment.now)
+        moved = replace(unblamed(chunk), claimed_converted=claimed, due_at=moment.now)
         most = leads // 2 if meaning(answer) is Meaning.TOO_MANY else None
         return Decision(Row.READ_TOO_MANY, moved, Settle(0.0), split=True, max_read=most)
     if meaning(answer) is Meaning.TOO_MANY or chunk.why is Why.IDS:
@@ -166,7 +166,8 @@ def _left_over(chunk: Chunk, ended: dict[str, Outcome], left: int, moment: Momen
         return end
     if some_converted and chunk.why is Why.COUNTS_DIFFER:
         chunk = replace(chunk, failing=replace(chunk.failing, sorted_out=True))
-    return _out_again(Row.UNCONVERTED_AGAIN, chunk, ended, moment)
+    # Leads that may have been sent before a break of Redis' history are read two payloads at a time.
+    return replace(_out_again(Row.UNCONVERTED_AGAIN, chunk, ended, moment), split=0 < chunk.most < left)
 
 
 def _taken_apart(chunk: Chunk, moment: Moment, *, on_trial: bool) -> Decision:
@@ -222,7 +223,8 @@ def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outc
 
 
 def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], moment: Moment) -> Decision:
-    if ended:  # the read explains the refusal: the good ones go out again in one payload
+    # The read explains the refusal: the good ones go out again in one payload. So do parts of one refused as a whole.
+    if ended or (chunk.said is None and not chunk.named):
         return _out_again(Row.BAD_LEADS_OUT, chunk, ended, moment)
     several = chunk.why is Why.UNEXPLAINED and not chunk.named and len(left) > 1
     if chunk.lags == 0 and not several:  # the refusal may know of a conversion that the reads do not show yet

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from massconvert.model import Chunk, Code, Done, Kind, Outcome, Refused, Settle, State
+from massconvert.model import Chunk, Code, Done, Kind, Outcome, Refused, Settle, State, Why
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import failed, refusal
 from massconvert.policy.table import Decision, Row
@@ -35,11 +35,18 @@ def id_refused(chunk: Chunk, answer: Refused) -> Outcome:
     return failed(chunk, refusal(answer))
 
 
+def unblamed(chunk: Chunk) -> Chunk:
+    """``chunk`` before its leads are read apart: a refusal that names none of several is about no part of them."""
+    refused = chunk.why in (Why.BAD_LEADS, Why.UNEXPLAINED) and not chunk.named
+    return replace(chunk, said=None) if refused and len(chunk.leads) > 1 else chunk
+
+
 def leads_unclear(chunk: Chunk, unclear: tuple[str, ...], moment: Moment) -> Decision:
     """Decide about a read that says nothing of some leads: the others go on; those are asked again, in the end alone.
 
     None is sent that has not been seen unconverted. After so many looks it ends, and its code says that nobody knows.
     """
+    chunk = unblamed(chunk)
     if len(unclear) < len(chunk.leads):
         wait = moment.backoff(1)
         aside = replace(chunk, leads=unclear, lags=0, claimed_converted=-1, due_at=moment.now + wait)

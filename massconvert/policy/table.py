@@ -50,6 +50,11 @@ class Row(str, Enum):
     PERHAPS_ACCEPTED = "post: perhaps accepted"
     SENDER_LOST = "post: the sender died"
     NO_PERMIT = "post: no permit"
+    TOO_FEW_REPLICAS = "post: not sent, too few replicas have its mark"
+    # Redis may have lost what was written last (a failover, a restart, an older copy)
+    PERHAPS_SENT = "history: broken, perhaps sent"
+    PERHAPS_RAN_ON = "history: broken, its job perhaps ended"
+    PERHAPS_READ = "history: broken, perhaps sent since it was to be read"
     # the names in the options, looked up before the POST
     NAMES_FOUND = "names: all found"
     NAME_UNKNOWN = "names: Zoho knows no such name"
@@ -127,6 +132,10 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.PERHAPS_ACCEPTED: (_S, frozenset({_T})),
     Row.SENDER_LOST: (_S, frozenset({_T})),
     Row.NO_PERMIT: (_W, frozenset({_W})),
+    Row.TOO_FEW_REPLICAS: (_S, frozenset({_W})),
+    Row.PERHAPS_SENT: (_W, frozenset({_T})),
+    Row.PERHAPS_RAN_ON: (_R, frozenset({_R})),
+    Row.PERHAPS_READ: (_T, frozenset({_T})),
     Row.NAMES_FOUND: (_W, frozenset({_W})),
     Row.NAME_UNKNOWN: (_W, frozenset({_D})),
     Row.NAMES_NOT_READABLE: (_W, frozenset({_W})),
@@ -226,4 +235,5 @@ class Decision:
     max_leads: int | None = None  # a lower limit that Zoho has shown
     max_read: int | None = None  # the same, of the ids of a read
     job_took: float | None = None  # seconds, to learn from
+    history: str | None = None  # the history in which the chunk is up to date from now on
     look: tuple[Look | None, Look] | None = None  # when to look at jobs first, as it was known and as it is learnt

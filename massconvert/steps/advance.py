@@ -6,11 +6,13 @@ from collections.abc import Callable, Collection
 from uuid import UUID
 
 from massconvert.model import Chunk, Next, State
+from massconvert.policy import after_break
 from massconvert.steps.follow import follow
 from massconvert.steps.ports import Ports
 from massconvert.steps.send import send
 from massconvert.steps.settle import settle
 from massconvert.steps.update import update
+from massconvert.steps.write import moment, write
 
 #: What the two tasks may act on. A chunk is settled by whichever comes first.
 CONVERTING: frozenset[State] = frozenset({State.WAITING, State.SENDING, State.SETTLING, State.UPDATING})
@@ -29,4 +31,8 @@ def advance(ports: Ports, chunk_id: str, states: Collection[State]) -> Next:
     """Take one step of a chunk, if it is due, in one of ``states`` and nobody holds it; say what comes next."""
     token = UUID(int=ports.random.getrandbits(128)).hex
     claimed = ports.ledger.chunks.claim(chunk_id, states, token=token)
-    return _STEPS[claimed.state](ports, claimed) if isinstance(claimed, Chunk) else claimed
+    if not isinstance(claimed, Chunk):
+        return claimed
+    if claimed.broken_at is not None:
+        return write(ports, claimed, after_break(claimed, moment(ports, claimed)))
+    return _STEPS[claimed.state](ports, claimed)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime, timezone
 
+from massconvert.errors import StoreError
 from massconvert.model import Busy, Call, Chunk, Done, Next, NotSent, PostAnswer, State
 from massconvert.options import resolve_body, unresolved
-from massconvert.policy import after_post, no_permit, options_refused_before, sender_lost
+from massconvert.policy import after_post, no_permit, options_refused_before, sender_lost, too_few_replicas
 from massconvert.steps.ask import ask
 from massconvert.steps.ports import Ports
 from massconvert.steps.resolve import resolve
@@ -21,21 +23,42 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         return write(ports, chunk, options_refused_before(chunk, chunk.refusal))
     if unresolved(chunk.options):
         return resolve(ports, chunk)
-    sending: Chunk | None = None
-
-    def post() -> PostAnswer | None:
-        nonlocal sending
-        token = ports.zoho.ready()  # it may take long, and must not do so between the write-ahead and the POST
-        send_by = ports.steady() + ports.tuning.send_within  # counted from before the lease begins
-        sending = ports.ledger.chunks.begin_send(chunk)
-        if sending is None or isinstance(token, NotSent):
-            return token if sending else None
-        today = datetime.fromtimestamp(sending.sent_at, timezone.utc).date()
-        return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today), token=token, send_by=send_by)
-
-    asked = ask(ports, Call.EXPRESS if chunk.express else Call.POST, post)
+    payload = _Payload(ports, chunk)
+    asked = ask(ports, Call.EXPRESS if chunk.express else Call.POST, payload.post)
     if isinstance(asked, Busy):
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
-    if sending is None or asked.answer is None:
+    sending = payload.sending
+    if sending and payload.unsure:
+        decision = too_few_replicas(sending, moment(ports, sending))
+    elif sending and asked.answer is not None:
+        decision = after_post(sending, asked.answer, moment(ports, sending, asked))
+    else:
         return Done()
-    return write(ports, sending, after_post(sending, asked.answer, moment(ports, sending, asked)))
+    return write(ports, sending, decision)
+
+
+class _Payload:
+    """One payload on its way: ``sending`` once it is written ahead, ``unsure`` where too few replicas know of that."""
+
+    def __init__(self, ports: Ports, chunk: Chunk) -> None:
+        self._ports, self._chunk = ports, chunk
+        self.sending: Chunk | None = None
+        self.unsure = False
+
+    def post(self) -> PostAnswer | None:
+        """Write ahead and POST; ``None`` where nothing may be sent."""
+        ports, chunk = self._ports, self._chunk
+        token = ports.zoho.ready()  # it may take long, and must not do so between the write-ahead and the POST
+        send_by = ports.steady() + ports.tuning.send_within  # counted from before the lease begins
+        try:
+            self.sending = ports.ledger.chunks.begin_send(chunk)
+        except StoreError as error:
+            if error.code != "REPLICAS":
+                raise
+            self.sending, self.unsure = replace(chunk, state=State.SENDING), True
+        if self.sending is None or self.unsure:
+            return None
+        if isinstance(token, NotSent):
+            return token
+        today = datetime.fromtimestamp(self.sending.sent_at, timezone.utc).date()
+        return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today), token=token, send_by=send_by)

@@ -27,6 +27,8 @@ def tell_decision(decision: Decision, account: str) -> None:
     if decision.refuse_options:
         refused = decision.refuse_options
         log.error("The options are refused: %s %s %s", refused.code, refused.message, refused.path)
+    if decision.row is Row.TOO_FEW_REPLICAS:
+        log.warning("Too few replicas of Redis have what is written, so nothing is sent until they have it.")
     if decision.row is Row.NAMES_NOT_READABLE and chunk.said:
         log.error(
             "Names in the options cannot be looked up, so their leads wait: %s %s", chunk.said.code, chunk.said.message

@@ -26,7 +26,8 @@ class Keys:
         """HASH: fp, given, created, finished, sealed, shards, priority, counts by kind, drain, held, canary, …
 
         ``held`` is why a person holds it, ``canary_held`` since when it waits for its canary.
-        ``given`` is there where the options were given with names, and ``fp`` is that of their ids.
+        ``given`` is there where the options were given with names, and ``fp`` is that of their ids. ``history`` is that
+        of Redis in which its leads were written; "several" where leads came in more than one.
         While it is open again: finished_before, total_before (when it had finished, with how many leads).
         Of its callbacks: on_complete, targets, and for each number called:N, call_tries:N, call_error:N.
         """
@@ -128,7 +129,7 @@ class Keys:
         return f"{self.prefix}overtaken"
 
     def chunk(self, chunk_id: str) -> str:
-        """HASH: state, fp, members (its open leads), due, expected, lease, token, send_by, job, …; gone at its end."""
+        """HASH: state, fp, members (open leads), due, expected, lease, token, send_by, job, history, …"""
         return f"{self.prefix}chunk:{chunk_id}"
 
     @property
@@ -188,6 +189,14 @@ class Keys:
     def title(self) -> str:
         """HASH: format; once it has an owner: owner (a digest), kind, name, place, known:DIGEST and client:DIGEST."""
         return f"{self.prefix}ledger"
+
+    @property
+    def history(self) -> str:
+        """HASH: id (Redis' replication id), since (0: the first that is known), breaks: see lua/_history.lua.
+
+        ``replicas`` is how many were attached lately, ``replicas_at`` when that was seen last.
+        """
+        return f"{self.prefix}history"
 
     # --- the organisation (ledger/organisation.py) ---
 

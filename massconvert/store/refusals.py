@@ -76,10 +76,19 @@ TABLE: dict[str, Meaning] = {
         "has fewer replicas than its min-replicas-to-write, and takes no writes.",
         f"{_BY_ITSELF} when a replica is connected again; otherwise start one.",
     ),
+    "REPLICAS": _again(
+        "has written it, and too few replicas have it: {said}.",
+        "Do the same again, which is safe. MASSCONVERT_MIN_REPLICAS says how many must have what is acknowledged.",
+    ),
     "OOM": _again("is full and takes no more.", "Give it more memory (maxmemory)."),
     "MISCONF": _again("cannot save to its disk and takes no writes.", "Its log says why; usually the disk is full."),
     "BUSY": _again("is busy with a long script.", f"{_BY_ITSELF} when that has ended; SCRIPT KILL ends it."),
     "KILLED": _again("ended a script by SCRIPT KILL.", "Nothing: it is tried again."),
+    # Our scripts' own: a batch that is gone in the middle of a call.
+    "UNKNOWN_BATCH": _again(
+        "has lost this batch: it failed over, or went back to an older copy.",
+        "Enqueue it again with the same key, which is safe.",
+    ),
     "NOSCRIPT": _again("has forgotten a script.", "Nothing: it is tried again."),
     "EXECABORT": _again("did not carry out a transaction.", "Nothing: it is tried again."),
     "TRYAGAIN": _again("is moving the ledger's keys to another node.", _CLUSTER, elsewhere=True),
@@ -152,7 +161,6 @@ TABLE: dict[str, Meaning] = {
     ),
     # --- the ledger is broken ---
     "WRONGTYPE": _BROKEN,
-    "UNKNOWN_BATCH": _BROKEN,  # our scripts' own: a batch that is gone in the middle of a call
     "MOVE": _BROKEN,  # likewise: a chunk whose leads are not those that it was claimed with
     "SCRIPT": _BROKEN,  # a script that fails by itself, over a value that we have not written
     "VALUE": _BROKEN,

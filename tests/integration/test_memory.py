@@ -33,7 +33,7 @@ def test_a_batch_that_has_finished_keeps_ids_outcomes_and_counts_and_no_chunk(bo
     assert books.batches.status("b").finished
     names = {key.removeprefix(books.keys.prefix) for key in books.redis.keys(f"{books.keys.prefix}*")}
     lasting = {"batch:b", "batch:b:ended", "batch:b:members:0", f"options:{FINGERPRINT}", "batches"}
-    assert names - {"chunks", "jobtimes", "looks", "fared"} == lasting  # those are the account's
+    assert names - {"chunks", "jobtimes", "looks", "fared", "history"} == lasting  # those are the account's
     assert {name for name in lasting if books.redis.ttl(books.keys.prefix + name) > 0} == lasting - {"batches"}
 
 

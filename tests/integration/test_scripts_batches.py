@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from massconvert.errors import KeyConflictError, LedgerError, UnknownBatchError
+from massconvert.errors import KeyConflictError, StoreError, UnknownBatchError
 from massconvert.model import (
     Accepted,
     BatchState,
@@ -49,7 +49,7 @@ def books(redis_client: Any, account: str) -> Books:
 
 def test_open_batch_registers_an_empty_batch_that_takes_leads(books: Books) -> None:
     with books.watching() as changed:
-        assert books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
+        assert books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1).is_new
     promised = {
         "batch:b.fp": FINGERPRINT,
         "batch:b.created": "1800000000",
@@ -70,7 +70,7 @@ def test_open_batch_with_the_same_options_goes_on_with_what_is_there(books: Book
     books.batch("b", [A, B], seal=False)
     before = books.outcomes("b")
     with books.watching("batch:b.total", f"options:{FINGERPRINT}.batches", "batches", "batch:b.created") as changed:
-        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, leads=1_000_000)
+        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, leads=1_000_000).is_new
     assert changed == {}
     assert books.outcomes("b") == before
 
@@ -86,7 +86,7 @@ def test_open_batch_on_a_finished_batch_keeps_it_from_expiring(books: Books) -> 
     books.batch("b", [])
     assert books.batches.status("b").state is BatchState.FINISHED
     with books.watching("batch:b ", f"options:{FINGERPRINT} ", "batch:b.finished", "unsealed") as changed:
-        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, leads=1)
+        assert not books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW + 9, leads=1).is_new
     assert changed == {
         "batch:b expires": None,
         f"options:{FINGERPRINT} expires": None,
@@ -158,7 +158,7 @@ def test_add_leads_again_with_the_same_call_changes_nothing_and_answers_the_same
 
 
 def test_add_leads_to_no_batch_is_refused_and_changes_nothing(books: Books) -> None:
-    with books.watching() as changed, pytest.raises(LedgerError, match="UNKNOWN_BATCH"):
+    with books.watching() as changed, pytest.raises(StoreError, match="has lost this batch"):
         books.batches.add("nobody", "call", [A], now=NOW)
     assert changed == {}
 
@@ -195,7 +195,7 @@ def test_refuse_ids_of_a_batch_that_was_cancelled_meanwhile_opens_it_again(books
 
 
 def test_refuse_ids_of_no_batch_is_refused_and_changes_nothing(books: Books) -> None:
-    with books.watching() as changed, pytest.raises(LedgerError, match="UNKNOWN_BATCH"):
+    with books.watching() as changed, pytest.raises(StoreError, match="has lost this batch"):
         books.batches.refuse_ids("nobody", {"abc": "no"}, now=NOW)
     assert changed == {}
 
@@ -244,8 +244,16 @@ def test_seal_batch_again_changes_nothing(books: Books, ids: list[str]) -> None:
 def test_seal_batch_of_a_batch_that_has_expired_only_forgets_it(books: Books) -> None:
     books.redis.zadd(books.keys.unsealed, {"gone": NOW})
     with books.watching() as changed:
-        assert not books.batches.seal("gone", now=NOW, flush=True).finished
+        assert books.batches.seal_abandoned(now=NOW + TUNING.enqueue_idle + 1) == ["gone"]
     assert changed == {"unsealed/gone": None}
+
+
+def test_seal_batch_of_a_batch_that_redis_has_lost_says_so(books: Books) -> None:
+    """Its producer takes it for accepted otherwise."""
+    with pytest.raises(StoreError, match="some of its leads may be lost") as caught:
+        books.batches.seal("gone", now=NOW, flush=True, history="h1")
+    assert "same key" in str(caught.value.hint)
+    assert not books.batches.seal("gone", now=NOW, flush=True).finished  # a run that found nothing has no batch
 
 
 def test_an_enqueue_that_added_something_lately_is_not_abandoned(books: Books) -> None:
@@ -268,7 +276,7 @@ def test_seal_batch_as_abandoned_leaves_one_to_which_leads_came_a_moment_ago(boo
         answer = books.scripts.run(
             "seal_batch", keys=[books.keys.prefix], args=["b", NOW + 1, 1, int(TUNING.retention), NOW - 1]
         )
-    assert answer == [0, ""]
+    assert answer == [0, "", "", ""]
     assert changed == {}
 
 

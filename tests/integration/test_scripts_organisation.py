@@ -62,7 +62,7 @@ def test_take_sweep_goes_by_the_ledgers_clock(books: Books) -> None:
 
 def test_pause_organisation_pauses_once_until_somebody_resumes(books: Books) -> None:
     organisation = books.ledger.organisation
-    with books.watching() as changed:
+    with books.watching("pause") as changed:
         organisation.pause(now=NOW, reason="by hand", by="ann@laptop")
     assert set(changed) == {"pause.code", "pause.reason", "pause.since", "pause.person"}
     with books.watching() as changed:
@@ -73,7 +73,7 @@ def test_pause_organisation_pauses_once_until_somebody_resumes(books: Books) -> 
     assert (paused.reason, paused.by, paused.since) == ("by hand", "ann@laptop", NOW)
     assert organisation.resume()
     assert not organisation.resume()
-    assert books.look() == {}
+    assert not [name for name in books.look() if not name.startswith("history.")]
 
 
 # --- resume_organisation

@@ -50,7 +50,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--n", type=int, help="how many histories (default: 500; with --seed: that one)")
     parser.add_argument("--seed", type=int, help="the first seed (default: 0); without --n: replay this one")
     parser.add_argument("--jobs", type=int, default=2, help="processes, each with a redis-server of its own")
-    parser.add_argument("--theme", choices=list(THEMES), default="", help="give every history this theme")
+    parser.add_argument("--theme", choices=[*THEMES, "forgets"], default="", help="give every history this theme")
     parser.add_argument("--stop-after", type=int, default=20, help="stop after so many failing histories")
     arguments = parser.parse_args()
     if arguments.n is None:

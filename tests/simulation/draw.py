@@ -14,9 +14,13 @@ from dataclasses import replace
 from random import Random
 
 from massconvert.policy import CallRules
+from tests.simulation.forgetting import GOES_WITH, forgetful
 from tests.simulation.plan import GOOD_STAGES, TUNING, Faults, LeadPlan, Order, Plan
 from tests.simulation.reach import CRASH_POINTS
 from tests.simulation.themes import ALONE, SELDOM, THEMES, dealt, flown, mailed, named, with_faults, with_second_chances
+
+#: Points at which any history may be hit; a WAIT has only those with a replica (see `forgetting`).
+_POINTS = tuple(point for point in CRASH_POINTS if not point.endswith(" WAIT"))
 
 
 def draw(seed: int, theme: str = "") -> Plan:
@@ -29,7 +33,7 @@ def draw(seed: int, theme: str = "") -> Plan:
     themes = (main, *([] if main in ALONE else others))
     plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
     for name in themes:
-        plan = THEMES[name](plan, random)
+        plan = THEMES[name](plan, random) if name in THEMES else plan
     names = Random(f"{seed}/names")  # a stream of its own: any history may have names, and is the same otherwise
     if names.random() < 0.2:
         plan = named(plan, names)
@@ -43,13 +47,17 @@ def draw(seed: int, theme: str = "") -> Plan:
     if main in ALONE:
         return plan
     # Shifted with each round: else a theme and a point were tied to each other where their numbers share a factor.
-    point = CRASH_POINTS[(seed + seed // len(CRASH_POINTS)) % len(CRASH_POINTS)]
+    point = _POINTS[(seed + seed // len(_POINTS)) % len(_POINTS)]
     port = point.partition(" ")[2]
     visit = random.choice([1, 1, 2, 5])
     if port in SELDOM:
         plan, visit = SELDOM[port](plan, random), 1
     plan = mailed(plan, Random(f"{seed}/mailed"))  # last, since what was added before may be more than a message says
-    return _bearable(replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit)))
+    plan = replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit))
+    forgets = Random(f"{seed}/forgets")
+    if main == "forgets" or (main in GOES_WITH and forgets.random() < 0.4):
+        plan = forgetful(plan, forgets)
+    return _bearable(plan)
 
 
 def _bearable(plan: Plan) -> Plan:

@@ -19,7 +19,6 @@ from massconvert import intake
 from massconvert.errors import BrokerError, LedgerError, MassConvertError, StoreError
 from massconvert.intake import Intake
 from massconvert.ledger import Ledger
-from massconvert.ledger.codec import segments
 from massconvert.ledger.title import FORMAT
 from massconvert.model import Canary
 from massconvert.on_complete import TaskTarget
@@ -31,6 +30,7 @@ from massconvert.store import Keys, RedisClock
 from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import WRONG, Crm, Lead
+from tests.simulation.forgetting import Memory
 from tests.simulation.judge import Judge
 from tests.simulation.messages import VISIBILITY, Messages
 from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
@@ -77,9 +77,11 @@ class History:
         self.world = world = World(plan.seed, plan.mishaps)
         self.judge = Judge(plan, world, wire, self.prefix)
         most, within = plan.tuning.max_leads, plan.tuning.send_within
-        self.crm = Crm(world, plan.faults, plan.permits, PERMIT_LEASE, most, within, self._whose, self.judge)
+        permits = 1000 if plan.store.forgets else plan.permits  # those that are out may be forgotten, too
+        self.crm = Crm(world, plan.faults, permits, PERMIT_LEASE, most, within, self._whose, self.judge)
         self.judge.crm = self.crm
-        self.store = StorePort(wire, world, plan.store, self.judge)
+        self.memory = Memory(wire, self.prefix, on=bool(plan.store.forgets))
+        self.store = StorePort(wire, world, plan.store, self.judge, self.memory)
         self.clock = RedisClock(self.store)
         self.ledger = Ledger(self.store, self.account, plan.tuning)
         self.messages = Messages(world, plan.messages, self._perform)
@@ -144,9 +146,10 @@ class History:
     def _whose(self) -> dict[str, tuple[str, float]]:
         """For whom the current task sends: its chunk's leads, each with its batch and when the chunk was made."""
         task = self.world.current()
+        if task in self.judge.on_their_way:  # the ledger may have lost the chunk since
+            return self.judge.on_their_way[task]
         chunk = task.about if task else ""
-        members, created = self.wire.call("HMGET", f"{self.prefix}chunk:{chunk}", "members", "created")
-        return {lead: (batch, float(created)) for batch, leads in segments(members or "") for lead in leads}
+        return self.judge.leads_of(chunk)
 
     # --- workers ---
 
@@ -349,10 +352,15 @@ class History:
         """Put everything on its way."""
         plan, world = self.plan, self.world
         self.crm.wrong_stages = {WRONG_STAGE}
-        self.wire.call("SET", f"{self.prefix}events:keep", 1_000_000)
-        self.wire.call(
-            "HSET", Keys(self.account).title, "format", FORMAT
-        )  # whose ledger it is, is nobody's question here
+        # Whose ledger it is, is nobody's question here; and somebody has used it before.
+        for words in (
+            ("SET", f"{self.prefix}events:keep", 1_000_000),
+            ("HSET", Keys(self.account).title, "format", FORMAT),
+            ("HSET", f"{self.prefix}history", "id", f"history{world.redis_history}", "since", "0"),
+        ):
+            self.wire.call(*words)
+            self.memory.note(words)
+        self.memory.is_sure()
         for lead in plan.leads:
             self._prepare_lead(lead)
         for number in range(plan.workers):
@@ -365,9 +373,23 @@ class History:
             world.at(plan.stage_restored_at, lambda: self.crm.wrong_stages.discard(GOOD_STAGES[0]))
         for window in plan.faults.windows:
             world.at(window.start + window.length, partial(self.judge.outage_ends, window))
+        for number, at in enumerate(plan.store.forgets, 1):
+            self._plan(at, f"failover {number}", self._forget)
         for start, length in plan.pauses:
             self._plan(start, "pause", partial(self._command, self._pause))
             self._plan(start + length, "resume", self._resume)
+
+    def _forget(self, name: str) -> None:
+        """Redis loses what it acknowledged last. Where nothing made sure of it, people enqueue again what they miss."""
+        lost = self.memory.forget(self._people)
+        self.world.redis_history += 1
+        self.world.note(f"   Redis FORGETS its last {lost} commands")
+        self.judge.forgot()
+        self.unready.discard(name)
+        for order in () if self.plan.store.replicas else self.plan.orders:
+            if not order.abandoned and self.world.elapsed >= order.at:
+                again = f"producer of {order.batch} after {name}"
+                self._plan(self._people.uniform(0.5, 20.0), again, partial(self._produce, order))
 
     def _prepare_order(self, order: Order) -> None:
         batch = order.batch

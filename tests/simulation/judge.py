@@ -67,6 +67,8 @@ class Judge:
         self._sent: dict[str, int] = {}  # chunk: when it was written ahead
         self._cancelled: dict[str, int] = {}
         self._permitted: dict[Task, int] = {}
+        self._over: dict[tuple[str, str], list[Submission]] = {}  # of leads that have ended
+        self.on_their_way: dict[Task | None, dict[str, tuple[str, float]]] = {}
         self._paused = 0  # since when a person has paused everything
         self._formed: dict[str, float] = {}  # options: when the last payload of them was made
         self.hearing = Hearing(plan, world, wire, prefix, self.outcomes)
@@ -94,7 +96,25 @@ class Judge:
         if wrong:
             self.world.wrong(f"{batch} lead {lead_id} {wrong}")
         if lead_id in self.crm.leads and outcome.code not in _NEVER_IN_FLIGHT:
-            self.crm.leads[lead_id].submissions.clear()
+            submissions = self.crm.leads[lead_id].submissions
+            self._over[batch, lead_id] = submissions.copy()
+            submissions.clear()
+
+    def forgot(self) -> None:
+        """Redis has lost what it acknowledged last: outcomes and stops that it knows no more are none."""
+        self.outcomes.clear()
+        for (_, lead_id), submissions in self._over.items():
+            self.crm.leads[lead_id].submissions[:0] = submissions
+        self._over.clear()
+        self._formed.clear()
+        chunks = self._wire.call("KEYS", f"{self._prefix}chunk:*")
+        known = {self._wire.call("HGET", chunk, "job") for chunk in chunks}
+        for job in self.crm.jobs.values():
+            job.id_known &= job.id in known
+        for batch in [*self._cancelled]:
+            if not self._wire.call("HGET", f"{self._prefix}batch:{batch}", "drain"):
+                del self._cancelled[batch]
+        self.read("a failover", self._wire.call(*self.words))
 
     # --- what was stopped ---
 
@@ -104,6 +124,8 @@ class Judge:
         task = self.world.current()
         if name == "begin_send" and answer[0] == 1:
             self._sent[args[0]] = self._step
+            if self.plan.store.forgets:
+                self.on_their_way[task] = self.leads_of(args[0])
         elif name == "cancel_batch":
             self._cancelled.setdefault(args[0], self._step)
         elif name == "take_permit" and answer[0] == "taken" and task:
@@ -113,14 +135,20 @@ class Judge:
         elif name == "resume_organisation":
             self._paused = 0
         elif name == "form_chunks":
-            made = (self._wire.call("HGET", f"{self._prefix}chunk:{chunk}", "fp") for chunk in answer[0])
-            self._formed |= {options: float(self.world.redis_time()) for options in made if options}
+            self._made(answer[0])
         elif name == "add_leads":
             self._goes_at_once(args)
         elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
-            there, probe = self._wire.call("HMGET", f"{self._prefix}pause", "since", "probe")
-            if there is None or probe is not None:
-                self.world.wrong(f"after {name}: what a person has paused goes on, and no person has resumed it")
+            self._stays_paused(name)
+
+    def _made(self, chunks: Sequence[str]) -> None:
+        made = (self._wire.call("HGET", f"{self._prefix}chunk:{chunk}", "fp") for chunk in chunks)
+        self._formed |= {options: float(self.world.redis_time()) for options in made if options}
+
+    def _stays_paused(self, name: str) -> None:
+        there, probe = self._wire.call("HMGET", f"{self._prefix}pause", "since", "probe")
+        if there is None or probe is not None:
+            self.world.wrong(f"after {name}: what a person has paused goes on, and no person has resumed it")
 
     def _goes_at_once(self, args: Sequence[Any]) -> None:
         """Leads came: do they go without company, though a payload of their options went a moment ago?"""
@@ -132,6 +160,11 @@ class Judge:
         since = now - self._formed.get(options, 0.0)
         if since < 2 * self.plan.tuning.linger or not self.plan.tuning.at_once:
             self.world.wrong(f"{args[0]} goes without company {since:.1f} s after a payload of its options")
+
+    def leads_of(self, chunk: str) -> dict[str, tuple[str, float]]:
+        """The leads of a chunk, each with its batch and when the chunk was made."""
+        members, created = self._wire.call("HMGET", f"{self._prefix}chunk:{chunk}", "members", "created")
+        return {lead: (batch, float(created)) for batch, leads in segments(members or "") for lead in leads}
 
     def _stopped(self, lead: Lead, batch: str) -> None:
         """A lead is on its way: was it under way when its batch, or everything, was stopped?"""
@@ -176,6 +209,8 @@ class Judge:
             return
         call, key = self._wire.call, f"{self._prefix}batch:"
         members, sent_at, canary = call("HMGET", f"{self._prefix}chunk:{task.about}", "members", "sent_at", "canary")
+        if members is None:  # Redis has forgotten the chunk since
+            return
         holds = [call("HMGET", key + other, "held_at", "canary_held") for other, _ in segments(members)]
         since = [float(person or (not canary and behind) or "inf") for person, behind in holds]
         if max(since) + 0.2 < float(sent_at or 0):  # machines' clocks differ a little
@@ -222,7 +257,7 @@ class Judge:
         members, outages = self._wire.call("HMGET", f"{self._prefix}chunk:{chunk}", "members", "outages")
         looks = load_looks(pairs(self._wire.call("HGETALL", f"{self._prefix}looks")))
         known = looks.get(size_of(len(open_leads(members or ""))))
-        disturbed = bool(plan.mishaps.freeze or outages or plan.store != StoreFaults())
+        disturbed = bool(plan.mishaps.freeze or self.world.killed or outages or plan.store != StoreFaults())
         if known and known.scout not in ("", chunk) and self.world.time < known.at + LOST and not disturbed:
             self.world.wrong(f"the job of chunk {chunk} is looked at while that of {known.scout} finds out")
 
@@ -271,13 +306,7 @@ class Judge:
         if outcome.kind is Kind.CONVERTED:
             return self._deal(order, lead, outcome, said) if ours else self._not_ours(lead, batch, said)
         if outcome.code == Code.ALREADY_CONVERTED:
-            return (
-                f"{said}, but we converted it"
-                if ours
-                else ""
-                if lead.converted_at
-                else f"{said}, but it is not converted"
-            )
+            return self._before(lead, said, ours=ours)
         if outcome.code in (Code.NOT_VISIBLE, Code.STATE_UNKNOWN, Code.NOT_FOUND):
             return self._unseen(batch, lead, outcome, said)
         if ours:
@@ -285,6 +314,15 @@ class Judge:
         if outcome.kind is Kind.CANCELLED:
             return "" if order.cancel_at else f"{said}, but nobody cancelled"
         return "" if self._has_reason(batch, lead, outcome) else f"{said} {outcome.message}, without a reason"
+
+    def _before(self, lead: Lead, said: str, *, ours: bool) -> str:
+        """`ALREADY_CONVERTED`: by somebody else, or by us for a batch that Redis has forgotten as a whole."""
+        if ours and self.plan.store.forgets and not self.plan.store.replicas:
+            self.unknowable["converted by us, before Redis forgot it all"] += 1
+            return ""
+        if ours:
+            return f"{said}, but we converted it"
+        return "" if lead.converted_at else f"{said}, but it is not converted"
 
     def _unseen(self, batch: str, lead: Lead, outcome: Outcome, said: str) -> str:
         """What became of it nobody can see: then no outcome is against the truth, but it must be out of sight."""

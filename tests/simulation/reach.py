@@ -35,7 +35,7 @@ NO_PART = frozenset(
 )
 #: Commands on Redis that are no scripts, other than those that only reports use.
 COMMANDS = (
-    *("EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME"),
+    *("EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME", "WAIT"),
     "ZRANGEBYSCORE",
 )
 ZOHO = ("token", "mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")

@@ -114,6 +114,9 @@ class StoreFaults:
     away: tuple[float, float] | None = None
     full: tuple[float, float] | None = None
     refused: float = 0.0
+    forgets: tuple[float, ...] = ()  # times at which it loses what it acknowledged last
+    replicas: int = 0
+    too_few: float = 0.0  # how often a replica does not have in time what a WAIT is about
 
 
 #: What Redis says when it does nothing for now: in a failover, with a full disk, in a cluster; or nobody knows why.
@@ -134,6 +137,18 @@ REFUSALS = (
 )
 #: Redis 6.2 puts what a script was refused for into words of its own.
 _IN_A_SCRIPT = "ERR Error running script (call to f_bd6f): @user_script:3: @user_script: 3: -"
+
+
+class Memory(Protocol):
+    """Knows what made the ledger what it is (`forgetting.Memory`)."""
+
+    def note(self, words: Sequence[Any]) -> None:
+        """A command has been carried out."""
+        ...
+
+    def is_sure(self) -> None:
+        """Enough replicas have all that has been written so far."""
+        ...
 
 
 class Audit(Protocol):
@@ -172,11 +187,15 @@ _WRITERS = frozenset(
     }
 )
 _MAKERS = frozenset({"drain_inbox", "form_chunks"})
+#: Commands that may change something.
+_CHANGES = frozenset({"EVALSHA", "HDEL", "SET", "DEL"})
 
 
 #: How a script asks Redis for the time (store/lua/_time.lua), and how it finds the world's instead: as its last key,
 #: when it runs and not when it was called.
 _ASKS, _IS_TOLD = "redis.call('TIME')", "{ KEYS[#KEYS], 0 }"
+#: Likewise for what Redis says of its history and its replicas (store/lua/_history.lua).
+_LOOKS, _IS_SHOWN = "redis.pcall('INFO', 'replication')", "KEYS[#KEYS - 1]"
 
 
 class StorePort:
@@ -187,23 +206,26 @@ class StorePort:
         connection_kwargs={"path": "the simulated Redis"}, disconnect=lambda inuse_connections: None
     )
 
-    def __init__(self, wire: Wire, world: World, faults: StoreFaults, audit: Audit) -> None:
+    def __init__(self, wire: Wire, world: World, faults: StoreFaults, audit: Audit, memory: Memory) -> None:
         self._wire = wire
         self._world = world
         self._faults = faults
         self._chance = world.chance("store")
         self._refusals = world.chance("refusals")
         self._audit = audit
+        world.replicas = faults.replicas
+        self.memory = memory
         self._names = {scripts.source(name): name for name in SCRIPTS}
         self.commands = 0
         self.governed: Counter[str] = Counter()  # what the governor has learnt, held, let go
 
     def register_script(self, text: str) -> Callable[..., Any]:
         """As redis-py's: what it returns runs the script. Where that asks Redis for the time, it finds the world's."""
-        name, sha = self._names[text], self._wire.script(text.replace(_ASKS, _IS_TOLD))
+        name, sha = self._names[text], self._wire.script(text.replace(_ASKS, _IS_TOLD).replace(_LOOKS, _IS_SHOWN))
+        says, time = self._world.redis_says, self._world.redis_time
 
-        def run(keys: Sequence[str], args: Sequence[Any]) -> Any:
-            return self._perform(name, "EVALSHA", sha, len(keys) + 1, *keys, self._world.redis_time, *args)
+        def run(keys: Sequence[str], args: Sequence[Any], client: object = None) -> Any:
+            return self._perform(name, "EVALSHA", sha, len(keys) + 2, *keys, says, time, *args)
 
         return run
 
@@ -233,6 +255,8 @@ class StorePort:
         else:
             answer = self._wire.call(*words)
             self._look_after(name, answer, _MAKERS)
+        if words[0] in _CHANGES:
+            self.memory.note(words)
         self._audit.took_effect(name, words[3 + words[2] :] if words[0] == "EVALSHA" else words[1:], answer)
         if name == "return_permit":
             self.governed.update(answer[2:])
@@ -275,6 +299,27 @@ class StorePort:
             wrapped = script and not said.startswith(("ERR", "LOADING", "NOPERM", "FROZEN")) and chance.random() < 0.5
             self._world.note(f"   Redis refuses {name}: {said.split()[0]}")
             raise parse(f"{_IN_A_SCRIPT}{said}" if wrapped else said)
+
+    def client(self) -> SimpleNamespace:
+        """A connection of its own, as far as anybody can tell."""
+        history = self._world.redis_history
+        return SimpleNamespace(wait=lambda wanted, _milliseconds: self._wait(wanted, history), close=lambda: None)
+
+    def _wait(self, wanted: int, history: int) -> int:
+        world = self._world
+        if world.current() is None:
+            return wanted
+        world.stop("before WAIT")
+        self._fail("WAIT", self._faults.before, "before")
+        if world.redis_history != history:  # who was asked is no primary any more
+            raise redis.ConnectionError("connection reset")
+        if world.troubled and self._faults.too_few and self._chance.random() < self._faults.too_few:
+            world.note("   too few replicas have it")
+            return wanted - 1
+        self.memory.is_sure()
+        self._fail("WAIT", self._faults.after, "after")
+        world.stop("after WAIT")
+        return wanted
 
     # --- the commands that the product uses, with redis-py's names and answers ---
 

@@ -74,6 +74,7 @@ class World:
     def __init__(self, seed: int, mishaps: Mishaps) -> None:
         self.seed = seed
         self.mishaps = mishaps
+        self.redis_history, self.replicas = 1, 0
         self.time = EPOCH
         self.trace: list[str] = []
         self.problems: list[str] = []
@@ -109,6 +110,11 @@ class World:
     def redis_time(self) -> float:
         """Virtual Unix seconds as Redis has them."""
         return self.time
+
+    def redis_says(self) -> str:
+        """What Redis says of its history and its replicas (``INFO replication``)."""
+        replicas = "".join(f"slave{n}:ip=127.0.0.1,port=1,state=online\r\n" for n in range(self.replicas))
+        return f"# Replication\r\nrole:master\r\n{replicas}master_replid:history{self.redis_history}\r\n"
 
     @property
     def elapsed(self) -> float:

@@ -40,6 +40,7 @@ from massconvert.policy import (
     no_permit,
     options_refused_before,
     sender_lost,
+    too_few_replicas,
 )
 from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
@@ -499,6 +500,13 @@ CASES = [
         None,
         lambda: no_permit(WAITING, Busy(300.0, "no calls for now"), MOMENT),
         Decision(Row.NO_PERMIT, replace(WAITING, due_at=NOW + 66.0), Again(66.0)),
+    ),
+    Case(
+        "nothing was sent, nothing counts",
+        SENDING,
+        None,
+        lambda: too_few_replicas(SENDING, MOMENT),
+        Decision(Row.TOO_FEW_REPLICAS, replace(WAITING, sent_at=SENDING.sent_at, due_at=NOW + 5.5), Again(5.5)),
     ),
 ]
 

@@ -816,3 +816,18 @@ def test_a_lead_that_zoho_says_is_converted_is_no_failure_though_no_read_shows_i
     }
     ours = after_read(replace(said, submitted=True), to_read(shown()), MOMENT)
     assert ours.outcomes[B].kind is Kind.CONVERTED
+
+
+@pytest.mark.parametrize("why", [Why.UNEXPLAINED, Why.BAD_LEADS])
+def test_a_payload_that_was_refused_without_a_name_blames_no_lead_that_is_read_apart_from_it(why: Why) -> None:
+    """Each part goes out again, and only what is refused alone is to blame."""
+    refused = replace(REFUSED, leads=(A, B), why=why, named=(), said=Refusal("NOBODY_KNOWS", "no reason"), lags=1)
+    apart = after_read(refused, to_read(records(unconverted(A), {"id": B, "Converted__s": None})), MOMENT)
+    assert apart.row is Row.UNCLEAR_APART
+    assert apart.aside
+    for part in (replace(apart.chunk, leads=(A,)), apart.aside):
+        (lead,) = part.leads
+        later = after_read(replace(part, attempts=9), to_read(records(unconverted(lead))), MOMENT)
+        assert (later.row, later.chunk.state) == (Row.BAD_LEADS_OUT, State.WAITING)
+    alone = after_read(replace(refused, leads=(A,)), to_read(records(unconverted(A))), MOMENT)
+    assert alone.row is Row.NAMED_OUT

@@ -71,6 +71,8 @@ PASSING = {
     "TRYAGAIN Multiple keys request during rehashing of slot": "is moving",
     "ASK 12182 127.0.0.1:7001": "is moving",
     "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)": "has just become",
+    "UNKNOWN_BATCH OOM BUSY": "has lost this batch",
+    "REPLICAS 0 of 2 have it": "too few replicas have it: REPLICAS 0 of 2",
     "NOSCRIPT No matching script. Please use EVAL.": "has forgotten a script",
     "EXECABORT Transaction discarded because of previous errors.": "did not carry out",
     "ERR max number of clients reached": "has as many connections",
@@ -98,7 +100,6 @@ FOR_A_PERSON = {
 BROKEN = {
     "WRONGTYPE Operation against a key holding the wrong kind of value": "WRONGTYPE",
     f"WRONGTYPE Operation against a key holding the wrong kind of value{NEW}": "WRONGTYPE",
-    "UNKNOWN_BATCH OOM BUSY": "UNKNOWN_BATCH OOM BUSY",
     "MOVE nothing is open in chunk 7": "MOVE nothing is open in chunk 7",
     f"{OLD}user_script:3: attempt to compare number with nil": "attempt to compare number with nil",
     f"ERR user_script:3: attempt to compare number with nil{NEW}": "attempt to compare number with nil",

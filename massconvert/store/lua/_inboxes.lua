@@ -1,4 +1,4 @@
--- include: _time
+-- include: _history
 -- Shared by the scripts that fill, empty or park inboxes (included by the loader, see store/scripts.py).
 -- `p` is the account's prefix "mc:{account}:"; times are Unix seconds.
 -- A batch with leads in its inbox stands in one of the two queues of its options, `interactive:{fp}` or `bulk:{fp}`, with

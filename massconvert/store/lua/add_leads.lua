@@ -9,7 +9,7 @@
 -- Returns {accepted, duplicates, skipped, seconds until a chunk can be formed, or "" when nobody need be told}
 local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
-local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer', 'sealed', 'priority', 'drain', 'held', 'canary_held')
+local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer', 'sealed', 'priority', 'drain', 'held', 'canary_held', 'history')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
 if b[3] == call then return cjson.decode(b[4]) end
 if b[5] == '1' then reopen_batch(p, batch, now) end -- sealed as abandoned, or cancelled, before its producer came back
@@ -19,6 +19,9 @@ if b[7] and redis.call('HEXISTS', p .. 'options:' .. fp, 'refusal') == 0 then --
   b[7] = redis.call('HGET', key, 'drain')
 end
 local drains = b[7] or drain_refused(p, batch, fp, b[6], now)
+-- Leads of two histories in one inbox: those of the earlier one may be out of date, and nobody can tell them apart.
+local id = history_of(p, now).id
+if b[10] and b[10] ~= '' and id ~= '' and b[10] ~= id then redis.call('HSET', key, 'history', 'several') end
 local members = key .. ':members:'
 local fresh, skipped, duplicates = {}, {}, 0
 for lead in string.gmatch(ARGV[7], '[^,]+') do

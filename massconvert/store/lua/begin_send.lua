@@ -5,27 +5,32 @@
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] retention seconds,
 -- [6] seconds after which nothing of it leaves any more
--- Returns {1, now}, or {0} when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim
+-- Returns {1, now, replicas that shall have it before anything is sent}, or {0, ""} when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim
 -- away.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'token', 'lease', 'members', 'canary', 'fp')
-if c[1] ~= 'waiting' or c[2] ~= ARGV[2] or tonumber(c[3] or 0) <= now then return { 0 } end
-local segments = segments_of(c[4])
+local c = redis.call('HMGET', key, 'state', 'token', 'lease', 'members', 'canary', 'fp', 'history', 'created')
+if c[1] ~= 'waiting' or c[2] ~= ARGV[2] or tonumber(c[3] or 0) <= now then return { 0, '' } end
+local segments, h = segments_of(c[4]), history_of(p, now)
+if is_outdated(h, c[7], c[8]) then
+  redis.call('HDEL', key, 'lease', 'token')
+  redis.call('ZADD', p .. 'due', now, id)
+  return { 0, '' }
+end
 if redis.call('EXISTS', p .. 'pause') == 1 and redis.call('HGET', p .. 'pause', 'by') ~= ARGV[2] then -- and we are not its probe
   redis.call('HDEL', key, 'lease', 'token')
   redis.call('ZADD', p .. 'due', now, id)
-  return { 0 }
+  return { 0, '' }
 end
 if is_held(p, segments, c[5]) then
   park_chunk(p, id, c[6], now)
-  return { 0 }
+  return { 0, '' }
 end
 if end_cancelled(p, id, now) > 0 then
   for _, segment in ipairs(segments) do finish_batch(p, segment[1], now, ARGV[5]) end
-  return { 0 }
+  return { 0, '' }
 end
 local till = now + tonumber(ARGV[4])
 redis.call('HSET', key, 'state', 'sending', 'sent_at', now, 'send_by', now + tonumber(ARGV[6]), 'lease', till)
 redis.call('ZADD', p .. 'due', till, id)
-return { 1, exactly(now) }
+return { 1, exactly(now), h.replicas }

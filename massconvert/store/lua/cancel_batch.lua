@@ -6,19 +6,20 @@
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] now, [3] JSON [kind, outcome JSON], [4] retention seconds, [5] most leads in chunks to end now
 -- Returns {leads that ended in chunks, leads that wait in its inbox and will end, leads that are followed, 1: again, since
--- there are more chunks to look at}; safe to repeat.
+-- there are more chunks to look at, replicas that shall have it}; safe to repeat.
 local p, batch, now, most = KEYS[1], ARGV[1], time_of(ARGV[2]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
 local b = redis.call('HMGET', key, 'fp', 'finished', 'drain', 'priority')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
-if b[2] then return { 0, 0, 0, 0 } end
+if b[2] then return { 0, 0, 0, 0, '' } end
+local replicas = history_of(p, now).replicas
 if not b[3] or cjson.decode(b[3])[1] ~= 'cancelled' then -- a refusal of its options does not stand in the way
   drain_batch(p, batch, b[1], b[4], ARGV[3], now)
   redis.call('HDEL', key, 'held', 'held_by', 'held_at', 'canary_held')
 end
 local ended = 0
 for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do
-  if ended >= most then return { ended, 0, 0, 1 } end
+  if ended >= most then return { ended, 0, 0, 1, replicas } end
   local chunk = p .. 'chunk:' .. id
   local c = redis.call('HMGET', chunk, 'state', 'why', 'submitted')
   -- Whoever reads before anything is sent, or before deals are updated by a batch for that alone, loses the claim.
@@ -32,4 +33,4 @@ local n = redis.call('HMGET', key, 'total', 'converted', 'failed', 'skipped', 'c
 local waiting = redis.call('LLEN', key .. ':inbox')
 local followed = tonumber(n[1]) - tonumber(n[2]) - tonumber(n[3]) - tonumber(n[4]) - tonumber(n[5]) - waiting
 finish_batch(p, batch, now, ARGV[4])
-return { ended, waiting, followed, 0 }
+return { ended, waiting, followed, 0, replicas }

@@ -4,10 +4,12 @@
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] window (chunks waiting to be sent), [3] most jobs, [4] leads a payload, [5] linger seconds,
 -- [6] most chunks to form now, [7] seconds after which the sweep shall look for the messages of these chunks,
--- [8] payloads with interactive leads that may exceed the window and the most jobs
+-- [8] payloads with interactive leads that may exceed the window and the most jobs,
+-- [9] seconds after a break of Redis' history in which new batches are read before they are sent, too
 -- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full, 1 if leads of
 -- a refused or cancelled batch are left to drain}. A full Redis takes no new chunk; what is under way goes on.
 local p, now, window, most_jobs, extra = KEYS[1], time_of(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
+local h, doubt = history_of(p, now), tonumber(ARGV[9])
 local size = tonumber(ARGV[4])
 local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
 if lower >= 1 then size = math.min(size, math.floor(lower)) end
@@ -35,6 +37,7 @@ local function fill(fp, priority, id, need)
     if leads and #leads > 0 then
       need = need - #leads
       chunk.members[#chunk.members + 1] = { batch, leads }
+      chunk.outdated = chunk.outdated or is_batch_outdated(p, batch, h, doubt)
       redis.call('SADD', key .. ':chunks', id)
     end
     if redis.call('LLEN', key .. ':inbox') == 0 then
@@ -48,6 +51,15 @@ local function fill(fp, priority, id, need)
     end
   end
   return need
+end
+
+-- Whether what is taken next with these options may be out of date.
+local function begins_outdated(fp, order)
+  if h.since == 0 and h.id ~= '' then return false end
+  for _, priority in ipairs(order) do
+    local batch = redis.call('ZRANGEBYSCORE', queue_of(p, fp, priority), first_turn(p, fp), '+inf', 'LIMIT', 0, 1)[1]
+    if batch then return is_batch_outdated(p, batch, h, doubt) end
+  end
 end
 
 -- Once the whole canary is in payloads, its batch is held; a batch that has no more leads has nothing to hold.
@@ -87,7 +99,8 @@ for turn = 1, tonumber(ARGV[6]) do
   local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
   -- Leads that are read before they are sent: one read takes twice as many as a payload.
   local begin = redis.call('HGET', options, 'begin')
-  local most = begin and math.max(1, math.min(2 * size, most_read)) or size
+  local reads = begin or begins_outdated(fp, order)
+  local most = reads and math.max(1, math.min(2 * size, most_read)) or size
   local need = most
   chunk = { members = {} }
   adopt_queues(p, fp, 50)
@@ -104,6 +117,7 @@ for turn = 1, tonumber(ARGV[6]) do
     redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', members_of(chunk.members),
       'created', now, 'due', now, 'expected', now)
     if begin then redis.call('HSET', p .. 'chunk:' .. id, 'state', 'settling', 'why', begin, 'most', size) end
+    stamp_chunk(p, id, chunk.members, chunk.outdated and begin ~= 'ids', h, size)
     if chunk.express then redis.call('HSET', p .. 'chunk:' .. id, 'express', 1) end
     redis.call('SADD', p .. (begin == 'ids' and 'jobs' or 'unsent'), id) -- converted leads are never sent
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)

@@ -7,19 +7,30 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
+--     {history, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
 -- [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
 -- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, or ""
--- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours.
+-- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours, or when Redis' history has broken
+-- since: what was decided by may be out of date. Only the answer to our own payload is not.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express', 'most',
-  'sent_at')
+  'sent_at', 'why', 'history')
 if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end
 
 local fields, changes = cjson.decode(ARGV[5]), cjson.decode(ARGV[9])
+local h, stamp = history_of(p, now), changes.history or c[12]
+local own = ARGV[3] == 'sending' and fields.state ~= 'done'
+if not own and is_chunk_outdated(h, c[1], c[11], stamp, c[6]) then
+  if ARGV[3] ~= 'sending' then -- who sends is taken for lost when its lease is over, as ever
+    redis.call('HDEL', key, 'lease', 'token')
+    redis.call('ZADD', p .. 'due', now, id)
+  end
+  return { 0 }
+end
+if stamp then fields.history = stamp end
 local fp, options, canary, express = c[5], p .. 'options:' .. c[5], c[7], c[8]
 local was_sent, is_sent = c[4] == '1', fields.submitted == '1'
 
@@ -84,6 +95,7 @@ if aside then
     if value ~= '' then redis.call('HSET', other, name, value) end
   end
   redis.call('HSET', other, 'fp', fp, 'members', members_of(gone), 'created', c[6], 'expected', now)
+  if stamp then redis.call('HSET', other, 'history', stamp) end
   if c[9] then redis.call('HSET', other, 'most', c[9]) end
   if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
   if canary then redis.call('HSET', other, 'canary', canary) end

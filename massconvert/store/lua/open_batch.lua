@@ -8,12 +8,13 @@
 -- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are,
 -- [12] why its chunks are settled before anything is sent, if they are,
 -- [13] batches that were made so many seconds ago may have expired
--- Returns "created", "reopened" (the same options: what is missing may be added) or "conflict" (other options).
+-- Returns {"created", "reopened" (the same options: what is missing may be added) or "conflict" (other options), the history
+-- that Redis writes now}.
 local p, batch, fp, now = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[4])
 local key, options = p .. 'batch:' .. batch, p .. 'options:' .. fp
 local b = redis.call('HMGET', key, 'fp', 'given')
 local known = b[1]
-if known and known ~= fp and (b[2] or known) ~= ARGV[7] then return 'conflict' end
+if known and known ~= fp and (b[2] or known) ~= ARGV[7] then return { 'conflict', history_of(p, now).id } end
 if known then
   if known == fp then redis.call('HSET', options, 'json', ARGV[3]) end -- else its leads wait with the options it has
   reopen_batch(p, batch, now)
@@ -29,9 +30,9 @@ if known then
     end
     redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11])
   end
-  return 'reopened'
+  return { 'reopened', history_of(p, now).id }
 end
-redis.call('HSET', key, 'fp', fp, 'created', now, 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
+redis.call('HSET', key, 'fp', fp, 'created', now, 'history', history_of(p, now).id, 'shards', ARGV[5], 'priority', ARGV[6], 'sealed', 0,
   'total', 0, 'sent', 0, 'converted', 0, 'failed', 0, 'skipped', 0, 'cancelled', 0)
 if ARGV[7] ~= fp then redis.call('HSET', key, 'given', ARGV[7]) end
 if ARGV[8] ~= '0' then
@@ -63,4 +64,4 @@ end
 if more and place > 0 then redis.call('SET', p .. 'batches:place', place) else redis.call('DEL', p .. 'batches:place') end
 redis.call('ZADD', p .. 'batches', now, batch)
 redis.call('ZADD', p .. 'unsealed', now, batch)
-return 'created'
+return { 'created', history_of(p, now).id }

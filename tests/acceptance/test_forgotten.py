@@ -1,0 +1,116 @@
+"""Redis loses what it acknowledged: a copy of before is restored, a replica does not keep up. Nothing is sent twice."""
+
+from __future__ import annotations
+
+import shutil
+import signal
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import redis
+
+from massconvert import Batch
+from massconvert.errors import StoreError
+from massconvert.policy import Row
+from massconvert.store import Keys
+from tests.acceptance.house import OPTIONS, House, free_port, redis_binary, until
+from tests.acceptance.rows import steps, takes
+from tests.acceptance.test_crashes import all_converted
+
+pytestmark = pytest.mark.acceptance
+
+POST = "POST mass_convert"
+KEYS = Keys("default")
+
+
+@pytest.fixture
+def house(house: House) -> House:
+    """A house of little patience: what was sent before a break has ended 5 + 2 s after it."""
+    house.environment |= {
+        "MASSCONVERT_CALL_DEADLINE": "1.5",
+        "MASSCONVERT_JOB_WAIT": "2",
+        "MASSCONVERT_PERMIT_WAIT": "0",
+    }
+    return house
+
+
+def enqueue(house: House, leads: list[str]) -> Batch:
+    return house.producer().enqueue(leads, options=OPTIONS, key=f"k{leads[0]}")
+
+
+def is_there(client: redis.Redis) -> Callable[[], bool]:
+    def answers() -> bool:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    return answers
+
+
+@takes(Row.PERHAPS_SENT, Row.PERHAPS_RAN_ON, Row.PERHAPS_READ, Row.UNCONVERTED_AGAIN)
+def test_a_redis_that_is_restored_from_an_older_copy_sends_nothing_twice(house: House) -> None:
+    """The copy shows a payload whose job runs, one whose answer was lost, and hundreds of leads that wait."""
+    server = house.redis()
+    house.environment["ZOHO_CONCURRENCY"] = "2"
+    house.simulator("--leads", "1050", "--job-seconds", "0.3", "--latency", "0.2")
+    leads = house.leads()
+    worker = house.worker("first")
+    all_converted(house, enqueue(house, leads[:50]), leads[:50])
+    running, lost = leads[50:100], leads[100:150]
+    house.set_faults(
+        {"method": POST, "do": "job_slow", "seconds": 6, "ids": running},
+        {"method": POST, "do": "status", "status": 500, "when": "after", "ids": lost, "times": 1},
+    )
+    batch = enqueue(house, leads[50:])
+    with house.ledger as ledger:
+
+        def as_wanted() -> bool:
+            states = [ledger.hget(KEYS.chunk(chunk), "state") for chunk in ledger.smembers(KEYS.batch_chunks(batch.id))]
+            return "running" in states and "settling" in states
+
+        until(as_wanted, 20, "a job that runs, and a lost answer")
+        ledger.save()
+    copy = house.folder / "copy"
+    copy.mkdir()
+    shutil.copy(house.folder / "redis" / "dump.rdb", copy)
+    until(
+        lambda: sum(bool(lead["submissions"]) for lead in house.truth().values()) >= 450,
+        30,
+        "what the copy does not know",
+    )
+    house.kill(server)
+    house.kill(worker)
+    words = ("--port", str(house.port), "--bind", "127.0.0.1", "--dir", str(copy), "--save", "", "--appendonly", "no")
+    house.run(redis_binary(), *words, name="restored")
+    until(is_there(redis.Redis(port=house.port)), 20, "the restored Redis")
+    house.worker("second")
+    all_converted(house, batch, leads[50:], seconds=60)
+
+
+@takes(Row.TOO_FEW_REPLICAS, Row.ACCEPTED)
+def test_nothing_is_acknowledged_or_sent_that_a_replica_does_not_have(house: House) -> None:
+    """A replica stands still: the enqueue says so, nothing goes out, and all goes on when it is back."""
+    house.redis()
+    house.simulator("--leads", "100", "--job-seconds", "0.2")
+    leads, port = house.leads(), free_port()
+    words = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(house.folder), "--save", "")
+    replica = house.run(redis_binary(), *words, "--replicaof", "127.0.0.1", str(house.port), name="replica")
+    with house.ledger as ledger:
+        until(lambda: _online(ledger), 20, "the replica")
+    house.worker()
+    replica.send_signal(signal.SIGSTOP)
+    try:
+        with pytest.raises(StoreError, match="too few replicas have it: REPLICAS 0 of 1"):
+            enqueue(house, leads)
+        until(lambda: Row.TOO_FEW_REPLICAS in {step.row for step in steps(house)}, 20, "a payload that is held back")
+        assert house.calls(POST) == 0
+    finally:
+        replica.send_signal(signal.SIGCONT)
+    batch = enqueue(house, leads)
+    all_converted(house, batch, leads)
+
+
+def _online(ledger: Any) -> bool:
+    return bool(ledger.info("replication").get("slave0", {}).get("state") == "online")

@@ -1,0 +1,84 @@
+"""Bugs that only a Redis which forgets shows (see `forgetting`): each leaves out a part of decision 0037."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from unittest.mock import patch
+
+from massconvert.model import Chunk, Settle
+from massconvert.policy import Decision, Moment, after_break
+from massconvert.steps import advance
+from massconvert.store import scripts
+from tests.simulation.mutants import Mutant, in_lua, in_python
+
+
+@contextmanager
+def _no_stamp() -> Iterator[None]:
+    """What bears the stamp of an earlier history is taken for up to date, by every script."""
+    original, old = scripts.source, "then return stamp ~= h.id end"
+
+    def source(name: str) -> str:
+        return original(name).replace(old, "then return false end")
+
+    assert old in original("claim_chunk")
+    with patch.object(scripts, "source", source):
+        yield
+
+
+def _looks_at_once(chunk: Chunk, moment: Moment) -> Decision:
+    """What was sent just before the break may be at work yet."""
+    decision = after_break(chunk, moment)
+    return replace(decision, chunk=replace(decision.chunk, due_at=moment.now), next=Settle(0.0))
+
+
+MUTANTS = (
+    Mutant("a failover is not noticed", _no_stamp, "forgets", "without a look", within=200),
+    Mutant(
+        "what may have been sent is looked at at once",
+        in_python(advance, "after_break", _looks_at_once),
+        "forgets",
+        "before its job's end",
+        within=200,
+    ),
+    Mutant(
+        "no replica is waited for",
+        in_python(scripts, "_await_replicas", lambda *_: None),
+        "forgets",
+        "and was given",
+        within=200,
+    ),
+    Mutant(
+        "a failover during an enqueue is not noticed",
+        in_lua("seal_batch", "nudge, h.id,", "nudge, '',"),
+        "forgets",
+        "and was given",
+        within=400,
+    ),
+    Mutant(
+        "what is enqueued again is taken for new",
+        in_lua("form_chunks", "tonumber(ARGV[9])", "0"),
+        "forgets",
+        "without a look",
+        within=200,
+    ),
+    Mutant(
+        "what was cancelled ends at once, whatever may have been sent",
+        in_lua("cancel_batch", "if ended == 0 and is_outdated(", "if false and is_outdated("),
+        "forgets",
+        "is cancelled, but we converted it",
+        within=600,
+    ),
+    Mutant(
+        "an inbox of before is ended without a read",
+        in_lua(
+            "drain_inbox",
+            "local outdated = drain and is_batch_outdated(",
+            "local outdated = false and is_batch_outdated(",
+        ),
+        "forgets",
+        "is cancelled, but we converted it",
+        within=600,
+    ),
+)

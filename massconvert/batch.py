@@ -41,23 +41,20 @@ class Actions(Protocol):
 
 
 class Batch:
-    """What one enqueue call made. ``accepted``, ``duplicates`` and ``invalid`` count that call's ids."""
+    """What one enqueue call made. Its ids are counted as ``accepted``, ``already_queued``, ``duplicates``, ``invalid``.
+
+    Those ``already_queued`` are on their way in another batch: in this one they end as ``skipped: ALREADY_QUEUED``.
+    """
 
     def __init__(
         self,
         ledger: Ledger,
         batch_id: str,
         actions: Actions,
-        *,
-        accepted: int = 0,
-        duplicates: int = 0,
-        invalid: int = 0,
     ) -> None:
         self._ledger, self._actions = ledger, actions
         self.id = batch_id
-        self.accepted = accepted
-        self.duplicates = duplicates
-        self.invalid = invalid
+        self.accepted = self.already_queued = self.duplicates = self.invalid = 0
 
     def __repr__(self) -> str:
         return f"Batch({self.id!r})"

@@ -39,7 +39,7 @@ class Exit(IntEnum):
     """What the command line exits with."""
 
     OK = 0  # every lead converted or skipped (or, without waiting, accepted)
-    SOME_FAILED = 1  # or their deals could not be given values of their own
+    SOME_FAILED = 1  # or their deals could not be given values of their own, or another batch has them
     USAGE = 2  # wrong usage or input
     UNREACHABLE = 3  # settings, Redis or Zoho not reachable
     STILL_RUNNING = 4  # --wait ran out while the batch goes on

@@ -11,7 +11,11 @@ class MassConvertError(Exception):
     """The base of all errors of massconvert.
 
     ``hint`` says what to do; ``code``, ``path``, ``job_id`` and ``lead_id`` are Zoho's, Redis' or ours where known.
+    A command adds the ``file`` that it read or wrote, and the ``batch`` that is there all the same.
     """
+
+    file = ""
+    batch = ""
 
     def __init__(
         self,

@@ -182,7 +182,8 @@ class Intake:
         untold: BrokerError | None = None
         for number, part in enumerate(iter(lambda: list(islice(ids, SLICE)), [])):
             added = batches.add(batch_id, f"{run}:{number}", part, deal_values=deal_values)
-            batch.accepted += added.accepted + added.skipped
+            batch.accepted += added.accepted
+            batch.already_queued += added.skipped
             batch.duplicates += added.duplicates
             untold = self._tell(added.nudge_in) or untold
             taken += len(part)

@@ -9,7 +9,7 @@ import csv
 import io
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from typing import Any, TypeAlias
@@ -72,15 +72,30 @@ def utc_time(seconds: float | None) -> str | None:
     return datetime.fromtimestamp(seconds, timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def only(rows: Iterable[LeadRow], kind: Kind | None) -> Iterator[LeadRow]:
-    """The rows that ended as ``kind``; all of them for ``None``."""
-    return (row for row in rows if kind is None or (row.outcome is not None and row.outcome.kind is kind))
+def only(rows: Iterable[LeadRow], kind: Kind | None, codes: Collection[str] = ()) -> Iterator[LeadRow]:
+    """The rows that ended as ``kind`` (``None``: in whatever way), and with one of ``codes`` (none given: any)."""
+    for row in rows:
+        outcome = row.outcome
+        if kind is not None and (outcome is None or outcome.kind is not kind):
+            continue
+        if codes and (outcome is None or outcome.code not in codes):
+            continue
+        yield row
 
 
 def json_lines(rows: Iterable[LeadRow]) -> Iterator[str]:
     """A line of JSON for each row, with its line end; not known is null."""
     for row in rows:
         yield json.dumps(record(row), ensure_ascii=False) + "\n"
+
+
+def json_array(rows: Iterable[LeadRow]) -> Iterator[str]:
+    """One JSON array, a line for each row; not known is null."""
+    before = "[\n"
+    for row in rows:
+        yield before + json.dumps(record(row), ensure_ascii=False)
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
 
 
 def csv_lines(rows: Iterable[LeadRow]) -> Iterator[str]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from massconvert.cli.console import hint
+from massconvert.cli.console import hint, say
+from massconvert.model import BatchStatus, Code
 from massconvert.next_command import next_command
 from massconvert.policy.codes import Retry, retry_of
 from massconvert.readable import readable
@@ -32,6 +33,17 @@ def tell_codes(summary: Summary) -> None:
             hint(
                 f"  {leads}: {readable(line.code)}{f': {said}' if said else ''} (for example {readable(line.lead_id)})"
             )
+
+
+def tell_elsewhere(status: BatchStatus) -> None:
+    """Say on stderr that leads of a batch are in another one, if so: nobody can tell here how they end."""
+    if status.already_queued:
+        leads = number_of(status.already_queued, "lead is", "leads are")
+        them = "it" if status.already_queued == 1 else "them"
+        told = (
+            f"{leads} in another batch already ({Code.ALREADY_QUEUED}); batch {status.batch} does not convert {them}."
+        )
+        say(f"{told} The report of the other batch says how that ends.", "yellow")
 
 
 def tell_retries(batch_id: str, account: str, lines: Iterable[SummaryLine]) -> None:

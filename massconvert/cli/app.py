@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import re
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -30,17 +32,22 @@ from massconvert.cli import (
 )
 from massconvert.cli.account import choose_account
 from massconvert.cli.commands import WIDEST, Group, HelpedGroup
-from massconvert.cli.console import hint, print_lines, say
+from massconvert.cli.console import hint, print_json, print_lines, say
 from massconvert.contract import Exit
 from massconvert.errors import (
     InputError,
     KeyConflictError,
     MassConvertError,
     OptionsError,
+    SettingsError,
     UnknownBatchError,
     WaitTimeoutError,
 )
 from massconvert.readable import Readable, readable_traceback
+from massconvert.settings import variables
+
+#: What a wrong command line raises; typer brings its own, and exports only those that are made of it.
+UsageError: Any = typer.BadParameter.__bases__[0]
 
 _INTERRUPTED = 130  # as a shell reports SIGINT
 _BROKEN_PIPE = 141  # as a shell reports SIGPIPE
@@ -49,7 +56,12 @@ _USAGE = (OptionsError, InputError, KeyConflictError, UnknownBatchError)
 
 
 class Commands(HelpedGroup):
-    """The group of all commands, which turns every expected error into a line or two and an exit status."""
+    """The group of all commands, which turns every expected error into a line or two and an exit status.
+
+    With ``--json`` stdout has it as JSON, too.
+    """
+
+    _in_json = False
 
     def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the signature is typer's
         """In the order in which people need them, not by the alphabet."""
@@ -58,10 +70,10 @@ class Commands(HelpedGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Take ``--account`` out of the line, then parse as usual."""
         try:
+            self._in_json = "--json" in args[: args.index("--") if "--" in args else None]
             return super().parse_args(ctx, choose_account(args))
         except InputError as error:
-            complain(error)
-            raise typer.Exit(exit_for(error)) from None
+            raise self._failed(error) from None
 
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
@@ -69,8 +81,12 @@ class Commands(HelpedGroup):
             result = super().invoke(ctx)
             sys.stdout.flush()
         except MassConvertError as error:
-            complain(error)
-            raise typer.Exit(exit_for(error)) from None
+            raise self._failed(error) from None
+        except UsageError as error:
+            error.message = error.message.removeprefix("Value error, ")  # what typer's library says of each
+            if self._in_json:
+                print_json({"error": {"message": error.format_message()}})
+            raise
         except KeyboardInterrupt:
             say("interrupted.")
             raise typer.Exit(_INTERRUPTED) from None
@@ -78,10 +94,20 @@ class Commands(HelpedGroup):
             _forget_stdout()
             raise typer.Exit(_BROKEN_PIPE) from None
         except OSError as error:
-            say(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+            told = InputError(f"{error.strerror or error}{f': {error.filename}' if error.filename else ''}.")
+            told.file = str(error.filename or "")
+            end = self._failed(told)
             _forget_stdout()
-            raise typer.Exit(Exit.USAGE) from None
+            raise end from None
         return result
+
+    def _failed(self, error: MassConvertError) -> typer.Exit:
+        """Say what is wrong; how the command ends with it."""
+        if self._in_json:
+            with suppress(OSError):  # stdout may be what is wrong
+                print_json(error_as_json(error))
+        complain(error)
+        return typer.Exit(exit_for(error))
 
 
 app = Group(
@@ -103,6 +129,20 @@ def exit_for(error: MassConvertError) -> Exit:
     if isinstance(error, _USAGE):
         return Exit.USAGE
     return Exit.STILL_RUNNING if isinstance(error, WaitTimeoutError) else Exit.UNREACHABLE
+
+
+def error_as_json(error: MassConvertError) -> dict[str, Any]:
+    """What is wrong, for scripts: the message, and what it is about, where that is known."""
+    about = ("hint", "file", "path", "lead_id", "batch", "code", "job_id")
+    found: dict[str, Any] = {"message": error.message}
+    found |= {name: value for name in about if (value := getattr(error, name))}
+    if isinstance(error, SettingsError):
+        known = variables()
+        named = re.findall(r"[A-Z][A-Z0-9_]+", error.message)
+        found |= {"settings": [name for name in dict.fromkeys(named) if name.partition("__")[0] in known]}
+    if isinstance(error, OptionsError) and error.problems:
+        found["problems"] = [{"path": path, "reason": reason} for path, reason in error.problems]
+    return {"error": found}
 
 
 def complain(error: MassConvertError) -> None:
@@ -139,9 +179,11 @@ def _show_version(wanted: bool) -> None:
     if not wanted:
         return
     try:
-        print_lines([f"massconvert {version('zoho-mass-convert')}\n"])
+        ours = version("zoho-mass-convert")
     except PackageNotFoundError:  # run from a checkout that was not installed
-        print_lines(["massconvert (not installed)\n"])
+        ours = "(not installed)"
+    others = f"Python {platform.python_version()}, Celery {version('celery')}, redis-py {version('redis')}"
+    print_lines([f"massconvert {ours}\n", f"{others}\n"])
     raise typer.Exit
 
 
@@ -149,7 +191,9 @@ def _show_version(wanted: bool) -> None:
 def _options(
     _version: Annotated[
         bool,
-        typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version and exit."),
+        typer.Option(
+            "-V", "--version", callback=_show_version, is_eager=True, help="Show the versions that matter, and exit."
+        ),
     ] = False,
 ) -> None:
     """Parse what stands before the command."""

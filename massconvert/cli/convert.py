@@ -13,10 +13,11 @@ import typer
 from massconvert.batch import Batch
 from massconvert.cli import batch_view
 from massconvert.cli.account import command_settings
+from massconvert.cli.afterwards import tell_elsewhere
 from massconvert.cli.console import hint, local_time, print_json, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
-from massconvert.cli.enqueue import take
+from massconvert.cli.enqueue import call_as_json, take
 from massconvert.cli.inputs import (
     CanaryMaxFailedOption,
     CanaryOption,
@@ -38,6 +39,7 @@ from massconvert.cli.inputs import (
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.one_machine import Machine, at_home
 from massconvert.cli.output_file import check_output, write_output
+from massconvert.cli.report import lines_for
 from massconvert.cli.result_files import (
     FilesOption,
     FolderOption,
@@ -46,8 +48,7 @@ from massconvert.cli.result_files import (
     print_files,
     write_files,
 )
-from massconvert.cli.summary import print_summary
-from massconvert.cli.waiting import show_canary
+from massconvert.cli.waiting import ended_as_json, show_ended
 from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.contract import Exit
 from massconvert.deal_values import demand_deal
@@ -57,7 +58,7 @@ from massconvert.leads.brought import Brought
 from massconvert.model import BatchStatus, Canary, LeadRow
 from massconvert.next_command import next_command
 from massconvert.options import Options, fingerprint, parse_canary
-from massconvert.report import csv_lines, summarise
+from massconvert.report import summarise
 from massconvert.results import Part, Results
 from massconvert.wording import ended_of
 
@@ -70,7 +71,8 @@ Examples:
   massconvert convert leads.csv --options options.json --files --dir results
 \b
 An interrupted run goes on where it stopped when the same command is given again.
-Exit status: 0 all converted or skipped, 1 some failed, 2 wrong input, 3 settings, Redis or Zoho."""
+Exit status: 0 all converted or skipped, 1 some failed or are in another batch already, 2 wrong input,
+3 settings, Redis or Zoho."""
 
 _ALL = 1 << 16
 
@@ -93,7 +95,7 @@ def _convert(
     preflight: PreflightOption = False,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where the report goes, CSV with a line a lead (default: BATCH-report.csv)."),
+        typer.Option(metavar="FILE", help="Where the report goes: .csv (default: BATCH-report.csv), .json or .jsonl."),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     files: FilesOption = False,
@@ -120,6 +122,7 @@ def _convert(
         # A report of the same batch is a report that this command has written before.
         report, replace = (output, force) if output else (Path(f"{batch_id}-report.csv"), True)
         wanted = _Wanted(report, replace, files, folder, input_file(leads or (), file), id_column, with_ids)
+        lines_for(report)
         check_output(report, force=replace)
         try:
             say("starting Redis and the workers on this machine.")
@@ -127,15 +130,16 @@ def _convert(
                 batch, told = _begin(machine, checked, body, batch_id, ahead)
                 status = machine.finish(batch, told)
                 if status.awaits_verdict:
-                    show_canary(batch)
+                    _report(machine.desk, batch, checked.invalid, None, as_json=as_json)
                     say("nothing is left running. To let the others follow, give the same command without --canary.")
                     raise typer.Exit(Exit.STILL_RUNNING)
                 results, trouble = _write(machine.desk, batch, status, wanted)
-                _report(batch, status, checked.invalid, results, as_json=as_json)
+                _report(machine.desk, batch, checked.invalid, results, as_json=as_json)
         except KeyboardInterrupt:
             say("stopped; nothing is left running. The same command goes on where it stopped.")
             raise typer.Exit(130) from None
     say(f"batch {batch.id} is {status.state.value}: {batch_view.counts(status)}. The report, a line a lead: {report}")
+    tell_elsewhere(status)
     if status.failed:
         _tell_mending(results, input_file(leads or (), file) and id_column, settings.account)
     if trouble:
@@ -180,7 +184,7 @@ def _write(desk: Desk, batch: Batch, status: BatchStatus, wanted: _Wanted) -> tu
         return rows_with_ids(desk, batch.outcomes(), known) if wanted.with_ids else batch.outcomes()
 
     try:
-        write_output(wanted.report, csv_lines(rows()), force=wanted.replace)
+        write_output(wanted.report, lines_for(wanted.report)(rows()), force=wanted.replace)
         return write_files(
             status, rows(), wanted.folder, wanted.source, wanted.id_column
         ) if wanted.files else None, None
@@ -229,15 +233,11 @@ def _tell_mending(results: Results | None, id_column: str | None, account: str) 
         hint("The same command with --files writes the failed ones as a file that, mended, is input again.")
 
 
-def _report(batch: Batch, status: BatchStatus, invalid: int, results: Results | None, *, as_json: bool) -> None:
+def _report(desk: Desk, batch: Batch, invalid: int, results: Results | None, *, as_json: bool) -> None:
     if as_json:
-        found = batch_view.as_json(status) | {
-            "accepted": batch.accepted,
-            "duplicates": batch.duplicates,
-            "invalid": invalid + batch.invalid,
-        }
+        found = call_as_json(batch, invalid) | ended_as_json(desk, batch.progress(), summarise(batch.outcomes()))
         print_json(found | ({"files": files_as_json(results)} if results else {}))
         return
-    print_summary(summarise(batch.outcomes()))
+    show_ended(batch)
     if results:
         print_files(results)

@@ -89,6 +89,8 @@ def demand_ours(settings: Settings) -> None:
 def exit_of(status: BatchStatus) -> Exit:
     """The exit status for a batch that has finished.
 
-    A deal that has not the values of its own is no failed conversion, but somebody must look at it.
+    A deal that has not the values of its own is no failed conversion, but somebody must look at it; and nobody can tell
+    here how a lead ends that another batch has.
     """
-    return Exit.SOME_FAILED if status.failed or status.cancelled or status.deals_not_updated else Exit.OK
+    look = status.failed or status.cancelled or status.deals_not_updated or status.already_queued
+    return Exit.SOME_FAILED if look else Exit.OK

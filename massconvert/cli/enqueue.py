@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
+from massconvert.cli.afterwards import tell_elsewhere
 from massconvert.cli.batch_view import left_out_of
 from massconvert.cli.console import err, print_json, say, tell
-from massconvert.cli.desk import demand_ours, open_desk
+from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run, tell_key
 from massconvert.cli.inputs import (
     CanaryMaxFailedOption,
@@ -38,6 +39,7 @@ from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.watching import bar_width
 from massconvert.cli.which_batch import remember
+from massconvert.contract import Exit
 from massconvert.deal_values import demand_deal
 from massconvert.errors import BrokerError, InputError
 from massconvert.intake import new_batch_id
@@ -64,8 +66,8 @@ Examples:
   massconvert enqueue leads.csv --options options.json        columns deal.Amount, deal.Type, …: each lead's own deal
   cut -d, -f1 leads.csv | massconvert enqueue - --no-deal --skip-invalid --wait 600
 \b
-Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 wrong input,
-3 settings or Redis, 4 the wait is over and the batch goes on."""
+Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed or are in another batch
+already, 2 wrong input, 3 settings or Redis, 4 the wait is over and the batch goes on."""
 
 
 def register(app: typer.Typer) -> None:
@@ -98,7 +100,7 @@ def _enqueue(
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
 ) -> None:
     """Enqueue leads for the workers, as one batch."""
-    timeout = wait_seconds(wait)
+    wait_seconds(wait)
     desk = open_desk(command_settings(profile=profile))
     demand_choice(no_deal, desk.settings.account, options=options, profile=profile)
     named = _profile(desk.settings, profile, options)
@@ -124,13 +126,10 @@ def _enqueue(
                     "yellow",
                 )
         batch = take(desk.settings, checked, body, key, urgent, ahead, calls)
-        print_batch(batch, checked.invalid, as_json=as_json)
-    if wait is None:
-        desk.tell_standstill(batch.id)
-        if not as_json:
-            say(f"to watch it: {next_command('status', batch.id, '--watch', account=desk.settings.account)}")
-        return
-    wait_for(desk, batch, timeout, input_file(leads or (), file), id_column)
+    call = call_as_json(batch, checked.invalid) if as_json else None
+    if call is None:
+        tell_batch(batch, checked.invalid)
+    end_call(desk, batch, call, wait, input_file(leads or (), file), id_column)
 
 
 def _profile(settings: Settings, name: str | None, options: str | None) -> Profile | None:
@@ -177,13 +176,47 @@ def take(
     return batch
 
 
-def print_batch(batch: Batch, invalid: int, *, as_json: bool, **besides: str) -> None:
-    """What became of an enqueue call, on stdout. ``invalid`` were left out before; JSON has ``besides`` too."""
-    if as_json:
-        found = {"batch": batch.id, "accepted": batch.accepted, "duplicates": batch.duplicates}
-        print_json({**found, "invalid": invalid + batch.invalid, **besides})
-        return
+def end_call(
+    desk: Desk,
+    batch: Batch,
+    call: dict[str, Any] | None,
+    wait: str | None,
+    source: str | None = None,
+    id_column: str | None = None,
+) -> None:
+    """Say how it goes on with a batch that was just enqueued, wait for it where that is wanted, and end the command.
+
+    ``call`` is what became of the call, for JSON: one document, which says how the batch ended where that was waited
+    for. ``source`` and ``id_column`` as for `wait_for`.
+    """
+    if wait is not None:
+        in_json = None if call is None else lambda found: print_json(call | found)
+        wait_for(desk, batch, wait_seconds(wait), source, id_column, in_json=in_json)
+    if call is not None:
+        print_json(call)
+    desk.tell_standstill(batch.id)
+    status = batch.progress()
+    tell_elsewhere(status)
+    if call is None:
+        say(f"to watch it: {next_command('status', batch.id, '--watch', account=status.account)}")
+    raise typer.Exit(Exit.SOME_FAILED if status.already_queued else Exit.OK)
+
+
+def call_as_json(batch: Batch, invalid: int = 0) -> dict[str, Any]:
+    """What became of an enqueue call, for scripts; ``invalid`` were left out before."""
+    return {
+        "batch": batch.id,
+        "accepted": batch.accepted,
+        "duplicates": batch.duplicates,
+        "invalid": invalid + batch.invalid,
+        "already_queued": batch.already_queued,
+    }
+
+
+def tell_batch(batch: Batch, invalid: int = 0) -> None:
+    """What became of an enqueue call, for people, on stdout; ``invalid`` were left out before."""
     parts = [number_of(batch.accepted, "lead accepted", "leads accepted")]
+    parts += [f"{batch.already_queued:,} in another batch already"] if batch.already_queued else []
     parts += left_out_of(batch.duplicates, invalid + batch.invalid)
     tell(f"Batch {batch.id}: {', '.join(parts)}.")
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from massconvert.cli.console import hint, say
+from massconvert.cli.output_file import about_file
 from massconvert.deal_values import read_deal_cells
 from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
@@ -106,7 +107,8 @@ def read_leads(
     if source is None:
         leads = open_leads(ids=[_typed_id(argument) for argument in arguments], id_column=id_column)
     else:
-        leads = open_leads(source, skip_invalid=skip_invalid, id_column=id_column, read_deal=read_deal_cells)
+        with about_file(source):
+            leads = open_leads(source, skip_invalid=skip_invalid, id_column=id_column, read_deal=read_deal_cells)
     if leads.invalid:
         say(f"{number_of(leads.invalid, 'value is no lead id and is', 'values are not lead ids and are')} left out:")
         hint(leads.complaint())
@@ -148,12 +150,14 @@ def read_options(path: str | None) -> Options:
 
     Raises OptionsError with the line and column, or the path of what is wrong; InputError when the file cannot be read.
     """
+    value = None if path is None else read_json(path)
     try:
-        options = Options.parse(None if path is None else read_json(path))
+        options = Options.parse(value)
     except OptionsError as error:
         if path is None:
             raise
         told = OptionsError(f"{path}: {error.message}", path=error.path, hint=error.hint)
+        told.file = path
         told.problems = error.problems
         raise told from error
     for warning in options.warnings:
@@ -206,13 +210,21 @@ def _typed_id(argument: str) -> str:
 
 def read_json(path: str) -> Mapping[str, Any]:
     """The JSON object of a file, or of stdin. Raises OptionsError with the line and column, InputError."""
+    with about_file(path):
+        return _read_json(path)
+
+
+def _read_json(path: str) -> Mapping[str, Any]:
     try:
         text = sys.stdin.read() if path == STDIN else Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"The options {path} cannot be read: {error.strerror or error}.") from error
     except UnicodeDecodeError as error:
         raise InputError(f"The options {path} are not UTF-8 text.", hint="Save the file as UTF-8.") from error
-    value = read_text(text)
+    try:
+        value = read_text(text)
+    except OptionsError as error:
+        raise OptionsError(f"{path}: {error.message}", path=error.path) from None
     if not isinstance(value, dict):
-        raise OptionsError("not a JSON object.", path="$", hint="Nothing was enqueued.")
+        raise OptionsError(f"{path}: not a JSON object.", path="$")
     return value

@@ -161,10 +161,11 @@ def _run(
             say(f"workers find its leads. To see how far: {_how_far(desk, run_id)}")
         return
     run = _await_found(desk, run_id, timeout)
-    _print_run(run_id, run, as_json=as_json)
+    if not as_json:
+        _print_run(run_id, run, as_json=False)
     if run.state is RunState.FAILED and run.said:
         say(readable(f"the run has failed: {run.said.code}: {run.said.message} {run.said.path}".rstrip()), "red")
-    raise typer.Exit(_wait_for_batch(desk, run, timeout))
+    raise typer.Exit(_wait_for_batch(desk, run, timeout, as_json=as_json))
 
 
 def _await_found(desk: Desk, run_id: str, timeout: float | None) -> Run:
@@ -194,13 +195,17 @@ def _how_far(desk: Desk, run_id: str) -> str:
     return f"{next_command('profile list', account=account)}, {next_command('status', run_id, account=account)}"
 
 
-def _wait_for_batch(desk: Desk, run: Run, timeout: float | None) -> int:
-    """Watch the run's batch to its end, if a lead was found; the exit status."""
+def _wait_for_batch(desk: Desk, run: Run, timeout: float | None, *, as_json: bool) -> int:
+    """Watch the run's batch to its end, if a lead was found; the exit status. JSON has the batch as ``ended``."""
     code = int(Exit.OK)
+    found = {"run": run.id, "batch": run.id, **_run_as_json(run)}
     try:
-        wait_for(desk, MassConvert(desk.settings).batch(run.id), timeout)
+        batch = MassConvert(desk.settings).batch(run.id)
+        in_json = (lambda ended: print_json(found | {"ended": ended})) if as_json else None
+        wait_for(desk, batch, timeout, in_json=in_json)
     except UnknownBatchError:
-        pass
+        if as_json:
+            print_json(found | {"ended": None})
     except typer.Exit as ended:
         code = ended.exit_code
     return int(Exit.SOME_FAILED) if run.state is RunState.FAILED else code

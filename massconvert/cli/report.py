@@ -30,14 +30,15 @@ from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.errors import InputError
 from massconvert.model import Kind, LeadRow
 from massconvert.readable import readable, readable_json
-from massconvert.report import csv_lines, json_lines, only, summarise
+from massconvert.report import csv_lines, json_array, json_lines, only, summarise
 from massconvert.results import Results
 
 _EXAMPLES = """\b
 Examples:
   massconvert report import-2026-11-24
   massconvert report --last --outcome failed
-  massconvert report import-2026-11-24 --format csv --output leads-report.csv
+  massconvert report import-2026-11-24 --output leads-report.csv
+  massconvert report import-2026-11-24 --code NOT_FOUND --code LOCKED --output results/failed.jsonl
   massconvert report import-2026-11-24 --format jsonl --outcome failed | jq .lead_id
   massconvert report import-2026-11-24 --files --input leads.csv --with-ids
 \b
@@ -50,12 +51,22 @@ class Format(str, Enum):
 
     TABLE = "table"
     CSV = "csv"
+    JSON = "json"
     JSONL = "jsonl"
 
 
 LINES: Mapping[Format, Callable[[Iterable[LeadRow]], Iterator[str]]] = {
     Format.CSV: csv_lines,
+    Format.JSON: json_array,
     Format.JSONL: json_lines,
+}
+#: What a file's ending says of its form.
+ENDINGS = {
+    ".csv": Format.CSV,
+    ".json": Format.JSON,
+    ".jsonl": Format.JSONL,
+    ".ndjson": Format.JSONL,
+    ".txt": Format.TABLE,
 }
 
 
@@ -68,9 +79,19 @@ def _report(
     batch: BatchArgument = None,
     last: LastOption = False,
     form: Annotated[
-        Format, typer.Option("--format", help="table: a summary; csv, jsonl: a line a lead.")
-    ] = Format.TABLE,
+        Format | None,
+        typer.Option(
+            "--format",
+            help="table: a summary; csv, jsonl: a line a lead; json: an array. By default what the ending of --output "
+            "says, else table.",
+            show_default=False,
+        ),
+    ] = None,
     outcome: Annotated[Kind | None, typer.Option(help="Only the leads that ended so.")] = None,
+    codes: Annotated[
+        list[str] | None,
+        typer.Option("--code", metavar="CODE", help="Only the leads that ended with this code; may be repeated."),
+    ] = None,
     output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write into this file instead of stdout.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     files: FilesOption = False,
@@ -85,16 +106,17 @@ def _report(
 ) -> None:
     """Tell what became of each lead of a batch."""
     if files:
-        _refuse("--files", {"--format": form is not Format.TABLE, "--outcome": outcome, "--output": output})
+        _refuse("--files", {"--format": form, "--outcome": outcome, "--code": codes, "--output": output})
     elif folder or source or in_json:
         raise InputError("--dir, --input and --json go with --files.", hint="Add --files, or leave them out.")
-    elif with_ids and form is Format.TABLE:
-        raise InputError("The table has no ids.", hint="Add --format csv, --format jsonl or --files.")
+    if output:
+        check_output(output, force=force)
+    shown = form or form_of(output)
+    if with_ids and not files and shown is Format.TABLE:
+        raise InputError("The table has no ids.", hint="Add --format csv, --format json, --format jsonl or --files.")
     if id_column is not None and not source:
         raise InputError("--id-column goes with --input.", hint="It names a column of that file.")
     check_folder(files, folder)
-    if output:
-        check_output(output, force=force)
     desk = open_desk()
     status = desk.ledger.batches.status(which(desk, batch, last, "report"))
     if not status.finished:
@@ -105,7 +127,23 @@ def _report(
     if files:
         _tell_files(write_files(status, rows, folder, source, id_column), status.batch, in_json=in_json)
     else:
-        _tell(only(rows, outcome), form, output, force=force)
+        _tell(only(rows, outcome, [code.upper() for code in codes or ()]), shown, output, force=force)
+
+
+def form_of(output: Path | None) -> Format:
+    """The form that a file's ending says; a table where there is no file. Raises InputError for another ending."""
+    form = Format.TABLE if output is None else ENDINGS.get(output.suffix.lower())
+    if form is None:
+        raise InputError(
+            f"The name {output} does not say in which form the report is to be written.",
+            hint=f"Name a file that ends in {', '.join(ENDINGS)}, or say which with --format.",
+        )
+    return form
+
+
+def lines_for(output: Path) -> Callable[[Iterable[LeadRow]], Iterator[str]]:
+    """What makes a report of a line a lead for a file of that name. Raises InputError where the name does not say."""
+    return LINES.get(form_of(output), csv_lines)
 
 
 def _tell(rows: Iterable[LeadRow], form: Format, output: Path | None, *, force: bool) -> None:
@@ -120,7 +158,7 @@ def _tell(rows: Iterable[LeadRow], form: Format, output: Path | None, *, force: 
         write_output(output, lines, force=force)
         say(f"the report is in {output}")
     else:
-        print_lines(lines, readable_json if form is Format.JSONL else readable)
+        print_lines(lines, readable if form is Format.CSV else readable_json)
 
 
 def _tell_files(results: Results, batch: str, *, in_json: bool) -> None:

@@ -12,7 +12,7 @@ import typer
 
 from massconvert.cli.console import print_lines, say
 from massconvert.cli.inputs import STDIN
-from massconvert.cli.output_file import check_output
+from massconvert.cli.output_file import about_file, check_output
 from massconvert.errors import InputError
 from massconvert.leads import open_table
 from massconvert.model import BatchStatus, LeadRow
@@ -47,7 +47,8 @@ def write_files(
         table = None
         if source is not None:
             stream = (sys.stdin.buffer, "stdin") if source == STDIN else (source, source)
-            table = stack.enter_context(open_table(*stream, id_column=id_column))
+            with about_file(source):
+                table = stack.enter_context(open_table(*stream, id_column=id_column))
         results = write_results(status.batch, rows, folder or Path(), table, finished=status.finished)
     if results.not_in_input:
         more = ", …" if results.not_in_input > len(results.for_example) else ""
@@ -66,7 +67,7 @@ def check_folder(files: bool, folder: Path | None) -> None:
     if folder and not files:
         raise InputError("--dir goes with --files.", hint="Add --files, or leave it out.")
     if files:
-        check_output((folder or Path()) / "results.csv", force=True)
+        check_output((folder or Path()) / "BATCH-success.csv", force=True)
 
 
 def files_as_json(results: Results) -> dict[str, Any]:

@@ -9,10 +9,10 @@ import typer
 from massconvert.batch import Batch
 from massconvert.cli.console import hint, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours, open_desk
-from massconvert.cli.enqueue import print_batch
+from massconvert.cli.enqueue import call_as_json, end_call, tell_batch
 from massconvert.cli.inputs import PreflightOption, read_options, with_preflight
 from massconvert.cli.live_options import check_before_enqueue
-from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
+from massconvert.cli.waiting import WaitCommand, WaitOption, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.errors import InputError
 from massconvert.model import BatchState
@@ -30,8 +30,8 @@ Examples:
 \b
 The failed leads become a batch of their own, named after the old one; the same command again is the
 same batch, so it is safe to repeat. What fails there is retried under that name.
-Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed, 2 nothing to retry or
-wrong input, 3 settings or Redis, 4 the wait is over and the batch goes on."""
+Exit status: 0 accepted (with --wait: all converted or skipped), 1 some failed or are in another batch
+already, 2 nothing to retry or wrong input, 3 settings or Redis, 4 the wait is over and the batch goes on."""
 
 _CANCEL = """\b
 Examples:
@@ -72,7 +72,7 @@ def _retry(
     as_json: Annotated[bool, typer.Option("--json", help="Print the new batch and its counts as JSON.")] = False,
 ) -> None:
     """Try the failed leads of a batch again, or the deals that could not be updated."""
-    timeout = wait_seconds(wait)
+    wait_seconds(wait)
     if deals and preflight:
         raise InputError(
             "--deals and --preflight are given.", hint="A retry of deals converts nothing: leave --preflight out."
@@ -96,21 +96,14 @@ def _retry(
         say("interrupted while enqueueing; the leads that were taken will be converted. The same command goes on.")
         raise typer.Exit(130) from None
     remember(desk.settings, made.id)
-    _tell_retried(desk, batch, made, as_json=as_json)
-    if wait is not None:
-        wait_for(desk, made, timeout)
-        return
-    desk.tell_standstill(made.id)
     if not as_json:
-        say(f"to watch it: {next_command('status', made.id, '--watch', account=desk.settings.account)}")
+        _tell_retried(desk, made)
+    end_call(desk, made, call_as_json(made) | {"retries": batch} if as_json else None, wait)
 
 
-def _tell_retried(desk: Desk, batch: str, made: Batch, *, as_json: bool) -> None:
-    if as_json:
-        print_batch(made, 0, as_json=True, retries=batch)
-        return
-    if made.accepted:
-        print_batch(made, 0, as_json=False)
+def _tell_retried(desk: Desk, made: Batch) -> None:
+    if made.accepted or made.already_queued:
+        tell_batch(made)
         return
     status = desk.ledger.batches.status(made.id)
     tell(f"Batch {made.id} has retried these leads before; it is {status.state.value}.")

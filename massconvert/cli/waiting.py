@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -11,16 +12,17 @@ import typer
 
 from massconvert.batch import Batch
 from massconvert.cli.afterwards import tell_codes, tell_retries
-from massconvert.cli.batch_view import counts
+from massconvert.cli.batch_view import as_json, counts
 from massconvert.cli.commands import Helped
 from massconvert.cli.console import hint, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.summary import print_summary
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.contract import Exit
-from massconvert.errors import InputError
+from massconvert.errors import InputError, MassConvertError
+from massconvert.model import BatchStatus
 from massconvert.next_command import next_command
-from massconvert.report import summarise
+from massconvert.report import Summary, summarise
 
 FOR_EVER = "for-ever"
 
@@ -71,11 +73,18 @@ def wait_seconds(wait: str | None) -> float | None:
 
 
 def wait_for(
-    desk: Desk, batch: Batch, timeout: float | None, source: str | None = None, id_column: str | None = None
+    desk: Desk,
+    batch: Batch,
+    timeout: float | None,
+    source: str | None = None,
+    id_column: str | None = None,
+    *,
+    in_json: Callable[[dict[str, Any]], None] | None = None,
 ) -> None:
     """Watch ``batch`` to its end, say how it ended and what to do next, and end the command with its exit status.
 
     ``source`` is the file that its leads came from, if they came from one, and ``id_column`` the name of its column.
+    ``in_json`` prints how it ended, or how far it was when the wait was over.
     """
     watch = Watch(
         batch.progress,
@@ -83,9 +92,21 @@ def wait_for(
         display=make_display(),
         to_verdict=True,
     )
-    status = watch_to_the_end(watch, batch.id, timeout, account=desk.settings.account)
+    try:
+        status = watch_to_the_end(watch, batch.id, timeout, account=desk.settings.account)
+    except typer.Exit:
+        if in_json:
+            in_json(ended_as_json(desk, batch.progress(), None))
+        raise
+    except MassConvertError as error:
+        error.batch = batch.id
+        raise
+    summary = summarise(batch.outcomes()) if in_json or status.ended > status.converted else None
+    if in_json:
+        in_json(ended_as_json(desk, status, summary))
     if status.awaits_verdict:
-        show_canary(batch)
+        if not in_json:
+            show_ended(batch)
         hint(f"To call the others off: {next_command('cancel', batch.id, account=status.account)}")
         raise typer.Exit(Exit.STILL_RUNNING)
     report = next_command("report", batch.id, account=status.account)
@@ -93,8 +114,7 @@ def wait_for(
     named = ["--id-column", id_column] if id_column is not None else []
     its_input = ["--input", source, *named] if source else []
     hint(f"As files: {next_command('report', batch.id, '--files', *its_input, account=status.account)}")
-    if status.failed or status.skipped or status.cancelled:
-        summary = summarise(batch.outcomes())
+    if summary is not None:
         tell_codes(summary)
         tell_retries(batch.id, status.account, summary.lines)
     if status.deals_not_updated:
@@ -102,6 +122,15 @@ def wait_for(
     raise typer.Exit(exit_of(status))
 
 
-def show_canary(batch: Batch) -> None:
-    """What became of the leads that went ahead, as a table on stdout."""
+def ended_as_json(desk: Desk, status: BatchStatus, summary: Summary | None) -> dict[str, Any]:
+    """How a batch ended, for scripts, with a line for each outcome and code; or how far it is, and why it waits."""
+    reason = desk.why(status)
+    return as_json(status) | {
+        "why": reason.as_json() if reason else None,
+        "codes": [asdict(line) for line in summary.lines] if summary else [],
+    }
+
+
+def show_ended(batch: Batch) -> None:
+    """What became of the leads that have their outcome, as a table on stdout."""
     print_summary(summarise(row for row in batch.outcomes() if row.outcome is not None))

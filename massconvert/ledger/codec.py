@@ -244,6 +244,7 @@ def _status_of(account: str, batch_id: str, fields: Mapping[str, str], *, paused
         held=held,
         held_by=fields.get("held_by", ""),
         held_since=float(fields["held_at"]) if held != HELD_FOR_CANARY and "held_at" in fields else None,
+        already_queued=int(fields.get("elsewhere", "0")),
         deals_not_updated=int(fields.get("not_updated", "0")),
         canary=CanaryCounts(*(int(fields[name]) for name in _CANARY)) if "canary" in fields else None,
         **counts,

@@ -73,7 +73,8 @@ class BatchStatus:
     ``sealed`` says that the enqueue call which made the batch has ended. ``held`` is why this batch is paused while
     others go on (`HELD_FOR_CANARY`, or what a person gave as the reason), and empty when it is not; ``held_by`` is who
     did that, and ``held_since`` when (Unix seconds), where a person did. ``account``: whose it is.
-    ``deals_not_updated`` of the converted leads have a deal without the values of its own.
+    ``deals_not_updated`` of the converted leads have a deal without the values of its own. ``already_queued`` of the
+    skipped leads are in another batch (``ALREADY_QUEUED``): how they end stands there.
     """
 
     batch: str
@@ -93,6 +94,7 @@ class BatchStatus:
     held_since: float | None = None
     canary: CanaryCounts | None = None
     deals_not_updated: int = 0
+    already_queued: int = 0
     account: str = field(kw_only=True)
 
     @property

@@ -124,7 +124,7 @@ class Options(BaseModel):
     def warnings(self) -> tuple[str, ...]:
         """What is allowed but probably not meant."""
         if self.assign_to is None:
-            return ("assign_to is missing: Zoho's page calls it mandatory. It is sent without; Zoho decides.",)
+            return ("assign_to is missing, so no owner is given. Zoho's page calls it mandatory; Zoho decides.",)
         return ()
 
     def body(self) -> dict[str, Any]:

@@ -49,9 +49,8 @@ class ResultFiles:
         self.counts = dict.fromkeys(Part, 0)
 
     def __enter__(self) -> Self:
-        if not self._folder.is_dir():
-            raise InputError(f"There is no directory {self._folder} for the result files.", hint="Make it first.")
         try:
+            self._folder.mkdir(parents=True, exist_ok=True)
             for part in Part:
                 self._open(part)
         except BaseException as error:

@@ -174,7 +174,7 @@ class House:
 
     def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run ``massconvert …`` as a user would."""
-        command = [sys.executable, "-m", "massconvert.cli", *arguments]
+        command = [sys.executable, "-m", "massconvert", *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )

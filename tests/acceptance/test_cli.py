@@ -33,7 +33,7 @@ def begin(house: House, *arguments: str) -> subprocess.Popen[bytes]:
     """Start ``massconvert …``, to be interrupted; what it says on stderr is in ``command.log``."""
     with (house.folder / "command.log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-m", "massconvert.cli", *arguments],
+            [sys.executable, "-m", "massconvert", *arguments],
             cwd=house.folder,
             env={**house.environment, "PYTHONPATH": str(ROOT)},
             stdout=subprocess.DEVNULL,
@@ -199,7 +199,7 @@ def test_without_redis_every_command_says_so_within_seconds(house: House) -> Non
 
 def test_the_simulator_prints_what_points_a_worker_at_it(alone: House) -> None:
     process = subprocess.Popen(
-        [sys.executable, "-m", "massconvert.cli", "simulator", "--leads", "3"],
+        [sys.executable, "-m", "massconvert", "simulator", "--leads", "3"],
         cwd=alone.folder,
         env={**alone.environment, "PYTHONUNBUFFERED": "1"},
         stdout=subprocess.PIPE,
@@ -224,7 +224,7 @@ def test_a_report_through_head_is_quiet(house: House) -> None:
     (house.folder / "leads.txt").write_text("\n".join(leads))
     assert house.command("enqueue", "--no-deal", "leads.txt", "--key", "k").returncode == 0
     with subprocess.Popen(
-        [sys.executable, "-m", "massconvert.cli", "report", "k", "--format", "jsonl"],
+        [sys.executable, "-m", "massconvert", "report", "k", "--format", "jsonl"],
         cwd=house.folder,
         env=house.environment,
         stdout=subprocess.PIPE,

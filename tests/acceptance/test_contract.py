@@ -60,7 +60,7 @@ def stock(town: House) -> Stock:
 def run(house: House, *arguments: str, stdin: str = "", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run ``massconvert …`` with this on stdin."""
     return subprocess.run(
-        [sys.executable, "-m", "massconvert.cli", *arguments],
+        [sys.executable, "-m", "massconvert", *arguments],
         cwd=house.folder,
         env={**house.environment, **environment},
         input=stdin,
@@ -88,11 +88,11 @@ def report(house: House, batch: str) -> list[dict[str, Any]]:
 # --- JSON shapes --------------------------------------------------------------------------------------------
 
 
-def test_enqueue_json_has_exactly_its_four_keys(town: House, stock: Stock) -> None:
+def test_enqueue_json_has_exactly_its_keys(town: House, stock: Stock) -> None:
     first, second = stock.take(2)
     found = enqueue(town, first, second, first, "--key", "four-keys")
-    assert found == {"batch": "four-keys", "accepted": 2, "duplicates": 1, "invalid": 0}
-    assert list(found) == ["batch", "accepted", "duplicates", "invalid"]
+    assert found == {"batch": "four-keys", "accepted": 2, "duplicates": 1, "invalid": 0, "already_queued": 0}
+    assert list(found) == ["batch", "accepted", "duplicates", "invalid", "already_queued"]
     assert re.fullmatch(r"\d{8}-\d{6}-[0-9a-f]{8}", enqueue(town, *stock.take(1))["batch"])
 
 
@@ -141,12 +141,14 @@ def test_a_report_in_json_lines_has_exactly_its_keys_and_null_where_nothing_is_k
     assert csv[0] == ",".join(REPORT)
 
 
-def test_the_last_line_of_a_watch_is_the_status_and_a_wait_prints_no_more_than_enqueue(
-    town: House, stock: Stock
-) -> None:
+def test_the_last_line_of_a_watch_is_the_status_and_a_wait_says_how_it_ended(town: House, stock: Stock) -> None:
     done = run(town, "enqueue", *stock.take(2), "--options", "options.json", "--key", "watched", "--wait", "--json")
     assert done.returncode == 0, done.stderr
-    assert list(json.loads(done.stdout)) == ["batch", "accepted", "duplicates", "invalid"]
+    found = json.loads(done.stdout)
+    assert list(found)[:5] == ["batch", "accepted", "duplicates", "invalid", "already_queued"]
+    assert (found["state"], found["accepted"], found["converted"], found["why"]) == ("finished", 2, 2, None)
+    (code,) = found["codes"]
+    assert (code["outcome"], code["count"]) == ("converted", 2)
     watched = run(town, "status", "watched", "--watch", "--json")
     assert json.loads(watched.stdout.splitlines()[-1])["state"] == "finished"
 
@@ -173,7 +175,7 @@ WRONG: list[tuple[tuple[str, ...], str]] = [
     (("report",), "No BATCH is named"),
     (("retry", "no-such-batch"), "There is no batch"),
     (("cancel", "no-such-batch"), "There is no batch"),
-    (("report", "four-keys", "--files", "--dir", "no-such-folder"), "There is no directory"),
+    (("report", "four-keys", "--output", "report.xlsx"), "does not say in which form"),
 ]
 
 
@@ -289,7 +291,7 @@ def test_a_wrong_id_refuses_the_whole_file_and_names_the_first_20_lines_and_how_
     assert "and 6 more" in done.stderr
     assert run(town, "status", "bad").returncode == 2
     found = enqueue(town, "bad.csv", "--skip-invalid", "--key", "bad")
-    assert found == {"batch": "bad", "accepted": 1, "duplicates": 0, "invalid": 26}
+    assert found == {"batch": "bad", "accepted": 1, "duplicates": 0, "invalid": 26, "already_queued": 0}
 
 
 def test_the_same_key_with_the_same_options_is_the_same_batch_and_with_others_is_refused(
@@ -297,7 +299,8 @@ def test_the_same_key_with_the_same_options_is_the_same_batch_and_with_others_is
 ) -> None:
     (lead,) = stock.take(1)
     assert enqueue(town, lead, "--key", "once")["accepted"] == 1
-    assert enqueue(town, lead, "--key", "once") == {"batch": "once", "accepted": 0, "duplicates": 1, "invalid": 0}
+    again = enqueue(town, lead, "--key", "once")
+    assert (again["batch"], again["accepted"], again["duplicates"]) == ("once", 0, 1)
     done = run(town, "enqueue", "--no-deal", lead, "--key", "once")
     assert (done.returncode, done.stdout) == (2, "")
     assert "other options" in done.stderr
@@ -306,7 +309,7 @@ def test_the_same_key_with_the_same_options_is_the_same_batch_and_with_others_is
 def test_a_dotenv_file_is_read_and_the_real_environment_wins(town: House, tmp_path: Path) -> None:
     (tmp_path / ".env").write_text(f"REDIS_URL={town.redis_url}\n")
     environment = {name: value for name, value in town.environment.items() if name != "REDIS_URL"}
-    command = [sys.executable, "-m", "massconvert.cli", "status", "--json"]
+    command = [sys.executable, "-m", "massconvert", "status", "--json"]
 
     def status(**more: str) -> int:
         done = subprocess.run(command, cwd=tmp_path, env=environment | more, capture_output=True, check=False)

@@ -98,7 +98,7 @@ WRONG = [
 COMMANDS: dict[str, list[str]] = {
     "worker": ["-m", "celery", "-A", "workers", "worker"],
     "beat": ["-m", "celery", "-A", "workers", "beat"],
-    "enqueue": ["-m", "massconvert.cli", "enqueue", "3652397000009850001", "--options", "none.json"],
+    "enqueue": ["-m", "massconvert", "enqueue", "3652397000009850001", "--options", "none.json"],
     "library": ["-c", "from massconvert import MassConvert; MassConvert()"],
 }
 

@@ -27,7 +27,7 @@ class Terminal:
         ours, theirs = pty.openpty()
         inherited = {name: value for name, value in house.environment.items() if name != "NO_COLOR"}
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "massconvert.cli", *arguments],
+            [sys.executable, "-m", "massconvert", *arguments],
             cwd=house.folder,
             env={**inherited, "TERM": "xterm-256color", "COLUMNS": "160", **environment},
             stdin=theirs,

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from massconvert import errors
 from massconvert.cli.app import exit_for
 from massconvert.contract import Exit
-from tests.unit.cli_shell import Shell, finished
+from tests.unit.cli_shell import A, Shell, finished
 
 COMMANDS = ["demo", "convert", "enqueue", "status", "report", "retry", "cancel", "pause", "resume", "simulator"]
 
@@ -40,7 +44,7 @@ def test_each_command_explains_itself_with_an_example(shell: Shell, command: str
         ("massconvert rep", ["report"]),
         ("massconvert re", ["report", "retry", "resume"]),
         ("massconvert retry --o", ["--options"]),
-        ("massconvert report --format j", ["jsonl"]),
+        ("massconvert report --format j", ["json", "jsonl"]),
         ("massconvert status k", ["k-1", "k-2"]),
     ],
 )
@@ -64,10 +68,19 @@ def test_a_completion_without_redis_is_empty_and_silent(shell: Shell, monkeypatc
     assert (said.out.strip(), said.err) == ("", "")
 
 
-def test_the_version_is_on_stdout(shell: Shell) -> None:
-    said = shell.run("--version")
+@pytest.mark.parametrize("flag", ["-V", "--version"])
+def test_the_versions_that_matter_are_on_stdout(shell: Shell, flag: str) -> None:
+    said = shell.run(flag)
     assert said.code == Exit.OK
-    assert said.out.startswith("massconvert ")
+    ours, others = said.out.splitlines()
+    assert ours == f"massconvert {version('zoho-mass-convert')}"
+    python = ".".join(map(str, sys.version_info[:3]))
+    assert others == f"Python {python}, Celery {version('celery')}, redis-py {version('redis')}"
+
+
+def test_python_minus_m_is_the_command() -> None:
+    done = subprocess.run([sys.executable, "-m", "massconvert", "-V"], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("massconvert ")
 
 
 @pytest.mark.parametrize("typed", [("convrt",), ("report",), ("status", "--jso"), ("demo", "--leads", "0")])
@@ -135,3 +148,53 @@ def test_a_full_disk_behind_stdout_is_told_in_words(shell: Shell, monkeypatch: p
     monkeypatch.setattr("massconvert.cli.app._forget_stdout", lambda: None)  # it would be pytest's own
     said = shell.run("report", "k", "--format", "csv")
     assert (said.code, said.err) == (Exit.USAGE, "massconvert: No space left on device.\n")
+
+
+# --- errors under --json ----------------------------------------------------------------------------------------
+
+
+def error(shell: Shell, *arguments: str) -> Any:
+    said = shell.run(*arguments)
+    assert said.code != Exit.OK
+    assert said.err  # people are told as ever
+    return said.json["error"]
+
+
+def test_an_error_under_json_is_json_and_names_the_file(shell: Shell) -> None:
+    shell.write("o.json", '{"Deals": 1,\n}')
+    found = error(shell, "enqueue", A, "--options", "o.json", "--json")
+    assert found["file"] == "o.json"
+    assert "o.json: not JSON at line 2" in found["message"]
+    shell.write("o.json", '{"Deals": {"Stage": 7}, "asign_to": "5"}')
+    found = error(shell, "enqueue", A, "--options", "o.json", "--json")
+    assert found["file"] == "o.json"
+    assert {problem["path"] for problem in found["problems"]} >= {"$.asign_to", "$.Deals.Stage"}
+    assert error(shell, "options", "check", "none.json", "--json")["file"] == "none.json"
+    shell.write("names.csv", "Name,Company\nAnn,ACME\n")
+    assert error(shell, "enqueue", "names.csv", "--no-deal", "--json")["file"] == "names.csv"
+
+
+def test_an_error_under_json_names_the_settings(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MASSCONVERT_RETENTION_DAYS", "x")
+    monkeypatch.setenv("ZOHO_CONCURRENCY", "0")
+    found = error(shell, "status", "--json")
+    assert found["settings"] == ["ZOHO_CONCURRENCY", "MASSCONVERT_RETENTION_DAYS"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("status", "nope", "--json"), ("cancel", "--json"), ("nonesuch", "--json"), ("status", "--json", "--no-such")],
+)
+def test_every_error_under_json_is_one_document(shell: Shell, arguments: tuple[str, ...]) -> None:
+    assert error(shell, *arguments)["message"]
+
+
+def test_without_json_stdout_stays_empty(shell: Shell) -> None:
+    for arguments in (("status", "nope"), ("status", "--no-such"), ("status", "--", "--json")):
+        assert shell.run(*arguments).out == ""
+
+
+def test_a_choice_that_is_none_is_told_without_the_words_of_a_library(shell: Shell) -> None:
+    said = shell.run("report", "k", "--format", "xls")
+    assert said.code == Exit.USAGE
+    assert "Invalid value for '--format': 'xls' is not one of 'table', 'csv', 'json', 'jsonl'." in said.err

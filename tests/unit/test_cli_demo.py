@@ -117,7 +117,7 @@ def test_convert_without_credentials_is_status_3_and_names_them(shell: Shell) ->
     [
         (("none.csv",), "none.csv is neither"),
         ((A, "--key", "a b"), "cannot name a batch"),
-        ((A, "--output", "none/x.csv"), "There is no directory none"),
+        ((A, "--output", "x.xlsx"), "x.xlsx does not say in which form"),
         ((A, "--options", "none.json"), "cannot be read"),
     ],
 )

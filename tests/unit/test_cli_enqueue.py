@@ -9,6 +9,8 @@ import pytest
 
 from massconvert.cli.waiting import bind_wait
 from massconvert.contract import Exit
+from massconvert.errors import StoreError
+from massconvert.model import Kind, Outcome
 from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
 
 
@@ -30,11 +32,11 @@ def test_whom_to_call_is_kept_with_the_batch(shell: Shell) -> None:
     assert "https" in said.err
 
 
-def test_a_file_is_enqueued_and_json_has_the_four_counts_and_nothing_else(shell: Shell) -> None:
+def test_a_file_is_enqueued_and_json_has_its_counts_and_nothing_else(shell: Shell) -> None:
     shell.write("leads.csv", f"Company,Record Id\nACME,zcrm_{A}\nIT,{B}\nIT,{B}\n")
     said = shell.run("enqueue", "leads.csv", "--options", shell.options(), "--key", "k", "--json")
     assert said.code == Exit.OK, said.err
-    assert said.json == {"batch": "k", "accepted": 2, "duplicates": 1, "invalid": 0}
+    assert said.json == {"batch": "k", "accepted": 2, "duplicates": 1, "invalid": 0, "already_queued": 0}
     assert shell.ledger.batches.status("k").total == 2
     assert FakeNudge.told
 
@@ -58,7 +60,7 @@ def test_ids_may_be_given_one_by_one(shell: Shell) -> None:
 def test_a_file_whose_name_is_digits_is_a_file(shell: Shell) -> None:
     shell.write("2026", f"{A}\n{B}\n")
     assert shell.run("enqueue", "--no-deal", "2026", "--json").json["accepted"] == 2
-    assert shell.run("enqueue", "--no-deal", "--file", "2026", "--json").json["accepted"] == 2
+    assert shell.run("enqueue", "--no-deal", "--file", "2026", "--json").json["already_queued"] == 2
 
 
 def test_the_same_key_again_is_the_same_batch_and_adds_nothing(shell: Shell) -> None:
@@ -71,7 +73,8 @@ def test_a_wrong_id_refuses_the_whole_file_and_names_the_line(shell: Shell) -> N
     shell.write("leads.txt", f"{A}\n3.6524E+18\n{B}\n")
     said = shell.run("enqueue", "--no-deal", "leads.txt", "--key", "k", "--json")
     assert said.code == Exit.USAGE
-    assert said.out == ""
+    assert said.json["error"]["file"] == "leads.txt"
+    assert "line 2: '3.6524E+18'" in said.json["error"]["message"]
     assert "line 2" in said.err
     assert "rounded" in said.err
     assert shell.run("status", "k").code == Exit.USAGE
@@ -175,7 +178,7 @@ def test_a_wait_that_ends_with_a_failed_lead_is_status_1(shell: Shell, monkeypat
     monkeypatch.setattr("massconvert.producer.Batch.progress", lambda _: batch.status("k"))
     said = shell.run("enqueue", "--no-deal", A, "--key", "other", "--wait", "--json")
     assert said.code == Exit.SOME_FAILED
-    assert said.json["batch"] == "other"
+    assert said.json["accepted"] == said.json["failed"] == 1
     assert "1 converted, 1 failed" in said.err
 
 
@@ -303,3 +306,58 @@ def test_without_a_deal_is_said_by_name_and_goes_with_options_that_make_none(she
     for command in ("enqueue", "convert"):
         said = shell.run(command, A, "--no-deal", "--options", shell.options(), "--dry-run")
         assert (said.code, "--no-deal is given, and the options make a deal." in said.err) == (Exit.USAGE, True)
+
+
+# --- leads that another batch has -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("wait", [(), ("--wait",)])
+def test_leads_that_another_batch_has_are_told_and_are_status_1_each_time(shell: Shell, wait: tuple[str, ...]) -> None:
+    assert shell.run("enqueue", "--no-deal", A, B, "--key", "first").code == Exit.OK
+    for told in ("0 leads accepted, 2 in another batch already", "0 leads accepted, 2 duplicates dropped"):
+        said = shell.run("enqueue", "--no-deal", A, B, "--key", "second", *wait)
+        assert said.code == Exit.SOME_FAILED
+        assert told in said.out
+        assert "ALREADY_QUEUED" in said.err
+    found = shell.run("enqueue", "--no-deal", A, B, "--key", "third", "--json", *wait)
+    assert (found.code, found.json["accepted"], found.json["already_queued"]) == (Exit.SOME_FAILED, 0, 2)
+    assert shell.run("status", "third", "--json").json["already_queued"] == 2
+    assert shell.run("status", "third", "--watch").code == Exit.SOME_FAILED
+    assert shell.run("enqueue", "--no-deal", A, B, "--key", "first").code == Exit.OK  # these are its own
+
+
+def test_leads_that_were_converted_before_are_no_reason_for_status_1(shell: Shell) -> None:
+    shell.batch("k", {A: Outcome(Kind.SKIPPED, "ALREADY_CONVERTED")})
+    assert shell.run("status", "k", "--watch").code == Exit.OK
+
+
+# --- a wait in JSON ---------------------------------------------------------------------------------------------
+
+
+def test_a_wait_in_json_is_one_document_that_says_how_it_ended(shell: Shell) -> None:
+    shell.run("enqueue", "--no-deal", A, "--key", "first")
+    found = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait", "--json").json
+    assert (found["batch"], found["accepted"], found["state"], found["skipped"]) == ("k", 0, "finished", 1)
+    (code,) = found["codes"]
+    assert (code["outcome"], code["code"], code["count"], code["lead_id"]) == ("skipped", "ALREADY_QUEUED", 1, A)
+    assert found["why"] is None
+
+
+def test_a_wait_in_json_that_is_over_before_the_batch_says_how_far_it_is_and_why(shell: Shell) -> None:
+    said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait", "0", "--json")
+    assert said.code == Exit.STILL_RUNNING
+    found = said.json
+    assert (found["state"], found["accepted"], found["waiting"], found["codes"]) == ("running", 1, 1, [])
+    assert found["why"]["word"] == "no_worker"
+
+
+def test_a_wait_that_redis_ends_names_the_batch_that_is_there_all_the_same(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(_: object) -> None:
+        raise StoreError("Redis is away.")
+
+    monkeypatch.setattr("massconvert.producer.Batch.progress", away)
+    said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait", "--json")
+    assert said.code == Exit.UNREACHABLE
+    assert said.json == {"error": {"message": "Redis is away.", "batch": "k"}}

@@ -92,7 +92,8 @@ def test_a_file_that_is_there_is_not_replaced_unless_forced(shell: Shell) -> Non
     ("arguments", "told"),
     [
         (("nope",), "There is no batch 'nope'"),
-        (("k", "--output", "none/report.csv"), "There is no directory none"),
+        (("k", "--output", "report.xlsx"), "report.xlsx does not say in which form"),
+        (("k", "--output", "report"), "ends in .csv, .json, .jsonl, .ndjson, .txt, or say which with --format"),
         (("k", "--output", "."), "is a directory"),
         (("k", "--format", "xls"), "xls"),
         (("k", "--outcome", "lost"), "lost"),
@@ -149,3 +150,60 @@ def test_a_link_stays_a_link(tmp_path: Path) -> None:
     write_output(link, ["new\n"], force=True)
     assert link.is_symlink()
     assert real.read_text() == "new\n"
+
+
+# --- what the name of the file says, and codes ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("x.csv", "csv"),
+        ("x.CSV", "csv"),
+        ("x.json", "json"),
+        ("x.jsonl", "jsonl"),
+        ("x.ndjson", "jsonl"),
+        ("x.txt", "table"),
+    ],
+)
+def test_the_ending_of_the_file_says_the_form(shell: Shell, name: str, form: str) -> None:
+    assert shell.run("report", "k", "--output", name).code == Exit.OK
+    assert (shell.folder / name).read_text() == shell.run("report", "k", "--format", form).out
+
+
+def test_a_form_that_is_given_wins_over_the_ending(shell: Shell) -> None:
+    for name in ("x.csv", "report", "x.xlsx"):
+        assert shell.run("report", "k", "--format", "jsonl", "--output", name).code == Exit.OK
+        assert (shell.folder / name).read_text() == shell.run("report", "k", "--format", "jsonl").out
+
+
+def test_json_is_one_array(shell: Shell) -> None:
+    lines = [json.loads(line) for line in shell.run("report", "k", "--format", "jsonl").out.splitlines()]
+    assert json.loads(shell.run("report", "k", "--format", "json").out) == lines
+    assert json.loads(shell.run("report", "k", "--format", "json", "--code", "NONE_SUCH").out) == []
+
+
+def test_a_directory_that_is_missing_is_made_once_there_is_something_to_write(shell: Shell) -> None:
+    assert shell.run("report", "nope", "--output", "a/b/x.csv").code == Exit.USAGE
+    assert os.listdir(shell.folder) == []
+    assert shell.run("report", "k", "--output", "a/b/x.csv").code == Exit.OK
+    assert os.listdir(shell.folder / "a" / "b") == ["x.csv"]
+    assert shell.run("report", "k", "--files", "--dir", "c/d").code == Exit.OK
+    assert len(os.listdir(shell.folder / "c" / "d")) == 3
+    said = shell.run("report", "k", "--output", "a/b/x.csv/y.csv")
+    assert said.code == Exit.USAGE
+    assert "x.csv is a file and no directory" in said.err
+
+
+def test_only_leads_with_some_codes_can_be_had(shell: Shell) -> None:
+    failed = {A: Outcome(Kind.FAILED, "NOT_FOUND"), B: Outcome(Kind.FAILED, "LOCKED")}
+    shell.batch("codes", {**failed, "9": Outcome(Kind.CONVERTED)})
+
+    def leads(*arguments: str) -> set[str]:
+        said = shell.run("report", "codes", "--format", "jsonl", *arguments)
+        return {json.loads(line)["lead_id"] for line in said.out.splitlines()}
+
+    assert leads("--code", "NOT_FOUND") == {A}
+    assert leads("--code", "not_found", "--code", "LOCKED") == {A, B}
+    assert leads("--code", "LOCKED", "--outcome", "converted") == set()
+    assert "LOCKED" not in shell.run("report", "codes", "--code", "NOT_FOUND").out

@@ -88,7 +88,7 @@ def test_the_mended_error_file_is_input_again_even_from_a_spreadsheet(shell: She
     assert text.count(B) == 2
     shell.write("mended.csv", "\ufeff" + text.replace(f"{B},", "3.6524E+18,").replace("\n", "\r\n"))
     said = shell.run("enqueue", "--no-deal", "mended.csv", "--key", "again", "--json")
-    assert said.json == {"batch": "again", "accepted": 1, "duplicates": 0, "invalid": 0}
+    assert said.json == {"batch": "again", "accepted": 1, "duplicates": 0, "invalid": 0, "already_queued": 0}
     assert "ids that a spreadsheet had rounded, restored from the column mc_row: 1" in said.err
     assert [row.lead_id for row in shell.ledger.batches.rows("again")] == [B]
 
@@ -99,13 +99,13 @@ def test_the_mended_error_file_is_input_again_even_from_a_spreadsheet(shell: She
         (("k", "--files", "--output", "x.csv"), "--files and --output do not go together"),
         (("k", "--files", "--format", "csv"), "--files and --format do not go together"),
         (("k", "--files", "--outcome", "failed"), "--files and --outcome do not go together"),
-        (("k", "--files", "--dir", "none"), "There is no directory none"),
+        (("k", "--files", "--dir", "empty.csv"), "empty.csv is a file and no directory"),
+        (("k", "--files", "--code", "NOT_FOUND"), "--files and --code do not go together"),
         (("k", "--files", "--input", "none.csv"), "none.csv cannot be read"),
         (("k", "--files", "--input", "empty.csv"), "empty.csv has no lead ids"),
         (("k", "--files", "--input", "names.csv"), "has no column for the lead ids"),
         (("k", "--dir", "."), "go with --files"),
         (("k", "--input", "empty.csv"), "go with --files"),
-        (("k", "--json"), "go with --files"),
         (("k", "--with-ids"), "The table has no ids"),
         (("nope", "--files"), "There is no batch 'nope'"),
     ],
@@ -125,7 +125,8 @@ def test_what_is_typed_wrong_is_told_in_words_and_nothing_is_written(
 def test_convert_checks_where_the_files_go_before_it_converts(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"):
         monkeypatch.setenv(name, "invented")
-    assert "There is no directory none" in shell.run("convert", "--no-deal", A, "--files", "--dir", "none").err
+    shell.write("none", "")
+    assert "none is a file and no directory" in shell.run("convert", "--no-deal", A, "--files", "--dir", "none").err
     assert "--dir goes with --files" in shell.run("convert", "--no-deal", A, "--dir", ".").err
 
 

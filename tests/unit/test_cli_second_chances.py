@@ -40,7 +40,7 @@ def waiting_of(shell: Shell, batch: str) -> set[str]:
 def test_what_failed_is_a_batch_of_its_own(shell: Shell, arguments: tuple[str, ...], leads: set[str]) -> None:
     said = shell.run("retry", "k", *arguments, "--json")
     assert said.code == Exit.OK, said.err
-    assert list(said.json) == ["batch", "accepted", "duplicates", "invalid", "retries"]
+    assert list(said.json) == ["batch", "accepted", "duplicates", "invalid", "already_queued", "retries"]
     assert (said.json["accepted"], said.json["retries"]) == (len(leads), "k")
     assert waiting_of(shell, said.json["batch"]) == leads
     assert FakeNudge.told

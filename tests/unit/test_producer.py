@@ -132,7 +132,8 @@ def test_an_enqueue_of_nothing_is_a_finished_batch(mc: MassConvert) -> None:
 def test_a_lead_that_is_in_flight_in_another_batch_is_skipped_there_and_then(mc: MassConvert) -> None:
     mc.enqueue([A], OPTIONS, key="first")
     batch = mc.enqueue([A, B], OPTIONS, key="second")
-    assert batch.accepted == 2
+    assert (batch.accepted, batch.already_queued) == (1, 1)
+    assert batch.progress().already_queued == 1
     outcome = {row.lead_id: row.outcome for row in batch.outcomes()}[A]
     assert outcome is not None
     assert (outcome.kind, outcome.code) == (Kind.SKIPPED, Code.ALREADY_QUEUED)

@@ -209,9 +209,9 @@ def test_a_full_disk_is_told_in_words(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
-def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="There is no directory"):
-        write(tmp_path / "none", None)
+def test_a_folder_that_is_not_there_is_made(tmp_path: Path) -> None:
+    write(tmp_path / "not" / "there", None)
+    assert len(os.listdir(tmp_path / "not" / "there")) == 3
 
 
 def test_rows_stream_into_the_files(tmp_path: Path) -> None:

@@ -58,6 +58,7 @@ if #skipped > 0 then
   redis.call('RPUSH', key .. ':ended', ARGV[6])
   push(key .. ':ended', skipped)
   redis.call('HINCRBY', key, 'skipped', #skipped)
+  redis.call('HINCRBY', key, 'elsewhere', #skipped)
   tell_ends(p, batch, ARGV[6], skipped)
 end
 redis.call('HINCRBY', key, 'total', #fresh + #skipped)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 import os
+import re
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from random import SystemRandom
 from typing import Any, NoReturn
@@ -137,6 +138,7 @@ def _demand_settings(conf: Any = None, options: Mapping[str, Any] | None = None,
     options = options or {}
     try:
         _refuse_purge(options)
+        _tell_pool(sys.argv)
         settings = load_settings()
         _demand_an_account()
         connect_redis(settings.redis_url).close()
@@ -159,6 +161,14 @@ def _refuse_purge(options: Mapping[str, Any]) -> None:
             hint="Leave it out. To call off what was not sent: "
             f"{next_command('cancel', 'BATCH', account=worker_fleet().accounts.base.account)}",
         )
+
+
+def _tell_pool(arguments: Sequence[str]) -> None:
+    """Celery takes ``-P prefork`` for its own default, and runs what is configured without a word."""
+    words = " ".join(arguments)
+    if re.search(r"(?:^|\s)(?:-P\s?|--pool[= ])prefork(?:\s|$)", words):
+        told = "-P prefork is not obeyed: Celery takes it for its default, so threads run. For processes: -P processes"
+        print(f"{told} (docs/scaling.md).", file=sys.stderr)
 
 
 def _demand_an_account() -> None:
@@ -213,6 +223,7 @@ def _on_ready(sender: Any = None, **_: object) -> None:
     pulse = make_pulse(settings, sender)
     _pulses.append(pulse)
     pulse.start()
+    threading.Thread(target=_hand_back, name="end", daemon=True).start()
     # Last, and beside the worker's loop: a Redis that hangs would hold up the loop here.
     threading.Thread(target=_look_around, args=(settings, sender.app), name="check", daemon=True).start()
 
@@ -248,12 +259,15 @@ def _on_shutting_down(**_: object) -> None:
         sweeper.stop()
     for pulse in _pulses:
         pulse.stop()
-    last = threading.Timer(STOP_WITHIN, _hand_back)
-    last.daemon = True
-    last.start()
 
 
 def _hand_back() -> None:
+    """End the process some time after the signal to stop, whatever still runs.
+
+    The thread waits from the start: with gevent, a signal is handled where no thread can be started.
+    """
+    _stopping.wait()
+    threading.Event().wait(STOP_WITHIN)
     logger.warning("Tasks still run %g s after the signal; they are left to another worker.", STOP_WITHIN)
     logging.shutdown()
     os._exit(1)  # threads cannot be ended otherwise

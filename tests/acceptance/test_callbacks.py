@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from massconvert.callbacks import SIGNATURE_HEADER, verify_webhook
+from massconvert.callbacks import DELIVERY_HEADER, SIGNATURE_HEADER, verify_webhook
 from tests.acceptance.house import OPTIONS, House, until
 
 pytestmark = pytest.mark.acceptance
@@ -32,7 +32,8 @@ class Shop:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 genuine = verify_webhook(SECRET, body, self.headers.get(SIGNATURE_HEADER, ""))
-                shop.calls.append({"genuine": genuine, **json.loads(body)})
+                found = {"genuine": genuine, "header": self.headers.get(DELIVERY_HEADER, ""), **json.loads(body)}
+                shop.calls.append(found)
                 shop.hold.wait(120)
                 self.send_response(shop.answers.pop(0) if shop.answers else 204)
                 self.end_headers()
@@ -94,7 +95,9 @@ def test_a_hook_and_a_task_are_told_the_counts_and_a_failed_call_is_made_again(
     until(lambda: len(shop.calls) >= 3, 60, "the third call")
     expected = status(house, "k")
     assert (expected["state"], expected["converted"], expected["failed"]) == ("finished", 57, 3)
-    assert all(call.pop("genuine") and call.pop("delivery") for call in shop.calls)
+    assert all(call.pop("genuine") for call in shop.calls)
+    assert all(call["header"] == call["delivery"] for call in shop.calls)
+    assert len({call.pop("header") and call.pop("delivery") for call in shop.calls}) == 1  # three tries of one delivery
     assert shop.calls == [{name: expected[name] for name in shop.calls[0]}] * 3
     with Celery(broker=house.broker.url, set_as_current=False) as app, app.connection_for_read() as connection:
         queue = connection.SimpleQueue("shop")

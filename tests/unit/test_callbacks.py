@@ -280,3 +280,27 @@ def test_a_call_that_no_other_try_would_mend_is_made_once_and_status_says_why() 
         crm.work()
         (failed,) = crm.ledger.callbacks.failed_of("k")
         assert (len(asked), failed.why, failed.again) == (1, why, not isinstance(why, Never))
+
+
+def test_a_delivery_is_the_same_in_each_try_and_another_once_the_batch_has_finished_again() -> None:
+    crm = FakeCrm(by_itself=False)
+    told: list[dict[str, Any]] = []
+
+    class TwiceAway:
+        def call(self, target: Any, summary: Any) -> str:
+            told.append(dict(summary))
+            return "it answered HTTP 500" if len(told) < 3 else ""
+
+    object.__setattr__(crm._workshop.ports, "caller", TwiceAway())
+    crm.receive({"lead_ids": ["7000000000000000001"], "on_complete": HOOK, "key": "k"}, "m1")
+    for _ in range(3):
+        crm.work()
+        crm.clock.wait(3600.0)
+    assert [call["delivery"] for call in told] == [told[0]["delivery"]] * 3
+    crm.receive({"lead_ids": ["7000000000000000001"], "on_complete": HOOK, "key": "k"}, "m2")  # nothing new: no call
+    crm.work()
+    assert len(told) == 3
+    crm.receive({"lead_ids": ["7000000000000000002"], "key": "k"}, "m3")
+    crm.work()
+    assert len(told) == 4
+    assert told[3]["delivery"] != told[0]["delivery"]

@@ -308,6 +308,14 @@ def test_without_a_deal_is_said_by_name_and_goes_with_options_that_make_none(she
         assert (said.code, "--no-deal is given, and the options make a deal." in said.err) == (Exit.USAGE, True)
 
 
+def test_a_task_without_a_queue_is_explained_where_it_will_be_looked_for(shell: Shell) -> None:
+    said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--on-complete", "shop.converted")
+    assert said.code == Exit.OK
+    assert "Celery's own default" in said.err
+    assert "shop.converted@QUEUE" in said.err
+    assert "default" not in shell.run("enqueue", "--no-deal", B, "--on-complete", "shop.converted@shop").err
+
+
 # --- leads that another batch has -------------------------------------------------------------------------------
 
 

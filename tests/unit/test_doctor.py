@@ -11,7 +11,9 @@ from typing import Any
 
 import fakeredis
 import pytest
+from pydantic import SecretStr
 
+from massconvert.callbacks import Caller
 from massconvert.cli import doctor as command
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examination, examine, worst
@@ -19,9 +21,12 @@ from massconvert.doctor.examination import Check
 from massconvert.doctor.redis_rules import judge_clock, judge_redis
 from massconvert.doctor.setting_checks import read_settings
 from massconvert.doctor.site import Site
-from massconvert.doctor.work_checks import check_backlog, check_fleet, check_organisation
+from massconvert.doctor.work_checks import check_backlog, check_calls, check_fleet, check_organisation
 from massconvert.errors import StoreError
 from massconvert.ledger import Member
+from massconvert.nudge import Nudge
+from massconvert.on_complete import parse_targets
+from massconvert.permitted import ANY_OF_AN_APP
 from massconvert.settings import Settings, variables
 from tests.unit.cli_shell import A, B, Shell
 
@@ -374,3 +379,18 @@ def test_nothing_that_is_told_has_a_secret_in_it(shell: Shell) -> None:
         for value in (SECRET, f"redis://:{SECRET}@127.0.0.1:1/0", f"https://x:{SECRET}@127.0.0.1:1"):
             environ = {"REDIS_URL": f"redis://:{SECRET}@127.0.0.1:1/0", name: value}
             assert SECRET not in json.dumps([str(finding) for finding in examine(environ, producer=True)]), name
+
+
+def test_a_web_hook_that_nobody_can_sign_is_to_be_given_a_secret(clinic: Clinic) -> None:
+    hooks, callbacks = parse_targets("https://shop.example.com/x"), clinic.ledger.callbacks
+    clinic.ledger.batches.open("k", "0" * 16, {}, now=clinic.now, leads=0, on_complete=hooks)
+    clinic.ledger.batches.seal("k", now=clinic.now, flush=True)
+    unsigned = Caller(Nudge("memory://"), SecretStr(""), ANY_OF_AN_APP).call(hooks[0], {})
+    mends = {unsigned: "Set MASSCONVERT_WEBHOOK_SECRET on the workers", "HTTP 500": "massconvert webhook test URL"}
+    for why, mend in mends.items():
+        call = callbacks.take(now=clinic.now + 1)
+        assert call is not None
+        callbacks.failed(call, why, now=clinic.now + 1, again_in=0.0)
+        found = only(check_calls(clinic.site), "callbacks")
+        assert why in found.what
+        assert mend in found.mend

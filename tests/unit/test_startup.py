@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -217,3 +218,42 @@ def test_the_log_goes_to_a_file_when_told(tmp_path: Path) -> None:
         root.handlers[:] = before
         root.setLevel(level)
     assert [text.split(" ", 1)[1] for text in (tmp_path / "log").read_text().splitlines()] == ["INFO massconvert ours"]
+
+
+@pytest.mark.parametrize(
+    "words", ["worker -P prefork", "worker -Pprefork -c 3", "worker --pool=prefork", "--pool prefork"]
+)
+def test_a_pool_that_celery_does_not_take_is_told(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    startup._tell_pool(["celery", *words.split()])
+    assert "-P processes" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("words", ["worker", "worker -P processes", "worker -n prefork", "worker -P gevent"])
+def test_a_pool_that_celery_takes_is_not_worth_a_word(words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    startup._tell_pool(["celery", *words.split()])
+    assert capsys.readouterr().err == ""
+
+
+def test_no_thread_is_begun_where_a_signal_is_handled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With gevent a signal is handled in the hub, where nothing may wait; a thread's start waits for its first step."""
+
+    def in_the_hub(_: object) -> None:
+        raise RuntimeError("Impossible to call blocking function in the event loop callback")
+
+    monkeypatch.setattr(startup, "_stopping", threading.Event())
+    monkeypatch.setattr("threading.Thread.start", in_the_hub)
+    startup._on_shutting_down()
+    assert startup._stopping.is_set()
+
+
+def test_a_worker_that_has_not_ended_in_time_after_the_signal_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended: list[int] = []
+    monkeypatch.setattr(startup, "_stopping", threading.Event())
+    monkeypatch.setattr(startup, "STOP_WITHIN", 0.0)
+    monkeypatch.setattr("os._exit", ended.append)
+    monkeypatch.setattr("logging.shutdown", lambda: None)
+    waiting = threading.Thread(target=startup._hand_back, daemon=True)
+    waiting.start()
+    startup._on_shutting_down()
+    waiting.join(5)
+    assert ended == [1]

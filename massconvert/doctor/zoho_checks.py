@@ -106,7 +106,7 @@ def _no_token(answer: NotSent) -> Finding:
         mend = "See what Zoho says of the client, the user and the organisation; then ask again."
     else:
         mend = "See whether this machine may reach Zoho (proxy, firewall, DNS), and ZOHO_ACCOUNTS_URL if it is set."
-    return wrong("token", f"No access token: {answer.detail}.", mend)
+    return wrong("token", f"No access token: {answer.in_words}.", mend)
 
 
 def _stops_all_calls(answer: Answer) -> Finding | None:

@@ -34,6 +34,7 @@ from massconvert.model.answers import StatusAnswer as StatusAnswer
 from massconvert.model.answers import Trouble as Trouble
 from massconvert.model.answers import Unsent as Unsent
 from massconvert.model.answers import UpdateAnswer as UpdateAnswer
+from massconvert.model.answers import again_in_words as again_in_words
 from massconvert.model.batches import HELD_FOR_CANARY as HELD_FOR_CANARY
 from massconvert.model.batches import PAUSED_BY_HAND as PAUSED_BY_HAND
 from massconvert.model.batches import BatchState as BatchState

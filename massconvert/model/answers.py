@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from math import ceil
 from typing import Any, TypeAlias
 
 
@@ -40,6 +41,20 @@ class NotSent:
     detail: str
     code: str = ""
     retry_after: float | None = None
+
+    @property
+    def in_words(self) -> str:
+        """Why, and for how long it stays so where that is long."""
+        long = self.why in (Unsent.NO_TOKEN, Unsent.DENIED)
+        return f"{self.detail}{again_in_words(self.retry_after)}" if long else self.detail
+
+
+def again_in_words(seconds: float | None) -> str:
+    """When an access token may be asked for again, where that is worth a word: more than some seconds from now."""
+    if seconds is None or seconds < 10:
+        return ""
+    wait = f"{ceil(seconds)} s" if seconds <= 90 else f"{ceil(seconds / 60)} min"
+    return f"; another may be asked for in {wait}"
 
 
 @dataclass(frozen=True, kw_only=True)

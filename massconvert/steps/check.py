@@ -84,6 +84,8 @@ def why(trouble: Busy | Trouble) -> str:
     """Why a listing could not be read, for people."""
     if isinstance(trouble, Busy):
         return trouble.why
-    if isinstance(trouble, NotSent | PerhapsAccepted):
+    if isinstance(trouble, NotSent):
+        return trouble.in_words
+    if isinstance(trouble, PerhapsAccepted):
         return trouble.detail
     return f"{trouble.status} {trouble.code}: {trouble.message}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from math import isfinite
 from typing import TYPE_CHECKING
 
+from massconvert.model import again_in_words
 from massconvert.policy import HoldKind
 from massconvert.store import Clock, Keys, Redis, reaching
 from massconvert.zoho.datacenters import hosts_of
@@ -86,10 +87,12 @@ def token_trouble(settings: Settings, redis: Redis) -> str:
     Raises SettingsError for a wrong data centre or URL, StoreError.
     """
     digest = Credentials.of(settings).digest(hosts_of(settings).accounts_url)
+    key = Keys(settings.account).token_trouble(digest)
     with reaching(redis):
-        text = redis.get(Keys(settings.account).token_trouble(digest))
+        pipe = redis.pipeline(transaction=True)
+        text, left = pipe.get(key).pttl(key).execute()
     try:
-        return str(json.loads(text)["detail"]) if text else ""
+        return f"{json.loads(text)['detail']}{again_in_words(left / 1000)}" if text else ""
     except (ValueError, TypeError, KeyError):
         return ""
 

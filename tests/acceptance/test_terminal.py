@@ -20,6 +20,9 @@ pytestmark = pytest.mark.acceptance
 COLOUR = re.compile(r"\x1b\[(?:[0-9]+;)*(?:3[0-8]|9[0-7])[;m]")
 
 
+CTRL_C, CTRL_D = "\x03", "\x04"
+
+
 class Terminal:
     """A command on a pseudo-terminal; ``seen`` is all that it has shown."""
 
@@ -37,6 +40,7 @@ class Terminal:
         )
         house.processes.append(self.process)
         os.close(theirs)
+        self._ours, self._answered = ours, 0
         self.seen = ""
         self._reader = threading.Thread(target=self._read, args=(ours,))
         self._reader.start()
@@ -49,6 +53,15 @@ class Terminal:
             pass
         finally:
             os.close(ours)
+
+    def answer(self, question: str, text: str) -> None:
+        """Wait until it asks, and type; a control character is its key, and Ctrl-C a signal."""
+        until(lambda: question in self.words[self._answered :], 60, f"the question {question!r} in {self.words!r}")
+        self._answered = len(self.words)
+        if text == CTRL_C:
+            self.process.send_signal(signal.SIGINT)
+        else:
+            os.write(self._ours, (text if text == CTRL_D else f"{text}\n").encode())
 
     @property
     def words(self) -> str:
@@ -114,3 +127,53 @@ def test_ctrl_c_ends_the_watching_and_not_the_work_and_says_how_to_go_on(at_work
     done = at_work.command(*go_on[1].split())
     assert done.returncode == 0, done.stderr
     assert "\x1b" not in done.stdout + done.stderr
+
+
+# --- questions --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def asked(house: House) -> Terminal:
+    """``options init`` on a terminal of 80 columns, without a Redis, as on a first day."""
+    house.simulator("--leads", "3", "--pipelines")
+    house.environment.pop("REDIS_URL", None)
+    house.environment["MASSCONVERT_STATE_DIR"] = str(house.folder / "state")
+    return Terminal(house, "options", "init", "--output", "made/o.json", COLUMNS="80")
+
+
+def test_options_init_takes_what_people_type_on_a_terminal(house: House, asked: Terminal) -> None:
+    for question, text in (
+        ("Make a deal of each lead?", "y"),
+        ("The name of each deal", ""),
+        ("The name of each deal", "{Company} 2027"),
+        ("Its pipeline", "R"),
+        ("Its stage", "qualif"),
+        ("Its closing date", "tomorrow"),
+        ("Its closing date", "+30d"),
+        ("The new owner", "ann@example.com"),
+        ("The lead's tags go to", "acc, 1"),
+        ("Its attachments go to", ""),
+        ("Write this?", "y"),
+    ):
+        asked.answer(question, text)
+    assert asked.end() == 0, asked.words
+    body = json.loads((house.folder / "made" / "o.json").read_text())
+    assert body["Deals"]["Deal_Name"] == "{Company} 2027"
+    assert body["Deals"]["Stage"] == "Qualification"
+    assert (body["assign_to"], len(body["carry_over_tags"])) == ("ann@example.com", 2)
+    assert "Type a text." in asked.words
+    assert "Type a date like 2026-12-24" in " ".join(asked.words.split())
+    checked = house.command("options", "check", "made/o.json")
+    assert (checked.returncode, checked.stdout.splitlines()[-1]) == (0, "made/o.json: ok")
+
+
+@pytest.mark.parametrize(("key", "status", "said"), [(CTRL_C, 130, "interrupted"), (CTRL_D, 2, "Nothing was written")])
+def test_options_init_that_is_left_writes_nothing(
+    house: House, asked: Terminal, key: str, status: int, said: str
+) -> None:
+    asked.answer("Make a deal of each lead?", "no")
+    asked.answer("The new owner", key)
+    assert asked.end() == status
+    assert said in asked.words
+    assert "Traceback" not in asked.words
+    assert not (house.folder / "made").exists()

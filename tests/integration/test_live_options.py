@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -367,6 +368,23 @@ def test_a_refused_kept_token_is_replaced(
     for name in ("ZOHO_ACCOUNTS_URL", "ZOHO_API_DOMAIN"):
         assert os.environ[name]
     assert run("options", "check", "o.json") == (Exit.OK, "o.json: ok\n", "")
+
+
+def test_a_refusal_of_tokens_says_how_long_to_wait(
+    simulate: MakeSimulator, run: Run, no_redis_url: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ten tokens in ten minutes are all that there are; here eleven commands lose theirs, each with its file."""
+    simulate()
+    said = ""
+    for _ in range(11):
+        code, out, err = run("options", "check", write(GOOD))
+        said = out + err
+        kept = next((no_redis_url / "tokens").glob("*.json"))
+        found = json.loads(kept.read_text())
+        kept.write_text(json.dumps({**found, "token": {}}))
+        if code != Exit.OK:
+            break
+    assert re.search(r"another may be asked for in (\d+ s|\d+ min)", " ".join(said.split())), said
 
 
 def test_what_needs_no_zoho_is_told_where_zoho_cannot_be_asked(

@@ -116,7 +116,7 @@ def _convert(
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)
         if dry_run:
-            tell_dry_run(checked, body, Facts.assumed(settings), as_json=as_json, account=settings.account)
+            tell_dry_run(checked, body, Facts.assumed(settings), settings, as_json=as_json)
             return
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
         # A report of the same batch is a report that this command has written before.

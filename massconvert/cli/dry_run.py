@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from itertools import islice
 from math import ceil
@@ -12,19 +13,23 @@ from typing import Annotated, Any
 import typer
 
 from massconvert.cli.batch_view import left_out_of
-from massconvert.cli.console import out, print_json, print_lines, say, span
+from massconvert.cli.console import out, print_json, print_lines, say, span, told_by_us
 from massconvert.cli.desk import Desk
 from massconvert.cli.layout import Pairs
+from massconvert.cli.live import live_organisation
 from massconvert.contract import MAX_LEADS_A_CALL
-from massconvert.errors import StoreError, UnknownBatchError
+from massconvert.errors import MassConvertError, StoreError, UnknownBatchError
 from massconvert.leads import Leads
+from massconvert.model import DealUpdate
 from massconvert.next_command import next_command
-from massconvert.options import Options, deal_templates, fingerprint
+from massconvert.options import Options, deal_templates, fingerprint, listings_for, resolve_names
 from massconvert.options.body import resolve_body
-from massconvert.options.names import unresolved
+from massconvert.options.names import Listings, unresolved
 from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Deals, Forecast, Pace, forecast
 from massconvert.readable import readable
 from massconvert.settings import Settings
+from massconvert.steps.check import why as why_not
+from massconvert.steps.identify import deals_to_be
 from massconvert.wording import number_of
 from massconvert.zoho.edition import LEAST, MAX_POSTS
 
@@ -34,6 +39,7 @@ DryRunOption = Annotated[
 ]
 
 _SHOWN = 2  # ids of a payload
+_EXAMPLES = 3  # of what deals are named
 _DEFAULT = "assumed"
 
 
@@ -41,7 +47,8 @@ _DEFAULT = "assumed"
 class Facts:
     """What a forecast builds on, each number with where it comes from, and how many leads wait before.
 
-    ``credits_left`` is what Zoho said last; it says so only when less than half of the day's are left.
+    ``credits_left`` is what Zoho said last; it says so only when less than half of the day's are left. ``listings`` are
+    what has been read of the organisation for names in the options.
     """
 
     pace: Pace
@@ -49,6 +56,7 @@ class Facts:
     job_from: str = _DEFAULT
     ahead: int = 0
     credits_left: int | None = None
+    listings: Listings = field(default_factory=dict)
 
     @classmethod
     def assumed(cls, settings: Settings) -> Facts:
@@ -60,20 +68,64 @@ class Facts:
         return cls(Pace(calls, min(calls, MAX_POSTS), settings.max_jobs), source)
 
     @classmethod
-    def known(cls, desk: Desk) -> Facts:
+    def known(cls, desk: Desk, options: Options) -> Facts:
         """What the ledger knows; told on stderr where it cannot be reached."""
         assumed = cls.assumed(desk.settings)
         try:
             standing, times = desk.standing(), desk.ledger.organisation.job_lengths(now=desk.clock.now()).times
             ahead = desk.ledger.organisation.counts()["leads_waiting"]
+            kept = desk.ledger.shelf.look(listings_for(options.body()))
         except StoreError as error:
             say(f"{error.message} The time is estimated without it.", "yellow")
             return assumed
+        listings = {listing: each.rows for listing, each in kept.items()}
         calls = standing.learnt if standing.source else assumed.pace.calls
         job = times[len(times) // 2] if times else JOB_SECONDS
         pace = Pace(calls, min(calls, MAX_POSTS), desk.settings.max_jobs, job_seconds=job)
         job_from = "the latest jobs" if times else _DEFAULT
-        return cls(pace, standing.source or assumed.calls_from, job_from, ahead, standing.credits_left)
+        return cls(pace, standing.source or assumed.calls_from, job_from, ahead, standing.credits_left, listings)
+
+
+@dataclass(frozen=True)
+class DealTexts:
+    """The texts of deals that name fields of their leads, what they come to for some leads, or why none was read."""
+
+    templates: Mapping[str, str]
+    examples: tuple[DealUpdate, ...] = ()
+    not_read: str = ""
+
+    @classmethod
+    def of(cls, leads: Leads, options: Options, settings: Settings) -> DealTexts:
+        """Read some of the first leads, where there are such texts and the environment has credentials."""
+        templates = deal_templates(options.body())
+        if not templates:
+            return cls({})
+        first = list(dict.fromkeys(islice(leads, _EXAMPLES)))
+        try:
+            with told_by_us(), live_organisation(settings) as ports:
+                found = deals_to_be(ports, first, templates, leads.deal_values)
+        except MassConvertError as error:
+            return cls(templates, not_read=error.message)
+        if not isinstance(found, tuple):
+            return cls(templates, not_read=why_not(found))
+        return cls(templates, found, "" if found else "Zoho does not show the first leads.")
+
+    def as_json(self) -> dict[str, Any]:
+        """For scripts."""
+        examples = [{"lead_id": deal.lead_id, "values": deal.values} for deal in self.examples]
+        return {"texts": dict(self.templates), "examples": examples, "not_read": self.not_read or None}
+
+    def lines(self) -> Iterator[str]:
+        """For people."""
+        if not self.templates:
+            return
+        yield "after the conversion each deal is given texts of its own:\n"
+        yield from (f"  {name}: {text}\n" for name, text in self.templates.items())
+        if self.examples:
+            yield "for example:\n"
+        for deal in self.examples:
+            values = "; ".join(f"{name}: {value}" for name, value in deal.values.items())
+            yield f"  {deal.lead_id}  {values}\n"
 
 
 @dataclass(frozen=True)
@@ -86,16 +138,19 @@ class DryRun:
     payload: dict[str, Any]
     cost: Forecast
     facts: Facts
+    deals: DealTexts
 
     @classmethod
-    def of(cls, leads: Leads, options: Options, facts: Facts) -> DryRun:
+    def of(cls, leads: Leads, options: Options, facts: Facts, settings: Settings) -> DryRun:
         """Count the leads, and forecast. Holds their ids as numbers: some 70 bytes a lead."""
         distinct = len(set(map(int, leads)))
-        body = resolve_body(options.body(), datetime.now(timezone.utc).date())
+        named = resolve_names(options.body(), facts.listings).body
+        body = resolve_body(named, datetime.now(timezone.utc).date())
         first = list(dict.fromkeys(islice(leads, MAX_LEADS_A_CALL)))
-        deals = Deals(distinct, ceil(distinct / MAX_LEADS_A_CALL)) if deal_templates(options.body()) else _deals(leads)
+        texts = DealTexts.of(leads, options, settings)
+        deals = Deals(distinct, ceil(distinct / MAX_LEADS_A_CALL)) if texts.templates else _deals(leads)
         cost = forecast(distinct, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals)
-        return cls(distinct, len(leads) - distinct, leads.invalid, {"ids": first, **body}, cost, facts)
+        return cls(distinct, len(leads) - distinct, leads.invalid, {"ids": first, **body}, cost, facts, texts)
 
     def as_json(self) -> dict[str, Any]:
         """For scripts; times in seconds."""
@@ -107,6 +162,7 @@ class DryRun:
             "invalid": self.invalid,
             "payloads": cost.payloads,
             "payload": self.payload,
+            "deals": self.deals.as_json(),
             "calls": {
                 "post": cost.posts,
                 "status": cost.status_calls,
@@ -150,6 +206,9 @@ class DryRun:
         print_lines(
             ["the first payload:\n", json.dumps({**self.payload, "ids": some}, indent=2, ensure_ascii=False), "\n"]
         )
+        print_lines(self.deals.lines())
+        if self.deals.not_read:
+            say(f"no example of a deal: {self.deals.not_read}", "yellow")
 
 
 def _deals(leads: Leads) -> Deals:
@@ -163,15 +222,15 @@ def _deals(leads: Leads) -> Deals:
     )
 
 
-def tell_dry_run(leads: Leads, options: Options, facts: Facts, *, as_json: bool, account: str) -> None:
+def tell_dry_run(leads: Leads, options: Options, facts: Facts, settings: Settings, *, as_json: bool) -> None:
     """Print what would be done."""
-    found = DryRun.of(leads, options, facts)
+    found = DryRun.of(leads, options, facts, settings)
     if as_json:
         print_json(found.as_json())
     else:
         found.show()
     if names := [reference.text for reference in unresolved(found.payload)]:
-        check = next_command("options check", "O.json", account=account)
+        check = next_command("options check", "O.json", account=settings.account)
         say(f"looked up when the payload goes out: {', '.join(names)}. To check now: {check}")
     say("a dry run: nothing was enqueued.")
 

@@ -115,7 +115,7 @@ def _enqueue(
         check_before_enqueue(desk.settings, body, checked.deal_values)
         if dry_run:
             tell_key(desk, key, body)
-            tell_dry_run(checked, body, Facts.known(desk), as_json=as_json, account=desk.settings.account)
+            tell_dry_run(checked, body, Facts.known(desk, body), desk.settings, as_json=as_json)
             return
         urgent = priority or (named.priority if named else None)
         calls = on_complete or (named.on_complete if named else None)

@@ -428,3 +428,34 @@ def test_a_choice_that_two_names_fit_is_none() -> None:
     assert match("ANNA@example.com", names) == names[1]
     assert match("b", names) == "Bob"
     assert match("4", names) is match("0", names) is match(" ", names) is None
+
+
+# --- the dry run ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("command", ["enqueue", "convert"])
+def test_a_dry_run_shows_what_the_first_deals_will_be_named_and_whose_they_will_be(
+    simulate: MakeSimulator, run: Run, command: str
+) -> None:
+    simulator = simulate()
+    first, second = simulator.lead_ids()[:2]
+    good = {**GOOD, "Deals": {**DEAL, "Deal_Name": "{Company}: {Last_Name}"}}
+    Path("leads.csv").write_text(f"id,deal.Deal_Name\n{first},\n{second},Her own\n")
+    code, out, err = run(command, "leads.csv", "--options", write(good), "--dry-run", "--json")
+    assert code == Exit.OK, err
+    found = json.loads(out)
+    own, brought = (each["values"]["Deal_Name"] for each in found["deals"]["examples"])
+    assert (own, brought) == ("Company 0: Lead 0", "Her own")
+    if command == "enqueue":  # which has looked the names up
+        assert found["payload"]["assign_to"]["id"].isdigit()
+    code, out, _ = run(command, "leads.csv", "--options", "o.json", "--dry-run")
+    assert f"  {first}  Deal_Name: Company 0: Lead 0\n" in out
+    assert simulator.calls()["POST mass_convert"] == 0
+
+
+def test_a_dry_run_without_a_lead_to_read_says_why_there_is_no_example(simulate: MakeSimulator, run: Run) -> None:
+    simulate()
+    good = {**GOOD, "Deals": {**DEAL, "Deal_Name": "{Company}"}}
+    code, _, err = run("enqueue", "7", "--options", write(good), "--dry-run")
+    assert code == Exit.OK
+    assert "no example of a deal: Zoho does not show the first leads" in " ".join(err.split())

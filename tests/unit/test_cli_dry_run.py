@@ -138,3 +138,16 @@ def test_only_payloads_with_leads_that_bring_values_cost_more(shell: Shell) -> N
     found = shell.run("convert", "leads.csv", "--options", shell.options(), *DRY).json
     assert found["calls"] == {"post": 3, "status": 3, "read": 2, "update": 2}
     assert found["credits"] == 3 * 6 + 2 + 1
+
+
+def test_texts_of_deals_are_told_without_an_example_where_there_are_no_credentials(shell: Shell) -> None:
+    deal = {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}
+    shell.write("o.json", json.dumps({"Deals": deal}))
+    for command in ("enqueue", "convert"):
+        said = shell.run(command, A, "--options", "o.json", "--dry-run")
+        assert "  Deal_Name: {Company} {Last_Name}\n" in said.out
+        assert "no example of a deal: Not set: ZOHO_CLIENT_ID" in said.err
+        found = shell.run(command, A, "--options", "o.json", *DRY).json["deals"]
+        assert (found["texts"], found["examples"]) == ({"Deal_Name": "{Company} {Last_Name}"}, [])
+        assert "ZOHO_CLIENT_ID" in found["not_read"]
+    assert shell.run("enqueue", A, "--no-deal", *DRY).json["deals"] == {"texts": {}, "examples": [], "not_read": None}

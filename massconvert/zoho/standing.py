@@ -89,8 +89,8 @@ def token_trouble(settings: Settings, redis: Redis) -> str:
     digest = Credentials.of(settings).digest(hosts_of(settings).accounts_url)
     key = Keys(settings.account).token_trouble(digest)
     with reaching(redis):
-        pipe = redis.pipeline(transaction=True)
-        text, left = pipe.get(key).pttl(key).execute()
+        text = redis.get(key)
+        left = redis.pttl(key) if text else 0
     try:
         return f"{json.loads(text)['detail']}{again_in_words(left / 1000)}" if text else ""
     except (ValueError, TypeError, KeyError):

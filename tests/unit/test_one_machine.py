@@ -32,7 +32,7 @@ class World:
             settings=Settings(unreachable_after=60),
             ledger=SimpleNamespace(organisation=SimpleNamespace(paused=lambda: self.pause)),
             standing=lambda: SimpleNamespace(hold=self.hold),
-            redis=SimpleNamespace(get=lambda _key: self.token_trouble),
+            redis=SimpleNamespace(get=lambda _key: self.token_trouble, pttl=lambda _key: 5000),
         )
 
     def probe(self) -> str:

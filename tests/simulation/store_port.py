@@ -203,7 +203,9 @@ class StorePort:
 
     #: Where the product looks for a name to put into its errors.
     connection_pool = SimpleNamespace(
-        connection_kwargs={"path": "the simulated Redis"}, disconnect=lambda inuse_connections: None
+        connection_class=redis.Connection,
+        connection_kwargs={"path": "the simulated Redis"},
+        disconnect=lambda inuse_connections: None,
     )
 
     def __init__(self, wire: Wire, world: World, faults: StoreFaults, audit: Audit, memory: Memory) -> None:

@@ -30,6 +30,10 @@ $(STAMP): pyproject.toml
 		{ echo 'The virtual environment could not be made; on Debian and Ubuntu: apt install python3-venv' >&2; exit 1; }
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
 	@touch $@
+	@echo 'massconvert is installed in $(VENV). Next:'
+	@echo '  source $(VENV)/bin/activate     put massconvert on the PATH of this shell'
+	@echo '  massconvert demo                1,000 simulated leads, real workers, no account needed'
+	@echo '  massconvert doctor              what your own CRM still needs; README.md says how to go on'
 
 demo: install ## convert 1,000 simulated leads with real workers, and show the report
 	@$(BIN)/massconvert demo

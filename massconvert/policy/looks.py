@@ -93,7 +93,7 @@ def planned(look: Look | None, chunk_id: str, *, sent_at: float, now: float, idl
     """
     if look is None:
         due = now + SCOUT_FIRST
-        return Plan(due, Look(due - sent_at, due, scout=chunk_id))
+        return Plan(due, Look(_within(due - sent_at), due, scout=chunk_id))
     if look.scout:
         return Plan(_after_scout(look, sent_at, now))
     # Spread out, so that none coincide; and never to be taken for a soon one.

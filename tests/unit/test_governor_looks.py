@@ -213,6 +213,16 @@ def test_the_first_job_is_the_scout_and_is_looked_at_early() -> None:
     assert decision.look == (None, Look(0.5 + SCOUT_FIRST, NOW + SCOUT_FIRST, scout="1"))
 
 
+def test_a_scout_whose_answer_was_slow_writes_what_can_be_read(redis: Any) -> None:
+    look = after_post(replace(SENT, sent_at=NOW - 3600.0), Accepted("7"), MOMENT).look
+    assert look
+    redis.hset("mc:{acme}:looks", "20", dump_look(look[1]))
+    assert Ledger(redis, "acme", Tuning()).organisation.job_lengths(now=NOW).looks == {20: look[1]}
+    late = after_status(running(3600.0, wait=3600.0), RUNS, replace(MOMENT, look=look[1])).look
+    assert late
+    assert load_looks({"20": dump_look(late[1])}) == {20: late[1]}
+
+
 def test_other_jobs_are_looked_at_after_the_scout_has_been() -> None:
     decision = after_post(replace(SENT, id="2"), Accepted("8"), replace(MOMENT, look=SCOUTING))
     assert decision.look is None

@@ -214,7 +214,8 @@ def _names(plan: Plan, random: Random) -> Plan:
     plan = named(plan, random)
     kinds = ["before", "not sent", "no permission", "credentials", "throttled", "mixed", ""]
     kind = kinds[(plan.seed + plan.seed // len(THEMES)) % len(kinds)]  # each in its turn, however few histories run
-    length = random.choice([30.0, 300.0, 1.6 * plan.tuning.give_up, 1.6 * plan.tuning.give_up])
+    long = 1.6 * plan.tuning.give_up
+    length = random.choice([30.0, 300.0, long, long] if kind not in ("before", "not sent") else [long])
     if kind:
         plan = _window(plan, Window(0.0, length, ("read_page",), kind))
     return _share(plan, ("token", 0.05), ("throttled", 0.05))

@@ -15,7 +15,7 @@ JOBS ?= 8
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-rabbitmq sdk-env simulate fuzz lint bench clean
+.PHONY: help install demo test test-rabbitmq test-redis sdk-env simulate fuzz lint bench clean
 
 help: ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1	\2/p' $(MAKEFILE_LIST) | while IFS='	' read -r target does; do \
@@ -46,6 +46,15 @@ test-rabbitmq: install ## the acceptance tests with RabbitMQ as the broker (BROK
 	@test -n "$(BROKER)" || { echo 'Say which RabbitMQ: make test-rabbitmq BROKER=amqp://user:password@127.0.0.1:5672' >&2; exit 1; }
 	@MASSCONVERT_TEST_BROKER="$(BROKER)" MASSCONVERT_TEST_QUEUES="$(QUEUES)" \
 		$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/acceptance tests/examples $(PYTEST_ARGS)
+
+# What of the tests is about what a server answers: scripts, permits, refusals, the primary among several.
+REDIS_TESTS := $(addprefix tests/integration/test_,scripts_*.py governor*.py refusals.py full_redis.py rights.py primaries.py)
+
+# Apart from `make test`, which takes the server that it finds: CI runs the oldest and the newest.
+test-redis: install ## the tests of scripts, permits and failovers on another server (SERVER=/path/to/redis-server)
+	@test -x "$(SERVER)" || { echo 'Say which server: make test-redis SERVER=/path/to/redis-server (or valkey-server)' >&2; exit 1; }
+	@"$(SERVER)" --version
+	@MASSCONVERT_TEST_REDIS="$(abspath $(SERVER))" $(BIN)/python -m pytest -n $(JOBS) $(REDIS_TESTS) $(PYTEST_ARGS)
 
 # Zoho's own SDK, for one integration test, in an environment of its own. That test is skipped where it cannot be had.
 sdk-env: install

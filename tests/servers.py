@@ -198,7 +198,7 @@ class Watched(Processes):
         ids = [f"{index + 1:040x}" for index in range(3)]
         name = self.service
         lines = [f"sentinel myid {ids[number]}", f"sentinel monitor {name} 127.0.0.1 {self.nodes[0]} 2"]
-        lines += [f"sentinel down-after-milliseconds {name} {down_after}", f"sentinel failover-timeout {name} 3000"]
+        lines += [f"sentinel down-after-milliseconds {name} {down_after}", f"sentinel failover-timeout {name} 10000"]
         if self.password:
             lines.append(f"sentinel auth-pass {name} {self.password}")
         if self.sentinel_password:
@@ -213,11 +213,12 @@ class Watched(Processes):
 
     def _is_whole(self) -> bool:
         states = [self.ask(port).sentinel_masters()[self.service] for port in self.sentinels]
-        replicas = int(self.node(self.nodes[0]).info("replication")["connected_slaves"])
+        told = self.node(self.nodes[0]).info("replication")
+        online = [told.get(name, {}).get("state") == "online" for name in ("slave0", "slave1")]
         good = [
             state["num-slaves"] == 2 and not state["is_sdown"] and state["num-other-sentinels"] == 2 for state in states
         ]
-        return all(good) and replicas == 2
+        return all(good) and all(online)
 
     @property
     def url(self) -> str:
@@ -229,11 +230,11 @@ class Watched(Processes):
 
     def node(self, port: int) -> Any:
         """A client of a data node."""
-        return redis.Redis(port=port, password=self.password or None, socket_timeout=2, decode_responses=True)
+        return redis.Redis(port=port, password=self.password or None, socket_timeout=10, decode_responses=True)
 
     def ask(self, port: int) -> Any:
         """A client of a Sentinel."""
-        return redis.Redis(port=port, password=self.sentinel_password or None, socket_timeout=2, decode_responses=True)
+        return redis.Redis(port=port, password=self.sentinel_password or None, socket_timeout=10, decode_responses=True)
 
     def primary(self) -> int:
         """The port of the primary, as the first Sentinel that answers has it."""
@@ -242,8 +243,11 @@ class Watched(Processes):
                 return int(self.ask(port).sentinel_masters()[self.service]["port"])
         raise AssertionError("no Sentinel answers")
 
-    def await_other(self, before: int, seconds: float = 20.0) -> int:
-        """Wait until another than ``before`` is the primary, to itself and to every Sentinel; its port."""
+    def await_other(self, before: int, seconds: float = 100.0) -> int:
+        """Wait until another than ``before`` is the primary, to itself and to every Sentinel; its port.
+
+        Sentinels that were not scheduled for two seconds trust no clock for half a minute (their mode TILT).
+        """
 
         def others() -> bool:
             ports = {int(self.ask(port).sentinel_masters()[self.service]["port"]) for port in self.sentinels}
@@ -293,7 +297,7 @@ class Shards(Processes):
 
     def node(self, port: int) -> Any:
         """A client of one node."""
-        return redis.Redis(port=port, socket_timeout=2, decode_responses=True)
+        return redis.Redis(port=port, socket_timeout=10, decode_responses=True)
 
     def owner(self, slot: int) -> int:
         """The port of the primary that has this slot."""

@@ -10,13 +10,21 @@ dies. Measured with four workers of 20 threads at work: 2.9 s of CPU in 17 s for
 kombu then notes the message as unacknowledged, by a second command. Redis may refuse that one (a full memory refuses a
 note, and no BRPOP), or be gone: the message was in no queue and in no note any more, and kombu forgot it. Here it is
 kept, and put back into its queue before the next connection takes anything.
+
+And kombu waits for the answer to that BRPOP for ever. One that never comes, since the host is gone or the process is
+frozen, leaves the worker deaf, though all else goes to the new primary. Redis answers within a second, with a message
+or without: a connection on which it has been silent for longer than a time-out is cut here, as if it had been lost.
 """
 
 from __future__ import annotations
 
 import logging
+import select
+import socket
+import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -33,14 +41,47 @@ _OURS = frozenset((QUEUE, QUEUE_CONVERT, QUEUE_STATUS))
 Delivered = tuple[dict[str, Any], str]
 
 
-def read_at_once(poller: MultiChannelPoller) -> None:
-    """Have ``poller`` read whatever comes: at most one message beyond the window, since no other is asked for."""
-    poller.on_readable = partial(_read, poller)
+#: How often it is looked whether Redis is silent, in seconds.
+LISTEN_EVERY = 1.0
 
 
-def _read(poller: MultiChannelPoller, fileno: int) -> None:
-    channel, kind = poller._fd_to_chan[fileno]  # noqa: SLF001 - kombu has no other name for it
-    channel.handlers[kind]()
+class Ears:
+    """Reads whatever comes for ``poller``: at most one message beyond the window, since no other is asked for.
+
+    And notes since when it waits. ``monotonic`` is in seconds.
+    """
+
+    def __init__(self, poller: MultiChannelPoller, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._poller = poller
+        self._monotonic = monotonic
+        self._waits_since: dict[Any, float] = {}
+        poller.on_readable = self._read
+
+    def _read(self, fileno: int) -> None:
+        channel, kind = self._poller._fd_to_chan[fileno]  # noqa: SLF001 - kombu has no other name for it
+        self._waits_since.pop(channel, None)
+        channel.handlers[kind]()
+
+    def listen(self) -> None:
+        """Cut the connections on which an answer is overdue; the loop finds them lost, and makes others."""
+        now = self._monotonic()
+        for channel in list(self._poller._channels):  # noqa: SLF001 - as above
+            asked = channel._in_poll  # noqa: SLF001 - as above; the connection on which a BRPOP is under way
+            if not asked:
+                self._waits_since.pop(channel, None)
+                continue
+            silent = now - self._waits_since.setdefault(channel, now)
+            sock = getattr(asked, "_sock", None)
+            if sock and silent > channel.brpop_timeout + (channel.socket_timeout or 5.0) and not _has_come(sock):
+                logger.warning("The broker has been silent for %.0f s on a connection; it is cut.", silent)
+                self._waits_since.pop(channel, None)
+                with suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+
+
+def _has_come(sock: Any) -> bool:
+    """Whether an answer waits to be read: it is the loop that was busy, and not Redis silent."""
+    return bool(select.select([sock], [], [], 0)[0])
 
 
 class Kept:
@@ -84,16 +125,22 @@ class ReadingAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery sh
 
     requires = ("celery.worker.consumer.connection:Connection",)
     kept = Kept()
+    timer: Any = None
 
     def start(self, c: Any) -> None:
         """Change how this connection reads, where it is one to Redis."""
         transport = c.connection.transport
         poller = getattr(transport, "cycle", None)
         if isinstance(poller, MultiChannelPoller):
-            read_at_once(poller)
+            self.timer = c.timer.call_repeatedly(LISTEN_EVERY, Ears(poller).listen)
             if self.kept:
                 self.kept.put_back(c.connection.default_channel)
             self.kept.watch(transport, (*c.connection_errors, *c.channel_errors))
+
+    def stop(self, _c: Any) -> None:
+        """The connection is gone, or is to go."""
+        if self.timer:
+            self.timer.cancel()
 
     def shutdown(self, c: Any) -> None:
         """The worker ends: a last try to put back what is kept."""

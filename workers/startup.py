@@ -133,9 +133,15 @@ def _set_up_log(loglevel: int | None = None, logfile: str | None = None, **_: ob
     log.set_up(min(loglevel or ours, ours), logfile)
 
 
-def _demand_settings(conf: Any = None, options: Mapping[str, Any] | None = None, **_: object) -> None:
+def _demand_settings(
+    instance: Any = None, conf: Any = None, options: Mapping[str, Any] | None = None, **_: object
+) -> None:
     """Before the worker is made: without credentials it could do nothing but hold messages."""
     options = options or {}
+    if instance is not None:
+        # Remote control sends on its own channel. From the pool it takes a connection without waiting, and the one that
+        # there is may be held by a thread whose broker hangs: that was the end of a worker that connected again.
+        instance.app.control.mailbox.producer_pool = None
     try:
         _refuse_purge(options)
         _tell_pool(sys.argv)

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from typing import Any
+
+from redis import ResponseError
 
 from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
+from massconvert.doctor.failover_rules import Standby, judge_standby
 from massconvert.doctor.finding import Finding, ok, warning, wrong
-from massconvert.doctor.redis_rules import ask_about_itself, judge_clock, judge_redis
+from massconvert.doctor.redis_rules import ask_about_itself, ask_about_settings, judge_clock, judge_redis
 from massconvert.doctor.site import Site
 from massconvert.errors import BrokerError, StoreError
+from massconvert.ledger import Workers
 from massconvert.nudge import Nudge
 from massconvert.store import reaching
+from massconvert.store.primary import OfSentinels
 
 
 def check_redis(site: Site) -> Iterator[Finding]:
@@ -25,14 +31,37 @@ def check_redis(site: Site) -> Iterator[Finding]:
     yield ok("redis", f"Redis answers within {1000 * (time.monotonic() - began):.0f} ms.")
     info = ask_about_itself(site.redis)
     if info:
-        yield from judge_redis(info)
+        now = site.clock.now()
+        yield from judge_redis(info, len(Workers.among(site.ledger.fleet.members(now=now), now).alive))
+        yield from judge_standby(_standby(site, info))
     else:
         what = "Redis does not tell this user about itself, so nobody here sees whether it may lose or evict keys."
         mend = "Allow INFO (ACL SETUSER … +info), or see to it yourself: appendonly yes, maxmemory-policy noeviction."
         yield warning("redis", what, mend)
+    yield _history(site)
     with reaching(site.redis):
         before, (seconds, micros), after = time.time(), site.redis.time(), time.time()
     yield judge_clock(int(seconds) + int(micros) / 1e6 - (before + after) / 2)
+
+
+def _history(site: Site) -> Finding:
+    """Scripts tell by INFO whether Redis has forgotten what it had acknowledged; some users and services may not."""
+    with reaching(site.redis):
+        try:
+            site.redis.eval("return redis.call('INFO', 'replication')", 1, site.keys.prefix)
+        except ResponseError:
+            what = "Scripts may not use INFO here, so that nobody notices what Redis forgets in a failover."
+            return warning("redis history", what, "Give the user +info (ACL SETUSER); docs/high-availability.md.")
+    return ok("redis history", "Scripts may use INFO.")
+
+
+def _standby(site: Site, info: dict[str, Any]) -> Standby:
+    primary = site.redis.connection_pool.connection_kwargs.get("primary")
+    config = ask_about_settings(site.redis, "min-replicas-*")
+    if not isinstance(primary, OfSentinels):
+        return Standby(info, config, in_cluster=primary is not None or bool(info.get("cluster_enabled")))
+    watch, replicas = primary.standing()
+    return Standby(info, config, watch, tuple(int(each.get("slave-priority", 100)) for each in replicas))
 
 
 def check_broker(site: Site) -> Iterator[Finding]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from redis.exceptions import NoPermissionError
+from redis.exceptions import NoPermissionError, ResponseError
 
 from massconvert.doctor.finding import Finding, Level, ok, warning, wrong
 from massconvert.store import Redis, reaching
+from massconvert.wording import number_of
 
-#: The oldest version that the scripts run on, and the oldest that they are tested on.
-NEEDED, TESTED = (6, 0), (6, 2)
+#: The oldest version that the scripts run on: LMOVE, and LPOP with a count.
+NEEDED = (6, 2)
 #: Seconds by which clocks may differ before logs of two machines can no longer be read side by side.
 CLOCKS_MAY_DIFFER = 5.0
 #: How many connections a worker of 20 threads held at most under load, ledger and broker in one, measured
@@ -33,13 +34,25 @@ def ask_about_itself(client: Redis) -> dict[str, Any]:
             return {}
 
 
-def judge_redis(info: Mapping[str, Any]) -> Iterator[Finding]:
-    """What ``INFO`` says for and against keeping the ledger in this Redis. What it does not tell is not judged."""
+def ask_about_settings(client: Redis, pattern: str) -> dict[str, str]:
+    """What ``CONFIG GET`` says; nothing where this user may not ask, as most may not. Raises StoreError likewise."""
+    with reaching(client):
+        try:
+            return dict(client.config_get(pattern))
+        except ResponseError:  # managed services do not know the command
+            return {}
+
+
+def judge_redis(info: Mapping[str, Any], workers: int = 0) -> Iterator[Finding]:
+    """What ``INFO`` says for and against keeping the ledger in this Redis. What it does not tell is not judged.
+
+    ``workers``: how many live.
+    """
     yield from _version(info)
     yield from _role(info)
     yield from _persistence(info)
     yield from _memory(info)
-    yield from _clients(info)
+    yield from _clients(info, workers)
 
 
 def not_well(info: Mapping[str, Any]) -> list[str]:
@@ -62,16 +75,13 @@ def _version(info: Mapping[str, Any]) -> Iterator[Finding]:
     version = tuple(int(part) for part in text.split(".")[:2] if part.isdigit())
     if len(version) < 2:
         return
+    # Valkey says to be the Redis that it came from.
+    name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {text}"
     if version < NEEDED:
-        yield wrong("redis version", f"Redis {text} is too old for the ledger's scripts.", _upgrade())
-    elif version < TESTED:
-        yield warning("redis version", f"Redis {text} is older than any that is tested.", _upgrade())
+        mend = f"Use Redis {NEEDED[0]}.{NEEDED[1]} or newer, or Valkey."
+        yield wrong("redis version", f"{name} is too old for the ledger's scripts.", mend)
     else:
-        yield ok("redis version", f"Redis {text}.")
-
-
-def _upgrade() -> str:
-    return f"Use Redis {TESTED[0]}.{TESTED[1]} or newer, or Valkey."
+        yield ok("redis version", f"{name}.")
 
 
 def _role(info: Mapping[str, Any]) -> Iterator[Finding]:
@@ -110,13 +120,15 @@ def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
         yield found("redis memory", what, "Give it more memory, or keep batches for fewer days.")
 
 
-def _clients(info: Mapping[str, Any]) -> Iterator[Finding]:
+def _clients(info: Mapping[str, Any], workers: int) -> Iterator[Finding]:
     most, now = int(info.get("maxclients", 0)), int(info.get("connected_clients", 0))
     if not most:
         return
     mend = f"Raise maxclients: a worker of 20 threads needs up to {OF_A_WORKER}; or run it with fewer (-c)."
-    if most < OF_A_WORKER:
-        yield warning("redis connections", f"Redis takes only {most} connections at once (maxclients).", mend)
+    if most < OF_A_WORKER * max(1, workers):
+        what = f"Redis takes only {most} connections at once (maxclients)"
+        what += f", and {number_of(workers, 'worker runs', 'workers run')}." if workers else "."
+        yield warning("redis connections", what, mend)
     elif now > CROWDED * most:
         yield warning("redis connections", f"{now:,} of {most:,} connections are in use (maxclients).", mend)
     else:

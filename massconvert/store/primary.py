@@ -11,6 +11,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import redis
@@ -136,6 +137,20 @@ class OfSentinels(Primary):
             else:
                 self.known = found
         return self.known
+
+    def standing(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+        """What the first Sentinel that answers says of the service and of its replicas, as far as we may ask it."""
+        for address in tuple(self._to_ask):
+            client, replicas = self._client(address), list[dict[str, Any]]()
+            try:
+                state = client.sentinel_masters().get(self._group.service)
+            except (redis.RedisError, OSError, ValueError):
+                continue
+            with suppress(redis.RedisError):  # a user who may ask only where the primary is
+                replicas = client.sentinel_slaves(self._group.service)
+            if state:
+                return state, replicas
+        return {}, []
 
     def demand(self, connection: Any) -> None:
         """Ask the server for its role: a Sentinel that was cut off goes on to name a primary of before.

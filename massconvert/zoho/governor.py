@@ -14,13 +14,14 @@ from __future__ import annotations
 import json
 import logging
 import time
+from collections import deque
 from collections.abc import Callable
 from random import Random, SystemRandom
 from threading import Event
 from typing import Any, NamedTuple
 from uuid import uuid4
 
-from massconvert.errors import MassConvertError
+from massconvert.errors import MassConvertError, StoreError
 from massconvert.model import Busy, Call
 from massconvert.policy import CallAnswer, CallRules, Hold, HoldKind, Learnt, Permit, Report, after_call
 from massconvert.store import Clock, Keys, Redis, Scripts, reaching
@@ -36,6 +37,8 @@ _SLICE = 2.5
 _FULL_AGAIN = 1.0
 #: A gate that opens within so many seconds is waited for; beyond it the worker's slot does something else meanwhile.
 _SHORT = 1.0
+#: Permits that one process may owe: more than it has threads.
+_MOST_OWED = 1000
 
 
 class _Wait(NamedTuple):
@@ -85,12 +88,18 @@ class Governor:
         self._random = random or SystemRandom()
         self._monotonic = monotonic
         self._obeys_pause = obeys_pause
+        self._owed: deque[str] = deque(maxlen=_MOST_OWED)
 
     def acquire(self, call: Call) -> Permit | Busy:
         """Take a permit; wait a bounded time for one. Raises StoreError when Redis cannot be reached."""
+        self._return_owed()
         name, give_up = uuid4().hex, self._monotonic() + self._wait
         while True:
-            taken = self._take(name, call, self._limit) or self._first(name, call, give_up)
+            try:
+                taken = self._take(name, call, self._limit) or self._first(name, call, give_up)
+            except StoreError:
+                self._owed.append(name)  # it may have been given: only the answer was lost
+                raise
             if isinstance(taken, Permit | Busy):
                 return taken
             kind, seconds, why = taken
@@ -105,7 +114,7 @@ class Governor:
         """Give a permit back, with the answer to its call; ``None`` where no call was made.
 
         Returns when that was, in Unix seconds by Redis' clock; ``None`` where Redis could not be reached. Raises
-        nothing: what cannot be given back returns when its lease ends.
+        nothing: what cannot be given back is so at the next call, and returns at the latest when its lease ends.
         """
         try:
             report = after_call(permit, answer, now=permit.at, chance=self._random.random(), rules=self._rules)
@@ -120,10 +129,28 @@ class Governor:
                 _tell(what, report)
             return float(at)
         except MassConvertError as error:
-            log.warning("A permit returns only when its lease ends: %s", error.message)
+            self._owed.append(permit.id)
+            log.warning("A permit is given back later, or returns when its lease ends: %s", error.message)
         except Exception:  # a bug here must not cost the answer that the caller holds
             log.exception("A permit returns only when its lease ends")
         return None
+
+    def _return_owed(self) -> None:
+        """Give back what could not be, since Redis was away: else a failover would cost every permit its lease.
+
+        Not what Zoho answered then: that is old by now. Raises StoreError.
+        """
+        args = [None, json.dumps({"heard": ""}), self._rules.holding.unusable_in_a_row]
+        while self._owed:
+            try:
+                name = self._owed.popleft()
+            except IndexError:
+                return  # another thread has given it back
+            try:
+                self._scripts.run("return_permit", keys=[self._keys.prefix], args=[name, *args])
+            except StoreError:
+                self._owed.append(name)
+                raise
 
     def _first(self, name: str, call: Call, give_up: float) -> Permit | Busy | _Wait:
         """Ask for the edition, which nobody has done yet, and then for a permit."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from massconvert.errors import StoreError
 from massconvert.model import Busy, Call, Refused
 from massconvert.policy import Permit
 from massconvert.store import Keys, connect
@@ -16,6 +17,7 @@ from massconvert.zoho.answers import Body
 from massconvert.zoho.edition import MAX_POSTS
 from massconvert.zoho.governor import Governor
 from massconvert.zoho.standing import Standing, read_standing
+from tests.servers import RedisServer
 
 pytestmark = pytest.mark.integration
 
@@ -183,3 +185,43 @@ def test_a_closed_gate_lets_nobody_through_and_opens_by_itself(make: Callable[..
     assert isinstance(governor.acquire(Call.READ), Busy)
     clock.time += 0.2
     assert isinstance(governor.acquire(Call.READ), Permit)
+
+
+def test_what_could_not_be_given_back_is_so_when_redis_is_there_again(
+    own_redis: Callable[..., RedisServer], account: str, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A failover found ten calls under way: no other was made before their leases had ended, a minute later."""
+    server = own_redis("--appendonly", "yes", "--appendfsync", "always")
+    client = connect(server.tcp_url)
+    governor = Governor(client, Keys(account), clock, limit=2, ask_org=lambda: Body({}), wait=0.0, lease=LEASE)
+    held = [governor.acquire(Call.READ), governor.acquire(Call.POST)]
+    server.kill()
+    for permit in held:
+        assert isinstance(permit, Permit)
+        assert governor.release(permit, Refused(429, "TOO_MANY_REQUESTS", "")) is None
+    with pytest.raises(StoreError):
+        governor.acquire(Call.READ)
+    server.start()
+    assert isinstance(governor.acquire(Call.READ), Permit)
+    assert isinstance(governor.acquire(Call.POST), Permit)
+    assert isinstance(governor.acquire(Call.READ), Busy)
+    assert len([record for record in caplog.records if "given back later" in record.message]) == 2
+    client.close()
+
+
+def test_a_permit_of_which_nobody_heard_is_given_back(redis_url: str, account: str, clock: Clock) -> None:
+    """Redis gave it, and the answer was lost."""
+    client = connect(redis_url)
+    governor = Governor(client, Keys(account), clock, limit=1, ask_org=lambda: Body({}), wait=0.0, lease=LEASE)
+    take = governor._scripts.run
+
+    def lose(name: str, **rest: Any) -> Any:
+        take(name, **rest)
+        raise StoreError("lost")
+
+    governor._scripts.run = lose  # type: ignore[method-assign]  # the answer is lost on the way
+    with pytest.raises(StoreError):
+        governor.acquire(Call.READ)
+    governor._scripts.run = take  # type: ignore[method-assign]  # as above
+    assert isinstance(governor.acquire(Call.READ), Permit)
+    client.close()

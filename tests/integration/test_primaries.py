@@ -9,9 +9,12 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import redis
 from redis.crc import key_slot
 
 from massconvert.addresses import check_redis_url
+from massconvert.doctor import Level, examine
+from massconvert.doctor.examination import CHECKS
 from massconvert.errors import BrokerError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.nudge import Nudge
@@ -109,7 +112,7 @@ def test_a_killed_primary_is_followed_by_a_client_of_many_threads(own_group: Own
     before = group.primary()
     group.kill(before)
     after = group.await_other(before)
-    await_true(lambda: writes(client), 3, "a write")
+    await_true(lambda: writes(client), 10, "a write")
     stop.set()
     for thread in threads:
         thread.join(10)
@@ -127,7 +130,7 @@ def test_a_frozen_primary_is_left_when_there_is_another(own_group: OwnGroup) -> 
     before = group.primary()
     group.signal(before, signal.SIGSTOP)
     group.await_other(before)
-    await_true(lambda: writes(client), 3, "a write")
+    await_true(lambda: writes(client), 10, "a write")
     group.signal(before, signal.SIGCONT)  # it thinks that it is a primary for some seconds more
     assert writes(client)
     assert group.node(before).dbsize() <= 1
@@ -270,10 +273,45 @@ def test_a_killed_node_is_followed(own_group: OwnGroup) -> None:
         except StoreError:
             return False
 
-    await_true(read, 15, "the other node")
+    await_true(read, 40, "the other node")
     client.close()
 
 
 def test_a_lone_redis_is_no_cluster_and_nobody_no_node(redis_tcp_url: str) -> None:
     assert refusal(connect(redis_tcp_url.replace("redis:", "redis+cluster:"))).code == "NOTCLUSTER"
     assert refusal(connect("redis+cluster://127.0.0.1:1")).code == "NONODE"
+
+
+# --- the doctor
+
+
+def test_the_doctor_sees_replicas_sentinels_and_what_they_are_set_to(sentinels: Watched) -> None:
+    checks = [check for check in CHECKS if check.name == "redis"]
+    found = {each.check: each for each in examine({"REDIS_URL": sentinels.url}, checks=checks)}
+    assert found["redis replicas"].what == "Attached: 2."
+    assert found["redis sentinels"].what == "Sentinels: 3; they act after 1 s."
+    assert found["redis min-replicas"].level is Level.WARNING
+    assert found["redis history"].level is Level.OK
+    assert "redis priorities" not in found
+    sentinels.node(sentinels.nodes[0]).config_set("min-replicas-to-write", 1)
+    (at_fault,) = [each for each in examine({"REDIS_URL": sentinels.url}, checks=checks) if "max-lag" in each.what]
+    sentinels.node(sentinels.nodes[0]).config_set("min-replicas-to-write", 0)
+    assert "Sentinels act after 1 s" in at_fault.what
+
+
+def test_the_doctor_of_a_user_who_may_not_ask_much_judges_what_it_is_told(own_redis: Callable[..., Any]) -> None:
+    server = own_redis()
+    rights = "~mc:* +@all -@admin -info -config -role"
+    with redis.Redis(port=server.port) as person:
+        person.execute_command("ACL", "SETUSER", "app", "on", ">hunter2", *rights.split())
+    url = f"redis://app:hunter2@127.0.0.1:{server.port}/0"
+    found = {each.check: each for each in examine({"REDIS_URL": url}, checks=[c for c in CHECKS if c.name == "redis"])}
+    assert found["redis history"].level is Level.WARNING
+    assert "+info" in found["redis history"].mend
+
+
+def test_the_doctor_sees_a_cluster(cluster: Shards) -> None:
+    checks = [check for check in CHECKS if check.name in ("redis", "broker")]
+    found = {each.check: each for each in examine({"REDIS_URL": cluster.url}, checks=checks)}
+    assert found["redis replicas"].what == "Attached: 1."
+    assert (found["broker"].level, "CELERY_BROKER_URL" in found["broker"].what) == (Level.WRONG, True)

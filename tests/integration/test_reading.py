@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import select
+import signal
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import redis
 from kombu import Connection, Queue
 from kombu.asynchronous import Hub
 from kombu.asynchronous import hub as hubs
+from kombu.asynchronous.timer import Timer
 
-from workers.reading import ReadingAtOnce
+from tests.servers import RedisServer
+from workers.reading import Ears, ReadingAtOnce
 
 _QUEUE = Queue("reading")
 
@@ -54,7 +59,8 @@ def connection(redis_tcp_url: str) -> Iterator[Connection]:
 
 def test_what_is_handed_out_into_a_full_window_is_read(connection: Connection) -> None:
     """Redis is asked while there is room; the window shrinks; the answer comes: it must not lie in the socket."""
-    ReadingAtOnce(None).start(SimpleNamespace(connection=connection, connection_errors=(), channel_errors=()))
+    consumer = SimpleNamespace(connection=connection, connection_errors=(), channel_errors=(), timer=Timer())
+    ReadingAtOnce(None).start(consumer)
     consuming = Consuming(connection, Hub())
     try:
         producer = connection.clone().Producer()
@@ -73,4 +79,45 @@ def test_what_is_handed_out_into_a_full_window_is_read(connection: Connection) -
 def test_another_broker_is_left_alone() -> None:
     """It has no such loop."""
     with Connection("memory://") as other:
-        ReadingAtOnce(None).start(SimpleNamespace(connection=other, connection_errors=(), channel_errors=()))
+        step = ReadingAtOnce(None)
+        step.start(SimpleNamespace(connection=other, connection_errors=(), channel_errors=(), timer=None))
+        step.stop(None)
+
+
+def test_a_redis_that_never_answers_is_not_waited_for(own_redis: Callable[..., RedisServer]) -> None:
+    """Its connection stays open, so nothing else would tell; it is cut once an answer is overdue."""
+    server, time = own_redis(), [1000.0]
+    options = {"socket_timeout": 3.0}
+    with Connection(server.tcp_url, transport_options=options) as connection:
+        ears = Ears(connection.transport.cycle, lambda: time[0])
+        consuming = Consuming(connection, Hub())
+        try:
+            assert consuming.turn_until(lambda: bool(consuming.channel._in_poll))
+            ears.listen()
+            assert server.process
+            server.process.send_signal(signal.SIGSTOP)
+            time[0] += 3.9  # a BRPOP lasts a second
+            ears.listen()
+            assert consuming.channel._in_poll
+            time[0] += 0.2
+            ears.listen()
+            with pytest.raises(redis.ConnectionError):
+                consuming.turn_until(lambda: False, turns=200)
+        finally:
+            consuming.close()
+
+
+def test_a_loop_that_was_busy_does_not_take_itself_for_deaf(connection: Connection) -> None:
+    """The answer has come, and lies in the socket."""
+    time = [1000.0]
+    ears = Ears(connection.transport.cycle, lambda: time[0])
+    consuming = Consuming(connection, Hub())
+    try:
+        assert consuming.turn_until(lambda: bool(consuming.channel._in_poll))
+        ears.listen()
+        assert select.select([consuming.channel._in_poll._sock], [], [], 10)[0]  # a second later: nothing waits
+        time[0] += 3600.0
+        ears.listen()
+        assert not consuming.turn_until(lambda: False, turns=3)
+    finally:
+        consuming.close()

@@ -12,6 +12,7 @@ import pytest
 import yaml
 from jsonschema.validators import validator_for
 
+from massconvert.addresses import check_redis_url, group_of
 from massconvert.heartbeat import MAX_AGE
 from massconvert.settings import variables
 from workers.startup import STOP_WITHIN
@@ -118,6 +119,30 @@ def test_the_simulator_runs_only_when_asked_for(compose: dict[str, Any]) -> None
     assert simulator["profiles"] == ["simulator"]
     port = simulator["command"][simulator["command"].index("--port") + 1]
     assert f"ZOHO_API_DOMAIN=http://simulator:{port}" in (ROOT / "simulator.env").read_text()
+
+
+def test_sentinels_and_replicas_run_only_when_asked_for_and_are_what_sentinel_env_names(
+    compose: dict[str, Any],
+) -> None:
+    """Three and two; all data nodes are started alike, since each may become the primary."""
+    services = {name: each for name, each in compose["services"].items() if each.get("profiles") == ["sentinel"]}
+    assert set(services) == {"redis-2", "redis-3", "sentinel-1", "sentinel-2", "sentinel-3"}
+    lines = (ROOT / "sentinel.env").read_text().splitlines()
+    given = dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+    group = group_of(check_redis_url(given["LEDGER_URL"]))
+    assert group
+    assert [host for host, _ in group.hosts] == sorted(name for name in services if name.startswith("sentinel"))
+    (text,) = {each["command"][2] for name, each in services.items() if name.startswith("sentinel")}
+    assert f"sentinel monitor {group.service} redis 6379 2\n" in text
+    for name in ("redis-2", "redis-3"):
+        own = services[name]["command"]
+        assert own[: own.index("--replicaof")] == compose["services"]["redis"]["command"]
+    down_after = int(re.findall(r"down-after-milliseconds \w+ (\d+)", text)[0])
+    command = compose["services"]["redis"]["command"]
+    assert int(command[command.index("--min-replicas-max-lag") + 1]) * 1000 < down_after
+    for name in ("worker", "beat"):
+        assert compose["services"][name]["environment"]["REDIS_URL"] == "${LEDGER_URL:-redis://redis:6379/0}"
+    assert set(given) == set(re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text())) - {"REDIS_PORT"}
 
 
 def test_the_image_runs_as_nobody_special_and_has_no_health_check_of_its_own() -> None:

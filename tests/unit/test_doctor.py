@@ -61,7 +61,7 @@ def test_a_good_redis_is_ok_in_every_respect() -> None:
     ("info", "check", "level"),
     [
         ({"redis_version": "5.0.14"}, "redis version", WRONG),
-        ({"redis_version": "6.0.20"}, "redis version", WARNING),
+        ({"redis_version": "6.0.20"}, "redis version", WRONG),
         ({"role": "slave"}, "redis role", WRONG),
         ({"aof_enabled": 0}, "redis persistence", WARNING),
         ({"aof_last_write_status": "err"}, "redis persistence", WRONG),
@@ -78,6 +78,18 @@ def test_a_redis_that_does_not_suit_is_told_with_a_mend(info: dict[str, Any], ch
     (bad,) = [finding for finding in judge_redis(GOOD | info) if finding.level is not OK]
     assert (bad.check, bad.level) == (check, level)
     assert bad.mend
+
+
+def test_valkey_is_called_by_its_own_name_and_version() -> None:
+    (found,) = judge_redis({"redis_version": "7.2.4", "server_name": "valkey", "valkey_version": "8.1.8"})
+    assert (found.level, found.what) == (OK, "Valkey 8.1.8.")
+
+
+def test_there_must_be_connections_for_all_workers_that_run() -> None:
+    some = GOOD | {"maxclients": 100, "connected_clients": 5}
+    assert {level for _, level in told(judge_redis(some, workers=2))} == {OK}
+    (bad,) = [finding for finding in judge_redis(some, workers=3) if finding.level is not OK]
+    assert bad.what == "Redis takes only 100 connections at once (maxclients), and 3 workers run."
 
 
 def test_what_a_managed_redis_does_not_tell_is_not_judged() -> None:

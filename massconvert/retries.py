@@ -36,8 +36,9 @@ def leads_to_retry(
     ids = frozenset(map(parse_lead_id, lead_ids))
     found: list[str] = []
     seen: set[str] = set()
-    other = False
+    other = cancelled = False
     for row in rows:
+        cancelled = cancelled or (row.outcome is not None and row.outcome.kind is Kind.CANCELLED)
         if row.outcome is None or not (_has_failed(row.outcome) or _has_no_deal(row.outcome)):
             continue
         if _has_no_deal(row.outcome) is not deals:
@@ -51,9 +52,11 @@ def leads_to_retry(
         what = "deals to update again" if deals else "failed leads to retry"
         told = f" with {', '.join(sorted(codes))}" if codes and seen else ""
         also = f" Its codes: {', '.join(sorted(seen))}." if seen else ""
-        raise InputError(
-            f"Batch {batch_id} has no {what}{told}.{also}", hint=_instead(batch_id, deals, account) if other else look
-        )
+        hint = _instead(batch_id, deals, account) if other else look
+        if cancelled and not other:
+            files = next_command("report", batch_id, "--files", account=account)
+            hint = f"Its cancelled leads can be enqueued again: {batch_id}-unprocessed.csv has them, after: {files}"
+        raise InputError(f"Batch {batch_id} has no {what}{told}.{also}", hint=hint)
     if missing := sorted(ids.difference(found)):
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
         named = f"{', '.join(missing[:_NAMED])}{more}"

@@ -95,7 +95,12 @@ def _convert(
     preflight: PreflightOption = False,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Where the report goes: .csv (default: BATCH-report.csv), .json or .jsonl."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="Where the report goes: .csv (default: BATCH-report.csv), .json or .jsonl.",
+        ),
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     files: FilesOption = False,

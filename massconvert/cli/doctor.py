@@ -16,6 +16,7 @@ from massconvert.cli.console import out, print_json, say
 from massconvert.cli.layout import wrapped
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examine, worst
+from massconvert.doctor.finding import folded
 from massconvert.readable import readable
 from massconvert.wording import number_of
 
@@ -55,9 +56,10 @@ def _doctor(
         print_json({"verdict": verdict.value, "findings": [asdict(f) | {"level": f.level.value} for f in findings]})
     else:
         console = out()
-        for finding in findings:
+        told = folded(findings)
+        for finding in told:
             _show(console, finding)
-        say(_summary(findings), _STYLES[verdict])
+        say(_summary(told), _STYLES[verdict])
     raise typer.Exit(Exit.UNREACHABLE if verdict is Level.WRONG else Exit.OK)
 
 

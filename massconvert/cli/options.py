@@ -13,7 +13,7 @@ import typer
 
 from massconvert.cli.account import command_settings
 from massconvert.cli.commands import Group
-from massconvert.cli.console import print_json, print_lines, say
+from massconvert.cli.console import print_json, print_lines, say, told_by_us
 from massconvert.cli.inputs import read_json
 from massconvert.cli.interview import confirmed, interview
 from massconvert.cli.live import live_organisation
@@ -22,9 +22,10 @@ from massconvert.cli.output_file import check_output, write_output
 from massconvert.contract import Exit
 from massconvert.errors import InputError, OptionsError, ZohoError
 from massconvert.next_command import next_command
-from massconvert.options import Options, Problem
+from massconvert.options import Options, Problem, demand
 from massconvert.readable import readable_json
 from massconvert.steps.check import Checked, check, is_away, why
+from massconvert.steps.ports import Ports
 
 _INIT = """\b
 Examples:
@@ -105,7 +106,7 @@ def _init(
         body = {key: value for key, value in given.items() if value}
         if "Deals" in body:
             body["Deals"] = {key: value for key, value in body["Deals"].items() if value is not None}
-        check_live(ports, Options.parse(body), enqueues=False)
+        _demand_right(ports, body)
     text = json.dumps(body, indent=2, ensure_ascii=False) + "\n"
     if output is None:
         print_lines(text.splitlines(keepends=True), readable_json)
@@ -116,6 +117,18 @@ def _init(
     write_output(output, [text], force=force)
     use = next_command("enqueue", "leads.csv", "--options", str(output), account=command_settings().account)
     say(f"written to {output}. To use it: {use}")
+
+
+def _demand_right(ports: Ports, value: Mapping[str, Any]) -> None:
+    """Raise OptionsError with every problem at once: those that need no Zoho, and those that only Zoho can tell."""
+    body, problems, _ = _parsed(value)
+    if not problems:
+        check_live(ports, Options.parse(value), enqueues=False)
+        return
+    with told_by_us():
+        checked = check(ports, body)
+    told = {problem.path for problem in problems}
+    demand([*problems, *(each for each in checked.problems if each.path not in told)], "Nothing was written.")
 
 
 def _pair(text: str) -> tuple[str, Any]:
@@ -137,18 +150,7 @@ def _check(
 ) -> None:
     """Tell every problem of an options file."""
     value = read_json(file)
-    problems: list[Problem] = []
-    warnings: list[Problem] = []
-    body: Mapping[str, Any]
-    try:
-        options = Options.parse(value)
-        body = options.body()
-        warnings += [Problem("$", warning) for warning in options.warnings]
-    except OptionsError as error:
-        problems += [Problem(*problem) for problem in error.problems]
-        if not problems:
-            raise
-        body = _the_rest(value, {problem.path for problem in problems})
+    body, problems, warnings = _parsed(value)
     checked = _live(body, alone=not problems)
     told = {problem.path for problem in problems}
     problems += [problem for problem in checked.problems if problem.path not in told]
@@ -169,6 +171,18 @@ def _check(
         lines += [f"not checked: {what}: {reason}\n" for what, reason in unread.items()]
         print_lines([*lines, *([] if problems else [f"{file}: ok\n"])])
     raise typer.Exit(Exit.USAGE if problems else Exit.OK)
+
+
+def _parsed(value: Mapping[str, Any]) -> tuple[Mapping[str, Any], list[Problem], list[Problem]]:
+    """The body of options, or what can be looked at of wrong ones; what is wrong without Zoho; warnings."""
+    try:
+        options = Options.parse(value)
+    except OptionsError as error:
+        problems = [Problem(*problem) for problem in error.problems]
+        if not problems:
+            raise
+        return _the_rest(value, {problem.path for problem in problems}), problems, []
+    return options.body(), [], [Problem("$", warning) for warning in options.warnings]
 
 
 def _the_rest(value: Mapping[str, Any], wrong: set[str]) -> dict[str, Any]:

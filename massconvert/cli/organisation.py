@@ -78,7 +78,8 @@ def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
     if status.held:
         tell(f"Batch {batch} is not paused by anybody.\n{held_in_words(status)}")
     else:
-        tell(f"Batch {batch} goes on." if was_held else f"Batch {batch} was not paused.")
+        ended = f" It is {status.state.value}: nothing is left to go on with." if status.finished else ""
+        tell(f"Batch {batch} goes on." if was_held else f"Batch {batch} was not paused.{ended}")
     if desk.ledger.organisation.paused():
         hint(f"The whole organisation is paused, too. To go on: {next_command('resume', account=status.account)}")
 

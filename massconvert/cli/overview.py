@@ -121,7 +121,9 @@ class Overview:
         waiting = number_of(self.leads_waiting, "lead waits", "leads wait")
         jobs = number_of(self.jobs_running, "job runs", "jobs run")
         payloads = number_of(self.chunks_waiting, "payload")
-        return f"{waiting} to be sent ({payloads} made), {jobs} at Zoho, {calls_in_words(self.calls)}"
+        held = sum(batch.waiting for batch in self.batches if batch.held)
+        paused = f", {held:,} more in paused batches" if held else ""
+        return f"{waiting} to be sent ({payloads} made){paused}, {jobs} at Zoho, {calls_in_words(self.calls)}"
 
     def _at_work(self) -> str:
         number, took_ago = len(self.workers.alive), self.workers.took_ago

@@ -92,7 +92,9 @@ def _report(
         list[str] | None,
         typer.Option("--code", metavar="CODE", help="Only the leads that ended with this code; may be repeated."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write into this file instead of stdout.")] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write into this file instead of stdout.")
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
     files: FilesOption = False,
     folder: FolderOption = None,

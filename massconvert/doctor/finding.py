@@ -40,6 +40,17 @@ def wrong(check: str, what: str, mend: str) -> Finding:
     return Finding(check, Level.WRONG, what, mend)
 
 
+def folded(findings: Iterable[Finding]) -> list[Finding]:
+    """The same for people: what several checks say in the same words is one line that names the others."""
+    same: dict[tuple[Level, str, str], list[str]] = {}
+    for finding in findings:
+        same.setdefault((finding.level, finding.what, finding.mend), []).append(finding.check)
+    return [
+        Finding(checks[0], level, f"{what} The same for: {', '.join(checks[1:])}." if checks[1:] else what, mend)
+        for (level, what, mend), checks in same.items()
+    ]
+
+
 def worst(findings: Iterable[Finding]) -> Level:
     """The worst of the levels; ok when there are none."""
     levels = {finding.level for finding in findings}

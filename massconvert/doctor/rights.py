@@ -8,6 +8,7 @@ that never expires changes nothing). ACL DRYRUN would be shorter; those whom it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,7 @@ from massconvert.doctor.finding import Finding, ok, wrong
 from massconvert.doctor.site import Site
 from massconvert.errors import BrokerError
 from massconvert.nudge import Nudge
+from massconvert.store import reaching
 
 #: Every command of the ledger's, by the type of its key ({}): what the scripts and the library send, once each.
 _LEDGER = """
@@ -41,6 +43,8 @@ _PRIORITY = "\x06\x163"  # what kombu adds to a queue's name for messages of thi
 def check_rights(site: Site) -> Iterator[Finding]:
     """Whether the users of REDIS_URL and of the broker may do what is done in their names."""
     trial = f"{site.keys.prefix}doctor:{uuid4().hex}:"
+    with reaching(site.redis), suppress(NoPermissionError):
+        site.redis.ping()  # of one that does not answer nothing is known
     refused = list(_refused(site.redis, _commands(_LEDGER, trial)))
     keys = list(_closed(site.redis, [site.keys.prefix, site.keys.batches]))
     yield from _judge("rights", "REDIS_URL", refused, [f"mc:{{{site.keys.account}}}:*"] if keys else [], [])

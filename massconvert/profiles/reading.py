@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
@@ -128,8 +128,15 @@ def _problem(item: Any) -> str:
         variable = f"ZOHO_{steps[-1].upper()}__{steps[-2].upper().replace('-', '_')}"
         return f"{place}: credentials do not belong into this file; set {variable} in the environment."
     if item["type"] == "extra_forbidden":
-        return f"{place} is not a key that is known."
+        near = get_close_matches(steps[-1], _keys(Config.model_json_schema()), n=1)
+        return f"{place} is not a key that is known{f'; did you mean {near[0]}?' if near else '.'}"
     if item["loc"][-1:] == ("[key]",):
         return f"{place}: a name has 1 to 60 letters, digits, . - or _, and begins with a letter or a digit."
     words = str(item["msg"])
     return f"{place}: {words[:1].lower()}{words[1:]}."
+
+
+def _keys(schema: Mapping[str, Any]) -> set[str]:
+    """Every key that a file may have, of whatever table."""
+    tables = (schema, *schema.get("$defs", {}).values())
+    return {key for table in tables for key in table.get("properties", ())}

@@ -239,6 +239,18 @@ def test_init_from_wrong_flags_writes_nothing_and_tells_all(simulate: MakeSimula
     assert not Path("n.json").exists()
 
 
+def test_init_tells_what_is_wrong_here_and_at_zoho_at_once(simulate: MakeSimulator, run: Run) -> None:
+    simulate()
+    flags = ("--deal-name", "X", "--stage", "Nonsense", "--tag", "Foo", "--assign-to", "nobody@example.com")
+    code, _, err = run("options", "init", *flags, "--output", "new.json")
+    assert code == Exit.USAGE
+    for path in ("$.carry_over_tags[0]", "$.Deals.Stage", "$.assign_to"):
+        assert path in err
+    assert "Nothing was written." in err
+    assert "enqueued" not in err
+    assert not Path("new.json").exists()
+
+
 def test_init_asks_with_what_there_is_to_choose_from(
     simulate: MakeSimulator, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -107,6 +107,13 @@ def test_a_wrong_file_is_told_by_every_command(shell: Shell) -> None:
     assert FakeNudge.told == []
 
 
+def test_a_key_that_is_nearly_one_is_named(shell: Shell) -> None:
+    shell.write("massconvert.toml", "[profiles.nightly]\noptons.Deals = {}\nquite_another = 1\n")
+    said = shell.run("profile", "check").err
+    assert "profiles.nightly.optons is not a key that is known; did you mean options?" in said
+    assert "profiles.nightly.quite_another is not a key that is known.\n" in said
+
+
 def test_list_shows_when_each_runs_and_what_the_last_run_did(shell: Shell) -> None:
     """For people and for scripts."""
     found = shell.run("profile", "list", "--json").json

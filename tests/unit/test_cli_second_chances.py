@@ -264,3 +264,10 @@ def test_a_report_of_the_last_batch(shell: Shell) -> None:
     shell.run("enqueue", "--no-deal", "8", "--key", "mine")
     shell.end("mine", finished())
     assert A in shell.run("report", "--last", "--format", "csv").out
+
+
+def test_a_cancelled_batch_says_how_its_leads_are_enqueued_again(shell: Shell) -> None:
+    shell.batch("gone", {A: Outcome(Kind.CANCELLED), B: Outcome(Kind.CONVERTED)})
+    said = shell.run("retry", "gone")
+    assert said.code == Exit.USAGE
+    assert "gone-unprocessed.csv has them, after: massconvert report gone --files" in said.err

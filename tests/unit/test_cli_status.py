@@ -241,6 +241,19 @@ def test_who_paused_and_why_is_shown_wherever_something_waits_for_them(shell: Sh
     assert (found["held"], found["held_by"], found["held_since"], found["paused"]) == ("", "", None, None)
 
 
+def test_leads_of_paused_batches_are_counted_beside_those_that_wait(shell: Shell) -> None:
+    shell.run("enqueue", "--no-deal", A, B, "--key", "k")
+    assert "in paused batches" not in shell.run("status").out
+    shell.run("pause", "k")
+    assert "0 leads wait to be sent (0 payloads made), 2 more in paused batches" in shell.run("status").out
+
+
+def test_what_has_ended_cannot_go_on_and_it_is_said(shell: Shell) -> None:
+    shell.batch("k", finished())
+    said = shell.run("resume", "k").out
+    assert said == "Batch k was not paused. It is finished: nothing is left to go on with.\n"
+
+
 def test_a_reason_that_nobody_can_read_is_refused_and_nothing_is_paused(shell: Shell) -> None:
     shell.run("enqueue", "--no-deal", A, "--key", "k")
     for batch in ((), ("k",)):

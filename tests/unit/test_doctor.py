@@ -406,3 +406,26 @@ def test_a_web_hook_that_nobody_can_sign_is_to_be_given_a_secret(clinic: Clinic)
         found = only(check_calls(clinic.site), "callbacks")
         assert why in found.what
         assert mend in found.mend
+
+
+def test_what_several_checks_say_in_the_same_words_is_one_line_for_people(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And of a Redis that does not answer nobody knows what its user may do."""
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    shell.redis_away()
+    said = shell.run("doctor", "--producer")
+    assert said.code == Exit.UNREACHABLE
+    lines = [line for line in said.out.splitlines() if "Not looked at" in line]
+    assert len(lines) == 1
+    assert "The same for: rights, organisation, fleet, queues, messages, callbacks, profiles." in lines[0]
+    assert (
+        len(
+            [
+                each
+                for each in shell.run("doctor", "--producer", "--json").json["findings"]
+                if "Not looked at" in each["what"]
+            ]
+        )
+        == 8
+    )

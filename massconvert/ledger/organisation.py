@@ -13,6 +13,7 @@ from massconvert.ledger.codec import load_looks, number, open_leads
 from massconvert.model import Pause
 from massconvert.next_command import then_resume
 from massconvert.policy import Look
+from massconvert.policy.looks import LOST
 from massconvert.store import Keys, Redis, Scripts, reaching
 
 log = logging.getLogger("massconvert")
@@ -35,11 +36,10 @@ class JobLengths:
     looks: Mapping[int, Look] = field(default_factory=dict)
     idle: bool = False
 
-    @property
-    def fresh(self) -> float:
-        """For how many seconds this may be believed."""
-        known = self.looks and not any(look.scout for look in self.looks.values())
-        return _FRESH if known else _FRESH_UNKNOWN
+    def fresh(self, now: float) -> float:
+        """For how many seconds this may be believed; a scout that was lost keeps nobody awake."""
+        scouts = any(look.scout and now < look.at + LOST for look in self.looks.values())
+        return _FRESH_UNKNOWN if scouts or not self.looks else _FRESH
 
 
 class Organisation:
@@ -91,7 +91,7 @@ class Organisation:
         What something else has written there is told, and deleted: it is learnt anew.
         """
         known = self._lengths
-        if known is None or not 0.0 <= now - known[0] < known[1].fresh:
+        if known is None or not 0.0 <= now - known[0] < known[1].fresh(now):
             times = self._times()
             enough = tuple(times) if len(times) >= ENOUGH_JOB_TIMES else ()
             known = self._lengths = (now, JobLengths(enough, self._looks(), self._is_idle(now)))

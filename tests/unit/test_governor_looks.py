@@ -11,6 +11,7 @@ import pytest
 
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import dump_look, load_looks
+from massconvert.ledger.organisation import JobLengths
 from massconvert.model import Accepted, Again, Chunk, JobStatus, Progress, Refused, State, Submitted
 from massconvert.policy import Look, Moment, Row, Tuning, after_post, after_status, before_look, relearnt, size_of
 from massconvert.policy.looks import (
@@ -314,6 +315,9 @@ def test_what_was_learnt_is_read_again_after_a_moment_and_not_at_each_decision(r
     assert not found.idle
 
 
+SCOUTING_LENGTHS = JobLengths(looks={5: SCOUTING, 50: KNOWN})
+
+
 def test_while_nothing_is_known_it_is_read_again_much_sooner(redis: Any) -> None:
     organisation = Ledger(redis, "acme", Tuning()).organisation
     assert organisation.job_lengths(now=NOW).looks == {}
@@ -321,6 +325,7 @@ def test_while_nothing_is_known_it_is_read_again_much_sooner(redis: Any) -> None
     assert organisation.job_lengths(now=NOW + 0.04).looks == {5: SCOUTING}
     redis.hset("mc:{acme}:looks", "5", dump_look(KNOWN))
     assert organisation.job_lengths(now=NOW + 0.08).looks == {5: KNOWN}
+    assert SCOUTING_LENGTHS.fresh(SCOUTING.at) < 0.1 < SCOUTING_LENGTHS.fresh(SCOUTING.at + LOST)
 
 
 def test_leads_that_wait_for_company_leave_the_organisation_idle(redis: Any) -> None:

@@ -58,9 +58,8 @@ broker_transport_options = {
     # No global_keyprefix: an app that has only Celery would have to know it, and queue names carry our name already.
     # No retry_on_timeout: a second try of a push whose answer was lost doubles the message.
 }
-# Sending takes well under a millisecond, so that one connection does for all threads. It is made when the worker starts
-# (workers/startup.py): a server that soon allows no more has then given it.
-broker_pool_limit = 1
+# `celery inspect` listens on one connection while it sends on another. A worker has one (workers/startup.py).
+broker_pool_limit = 2
 # With the default of three retries a hung Redis holds a task for 25 s; the sweep sends again what was not sent.
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.2}
 
@@ -127,7 +126,7 @@ worker_enable_prefetch_count_reduction = False
 worker_send_task_events = False
 task_send_sent_event = False
 task_track_started = False
-# `celery -A workers inspect active` and `control shutdown` work; they need what a monitor needs anyway.
+# `celery -A massconvert inspect active` and `control shutdown` work; they need what a monitor needs anyway.
 worker_enable_remote_control = True
 # workers/startup.py sets up the log: one line a record. Prints of libraries go where they were sent.
 worker_hijack_root_logger = False

@@ -10,7 +10,7 @@ from typing import Literal
 
 from massconvert.contract import DEFAULT_ACCOUNT
 
-#: Every command, by the words that follow ``massconvert``.
+#: Every command but ``worker`` and ``beat``, which serve all accounts, by the words that follow ``massconvert``.
 Name = Literal[
     "cancel",
     "convert",

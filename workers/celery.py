@@ -1,4 +1,4 @@
-"""The Celery app and its one Task base class: `celery -A workers worker`, `celery -A workers beat`."""
+"""The Celery app and its one Task base class: `massconvert worker`, and in a checkout `celery -A workers worker`."""
 
 from __future__ import annotations
 

@@ -154,6 +154,10 @@ def _demand_settings(
         _stop(error)
     for hint in settings.hints:
         print(hint, file=sys.stderr)
+    # Sending takes well under a millisecond, so one connection does for all threads. It is made when the worker is
+    # ready: a server that soon allows no more has then given it.
+    if conf is not None:
+        conf.broker_pool_limit = 1
     # -c and --autoscale overrule celeryconfig.
     most = next(iter(options.get("autoscale") or ()), 0)
     threads = most or options.get("concurrency") or getattr(conf, "worker_concurrency", None) or WORKER_SLOTS

@@ -29,6 +29,7 @@ from massconvert.cli import (
     simulator,
     status,
     webhook,
+    worker,
 )
 from massconvert.cli.account import choose_account
 from massconvert.cli.commands import WIDEST, Group, HelpedGroup
@@ -211,6 +212,7 @@ for _room in (
     organisation,
     options,
     doctor,
+    worker,
     health,
     webhook,
     simulator,

@@ -21,7 +21,7 @@ from massconvert.readable import readable
 from massconvert.wording import number_of
 from massconvert.zoho.standing import Standing
 
-START_A_WORKER = "celery -A workers worker"
+START_A_WORKER = "massconvert worker"
 #: With work that waits, workers that have taken nothing for so long are stuck: in seconds.
 TAKES_NOTHING_AFTER = 60.0
 

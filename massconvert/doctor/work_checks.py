@@ -22,7 +22,7 @@ LONG_JOB = 3600.0
 #: How many stuck chunks are named.
 NAMED = 5
 
-_START = "Start one: celery -A workers worker"
+_START = "Start one: massconvert worker"
 _HELD = {
     HoldKind.OUTAGE: "See https://status.zoho.com; it goes on by itself, and nothing is lost.",
     HoldKind.ASKED: "A call every few minutes finds out. To call at once: {resume}",
@@ -154,7 +154,7 @@ def _beats(beats: Sequence[Member], now: float) -> Iterator[Finding]:
         yield ok("beat", f"Beat ticked {span(now - alive[0].seen_at)} ago.")
     elif beats:
         what = f"Beat has not ticked for {span(now - beats[0].seen_at)}: nothing that is scheduled runs."
-        yield warning("beat", what, "Start it again: celery -A workers beat")
+        yield warning("beat", what, "Start it again: massconvert beat")
     else:
         yield ok("beat", "No beat runs; only schedules need one.")
 

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
+from massconvert.celery import celery_command
 from massconvert.embedded.plan import ChildPlan, Plan, last_lines, log_path
 from massconvert.embedded.redis_server import find_redis_server, redis_child
 from massconvert.errors import EmbeddedError
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("massconvert")
 
-#: Where `celeryconfig`, `tasks` and `workers` are, in a checkout and in the image.
+#: Where `massconvert` is.
 _ROOT = Path(__file__).resolve().parents[2]
 #: The longest path of a unix socket that all systems take is 103 bytes.
 _LONGEST_SOCKET = 100
@@ -92,7 +93,7 @@ class Stack:
     def start(self) -> None:
         """Start the processes; ``wait_ready`` waits for them.
 
-        Raises EmbeddedError when there is no redis-server, no worker code, or another stack over the same directory;
+        Raises EmbeddedError when there is no redis-server, or another stack over the same directory;
         SettingsError; StoreError when the Redis that REDIS_URL names does not answer.
         """
         try:
@@ -142,8 +143,6 @@ class Stack:
 
     def _plan(self) -> Plan:
         _demand_posix()
-        if self._workers or self._beat:
-            _demand_worker_code()
         settings = load_settings(self.environment, dotenv=None)
         remove: list[str] = []
         if self._keep_data:
@@ -178,15 +177,14 @@ class Stack:
         return Plan(str(folder), tuple(children), tuple(remove))
 
     def _celery_children(self) -> list[ChildPlan]:
-        celery = (sys.executable, "-m", "celery", "-A", "workers")
         made = []
         for number in range(1, self._workers + 1):
             node = f"massconvert-{os.getpid()}-{number}@%h"
-            command = (*celery, "worker", "-n", node, "-c", str(self._concurrency))
+            command = celery_command("worker", "-n", node, "-c", str(self._concurrency))
             made.append(ChildPlan(f"worker-{number}", command, ready=" ready.", phase=1, grace=self._stop_grace))
         if self._beat:
             made.append(
-                ChildPlan("beat", (*celery, "beat"), ready="beat: Starting...", phase=1, grace=self._stop_grace)
+                ChildPlan("beat", celery_command("beat"), ready="beat: Starting...", phase=1, grace=self._stop_grace)
             )
         return made
 
@@ -273,14 +271,6 @@ class Stack:
 def _demand_posix() -> None:
     if os.name != "posix":
         raise EmbeddedError("The embedded workers need Linux or macOS.", hint="Use docker compose up, or WSL.")
-
-
-def _demand_worker_code() -> None:
-    if not all((_ROOT / part).exists() for part in ("celeryconfig.py", "tasks", "workers/celery.py")):
-        raise EmbeddedError(
-            "The workers are not part of the installed package, which is for producers.",
-            hint="Run this from a checkout of zoho-mass-convert or its image, or enqueue to workers that run there.",
-        )
 
 
 def _make_private(folder: Path) -> None:

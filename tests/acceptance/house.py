@@ -61,10 +61,15 @@ def redis_binary() -> str:
 
 
 class House:
-    """The processes of one test. ``close`` ends whatever still runs, by its id."""
+    """The processes of one test. ``close`` ends whatever still runs, by its id.
 
-    def __init__(self, folder: Path, **environment: str) -> None:
+    ``python`` is the one that has massconvert; ``place`` is the working directory of what runs for long.
+    """
+
+    def __init__(self, folder: Path, *, python: str = sys.executable, place: Path = ROOT, **environment: str) -> None:
         self.folder = folder
+        self.python = python
+        self.place = place
         self.port = free_port()
         self.redis_url = f"redis://127.0.0.1:{self.port}/0"
         self.broker = broker_for(self.redis_url)
@@ -73,7 +78,7 @@ class House:
         self.door: Door | None = None
         self._read_up_to: dict[Path, int] = {}
         self.environment = {
-            "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+            "PATH": f"{Path(python).parent}:{os.environ['PATH']}",
             "HOME": str(folder),
             "PYTHONUNBUFFERED": "1",
             "REDIS_URL": self.redis_url,
@@ -89,7 +94,12 @@ class House:
         """Start a process in a group of its own, its output in ``<name>.log``."""
         with (self.folder / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
-                command, cwd=ROOT, env=self.environment, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+                command,
+                cwd=self.place,
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
             )
         self.processes.append(process)
         return process
@@ -124,9 +134,9 @@ class House:
     def simulator(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the simulator, and point what is started afterwards at it."""
         port = free_port()
-        command = [sys.executable, "-m", "massconvert.simulator", "--port", str(port), *arguments]
+        command = [self.python, "-m", "massconvert.simulator", "--port", str(port), *arguments]
         process = subprocess.Popen(
-            command, cwd=ROOT, env=self.environment, stdout=subprocess.PIPE, start_new_session=True
+            command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, start_new_session=True
         )
         self.processes.append(process)
         assert process.stdout
@@ -154,7 +164,7 @@ class House:
         """Start a worker and wait until it is ready; ``python`` are the words that make Python run Celery."""
         log = self.folder / f"{name}.log"
         seen = log.stat().st_size if log.exists() else 0
-        process = self.run(sys.executable, *python, "-A", app, "worker", "-n", f"{name}@%h", *arguments, name=name)
+        process = self.run(self.python, *python, "-A", app, "worker", "-n", f"{name}@%h", *arguments, name=name)
 
         def ready() -> bool:
             assert process.poll() is None, f"the worker ended: {log.read_text()[-2000:]}"
@@ -174,7 +184,7 @@ class House:
 
     def command(self, *arguments: str, timeout: float = 120) -> subprocess.CompletedProcess[str]:
         """Run ``massconvert …`` as a user would."""
-        command = [sys.executable, "-m", "massconvert", *arguments]
+        command = [self.python, "-m", "massconvert", *arguments]
         done = subprocess.run(
             command, cwd=self.folder, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
         )

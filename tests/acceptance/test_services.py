@@ -135,7 +135,7 @@ def test_a_worker_that_takes_nothing_is_unhealthy_and_ends_itself(
     """Connected, its loop turning, but deaf: as after a reconnection that went wrong (celery#8030)."""
     start_redis(house, services)
     env = environment(house, services["worker"], simulator_env)
-    command = [part.replace("workers", "tests.acceptance.deaf_worker") for part in services["worker"]["command"]]
+    command = ["celery", "-A", "tests.acceptance.deaf_worker", "worker"]
     worker = start(house, "worker", command, env, " ready.")
     until(lambda: healthy(services["worker"], env), 20, "a healthy worker")
     nudge = Nudge(house.redis_url)

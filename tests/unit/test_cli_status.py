@@ -86,7 +86,7 @@ def test_the_json_of_the_organisation(shell: Shell) -> None:
 
 def test_the_organisation_s_workers_are_told(shell: Shell) -> None:
     """That nobody works, or when the last took something."""
-    assert "No worker runs; to start one: celery -A workers worker" in shell.run("status").out
+    assert "No worker runs; to start one: massconvert worker" in shell.run("status").out
     assert shell.run("status", "--json").json["workers"] == {"alive": 0, "last_took_ago": None}
     now = float(shell.connect("").time()[0])
     shell.ledger.fleet.note(Member("worker", "a", now - 400, took_at=now - 500))

@@ -107,7 +107,7 @@ def test_that_no_worker_runs_is_told_at_once_and_once_with_the_command_that_star
     """It took 15 s, and was an "if"."""
     seen, notes = watch(time, lambda: RUNNING, workers=NOBODY)
     seen.until_finished(0)
-    said = "No worker runs (the last was seen 6 min 40 s ago).\nTo start one: celery -A workers worker"
+    said = "No worker runs (the last was seen 6 min 40 s ago).\nTo start one: massconvert worker"
     assert notes.notes == [said]
     seen.until_finished(60)
     assert notes.notes == [said]

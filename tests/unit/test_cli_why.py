@@ -115,7 +115,7 @@ def test_enqueue_warns_at_once_when_no_worker_runs(shell: Shell) -> None:
         said = shell.run("enqueue", "--no-deal", lead, *arguments)
         assert said.code == Exit.OK
         assert "No worker runs." in said.err
-        assert "To start one: celery -A workers worker" in said.err
+        assert "To start one: massconvert worker" in said.err
     a_worker(shell)
     assert "worker runs" not in shell.run("enqueue", "--no-deal", B, "--key", "other").err
 

@@ -240,7 +240,7 @@ def test_without_a_worker_work_stops(clinic: Clinic) -> None:
     found = only(check_fleet(clinic.site), "workers")
     assert found.level is WRONG
     assert "seen 5 min ago" in found.what
-    assert "celery -A workers worker" in found.mend
+    assert "massconvert worker" in found.mend
 
 
 def test_living_workers_are_counted_and_the_last_task_is_told(clinic: Clinic) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from massconvert.embedded import Stack, child, find_redis_server, redis_server, stack
+from massconvert.embedded import Stack, child, find_redis_server, redis_server
 from massconvert.embedded.child import restart_delay
 from massconvert.embedded.plan import ChildPlan, Plan, last_lines
 from massconvert.embedded.redis_server import redis_child
@@ -76,14 +76,6 @@ def test_our_redis_has_no_port_and_loses_nothing(tmp_path: Path) -> None:
     assert settings["--unixsocketperm"] == "700"
     assert settings["--appendonly"] == "yes"
     assert settings["--maxmemory-policy"] == "noeviction"
-
-
-def test_without_the_workers_code_it_says_so(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The installed package is for producers."""
-    monkeypatch.setattr(stack, "_ROOT", tmp_path)
-    with pytest.raises(EmbeddedError, match="not part of the installed package") as told:
-        Stack(tmp_path / "state").start()
-    assert "checkout" in told.value.hint
 
 
 def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:

@@ -34,6 +34,8 @@ OURS = re.compile(r"massconvert/_celery/(celeryconfig\.py|(?:tasks|workers)/\w+\
 
 def build(out: Path) -> None:
     """Build the sdist, and the wheel from it: what the sdist lacks, the wheel lacks too."""
+    for module in ("build", "hatchling"):
+        pytest.importorskip(module, reason="not installed; `make install` brings it")
     done = subprocess.run(
         [sys.executable, "-m", "build", "--no-isolation", "--outdir", str(out), str(ROOT)],
         capture_output=True, text=True, timeout=120, check=False,

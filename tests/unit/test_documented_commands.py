@@ -45,6 +45,8 @@ def massconvert(words: list[str]) -> None:
     if words in (["--install-completion"], ["--show-completion"]):  # parsing it does it
         assert words[0] in {name for option in command.params for name in option.opts}
         return
+    if words[0] in ("worker", "beat"):  # whatever follows is passed on
+        celery_worker(words)
     try:
         walk(command, "massconvert", words)
     except typer.Exit:  # --help
@@ -59,7 +61,7 @@ def celery_worker(words: list[str]) -> None:
     known = {name for option in command.params for name in option.opts}
     if isinstance(command, click.Group):
         assert words[1] in command.commands or words[1:] == []
-    assert {word.partition("=")[0] for word in words[1:] if word.startswith("-")} <= known
+    assert {word.partition("=")[0] for word in words[1:] if word.startswith("-")} <= known | {"--help"}
 
 
 def make(words: list[str]) -> None:
@@ -157,7 +159,8 @@ def test_the_lines_are_found() -> None:
         "massconvert resume",
         "massconvert report import-2026-11-24 --format jsonl",
         "massconvert health beat --max-age 60",
-        "celery -A workers beat",
+        "massconvert beat",
+        "celery -A workers worker",
         "docker compose up -d --scale worker=4",
         "make simulate SEED=2404",
     ):

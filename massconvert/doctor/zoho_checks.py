@@ -28,6 +28,10 @@ _MENDS = {
     "invalid_code": "Make a new refresh token with this client, and set ZOHO_REFRESH_TOKEN; if it is new, check "
     "ZOHO_DATA_CENTER, and whether it is a grant code: that must be exchanged for a refresh token (docs/settings.md).",
     "invalid_client_secret": "Copy the secret of this client id into ZOHO_CLIENT_SECRET.",
+    "access_denied": "Have the user, or another one, grant access again: make a new refresh token, and set "
+    "ZOHO_REFRESH_TOKEN.",
+    "unauthorized_client": "Look for the client in Zoho's API console; if it is gone, make one, and set its id, its "
+    "secret and a new refresh token.",
     "ACCOUNTS_URL": "Unset ZOHO_ACCOUNTS_URL, or mend it; see what is between here and Zoho (proxy, firewall).",
 }
 _MENDS["invalid_grant"] = _MENDS["invalid_code"]
@@ -82,7 +86,7 @@ def _token_alone(site: Site) -> Iterator[Finding]:
     grant = ask_for_token(transport, credentials, hosts, "" if s.zoho_accounts_url else s.zoho_data_center)
     transport.close()
     if isinstance(grant, NotSent):
-        yield _no_token(grant)
+        yield no_token(grant)
         return
     yield ok("token", "Zoho gives an access token for these credentials.")
     granted = grant.scope.replace(",", " ").split()
@@ -97,7 +101,8 @@ def _covers(granted: str, scope: str) -> bool:
     return granted == scope or (granted.endswith(".all") and scope.startswith(granted.removesuffix("all")))
 
 
-def _no_token(answer: NotSent) -> Finding:
+def no_token(answer: NotSent) -> Finding:
+    """What is wrong, and what to do, where Zoho gives no access token."""
     if answer.why is Unsent.CREDENTIALS:
         mend = _MENDS.get(answer.code, "Mend the credentials.")
     elif answer.code in TOKEN_HINTS:
@@ -112,7 +117,7 @@ def _no_token(answer: NotSent) -> Finding:
 def _stops_all_calls(answer: Answer) -> Finding | None:
     if isinstance(answer, NotSent):
         if answer.why in (Unsent.CREDENTIALS, Unsent.NO_TOKEN, Unsent.DENIED):
-            return _no_token(answer)
+            return no_token(answer)
         return wrong("api", f"Zoho's API cannot be reached: {answer.detail}.", "See proxy, firewall, ZOHO_API_DOMAIN.")
     if isinstance(answer, Refused) and answer.code in TOKEN_CODES:
         mend = "If it says so again, make a new refresh token; ZOHO_API_DOMAIN may be another data centre's."

@@ -22,8 +22,10 @@ from massconvert.doctor.redis_rules import judge_clock, judge_redis
 from massconvert.doctor.setting_checks import read_settings
 from massconvert.doctor.site import Site
 from massconvert.doctor.work_checks import check_backlog, check_calls, check_fleet, check_organisation
+from massconvert.doctor.zoho_checks import no_token
 from massconvert.errors import StoreError
 from massconvert.ledger import Member
+from massconvert.model import NotSent, Unsent
 from massconvert.nudge import Nudge
 from massconvert.on_complete import parse_targets
 from massconvert.permitted import ANY_OF_AN_APP
@@ -429,3 +431,21 @@ def test_what_several_checks_say_in_the_same_words_is_one_line_for_people(
         )
         == 8
     )
+
+
+@pytest.mark.parametrize(
+    ("answer", "mend"),
+    [
+        (NotSent(Unsent.CREDENTIALS, "no", "access_denied"), "grant access again"),
+        (NotSent(Unsent.CREDENTIALS, "no", "unauthorized_client"), "API console"),
+        (NotSent(Unsent.CREDENTIALS, "no", "invalid_grant"), "new refresh token"),
+        (NotSent(Unsent.CREDENTIALS, "no", "invalid_scope"), "Mend the credentials"),
+        (NotSent(Unsent.DENIED, "no", "ACCESS_DENIED"), "what else asks for tokens"),
+        (NotSent(Unsent.DENIED, "no", "org_disabled"), "what Zoho says"),
+        (NotSent(Unsent.NO_TOKEN, "no"), "may reach Zoho"),
+    ],
+)
+def test_each_reason_for_no_access_token_has_its_mend(answer: NotSent, mend: str) -> None:
+    found = no_token(answer)
+    assert found.level is Level.WRONG
+    assert mend in found.mend

@@ -16,7 +16,7 @@ PAGES = (
     *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md")),
 )
 PROGRAMS = (
-    *("massconvert", "celery", "make", "docker", "python", "pip", "pipx", "flask", "curl"),
+    *("massconvert", "celery", "make", "docker", "python", "pip", "pipx", "uvx", "flask", "curl"),
     *("apt", "brew", "source", "git"),
 )
 #: What stands for a value in the docs.

@@ -126,6 +126,7 @@ PARSERS: dict[str, Callable[[list[str]], None]] = {
     "python": python,
     "pip": pip,
     "pipx": pip,
+    "uvx": pip,
     "flask": flask,
 }
 

@@ -48,14 +48,16 @@ def batch_view(
     paused: Pause | None,
     reason: Reason | None = None,
     waits: str = "",
+    whose: str = "",
     calls: Sequence[FailedCall] = (),
 ) -> RenderableType:
-    """A batch for people: why it has not finished, what payloads wait for, in words, and failed calls among it.
+    """A batch for people: why it has not finished, what payloads wait for and whose it is, in words; and failed calls.
 
     ``paused`` is shown while it matters.
     """
     rows: list[tuple[str, str | Text]] = [
         ("batch", Text(readable(status.batch), "bold")),
+        *([("organisation", whose)] if whose else []),
         ("state", state_view(status)),
         ("leads", f"{status.total:,}" if status.sealed else f"{status.total:,} so far"),
     ]

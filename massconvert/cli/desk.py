@@ -9,11 +9,12 @@ from massconvert import store, wiring
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import say, told_by_us
 from massconvert.cli.why import GOES_ON, Known, Reason, why
-from massconvert.contract import Exit
+from massconvert.contract import DEFAULT_ACCOUNT, Exit
 from massconvert.errors import StoreError
 from massconvert.ledger import Ledger, Workers
 from massconvert.model import BatchStatus, Waits
 from massconvert.nudge import Nudge
+from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.zoho.standing import Standing, read_standing, token_trouble
 
@@ -26,6 +27,12 @@ class Desk:
     ledger: Ledger
     clock: store.RedisClock
     redis: store.Redis
+
+    def whose(self) -> str:
+        """Which organisation it is, for people, and its account where that is a named one. Raises StoreError."""
+        owner, account = self.ledger.title.owner(), self.settings.account
+        named = "" if account == DEFAULT_ACCOUNT else f"account {account}"
+        return ", ".join(filter(None, (readable(str(owner)) if owner else "", named)))
 
     def standing(self) -> Standing:
         """How leave to call Zoho stands. Raises StoreError."""

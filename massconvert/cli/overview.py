@@ -35,6 +35,7 @@ class Overview:
     """What was seen of the organisation at one moment."""
 
     account: str
+    whose: str
     batches: tuple[BatchStatus, ...]
     batches_known: int
     paused: Pause | None
@@ -56,6 +57,7 @@ class Overview:
         batches = tuple(desk.ledger.batches.recent(shown))
         return cls(
             account=desk.settings.account,
+            whose=desk.whose(),
             batches=batches,
             batches_known=desk.ledger.batches.known(),
             paused=organisation.paused(),
@@ -103,6 +105,7 @@ class Overview:
     def view(self) -> RenderableType:
         """For people."""
         parts: list[RenderableType] = [pause_view(self.paused)] if self.paused else []
+        parts += [Prose(f"{self.whose}\n")] if self.whose else []
         parts.append(Prose(self._under_way()))
         parts.append(Prose(self._at_work(), "" if self.workers.alive else "yellow"))
         parts += [Prose(line, "yellow") for line in (*held_back(self.calls), *self._messages())]

@@ -12,7 +12,7 @@ import typer
 from rich.console import Console
 
 from massconvert.cli.batch_view import so_far
-from massconvert.cli.console import print_json, print_lines, say
+from massconvert.cli.console import print_json, print_lines, say, tell
 from massconvert.cli.desk import open_desk
 from massconvert.cli.inputs import IdColumnOption
 from massconvert.cli.output_file import check_output, write_output
@@ -28,7 +28,7 @@ from massconvert.cli.summary import print_summary
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.errors import InputError
-from massconvert.model import Kind, LeadRow
+from massconvert.model import BatchStatus, Kind, LeadRow
 from massconvert.readable import readable, readable_json
 from massconvert.report import csv_lines, json_array, json_lines, only, summarise
 from massconvert.results import Results
@@ -127,9 +127,10 @@ def _report(
     if with_ids:
         rows = rows_with_ids(desk, rows)
     if files:
-        _tell_files(write_files(status, rows, folder, source, id_column), status.batch, in_json=in_json)
+        _tell_files(write_files(status, rows, folder, source, id_column), status, in_json=in_json)
     else:
-        _tell(only(rows, outcome, [code.upper() for code in codes or ()]), shown, output, force=force)
+        heading = f"batch {status.batch}, {whose}" if (whose := desk.whose()) else ""
+        _tell(only(rows, outcome, [code.upper() for code in codes or ()]), shown, output, heading, force=force)
 
 
 def form_of(output: Path | None) -> Format:
@@ -148,12 +149,14 @@ def lines_for(output: Path) -> Callable[[Iterable[LeadRow]], Iterator[str]]:
     return LINES.get(form_of(output), csv_lines)
 
 
-def _tell(rows: Iterable[LeadRow], form: Format, output: Path | None, *, force: bool) -> None:
+def _tell(rows: Iterable[LeadRow], form: Format, output: Path | None, heading: str, *, force: bool) -> None:
     if form is not Format.TABLE:
         lines = LINES[form](rows)
     elif output:
-        lines = _table_lines(rows)
+        lines = _table_lines(rows, heading)
     else:
+        if heading:
+            tell(heading)
         print_summary(summarise(rows))
         return
     if output:
@@ -163,9 +166,16 @@ def _tell(rows: Iterable[LeadRow], form: Format, output: Path | None, *, force: 
         print_lines(lines, readable if form is Format.CSV else readable_json)
 
 
-def _tell_files(results: Results, batch: str, *, in_json: bool) -> None:
+def _tell_files(results: Results, status: BatchStatus, *, in_json: bool) -> None:
     if in_json:
-        print_json({"batch": batch, **files_as_json(results), "not_in_input": results.not_in_input})
+        print_json(
+            {
+                "batch": status.batch,
+                "account": status.account,
+                **files_as_json(results),
+                "not_in_input": results.not_in_input,
+            }
+        )
     else:
         print_files(results)
 
@@ -176,8 +186,9 @@ def _refuse(with_what: str, given: Mapping[str, object]) -> None:
             raise InputError(f"{with_what} and {name} do not go together.", hint="Give the command once for each.")
 
 
-def _table_lines(rows: Iterable[LeadRow]) -> Iterator[str]:
-    text = io.StringIO()
+def _table_lines(rows: Iterable[LeadRow], heading: str) -> Iterator[str]:
+    text = io.StringIO(f"{heading}\n" if heading else "")
+    text.seek(0, io.SEEK_END)
     print_summary(
         summarise(rows), Console(file=text, width=200, no_color=True, highlight=False, markup=False, emoji=False)
     )

@@ -67,7 +67,7 @@ def _status(
         reason, waits = desk.why(status), ""
         if reason is None or reason.word is not Word.TRIED_AGAIN:
             waits = waits_in_words(desk.waits(status.batch), desk.clock.now())
-        out().print(batch_view(status, desk.ledger.organisation.paused(), reason, waits, calls))
+        out().print(batch_view(status, desk.ledger.organisation.paused(), reason, waits, desk.whose(), calls))
     if watch:
         raise typer.Exit(exit_of(status))
 

@@ -43,6 +43,7 @@ def test_scripts_get_the_names_and_the_rows_as_json(shell: Shell) -> None:
     said = shell.run("report", "k", "--files", "--dir", "out", "--json")
     assert said.json == {
         "batch": "k",
+        "account": "default",
         "success": {"file": "out/k-success.csv", "rows": 1},
         "error": {"file": "out/k-error.csv", "rows": 1},
         "unprocessed": {"file": "out/k-unprocessed.csv", "rows": 1},

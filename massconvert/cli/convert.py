@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,7 @@ from massconvert.batch import Batch
 from massconvert.cli import batch_view
 from massconvert.cli.account import command_settings
 from massconvert.cli.afterwards import tell_elsewhere
+from massconvert.cli.consent import Plan, YesOption, demand_consent
 from massconvert.cli.console import hint, local_time, print_json, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
@@ -36,6 +38,7 @@ from massconvert.cli.inputs import (
     read_options,
     with_preflight,
 )
+from massconvert.cli.live import some_redis
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.one_machine import Machine, at_home
 from massconvert.cli.output_file import check_output, write_output
@@ -107,6 +110,7 @@ def _convert(
     folder: FolderOption = None,
     with_ids: WithIdsOption = False,
     dry_run: DryRunOption = False,
+    yes: YesOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
     """Convert leads with workers of this machine alone."""
@@ -124,11 +128,11 @@ def _convert(
             tell_dry_run(checked, body, Facts.assumed(settings), settings, as_json=as_json)
             return
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
-        # A report of the same batch is a report that this command has written before.
         report, replace = (output, force) if output else (Path(f"{batch_id}-report.csv"), True)
         wanted = _Wanted(report, replace, files, folder, input_file(leads or (), file), id_column, with_ids)
         lines_for(report)
         check_output(report, force=replace)
+        demand_consent(Plan(checked, body, ahead, partial(Facts.assumed, settings)), settings, some_redis, yes=yes)
         try:
             say("starting Redis and the workers on this machine.")
             with at_home(settings) as machine:
@@ -156,7 +160,8 @@ def _convert(
 class _Wanted:
     """What is written when the batch has ended.
 
-    ``replace``: the report may be there; ``source``: the leads' file, and ``id_column`` the name of its column.
+    ``replace``: the report may be there, as one of the same batch that this command wrote before; ``source``: the
+    leads' file, and ``id_column`` the name of its column.
     """
 
     report: Path

@@ -148,8 +148,7 @@ class DryRun:
         body = resolve_body(named, datetime.now(timezone.utc).date())
         first = list(dict.fromkeys(islice(leads, MAX_LEADS_A_CALL)))
         texts = DealTexts.of(leads, options, settings)
-        deals = Deals(distinct, ceil(distinct / MAX_LEADS_A_CALL)) if texts.templates else _deals(leads)
-        cost = forecast(distinct, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals)
+        cost = estimate(distinct, leads, options, facts)
         return cls(distinct, len(leads) - distinct, leads.invalid, {"ids": first, **body}, cost, facts, texts)
 
     def as_json(self) -> dict[str, Any]:
@@ -209,6 +208,12 @@ class DryRun:
         print_lines(self.deals.lines())
         if self.deals.not_read:
             say(f"no example of a deal: {self.deals.not_read}", "yellow")
+
+
+def estimate(count: int, leads: Leads, options: Options, facts: Facts) -> Forecast:
+    """What converting ``leads``, which are so many, will cost."""
+    deals = Deals(count, ceil(count / MAX_LEADS_A_CALL)) if deal_templates(options.body()) else _deals(leads)
+    return forecast(count, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals)
 
 
 def _deals(leads: Leads) -> Deals:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +13,7 @@ from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.afterwards import tell_elsewhere
 from massconvert.cli.batch_view import left_out_of
+from massconvert.cli.consent import Plan, YesOption, demand_consent
 from massconvert.cli.console import err, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run, tell_key
@@ -97,6 +98,7 @@ def _enqueue(
     skip_invalid: SkipInvalidOption = False,
     preflight: PreflightOption = False,
     dry_run: DryRunOption = False,
+    yes: YesOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
 ) -> None:
     """Enqueue leads for the workers, as one batch."""
@@ -117,6 +119,8 @@ def _enqueue(
             tell_key(desk, key, body)
             tell_dry_run(checked, body, Facts.known(desk, body), desk.settings, as_json=as_json)
             return
+        plan = Plan(checked, body, ahead, lambda: Facts.known(desk, body))
+        demand_consent(plan, desk.settings, nullcontext, yes=yes)
         urgent = priority or (named.priority if named else None)
         calls = on_complete or (named.on_complete if named else None)
         for target in parse_targets(on_complete or None):

@@ -54,6 +54,14 @@ def confirmed(text: str) -> bool:
     return _choose("Write this?", ["yes", "no"], default="yes", numbered=False) == "yes"
 
 
+def agreed(question: str) -> bool:
+    """Whether a person says yes; no is the default, and what an end of the input means."""
+    try:
+        return _choose(question, ["yes", "no"], default="no", numbered=False) == "yes"
+    except InputError:
+        return False
+
+
 def _deal(listings: Listings) -> dict[str, Any]:
     deal: dict[str, Any] = {"Deal_Name": _ask("The name of each deal")}
     fields = {row["api_name"]: row for row in listings.get(Listing.FIELDS, ())}

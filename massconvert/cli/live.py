@@ -24,11 +24,18 @@ def live_organisation(settings: Settings | None = None) -> Iterator[Ports]:
     given.require_zoho()
     for slip in () if settings else given.hints:
         say(slip, "yellow")
+    with some_redis(given) as here:
+        yield wiring.open_ports(here)
+
+
+@contextmanager
+def some_redis(given: Settings) -> Iterator[Settings]:
+    """These settings, with a Redis that is there. Raises EmbeddedError, StoreError."""
     if given.redis_url_given:
-        yield wiring.open_ports(given)
+        yield given
         return
     with Stack(workers=0, beat=False, keep_data=False) as stack:
         stack.wait_ready()
         here = given.model_copy(update={"redis_url": stack.redis_url})
         with closing(store.connect(here.redis_url, account=here.account)) as redis, kept_token(here, redis):
-            yield wiring.open_ports(here)
+            yield here

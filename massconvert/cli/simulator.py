@@ -33,6 +33,9 @@ def _simulator(
     job_seconds: Annotated[float, typer.Option(min=0, metavar="S", help="How long a job takes.")] = 1.0,
     latency: Annotated[float, typer.Option(min=0, metavar="S", help="How long a call takes.")] = 0.0,
     pipelines: Annotated[bool, typer.Option("--pipelines", help="Deals have pipelines, and must name theirs.")] = False,
+    production: Annotated[
+        bool, typer.Option("--production", help="It says that it is no sandbox, so that commands ask first.")
+    ] = False,
     special: Annotated[
         list[str] | None, typer.Option(metavar="KIND[=N]", help="The first leads are of special kinds, like locked=3.")
     ] = None,
@@ -51,6 +54,7 @@ def _simulator(
             job_seconds=job_seconds,
             latency=latency,
             pipelines=pipelines,
+            production=production,
             special=special or (),
             faults=faults,
         )

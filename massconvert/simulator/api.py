@@ -61,7 +61,7 @@ class Api:
             QUERY: self._query,
             SEARCH: self._search,
             "GET users": self._users,
-            "GET org": lambda _visit: Response(200, catalogue.organisation(self.rules.edition)),
+            "GET org": lambda _visit: Response(200, catalogue.organisation(self.rules.edition, self.rules.kind)),
             "GET settings/modules": lambda _visit: Response(200, catalogue.modules()),
             "GET settings/fields": self._fields,
             "GET settings/layouts": self._layouts,

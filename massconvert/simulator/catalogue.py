@@ -238,13 +238,14 @@ def pipelines() -> list[dict[str, Any]]:
     ]
 
 
-def organisation(edition: str) -> dict[str, Any]:
+def organisation(edition: str, kind: str) -> dict[str, Any]:
     """``GET org``."""
     return {
         "org": [
             {
                 "id": ORG_ID,
                 "company_name": "Example Ltd",
+                "type": kind,
                 "primary_email": USERS[0]["email"],
                 "time_zone": "Etc/UTC",
                 "currency": "US Dollar",

@@ -30,6 +30,7 @@ def run(
     job_seconds: float = 1.0,
     job_jitter: float = 0.0,
     edition: str = "enterprise",
+    production: bool = False,
     pipelines: bool = False,
     more_users: int = 0,
     mandatory: Collection[str] = (),
@@ -52,6 +53,7 @@ def run(
         job_seconds=job_seconds,
         job_jitter=job_jitter,
         edition=edition,
+        kind="production" if production else "sandbox",
         concurrency=concurrency,
         credits=day_credits,
         pipelines=pipelines,
@@ -119,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--job-seconds", type=_bounded(float), default=1.0, help="seconds of a job (%(default)s)")
     parser.add_argument("--job-jitter", type=_bounded(float), default=0.0, help="up to so many more (%(default)s)")
     parser.add_argument("--edition", choices=sorted(CONCURRENCY), default="enterprise", help="(%(default)s)")
+    parser.add_argument("--production", action="store_true", help="it says that it is no sandbox")
     parser.add_argument("--concurrency", type=_bounded(int), help="simultaneous calls (the edition's)")
     parser.add_argument("--day-credits", type=_bounded(int), help="credits of a rolling day (unbounded)")
     parser.add_argument("--pipelines", action="store_true", help="deals have pipelines, and must name theirs")

@@ -60,6 +60,7 @@ class Rules:
     may_edit_deals: bool = True
 
     # The organisation.
+    kind: Literal["sandbox", "production"] = "sandbox"  # nothing is lost in a simulator
     more_users: int = 0  # besides the three of the catalogue, all active
     mandatory_deal_fields: frozenset[str] = frozenset()  # of the layout Standard, besides those of the module
 

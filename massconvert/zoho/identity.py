@@ -55,6 +55,18 @@ def papers_of(settings: Settings) -> Papers:
 
 
 @dataclass(frozen=True)
+class Identity:
+    """An organisation as GET ``org`` names it. ``kind`` is its ``type``: production, sandbox, developer or bigin.
+
+    Blank is what it does not tell.
+    """
+
+    org_id: str
+    name: str
+    kind: str
+
+
+@dataclass(frozen=True)
 class Unknown:
     """Why it is not known whose credentials these are.
 
@@ -94,21 +106,34 @@ def owner_of(answer: OrgAnswer, papers: Papers) -> Owner | Unknown:
     if isinstance(answer, PerhapsAccepted):
         return Unknown(answer.detail)
     if isinstance(answer, Body):
-        org_id, name = _organisation(answer.data)
-        if org_id:
-            digest = _digest("organisation", papers.apart, org_id)
-            return Owner(digest, OwnerKind.ORGANISATION, name, papers.place, papers.client)
+        org = _organisation(answer.data)
+        if org.org_id:
+            digest = _digest("organisation", papers.apart, org.org_id)
+            return Owner(digest, OwnerKind.ORGANISATION, org.name, papers.place, papers.client)
     elif answer.status == 429 or answer.status >= 500 or answer.code in TOKEN_CODES:
         return Unknown(f"Zoho answered {answer.status} {answer.code}")
     return Owner(papers.client, OwnerKind.CLIENT, "", papers.place, papers.client)
 
 
-def _organisation(data: Mapping[str, Any]) -> tuple[str, str]:
-    """The id and the name of the organisation in ``data``; both blank where there is none."""
+def identity_in(answer: OrgAnswer) -> Identity | str:
+    """The organisation that an answer to GET ``org`` names; why it names none."""
+    if isinstance(answer, NotSent | PerhapsAccepted):
+        return answer.detail
+    if isinstance(answer, Body):
+        found = _organisation(answer.data)
+        return found if found.org_id else "Zoho does not tell it"
+    return f"Zoho answered {answer.status} {answer.code}"
+
+
+def _organisation(data: Mapping[str, Any]) -> Identity:
+    """The organisation in ``data``; blank where there is none."""
     org = organisation_in(data)
-    org_id, name = org.get("id") or org.get("zgid"), org.get("company_name")
+    org_id = org.get("id") or org.get("zgid")
     known = isinstance(org_id, str | int) and not isinstance(org_id, bool)
-    return str(org_id)[:40] if known else "", name.strip()[:80] if isinstance(name, str) else ""
+    name, kind = (
+        value.strip()[:80] if isinstance(value, str) else "" for value in map(org.get, ("company_name", "type"))
+    )
+    return Identity(str(org_id)[:40] if known else "", name, kind.lower())
 
 
 def _digest(*parts: str) -> str:

@@ -338,8 +338,7 @@ def _demand(name: str, item: Any) -> str:
         return "must be written like v8"
     if name == "MASSCONVERT_ACCOUNT":
         return "must be 1 to 40 letters, digits, - or _"
-    bounds = _bounds(name)
-    if bounds:
+    if bounds := "yes or no" if item["type"] == "bool_parsing" else _bounds(name):
         return f"must be {bounds}"
     return f"cannot be used: {str(item['msg'])[:1].lower()}{str(item['msg'])[1:]}"
 

@@ -117,6 +117,7 @@ def test_every_data_centre_that_the_wire_knows_is_accepted() -> None:
     [
         ("MASSCONVERT_LINGER", "61", "is '61', but must be a number from 0 to 60"),
         ("MASSCONVERT_LINGER", "-1", "a number from 0 to 60"),
+        ("MASSCONVERT_FIRST_AT_ONCE", "perhaps", "is 'perhaps', but must be yes or no"),
         ("MASSCONVERT_LINGER", "nan", "a number from 0 to 60"),
         ("ZOHO_CONCURRENCY", "0", "must be a whole number from 1 to 100"),
         ("ZOHO_CONCURRENCY", "101", "must be a whole number from 1 to 100"),

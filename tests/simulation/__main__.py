@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import signal
 import sys
 import time
@@ -49,7 +50,9 @@ def _arguments() -> argparse.Namespace:
     )
     parser.add_argument("--n", type=int, help="how many histories (default: 500; with --seed: that one)")
     parser.add_argument("--seed", type=int, help="the first seed (default: 0); without --n: replay this one")
-    parser.add_argument("--jobs", type=int, default=2, help="processes, each with a redis-server of its own")
+    cores = len(os.sched_getaffinity(0))
+    # One more than there are cores: a process does nothing while its redis-server works.
+    parser.add_argument("--jobs", type=int, default=cores + 1, help="processes, each with a redis-server of its own")
     parser.add_argument("--theme", choices=[*THEMES, "forgets"], default="", help="give every history this theme")
     parser.add_argument("--stop-after", type=int, default=20, help="stop after so many failing histories")
     arguments = parser.parse_args()

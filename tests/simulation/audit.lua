@@ -1,7 +1,8 @@
 -- Looks at everything that the ledger of one account holds, between two steps, and says what cannot be.
 -- It reads the keys as store/keys.py describes them and shares no line with the scripts that it checks.
 -- KEYS[1] prefix
--- Returns {list of what is wrong, flat list of batch, lead, outcome JSON of the outcomes written since the last look}.
+-- Returns {list of what is wrong, flat list of batch, lead, outcome JSON of the outcomes written since the last look,
+-- the batches, those that have finished, 1 if somebody is to be told of one}.
 local p = KEYS[1]
 local bad, news = {}, {}
 local function wrong(...) bad[#bad + 1] = table.concat({ ... }, ' ') end
@@ -14,12 +15,14 @@ local KINDS = { 'converted', 'failed', 'skipped', 'cancelled' }
 
 -- What is in each batch before any chunk was formed.
 local batches, holder, waiting, refused_waiting = {}, {}, {}, {}
+local kind_of, fps = {}, {}
 local function row(batch, lead, outcome, sent)
   local b = batches[batch]
   if b.rows[lead] then wrong('lead', lead, 'is in batch', batch, 'twice') end
   b.rows[lead], b.n = true, b.n + 1
   if outcome then
-    local kind = cjson.decode(outcome)[1]
+    local kind = kind_of[outcome] or cjson.decode(outcome)[1]
+    kind_of[outcome] = kind
     b.by[kind] = b.by[kind] + 1
     b.ended[lead] = outcome
   else
@@ -32,7 +35,7 @@ local names = redis.call('ZRANGE', p .. 'batches', 0, -1)
 for _, batch in ipairs(names) do
   local key = p .. 'batch:' .. batch
   local b = { h = hash(key), rows = {}, ended = {}, listed = {}, n = 0, sent = 0, by = {} }
-  batches[batch] = b
+  batches[batch], fps[b.h.fp] = b, true
   for _, kind in ipairs(KINDS) do b.by[kind] = 0 end
   for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do b.listed[id] = true end
   local outcome
@@ -154,8 +157,8 @@ for lead, batch in pairs(holder) do
 end
 
 -- Inboxes: what waits is counted, and will be looked at.
-for _, key in ipairs(redis.call('KEYS', p .. 'options:*')) do
-  local fp, o = string.sub(key, #p + 9), hash(key)
+for fp in pairs(fps) do
+  local o = hash(p .. 'options:' .. fp)
   local n = waiting[fp] or 0
   if tonumber(o.waiting or 0) ~= n then wrong('options', fp, 'count', o.waiting or '0', 'waiting and have', n) end
   local refused = refused_waiting[fp] or 0
@@ -169,4 +172,8 @@ for _, key in ipairs(redis.call('KEYS', p .. 'options:*')) do
     wrong('options', fp, 'wait for chunk', o.probing, 'which has ended')
   end
 end
-return { bad, news }
+local finished = {}
+for _, batch in ipairs(names) do
+  if batches[batch].h.finished then finished[#finished + 1] = batch end
+end
+return { bad, news, names, finished, redis.call('EXISTS', p .. 'callbacks') }

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import multiprocessing
 import queue
 import signal
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,11 +17,11 @@ from typing import Any
 
 from tests.integration.conftest import RedisServer
 from tests.simulation.draw import draw
-from tests.simulation.history import play
 from tests.simulation.reach import Reach
 from tests.simulation.store_port import Wire
+from tests.simulation.together import play_together
 
-#: Seeds that a process takes at once.
+#: Of so many histories a process tells at once.
 BLOCK = 20
 
 
@@ -51,17 +52,20 @@ def one_server() -> Iterator[str]:
             server.kill()
 
 
-def play_seeds(wire: Wire, seeds: range, theme: str = "") -> Tally:
-    """Play the histories of these seeds, one after the other."""
+def play_seeds(wire: Wire, seeds: Iterable[int], theme: str = "") -> Tally:
+    """Play the histories of these seeds."""
     tally = Tally()
-    logging.getLogger("massconvert").setLevel(logging.CRITICAL)  # it warns of just what we provoke
-    for seed in seeds:
-        verdict = play(draw(seed, theme), wire)
-        tally.reach.add(verdict.reach)
-        tally.unknowable += verdict.unknowable
-        if verdict.problems:
-            tally.failures[seed] = verdict.problems[0]
+    for part in _tallies(wire, seeds, theme):
+        tally.add(part)
     return tally
+
+
+def _tallies(wire: Wire, seeds: Iterable[int], theme: str) -> Iterator[Tally]:
+    """What each history showed, as they come to their ends."""
+    logging.getLogger("massconvert").setLevel(logging.CRITICAL)  # it warns of just what we provoke
+    for verdict in play_together((draw(seed, theme) for seed in seeds), wire):
+        failures = {verdict.plan.seed: verdict.problems[0]} if verdict.problems else {}
+        yield Tally(verdict.reach, failures, verdict.unknowable)
 
 
 class Crew:
@@ -104,13 +108,24 @@ class Crew:
 
 
 def _work(socket: str, next_seed: Any, end: int, theme: str, found: Any) -> None:
-    """What each process does: take a block of seeds, play it, tell."""
+    """What each process does: take one seed after the other, and tell of some at a time."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # ctrl-C is for the parent, which ends us
-    wire = Wire(socket)
+    gc.freeze()
+    gc.set_threshold(50_000)  # many worlds live at once, and each look at them takes time
+    tally = Tally()
+    for part in _tallies(Wire(socket), _taken(next_seed, end), theme):
+        tally.add(part)
+        if tally.reach.histories >= BLOCK:
+            found.put(tally)
+            tally = Tally()
+    found.put(tally)
+
+
+def _taken(next_seed: Any, end: int) -> Iterator[int]:
+    """The seeds that are this process' to play."""
     while True:
         with next_seed.get_lock():
-            start = next_seed.value
-            next_seed.value = min(end, start + BLOCK)
-        if start >= end:
+            seed, next_seed.value = next_seed.value, next_seed.value + 1
+        if seed >= end:
             return
-        found.put(play_seeds(wire, range(start, min(end, start + BLOCK)), theme))
+        yield seed

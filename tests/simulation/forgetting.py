@@ -40,8 +40,8 @@ class Memory:
         before = len(self._done)
         del self._done[chance.randint(self._sure, before) :]
         self._wire.forget(f"{self._prefix}*")
-        for words in self._done:
-            self._wire.call(*words)
+        if self._done:
+            self._wire.calls(*self._done)
         self._sure = len(self._done)  # whoever is promoted next has at least this
         return before - len(self._done)
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, cast
 from unittest.mock import patch
+
+from greenlet import getcurrent  # type: ignore[import-untyped]  # it ships no types
 
 from massconvert import intake
 from massconvert.errors import BrokerError, LedgerError, MassConvertError, StoreError
@@ -26,7 +28,7 @@ from massconvert.policy import CallAnswer, Decision, Permit, Row, RunDecision, R
 from massconvert.policy import messages as fates
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
 from massconvert.steps.ports import Ports
-from massconvert.store import Keys, RedisClock
+from massconvert.store import Keys, Patience, RedisClock
 from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import WRONG, Crm, Lead
@@ -37,7 +39,7 @@ from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Pla
 from tests.simulation.reach import Reach
 from tests.simulation.receivers import Receivers
 from tests.simulation.store_port import StorePort, Wire
-from tests.simulation.world import Process, World
+from tests.simulation.world import Process, Task, World
 
 #: Virtual time by which every history must have ended: an outage, a very slow job and the tries after them.
 DEADLINE = 3 * 3600.0
@@ -92,7 +94,7 @@ class History:
         self._ask_runs_at, self._finding = 0.0, True
         self._people = world.chance("people")
         world.on_death = self._died
-        world.on_visit = self._visited
+        world.watched, world.on_visit = plan.stop_at[0], self._visited
 
     def _compose(self) -> tuple[Workshop, Intake]:
         """As wiring.py does, from the simulated ports."""
@@ -185,8 +187,9 @@ class History:
 
     def _idle_for(self) -> float:
         """How long a worker may leave out its sweeps, since they would find nothing: the ledger says what is due."""
-        wire, p, now = self.wire, self.prefix, self.world.time
-        soon = [float(x[1]) for x in (wire.call("ZRANGE", p + key, 0, 0, "WITHSCORES") for key in _DUE) if x]
+        now = self.world.time
+        first = self.wire.calls(*(("ZRANGE", self.prefix + key, 0, 0, "WITHSCORES") for key in _DUE))
+        soon = [float(found[1]) for found in first if found]
         grace = self.plan.tuning.sweep_grace
         return min(300.0, max(grace, min(soon, default=now + 300.0) - now))
 
@@ -432,10 +435,10 @@ class History:
     def _pause(self) -> None:
         self.ledger.organisation.pause(reason="a person paused it")
 
-    def _visited(self, point: str, visit: int) -> None:
+    def _visited(self, visit: int) -> None:
         """A person stops the work just when somebody is about to go on with it."""
         order = self.plan.orders[0]
-        if (point, visit) != self.plan.stop_at:
+        if visit != self.plan.stop_at[1]:
             return
         if self.plan.stop_batch:
             pause = partial(self.intake.pause, order.batch, reason="a person paused it")
@@ -513,16 +516,11 @@ class History:
         """Whether every producer and command has come to an end, every batch has finished, and every job has ended."""
         if self.unready or any(job.converted < 0 for job in self.crm.jobs.values()):
             return False
-        if self._looks != self.judge.looks:  # else nothing has been written since we asked last
-            self._looks, call = self.judge.looks, self.wire.call
-            self._batches_finished = not call("EXISTS", f"{self.prefix}callbacks") and all(
-                call("HEXISTS", f"{self.prefix}batch:{order.batch}", "finished")
-                for order in self.plan.orders
-                if not (order.abandoned or order.find) or call("EXISTS", f"{self.prefix}batch:{order.batch}")
-            )
-            self._batches_finished &= all(
-                call("HEXISTS", f"{self.prefix}batch:{retry}", "finished") for retry in self.judge.retries()
-            )
+        judge = self.judge
+        if self._looks != judge.looks:  # else nothing has been written since we asked last
+            self._looks, ordered = judge.looks, self.plan.orders
+            expected = {o.batch for o in ordered if not (o.abandoned or o.find) or o.batch in judge.batches}
+            self._batches_finished = not judge.somebody_waits and expected.union(judge.retries()) <= {*judge.finished}
         return self._batches_finished and self._runs_ended()
 
     def _runs_ended(self) -> bool:
@@ -548,6 +546,7 @@ class History:
             else:
                 world.wrong("not every batch has finished")
         finally:
+            world.over = True
             self.wire.forget(f"mc:{{{self.account}}}:*")
         self.reach.killed, self.reach.visited, self.reach.calls = world.killed, world.visited, self.crm.calls
         self.reach.governed = self.store.governed
@@ -595,9 +594,22 @@ def small_slices(plan: Plan) -> AbstractContextManager[object]:
     return patch.object(intake, "SLICE", plan.slice)
 
 
+@contextmanager
+def virtual_waits() -> Iterator[None]:
+    """What a person bears of an outage of Redis passes in virtual time (see `massconvert.store.patience`)."""
+
+    def pause(seconds: float) -> None:
+        task = getcurrent()
+        assert isinstance(task, Task)
+        task.world.sleep(seconds)
+
+    with patch.dict(cast("Any", Patience.__init__).__kwdefaults__, pause=pause):
+        yield
+
+
 def play(plan: Plan, wire: Wire) -> Verdict:
     """Play the history of a plan on a redis-server; its keys are gone afterwards."""
-    with small_slices(plan):
+    with small_slices(plan), virtual_waits():
         return History(plan, wire).play()
 
 

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from importlib.resources import files
+from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
@@ -36,34 +37,38 @@ SCRIPTS = tuple(
 )
 
 
+#: The words of a command, or these as they are sent (`packed`).
+Command = Sequence[Any] | bytes
+
+
 class Wire:
-    """Redis' protocol over a unix socket: one command, one answer."""
+    """Redis' protocol over a unix socket: some commands in one round trip, and their answers."""
 
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
-        self._answers = self._socket.makefile("rb")
         self._loaded: dict[str, str] = {}
 
     def close(self) -> None:
         """Close the connection."""
-        self._answers.close()
         self._socket.close()
 
     def call(self, *words: Any) -> Any:
         """Send one command and return its answer, decoded. Raises redis.ResponseError."""
-        self._socket.sendall(_packed(words))
-        return self._read()
+        return self.calls(words)[0]
 
-    def call_both(self, first: Sequence[Any], second: Sequence[Any]) -> tuple[Any, Any]:
-        """Send two commands in one round trip. Raises redis.ResponseError when the first one fails."""
-        self._socket.sendall(_packed(first) + _packed(second))
-        try:
-            answer = self._read()
-        except redis.ResponseError:
-            self._read()
-            raise
-        return answer, self._read()
+    def calls(self, *commands: Command) -> list[Any]:
+        """Send commands in one round trip and return their answers. Raises the first redis.ResponseError."""
+        answers = self.exchange(commands)
+        for answer in answers:
+            if isinstance(answer, redis.ResponseError):
+                raise answer
+        return answers
+
+    def exchange(self, commands: Sequence[Command]) -> list[Any]:
+        """Send commands in one round trip and return their answers, errors among them."""
+        self._socket.sendall(b"".join(map(packed, commands)))
+        return self._answers(len(commands))
 
     def script(self, text: str) -> str:
         """Load a script once; return its name on the server."""
@@ -77,29 +82,94 @@ class Wire:
         for place in range(0, len(keys), 1000):
             self.call("DEL", *keys[place : place + 1000])
 
-    def _read(self) -> Any:
-        line = self._answers.readline()
-        kind, rest = line[:1], line[1:-2]
-        if kind == b"$":
-            length = int(rest)
-            return None if length < 0 else self._answers.read(length + 2)[:-2].decode()
-        if kind == b":":
-            return int(rest)
-        if kind == b"*":
-            return None if rest == b"-1" else [self._read() for _ in range(int(rest))]
-        if kind == b"+":
-            return rest.decode()
-        if kind == b"-":
-            raise redis.ResponseError(rest.decode())
-        raise ConnectionError("redis-server closed the connection")
+    def _answers(self, count: int) -> list[Any]:
+        data = b""
+        while True:
+            more = self._socket.recv(1 << 16)
+            if not more:
+                raise ConnectionError("redis-server closed the connection")
+            data += more
+            if not data.endswith(b"\r\n"):
+                continue
+            try:
+                return _parsed(data, count)
+            except IndexError:
+                continue  # there is more to come
 
 
-def _packed(words: Sequence[Any]) -> bytes:
-    parts = [b"*%d\r\n" % len(words)]
-    for word in words:
-        data = (word if isinstance(word, str) else str(word)).encode()
-        parts.append(b"$%d\r\n%b\r\n" % (len(data), data))
-    return b"".join(parts)
+def _parsed(data: bytes, count: int) -> list[Any]:
+    """So many answers; raises IndexError where they are not complete."""
+    if data.isascii():
+        lines, answers, place = data.decode().split("\r\n"), [], 0
+        with suppress(_HasLinesError):
+            for _ in range(count):
+                answer, place = _of_lines(lines, place)
+                answers.append(answer)
+            if place != len(lines) - 1:  # the last line is empty: what a value of nothing ends with is to come
+                raise IndexError
+            return answers
+    stream = BytesIO(data)
+    return [_of_bytes(stream) for _ in range(count)]
+
+
+class _HasLinesError(Exception):
+    """A value has the end of a line in it."""
+
+
+def _of_lines(lines: list[str], place: int) -> tuple[Any, int]:
+    """The answer at a place, none of whose values has the end of a line in it, and the place of the next one."""
+    head = lines[place]
+    kind = head[0]
+    if kind == "$":
+        if head == "$-1":
+            return None, place + 1
+        if f"${len(lines[place + 1])}" != head:
+            raise _HasLinesError
+        return lines[place + 1], place + 2
+    if kind != "*":
+        return _of_one_line(kind, head[1:]), place + 1
+    count, place = max(0, int(head[1:])), place + 1
+    end = place + 2 * count
+    values = lines[place + 1 : end : 2]
+    if len(values) == count and [f"${len(value)}" for value in values] == lines[place:end:2]:
+        return values, end  # values and nothing else, as nearly always
+    answers = []
+    for _ in range(count):
+        answer, place = _of_lines(lines, place)
+        answers.append(answer)
+    return (None if head == "*-1" else answers), place
+
+
+def _of_bytes(stream: BytesIO) -> Any:
+    head = stream.readline()[:-2].decode()
+    kind = head[0]
+    if kind == "$":
+        length = int(head[1:])
+        value = stream.read(length + 2) if length >= 0 else b""
+        if len(value) < length + 2:
+            raise IndexError
+        return value[:-2].decode() if length >= 0 else None
+    if kind == "*":
+        return None if head == "*-1" else [_of_bytes(stream) for _ in range(int(head[1:]))]
+    return _of_one_line(kind, head[1:])
+
+
+def _of_one_line(kind: str, rest: str) -> Any:
+    if kind == ":":
+        return int(rest)
+    return redis.ResponseError(rest) if kind == "-" else rest
+
+
+def packed(words: Command) -> bytes:
+    """A command as it is sent."""
+    if isinstance(words, bytes):
+        return words
+    given = [*map(str, words)]
+    text = "".join([f"*{len(given)}\r\n", *[f"${len(word)}\r\n{word}\r\n" for word in given]])
+    if text.isascii():
+        return text.encode()
+    coded = [word.encode() for word in given]
+    return b"".join([b"*%d\r\n" % len(coded), *[b"$%d\r\n%b\r\n" % (len(word), word) for word in coded]])
 
 
 @dataclass(frozen=True)
@@ -155,8 +225,12 @@ class Audit(Protocol):
     """Looks at the ledger after what was written; it travels with the script, since a round trip is what costs time."""
 
     @property
-    def words(self) -> tuple[Any, ...]:
+    def words(self) -> Command:
         """The command that looks."""
+        ...
+
+    def is_needed(self, name: str, args: Sequence[Any]) -> bool:
+        """Whether to look after a script that writes, with these arguments (without its prefix)."""
         ...
 
     def read(self, name: str, found: Any) -> None:
@@ -224,42 +298,49 @@ class StorePort:
     def register_script(self, text: str) -> Callable[..., Any]:
         """As redis-py's: what it returns runs the script. Where that asks Redis for the time, it finds the world's."""
         name, sha = self._names[text], self._wire.script(text.replace(_ASKS, _IS_TOLD).replace(_LOOKS, _IS_SHOWN))
-        says, time = self._world.redis_says, self._world.redis_time
 
         def run(keys: Sequence[str], args: Sequence[Any], client: object = None) -> Any:
-            return self._perform(name, "EVALSHA", sha, len(keys) + 2, *keys, says, time, *args)
+            words = ["EVALSHA", sha, str(len(keys) + 2), *keys, "", "", *map(str, args)]
+            return self._perform(name, words, told_at=len(keys) + 3)
 
         return run
 
-    def _perform(self, name: str, *words: Any) -> Any:
+    def _perform(self, name: str, words: list[str], *, told_at: int = 0) -> Any:
         world = self._world
         if world.current() is None:
-            return self._wire.call(*(word() if callable(word) else word for word in words))
+            return self._wire.call(*self._told(words, told_at))
         self.commands += 1
         world.stop(f"before {name}")
         self._fail(name, self._faults.before, "before")
         self._refuse(name, script=words[0] == "EVALSHA")
-        answer = self._effect(name, [word() if callable(word) else word for word in words])
+        answer = self._effect(name, self._told(words, told_at))
         self._fail(name, self._faults.after, "after")
         world.stop(f"after {name}")
         return answer
 
-    def _effect(self, name: str, words: list[Any]) -> Any:
+    def _told(self, words: list[str], place: int) -> list[str]:
+        """The words of a script with what it asks Redis for, as it is when it runs."""
+        if not place:
+            return words
+        return [*words[:place], self._world.redis_says(), str(self._world.redis_time()), *words[place + 2 :]]
+
+    def _effect(self, name: str, words: list[str]) -> Any:
         if name == "TIME":
             now = self._world.redis_time()
             return int(now), int(now % 1.0 * 1e6)
+        args = words[3 + int(words[2]) :] if words[0] == "EVALSHA" else words[1:]
         full = self._faults.full
         if full and full[0] <= self._world.elapsed < full[0] + full[1]:
             answer = self._on_a_full_one(name, words)
-        elif name in _WRITERS:
-            answer, found = self._wire.call_both(words, self._audit.words)
+        elif name in _WRITERS and self._audit.is_needed(name, args):
+            answer, found = self._wire.calls(words, self._audit.words)
             self._audit.read(name, found)
         else:
             answer = self._wire.call(*words)
             self._look_after(name, answer, _MAKERS)
         if words[0] in _CHANGES:
             self.memory.note(words)
-        self._audit.took_effect(name, words[3 + words[2] :] if words[0] == "EVALSHA" else words[1:], answer)
+        self._audit.took_effect(name, args, answer)
         if name == "return_permit":
             self.governed.update(answer[2:])
         if name == "take_permit":
@@ -269,20 +350,17 @@ class StorePort:
             task.permitted = self._world.time  # from then on its lease counts
         return answer
 
-    def _on_a_full_one(self, name: str, words: list[Any]) -> Any:
+    def _on_a_full_one(self, name: str, words: list[str]) -> Any:
         """Redis has no memory left for this one command; the look has."""
-        self._wire.call("CONFIG", "SET", "maxmemory", 1)
-        try:
-            answer = self._wire.call(*words)
-        finally:
-            self._wire.call("CONFIG", "SET", "maxmemory", 0)
+        full, has_room = ("CONFIG", "SET", "maxmemory", 1), ("CONFIG", "SET", "maxmemory", 0)
+        answer = self._wire.calls(full, words, has_room)[1]
         self._look_after(name, answer, _MAKERS)
         self._look_after(name, (1,), _WRITERS)
         return answer
 
     def _look_after(self, name: str, answer: Any, names: frozenset[str]) -> None:
         if name in names and answer[0]:
-            self._audit.read(name, self._wire.call(*self._audit.words))
+            self._audit.read(name, self._wire.calls(self._audit.words)[0])
 
     def _fail(self, name: str, share: float, when: str) -> None:
         away = self._faults.away
@@ -295,8 +373,10 @@ class StorePort:
             raise redis.ConnectionError("connection reset")
 
     def _refuse(self, name: str, *, script: bool) -> None:
+        if not self._faults.refused:
+            return
         chance, parse = self._refusals, cast("Any", BaseParser.parse_error)
-        if self._faults.refused and self._world.troubled and chance.random() < self._faults.refused:
+        if self._world.troubled and chance.random() < self._faults.refused:
             said = chance.choice(REFUSALS)
             wrapped = script and not said.startswith(("ERR", "LOADING", "NOPERM", "FROZEN")) and chance.random() < 0.5
             self._world.note(f"   Redis refuses {name}: {said.split()[0]}")
@@ -325,47 +405,50 @@ class StorePort:
 
     # --- the commands that the product uses, with redis-py's names and answers ---
 
+    def _command(self, *words: Any) -> Any:
+        return self._perform(words[0], [*map(str, words)])
+
     def hgetall(self, key: str) -> dict[str, str]:
-        flat = self._perform("HGETALL", "HGETALL", key)
+        flat = self._command("HGETALL", key)
         return dict(zip(flat[::2], flat[1::2], strict=True))
 
     def hget(self, key: str, name: str) -> str | None:
-        return self._perform("HGET", "HGET", key, name)  # type: ignore[no-any-return]  # Redis says so
+        return self._command("HGET", key, name)  # type: ignore[no-any-return]  # Redis says so
 
     def hmget(self, key: str, *names: Any) -> list[str | None]:
         wanted = names[0] if isinstance(names[0], list) else names
-        return list(self._perform("HMGET", "HMGET", key, *wanted))
+        return list(self._command("HMGET", key, *wanted))
 
     def hdel(self, key: str, *names: str) -> int:
-        return int(self._perform("HDEL", "HDEL", key, *names))
+        return int(self._command("HDEL", key, *names))
 
     def mget(self, keys: Sequence[str]) -> list[str | None]:
-        return list(self._perform("MGET", "MGET", *keys))
+        return list(self._command("MGET", *keys))
 
     def set(self, key: str, value: str, ex: int) -> bool:
-        return bool(self._perform("SET", "SET", key, value, "EX", ex))
+        return bool(self._command("SET", key, value, "EX", ex))
 
     def exists(self, key: str) -> int:
-        return int(self._perform("EXISTS", "EXISTS", key))
+        return int(self._command("EXISTS", key))
 
     def delete(self, key: str) -> int:
-        return int(self._perform("DEL", "DEL", key))
+        return int(self._command("DEL", key))
 
     def lrange(self, key: str, first: int, last: int) -> list[str]:
-        return list(self._perform("LRANGE", "LRANGE", key, first, last))
+        return list(self._command("LRANGE", key, first, last))
 
     def smembers(self, key: str) -> frozenset[str]:
-        return frozenset(self._perform("SMEMBERS", "SMEMBERS", key))
+        return frozenset(self._command("SMEMBERS", key))
 
     def zrangebyscore(self, key: str, low: Any, high: Any, start: int, num: int) -> list[str]:
-        return list(self._perform("ZRANGEBYSCORE", "ZRANGEBYSCORE", key, low, high, "LIMIT", start, num))
+        return list(self._command("ZRANGEBYSCORE", key, low, high, "LIMIT", start, num))
 
     def hscan(self, key: str, place: int, count: int) -> tuple[int, dict[str, str]]:
-        place, flat = self._perform("HSCAN", "HSCAN", key, place, "COUNT", count)
+        place, flat = self._command("HSCAN", key, place, "COUNT", count)
         return int(place), dict(zip(flat[::2], flat[1::2], strict=True))
 
     def time(self) -> tuple[int, int]:
-        seconds, micros = self._perform("TIME", "TIME")
+        seconds, micros = self._command("TIME")
         return int(seconds), int(micros)
 
     def hscan_iter(self, key: str, count: int) -> Iterator[tuple[str, str]]:

@@ -35,6 +35,7 @@ EPOCH = 1_800_000_000.0
 TROUBLE = 5400.0
 #: Mean time that a stop takes, in seconds.
 BLINK = 0.005
+_A_BLINK = 1.0 / BLINK
 
 
 @dataclass(eq=False)
@@ -54,6 +55,7 @@ class Task(greenlet):  # type: ignore[misc]  # as above
     """One task of a process. ``about`` is the chunk it works on, if any; ``permitted`` is when it got its permit."""
 
     process: Process
+    world: World
     about: str
     permitted: float = 0.0
 
@@ -81,7 +83,9 @@ class World:
         self.killed: Counter[str] = Counter()
         self.visited: Counter[str] = Counter()
         self.on_death: Callable[[Process], None] = lambda process: None
-        self.on_visit: Callable[[str, int], None] = lambda point, visit: None
+        self.watched = ""  # a point of which `on_visit` is told
+        self.on_visit: Callable[[int], None] = lambda visit: None
+        self.over = False
         self._pace = self.chance("pace")
         self._fate = self.chance("fate")
         self._events: list[tuple[float, int, Callable[[], None]]] = []
@@ -155,7 +159,7 @@ class World:
                 self.trace.append(traceback.format_exc())
 
         task = Task(whole, parent=self._hub)
-        task.process, task.about = process, about
+        task.process, task.world, task.about = process, self, about
         self.note(f"{process.name} starts {name}")
         task.switch()
 
@@ -170,15 +174,16 @@ class World:
         if not isinstance(task, Task):
             return
         process = task.process
-        if not process.alive:
-            raise GreenletExit  # a dead task that is being garbage-collected runs its ``finally``: it changes nothing
-        self.visited[point] += 1
-        self.on_visit(point, self.visited[point])
-        if self._dies_here(point):
+        if self.over or not process.alive:
+            raise GreenletExit  # a task that is being garbage-collected runs its ``finally``: it changes nothing
+        self.visited[point] = visit = self.visited[point] + 1
+        if point == self.watched:
+            self.on_visit(visit)
+        if self._dies_here(point, visit):
             self.kill(process, point)
             self._hub.switch()
             raise GreenletExit
-        wait = self._pace.expovariate(1.0 / BLINK)
+        wait = self._pace.expovariate(_A_BLINK)
         if may_freeze and self.mishaps.freeze and self.troubled and self._fate.random() < self.mishaps.freeze:
             wait = self._fate.choice([1.0, 20.0, 200.0]) * self._fate.uniform(0.5, 1.5)
             process.slept += wait
@@ -197,9 +202,9 @@ class World:
         if not task.process.alive:
             raise GreenletExit
 
-    def _dies_here(self, point: str) -> bool:
+    def _dies_here(self, point: str, visit: int) -> bool:
         mishaps = self.mishaps
-        if point == mishaps.target and self.visited[point] == mishaps.target_visit:
+        if point == mishaps.target and visit == mishaps.target_visit:
             return True
         return mishaps.crash > 0.0 and self.troubled and self._fate.random() < mishaps.crash
 

@@ -1,12 +1,14 @@
-"""`celery -A tests.acceptance.frozen_worker`: the hurried app, which stops between a write-ahead and its POST.
+"""`celery -A tests.acceptance.frozen_worker`: the hurried app, which can be stopped between a write-ahead and its POST.
 
-It stops itself (SIGSTOP, as a paused machine would stop it) where the file FREEZE_IF names is there, and only once.
+Where the file FREEZE_IF names is there, the first to come takes it away and waits for the file GO_ON_IF names: until
+then the test stops the whole process from outside (SIGSTOP, as a paused machine would be stopped). A process that stops
+itself goes on for a moment, since the kernel may stop another thread of it first.
 """
 
 from __future__ import annotations
 
 import os
-import signal
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,7 +24,8 @@ _mass_convert = ZohoClient.mass_convert
 def _frozen(self: ZohoClient, *args: Any, **kwargs: Any) -> Any:
     with suppress(FileNotFoundError):
         Path(os.environ["FREEZE_IF"]).unlink()
-        os.kill(os.getpid(), signal.SIGSTOP)
+        while not Path(os.environ["GO_ON_IF"]).exists():
+            time.sleep(0.01)
     return _mass_convert(self, *args, **kwargs)
 
 

@@ -33,3 +33,11 @@ def only_copy(name: str) -> Callable[[Callable[..., object]], Any]:
     """
     kept = {"only_copy": True, "acks_on_failure_or_timeout": False, "reject_on_worker_lost": True}
     return cast("Callable[[Callable[..., object]], Any]", shared_task(name=name, bind=True, **kept))
+
+
+def beginning(name: str) -> Callable[[Callable[..., object]], Any]:
+    """The same for a task whose message begins something, unless it says of what ``run`` it is.
+
+    Of what has not begun the ledger knows nothing, so no sweep would bring such a message back.
+    """
+    return cast("Callable[[Callable[..., object]], Any]", shared_task(name=name, bind=True, begins=True))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from massconvert.contract import TASK_RUN_PROFILE
 from massconvert.model import Again
 from massconvert.wiring import worker_ports
-from tasks.declare import BoundTask, task
+from tasks.declare import BoundTask, beginning
 from tasks.obey import again
 
 
-@task(TASK_RUN_PROFILE)
+@beginning(TASK_RUN_PROFILE)
 def run_profile(
     self: BoundTask, name: str, slot: str | None = None, run: str | None = None, account: str | None = None
 ) -> None:

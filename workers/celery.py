@@ -33,12 +33,14 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
     max_retries = None
     #: Whether its message is the only copy of what it is about (tasks/declare.py).
     only_copy = False
+    #: Whether its message begins something of which the ledger knows nothing yet (likewise).
+    begins = False
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Run the body. Redis away: come back. Any other expected error: one line in the log, and the message is done.
 
         The ledger has what such a message was about; a bug is left to Celery, which logs it, and the sweep brings its
-        chunk back. One that is an only copy is seen to in `workers.only_copies`.
+        chunk back. One that is an only copy, or begins something, is seen to in `workers.only_copies`.
         """
         with log.about(args, kwargs):
             if self.only_copy:
@@ -50,7 +52,11 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
                 raise self.retry(countdown=STORE_AWAY_COUNTDOWN) from None
             except BrokerError as error:
                 logger.warning("%s: %s The sweep will send what was not sent.", self.name, error.message)
-            except MassConvertError as error:
+            except Exception as error:
+                if self.begins and not kwargs.get("run"):
+                    only_copies.come_back(self, error)
+                if not isinstance(error, MassConvertError):
+                    raise
                 logger.error("%s: %s", self.name, error)  # noqa: TRY400 - expected: a line, no traceback
         return None
 

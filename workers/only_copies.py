@@ -16,7 +16,7 @@ from typing import Any
 from celery import signals
 from celery.exceptions import Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate
 
-from massconvert.errors import MassConvertError, StoreError
+from massconvert.errors import LedgerMismatchError, MassConvertError, NotConfiguredError, SettingsError, StoreError
 from massconvert.ledger import Letters, Message
 from massconvert.ledger.letters import Kind
 from massconvert.next_command import next_command
@@ -34,6 +34,8 @@ PAUSE = 5.0
 CELERYS = (Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate)
 #: What a Redis says, or does not, that takes no notes either: not to wait for it twice.
 _AWAY = ("UNREACHABLE", "TIMEOUT")
+#: What a person mends meanwhile.
+_MENDED = (SettingsError, NotConfiguredError)
 _ENDED = "its worker ended before it was done"
 
 _stopping = threading.Event()
@@ -62,6 +64,23 @@ def take(task: Any, args: Sequence[Any], kwargs: Mapping[str, Any], body: Callab
         return _failed(task, received, error)
     received.taken()
     return answer
+
+
+def come_back(task: Any, error: Exception) -> None:
+    """Send a message again that was to begin something, and met wrong settings or a bug; not for ever.
+
+    Raises what tells Celery so. A slot of a profile that comes back too late begins nothing.
+    """
+    expected = isinstance(error, (MassConvertError, *CELERYS))
+    if expected and (not isinstance(error, _MENDED) or isinstance(error, LedgerMismatchError)):
+        return
+    tries = int(task.request.retries)
+    verdict = after_failure(error, tries, chance=SystemRandom().random())
+    if verdict.fate is not Fate.BACK:
+        return
+    again = f"Again in {verdict.pause:.0f} s."
+    logger.warning("%s: %s %s", task.name, in_words(error), again, exc_info=_bug(error) if tries == 0 else None)
+    raise task.retry(countdown=verdict.pause) from None
 
 
 def _failed(task: Any, received: _Received, error: BaseException) -> None:

@@ -21,9 +21,17 @@ from massconvert.contract import (
     TASK_STATUS,
     TASK_SWEEP,
 )
-from massconvert.errors import BrokerError, InputError, StoreError
+from massconvert.errors import (
+    BrokerError,
+    InputError,
+    LedgerMismatchError,
+    NotConfiguredError,
+    SettingsError,
+    StoreError,
+)
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.model import Again, Done, Job, Next, Resend, Settle, Submitted
+from massconvert.policy.messages import LONGEST_PAUSE
 from tasks.obey import obey_convert
 from workers.celery import STORE_AWAY_COUNTDOWN, app
 
@@ -256,6 +264,27 @@ def test_an_expected_error_is_a_line_and_ends_the_message(
     (record,) = caplog.records
     assert (record.levelno, record.exc_info) == (level, None)
     assert str(error) in record.getMessage()
+
+
+MENDED_SOON = (SettingsError("massconvert.toml is wrong."), NotConfiguredError("There is no profile 'nightly'."))
+
+
+@pytest.mark.parametrize("error", [*MENDED_SOON, ZeroDivisionError("a bug")])
+def test_a_run_that_has_not_begun_is_not_lost(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """No sweep would bring it back: the ledger knows nothing of it. A continuation is the sweep's."""
+    result, _ = run(monkeypatch, TASK_RUN_PROFILE, error, "nightly", slot="20270115T080000Z")
+    assert 0 < result <= LONGEST_PAUSE
+    if isinstance(error, ZeroDivisionError):
+        with pytest.raises(ZeroDivisionError):
+            run(monkeypatch, TASK_RUN_PROFILE, error, "nightly", run="nightly@20270115T080000Z")
+    else:
+        assert run(monkeypatch, TASK_RUN_PROFILE, error, "nightly", run="nightly@20270115T080000Z")[0] is None
+
+
+@pytest.mark.parametrize("error", [InputError("The profile is disabled."), LedgerMismatchError("Another's.")])
+def test_a_run_that_stays_wrong_is_not_tried_again(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
+    """Each beat sends a message."""
+    assert run(monkeypatch, TASK_RUN_PROFILE, error, "nightly", slot="20270115T080000Z")[0] is None
 
 
 def test_a_message_that_cannot_be_sent_again_is_handed_back(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from massconvert.errors import StoreError
-from massconvert.ledger import Member
+from massconvert.ledger import Letters, Member, Message
 from massconvert.ledger.fleet import REMEMBER
 from massconvert.model import Accepted, Call, Canary, Chunk, JobStatus, Listing, Progress, Refused, State
 from massconvert.policy import Permit, after_post, after_status
@@ -147,3 +147,33 @@ def test_a_chunk_in_the_hands_of_a_worker_is_handed_back(books: Books) -> None:
         assert books.chunks.begin_send(waits, now=LATER) is None
     books.ledger.organisation.resume()
     assert isinstance(books.try_claim(waits.id, [State.WAITING], now=LATER + 1), Chunk)
+
+
+def test_whose_ledger_it_is_can_be_said(books: Books) -> None:
+    """A worker that starts meanwhile has to know before it ends anything."""
+    owner = ["owner", "organisation", "Acme", "eu", "credentials", "client"]
+    with full(books):
+        assert books.scripts.run("claim_title", keys=[books.keys.title], args=owner) == 1
+        assert books.scripts.run("claim_title", keys=[books.keys.title], args=["another", *owner[1:]]) == 0
+    assert books.redis.hget(books.keys.title, "owner") == "owner"
+
+
+def test_messages_and_notes_of_them_are_left_to_the_broker_and_nothing_is_half_written(books: Books) -> None:
+    letters, message = Letters(books.redis, books.keys, books.scripts), Message("m1", [leads(3)], {})
+    letters.keep(Message("m0", [leads(3)], {}), "refused", "why", 1, now=NOW)
+    takes: list[Callable[[], object]] = [
+        lambda: letters.keep(message, "stuck", "why", 8, now=NOW),
+        lambda: letters.keep(message, "refused", "why", 1, now=NOW),
+        lambda: letters.note("m1", "why", now=NOW),
+    ]
+    with full(books), books.watching() as changed:
+        for take in takes:
+            with pytest.raises(StoreError, match="is full"):
+                take()
+    assert changed == {}
+    assert letters.keep(message, "stuck", "why", 8, now=NOW)
+    assert letters.note("m1", "why", now=NOW) == 1
+    with full(books):
+        assert letters.keep(message, "stuck", "why", 9, now=NOW)  # a second delivery, which takes no more room
+        assert letters.drop("m1")
+    assert letters.counts() == {"stuck": 0, "refused": 1}

@@ -1,3 +1,4 @@
+-- include: _full
 -- Writes down whose ledger this is, once; later it only remembers who has come for the same owner.
 -- KEYS[1] title (hash)
 -- ARGV[1] owner (a digest), [2] kind ("organisation", or "client" where nobody could tell the organisation), [3] name,

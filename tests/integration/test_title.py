@@ -85,7 +85,7 @@ def test_a_producer_with_other_credentials_is_refused_and_writes_nothing(
 ) -> None:
     ledger.title.claim(ACME, "credentials-1")
     before = redis_client.keys()
-    with pytest.raises(LedgerMismatchError, match="run `massconvert doctor` here once"):
+    with pytest.raises(LedgerMismatchError, match="make them known: massconvert doctor"):
         MassConvert(settings(redis_url, token="1000.b")).enqueue(LEADS, options={})
     assert redis_client.keys() == before
 

@@ -163,3 +163,19 @@ def test_the_image_gets_all_that_it_copies_and_no_secret() -> None:
     assert all((ROOT / name).exists() for name in let_in)
     copied = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
     assert {name for line in copied for name in line.split()} == let_in
+
+
+def test_the_image_has_the_wheel_and_runs_its_command(compose: dict[str, Any]) -> None:
+    """Not the checkout; and the empty package that brings the dependencies has all that the build asks for."""
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "--editable" not in dockerfile
+    assert "pip wheel --no-deps" in dockerfile
+    assert json.loads(re.findall(r"^CMD (.+)$", dockerfile, re.MULTILINE)[0]) == ["massconvert", "worker"]
+    assert [compose["services"][name]["command"] for name in ("worker", "beat")] == [
+        ["massconvert", "worker"],
+        ["massconvert", "beat"],
+    ]
+    included = re.findall(r'^"([\w.]+)" = "massconvert/_celery/', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert set(included) == {"celeryconfig.py", "tasks", "workers"}
+    (empty,) = re.findall(r"^RUN mkdir (.+)$", dockerfile, re.MULTILINE)
+    assert set(included) <= set(empty.split())

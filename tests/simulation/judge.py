@@ -274,7 +274,8 @@ class Judge:
         members, outages = self._wire.call("HMGET", f"{self._prefix}chunk:{chunk}", "members", "outages")
         looks = load_looks(pairs(self._wire.call("HGETALL", f"{self._prefix}looks")))
         known = looks.get(size_of(len(open_leads(members or ""))))
-        disturbed = bool(plan.mishaps.freeze or self.world.killed or outages or plan.store != StoreFaults())
+        lost = self.world.killed or plan.messages != MessageFaults()  # it may come back, and meet its successor
+        disturbed = bool(lost or plan.mishaps.freeze or outages or plan.store != StoreFaults())
         if known and known.scout not in ("", chunk) and self.world.time < known.at + LOST and not disturbed:
             self.world.wrong(f"the job of chunk {chunk} is looked at while that of {known.scout} finds out")
 

@@ -34,6 +34,7 @@ from massconvert.cli import (
 from massconvert.cli.account import choose_account
 from massconvert.cli.commands import WIDEST, Group, HelpedGroup
 from massconvert.cli.console import hint, print_json, print_lines, say
+from massconvert.cli.reach import a_command
 from massconvert.contract import Exit
 from massconvert.errors import (
     InputError,
@@ -79,8 +80,9 @@ class Commands(HelpedGroup):
     def invoke(self, ctx: Any) -> Any:
         """Run a command."""
         try:
-            result = super().invoke(ctx)
-            sys.stdout.flush()
+            with a_command():
+                result = super().invoke(ctx)
+                sys.stdout.flush()
         except MassConvertError as error:
             raise self._failed(error) from None
         except UsageError as error:

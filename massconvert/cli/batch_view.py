@@ -11,6 +11,7 @@ from rich.text import Text
 
 from massconvert.cli.console import local_time, span
 from massconvert.cli.layout import Pairs, Prose
+from massconvert.embedded.unfinished import is_ours
 from massconvert.ledger.callbacks import FailedCall
 from massconvert.model import HELD_FOR_CANARY, PAUSED_BY_HAND, BatchState, BatchStatus, Pause, Waits
 from massconvert.next_command import next_command
@@ -50,10 +51,12 @@ def batch_view(
     waits: str = "",
     whose: str = "",
     calls: Sequence[FailedCall] = (),
+    *,
+    unattended: bool = False,
 ) -> RenderableType:
     """A batch for people: why it has not finished, what payloads wait for and whose it is, in words; and failed calls.
 
-    ``paused`` is shown while it matters.
+    ``paused`` is shown while it matters; ``unattended`` is as for `go_on_with`.
     """
     rows: list[tuple[str, str | Text]] = [
         ("batch", Text(readable(status.batch), "bold")),
@@ -65,7 +68,7 @@ def batch_view(
     if status.deals_not_updated:
         rows.append(("deals not updated", Text(f"{status.deals_not_updated:,} (of those converted)", "bold red")))
     if paused and status.held and not status.finished:
-        rows.append(("paused, too", Text(held_in_words(status), "bold red")))
+        rows.append(("paused, too", Text(held_in_words(status, unattended=unattended), "bold red")))
     if reason and not paused:
         rows.append(("why", Text(reason.text, "bold red" if status.held else "yellow")))
     if waits:
@@ -99,18 +102,27 @@ def pause_in_words(paused: Pause) -> str:
     return f"{told.rstrip()}\n{readable(paused.hint, lines=True)}".rstrip()
 
 
-def held_in_words(status: BatchStatus) -> str:
-    """Why this batch alone waits, and what to do, in one or two lines; blank when it does not."""
+def go_on_with(status: BatchStatus, *, unattended: bool) -> str:
+    """The command that lets a paused batch go on; ``unattended``: where nobody works until ``convert`` does."""
+    if unattended:
+        return next_command("convert", "--resume", status.batch, account=status.account)
+    return next_command("resume", status.batch, account=status.account)
+
+
+def held_in_words(status: BatchStatus, *, unattended: bool = False) -> str:
+    """Why this batch alone waits, and what to do, in one or two lines; blank when it does not.
+
+    ``unattended`` is as for `go_on_with`.
+    """
     if not status.held:
         return ""
-    go_on = f"To go on: {next_command('resume', status.batch, account=status.account)}"
+    go_on = f"To go on: {go_on_with(status, unattended=unattended)}"
     canary = status.canary
     if status.held != HELD_FOR_CANARY or canary is None:
         since = "" if status.held_since is None else f" since {local_time(status.held_since)}"
         because = "" if status.held == PAUSED_BY_HAND else f": {readable(status.held)}"
-        return (
-            f"Batch {status.batch} is paused{since}{_by(status.held_by)}{because}. Nothing more of it is sent.\n{go_on}"
-        )
+        by = "" if is_ours(status) and not status.held_by else _by(status.held_by)
+        return f"Batch {status.batch} is paused{since}{by}{because}. Nothing more of it is sent.\n{go_on}"
     if not canary.over:
         leads = number_of(canary.leads, "lead has", "leads have")
         return f"The canary goes first: {canary.ended:,} of its {leads} ended. The others wait."

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -15,6 +16,7 @@ from massconvert.batch import Batch
 from massconvert.cli import batch_view
 from massconvert.cli.account import command_settings
 from massconvert.cli.afterwards import tell_elsewhere
+from massconvert.cli.batch_view import held_in_words
 from massconvert.cli.consent import Plan, YesOption, demand_consent
 from massconvert.cli.console import hint, local_time, print_json, say
 from massconvert.cli.desk import Desk, exit_of
@@ -51,18 +53,21 @@ from massconvert.cli.result_files import (
     print_files,
     write_files,
 )
+from massconvert.cli.stopping import Stopped, stoppable, tell_verdict
 from massconvert.cli.waiting import ended_as_json, show_ended
 from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.contract import Exit
 from massconvert.deal_values import demand_deal
-from massconvert.errors import ZohoError
+from massconvert.embedded.unfinished import is_ours
+from massconvert.errors import InputError, ZohoError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.leads.brought import Brought
-from massconvert.model import BatchStatus, Canary, LeadRow
+from massconvert.model import HELD_FOR_CANARY, BatchStatus, Canary, LeadRow
 from massconvert.next_command import next_command
 from massconvert.options import Options, fingerprint, parse_canary
 from massconvert.report import summarise
 from massconvert.results import Part, Results
+from massconvert.settings import Settings
 from massconvert.wording import ended_of
 
 _EXAMPLES = """\b
@@ -72,12 +77,15 @@ Examples:
   massconvert convert leads.csv --options options.json --canary 50
   massconvert convert leads.csv --options options.json        columns deal.Amount, deal.Type, …: each lead's own deal
   massconvert convert leads.csv --options options.json --files --dir results
+  massconvert convert --resume import-2026-11-24
 \b
-An interrupted run goes on where it stopped when the same command is given again.
-Exit status: 0 all converted or skipped, 1 some failed or are in another batch already, 2 wrong input,
-3 settings, Redis or Zoho."""
+What you stop (Ctrl-C, kill, a closed terminal) stays stopped: nothing more of it is sent until the same command
+is given again, or convert --resume. status, report, cancel and the others reach it without REDIS_URL.
+Exit status: 0 all converted or skipped, 1 some failed or are in another batch already, 2 wrong input, 3 settings,
+Redis or Zoho, 4 its canary has ended or it was paused by hand, 128 and the signal's number: stopped."""
 
 _ALL = 1 << 16
+_STARTING = "starting Redis and the workers on this machine."
 
 
 def register(app: typer.Typer) -> None:
@@ -111,14 +119,37 @@ def _convert(
     with_ids: WithIdsOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
+    resume: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--resume", metavar="BATCH", help="Instead of leads: go on with a batch that was stopped; may be repeated."
+        ),
+    ] = None,
+    resume_all: Annotated[
+        bool, typer.Option("--resume-all", help="Instead of leads: go on with all batches that have not finished.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the counts as JSON instead of a table.")] = False,
 ) -> None:
     """Convert leads with workers of this machine alone."""
     settings = command_settings()
+    check_folder(files, folder)
+    source = input_file(leads or (), file) if leads or file else None
+    wanted = _Wanted(output, force, files, folder, source, id_column, with_ids, as_json)
+    if resume or resume_all:
+        given: dict[str, object] = {
+            "LEADS": leads,
+            "--file": file,
+            "--options": options,
+            "--no-deal": no_deal,
+            "--key": key,
+        }
+        given |= {"--canary": canary, "--id-column": id_column, "--preflight": preflight, "--dry-run": dry_run}
+        _demand_alone(given, settings, several=resume_all or len(resume or ()) > 1, output=output)
+        _resume(settings, wanted, resume or ())
+        return
     demand_choice(no_deal, settings.account, options=options)
     if not dry_run:
         settings.require_zoho()
-    check_folder(files, folder)
     ahead = parse_canary(canary, canary_max_failed)
     body = with_preflight(read_options(options), preflight)
     demand_no_deal(no_deal, body)
@@ -128,65 +159,178 @@ def _convert(
             tell_dry_run(checked, body, Facts.assumed(settings), settings, as_json=as_json)
             return
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
-        report, replace = (output, force) if output else (Path(f"{batch_id}-report.csv"), True)
-        wanted = _Wanted(report, replace, files, folder, input_file(leads or (), file), id_column, with_ids)
-        lines_for(report)
-        check_output(report, force=replace)
+        wanted.check_report_of(batch_id)
         demand_consent(Plan(checked, body, ahead, partial(Facts.assumed, settings)), settings, some_redis, yes=yes)
-        try:
-            say("starting Redis and the workers on this machine.")
-            with at_home(settings) as machine:
-                batch, told = _begin(machine, checked, body, batch_id, ahead)
-                status = machine.finish(batch, told)
-                if status.awaits_verdict:
-                    _report(machine.desk, batch, checked.invalid, None, as_json=as_json)
-                    say("nothing is left running. To let the others follow, give the same command without --canary.")
-                    raise typer.Exit(Exit.STILL_RUNNING)
-                results, trouble = _write(machine.desk, batch, status, wanted)
-                _report(machine.desk, batch, checked.invalid, results, as_json=as_json)
-        except KeyboardInterrupt:
-            say("stopped; nothing is left running. The same command goes on where it stopped.")
-            raise typer.Exit(130) from None
-    say(f"batch {batch.id} is {status.state.value}: {batch_view.counts(status)}. The report, a line a lead: {report}")
-    tell_elsewhere(status)
-    if status.failed:
-        _tell_mending(results, input_file(leads or (), file) and id_column, settings.account)
-    if trouble:
-        raise trouble
-    raise typer.Exit(exit_of(status))
+
+        def begin(machine: Machine) -> list[_Begun]:
+            machine.tell_others([batch_id])
+            return [_begin(machine, checked, body, batch_id, ahead)]
+
+        def stop(machine: Machine) -> bool:
+            return machine.stop(batch_id, len(checked))
+
+        _work(settings, wanted, begin, stop)
+
+
+def _demand_alone(given: Mapping[str, object], settings: Settings, *, several: bool, output: Path | None) -> None:
+    for name, value in given.items():
+        if value:
+            raise InputError(f"{name} does not go with --resume: a batch has its leads and options already.")
+    if several and output:
+        raise InputError("--output names one file, and there may be several batches.", hint="Leave it out.")
+    settings.require_zoho()
+
+
+def _resume(settings: Settings, wanted: _Wanted, names: Sequence[str]) -> None:
+    """Go on with batches by their names; with all that have not finished where none is named."""
+    named = list(names)
+
+    def begin(machine: Machine) -> list[_Begun]:
+        batches = machine.desk.ledger.batches
+        if not named:
+            named.extend(machine.unfinished())
+        found = [batches.status(name) for name in named]  # an unknown one is told before anything goes on
+        machine.tell_others(named)
+        for status in found:
+            _tell_earlier(status)
+            machine.producer.resume(status.batch)
+            if not status.sealed:
+                say(
+                    f"the enqueue of batch {status.batch} had not ended: these are the leads that were taken.", "yellow"
+                )
+                batches.seal(status.batch, flush=True)
+        if found:
+            machine.stack.go()
+        else:
+            say("every batch has finished: there is nothing to go on with.")
+        return [_Begun(machine.producer.batch(name)) for name in named]
+
+    def stop(machine: Machine) -> bool:
+        begun = [machine.stop(name) for name in named]
+        return any(begun)
+
+    _work(settings, wanted, begin, stop)
 
 
 @dataclass(frozen=True)
 class _Wanted:
-    """What is written when the batch has ended.
+    """What is written when a batch has ended.
 
-    ``replace``: the report may be there, as one of the same batch that this command wrote before; ``source``: the
-    leads' file, and ``id_column`` the name of its column.
+    ``output`` and ``force``: the report's file, and whether it may be there; ``source``: the leads' file, and
+    ``id_column`` the name of its column.
     """
 
-    report: Path
-    replace: bool
+    output: Path | None
+    force: bool
     files: bool
     folder: Path | None
     source: str | None
     id_column: str | None
     with_ids: bool
+    as_json: bool
+
+    def report_of(self, batch_id: str) -> tuple[Path, bool]:
+        """The file of a batch's report, and whether it may be replaced: one that this command has written before."""
+        return (self.output, self.force) if self.output else (Path(f"{batch_id}-report.csv"), True)
+
+    def check_report_of(self, batch_id: str) -> None:
+        """Raise InputError where a batch's report could not be written."""
+        report, replace = self.report_of(batch_id)
+        lines_for(report)
+        check_output(report, force=replace)
 
 
-def _begin(machine: Machine, leads: Leads, body: Options, batch_id: str, ahead: Canary | None) -> tuple[Batch, str]:
-    """Enqueue the batch, or go on with the one that is there; and what has been told of trouble with Zoho."""
-    machine.start_anew()
+@dataclass(frozen=True)
+class _Begun:
+    """A batch on its way, what has been told of trouble with Zoho, and how many ids were none."""
+
+    batch: Batch
+    told: str = ""
+    invalid: int = 0
+
+
+@dataclass(frozen=True)
+class _Ended:
+    """How a batch has ended, what was written, and why something of it was not."""
+
+    status: BatchStatus
+    report: Path
+    results: Results | None
+    trouble: ZohoError | None
+
+
+def _work(
+    settings: Settings, wanted: _Wanted, begin: Callable[[Machine], list[_Begun]], stop: Callable[[Machine], bool]
+) -> None:
+    """Start the machine, see the batches that ``begin`` makes to their ends, and end the command with its exit status.
+
+    ``stop`` pauses them when a signal comes, and says whether any has begun.
+    """
+    began = False
+    with stoppable() as stopping:
+        try:
+            say("starting the workers on this machine." if settings.redis_url_given else _STARTING)
+            with at_home(settings, stopping) as machine:
+                try:
+                    machine.start_anew()
+                    ended = [_finish(machine, begun, wanted) for begun in begin(machine)]
+                except Stopped:
+                    began = stop(machine)
+                    say("ending the workers. Ctrl-C once more does not wait for what they have under way.")
+                    raise
+        except Stopped as signalled:
+            say("nothing is left running." if began else "stopped before anything was sent; nothing is left running.")
+            raise typer.Exit(signalled.exit_status) from None
+    for each in ended:
+        _tell_ended(each, wanted, settings.account)
+    for each in ended:
+        if each.trouble:
+            raise each.trouble
+    raise typer.Exit(max((exit_of(each.status) for each in ended), default=Exit.OK))
+
+
+def _begin(machine: Machine, leads: Leads, body: Options, batch_id: str, ahead: Canary | None) -> _Begun:
+    """Enqueue the batch, or go on with the one that is there."""
     earlier = machine.existing(batch_id)
     told = ""
     if earlier is None:
         told = check_before_enqueue(machine.desk.settings, body, leads.deal_values, alone=True)
+    elif earlier.held and earlier.held != HELD_FOR_CANARY and not is_ours(earlier):
+        say(held_in_words(earlier, unattended=True))
+        raise typer.Exit(Exit.STILL_RUNNING)
     _tell_earlier(earlier)
-    if earlier is not None and earlier.awaits_verdict and ahead is None:
+    if earlier is not None and (is_ours(earlier) or ahead is None):
         machine.producer.resume(batch_id)
-    return take(machine.desk.settings, leads, body, batch_id, canary=ahead), told
+    machine.stack.go()
+    return _Begun(take(machine.desk.settings, leads, body, batch_id, canary=ahead), told, leads.invalid)
 
 
-def _write(desk: Desk, batch: Batch, status: BatchStatus, wanted: _Wanted) -> tuple[Results | None, ZohoError | None]:
+def _finish(machine: Machine, begun: _Begun, wanted: _Wanted) -> _Ended:
+    """See a batch to its end, and write what is wanted."""
+    batch = begun.batch
+    status = machine.finish(batch, begun.told)
+    if status.awaits_verdict:
+        _report(machine.desk, begun, None, as_json=wanted.as_json)
+        tell_verdict(status)
+        raise typer.Exit(Exit.STILL_RUNNING)
+    report, replace = wanted.report_of(batch.id)
+    results, trouble = _write(machine.desk, batch, status, wanted, report, replace=replace)
+    _report(machine.desk, begun, results, as_json=wanted.as_json)
+    return _Ended(status, report, results, trouble)
+
+
+def _tell_ended(ended: _Ended, wanted: _Wanted, account: str) -> None:
+    status = ended.status
+    said = f"batch {status.batch} is {status.state.value}: {batch_view.counts(status)}."
+    say(f"{said} The report, a line a lead: {ended.report}")
+    tell_elsewhere(status)
+    if status.failed:
+        _tell_mending(ended.results, wanted.source and wanted.id_column, account)
+
+
+def _write(
+    desk: Desk, batch: Batch, status: BatchStatus, wanted: _Wanted, report: Path, *, replace: bool
+) -> tuple[Results | None, ZohoError | None]:
     """Write the report and the files. Where Zoho does not tell the ids they go without, and why is returned."""
     known = Brought()
 
@@ -194,12 +338,13 @@ def _write(desk: Desk, batch: Batch, status: BatchStatus, wanted: _Wanted) -> tu
         return rows_with_ids(desk, batch.outcomes(), known) if wanted.with_ids else batch.outcomes()
 
     try:
-        write_output(wanted.report, lines_for(wanted.report)(rows()), force=wanted.replace)
+        write_output(report, lines_for(report)(rows()), force=replace)
         return write_files(
             status, rows(), wanted.folder, wanted.source, wanted.id_column
         ) if wanted.files else None, None
     except ZohoError as error:
-        results, _ = _write(desk, batch, status, replace(wanted, replace=True, with_ids=False))
+        without = dataclasses.replace(wanted, with_ids=False)
+        results, _ = _write(desk, batch, status, without, report, replace=True)
         return results, error
     finally:
         known.close()
@@ -243,9 +388,10 @@ def _tell_mending(results: Results | None, id_column: str | None, account: str) 
         hint("The same command with --files writes the failed ones as a file that, mended, is input again.")
 
 
-def _report(desk: Desk, batch: Batch, invalid: int, results: Results | None, *, as_json: bool) -> None:
+def _report(desk: Desk, begun: _Begun, results: Results | None, *, as_json: bool) -> None:
+    batch = begun.batch
     if as_json:
-        found = call_as_json(batch, invalid) | ended_as_json(desk, batch.progress(), summarise(batch.outcomes()))
+        found = call_as_json(batch, begun.invalid) | ended_as_json(desk, batch.progress(), summarise(batch.outcomes()))
         print_json(found | ({"files": files_as_json(results)} if results else {}))
         return
     show_ended(batch)

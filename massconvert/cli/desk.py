@@ -10,23 +10,47 @@ from massconvert.cli.account import command_settings
 from massconvert.cli.console import say, told_by_us
 from massconvert.cli.why import GOES_ON, Known, Reason, why
 from massconvert.contract import DEFAULT_ACCOUNT, Exit
-from massconvert.errors import StoreError
+from massconvert.embedded import Visit
+from massconvert.errors import StoreError, WaitTimeoutError
 from massconvert.ledger import Ledger, Workers
 from massconvert.model import BatchStatus, Waits
 from massconvert.nudge import Nudge
 from massconvert.readable import readable
 from massconvert.settings import Settings
+from massconvert.wording import ended_of
 from massconvert.zoho.standing import Standing, read_standing, token_trouble
+
+#: What is said of work that another terminal's ``convert`` carries out beside its own.
+WHILE_CONVERT_RUNS = "What is left when the convert that runs now has ended is paused again."
 
 
 @dataclass(frozen=True)
 class Desk:
-    """The parts of one account that a command looks at; they connect at their first use."""
+    """The parts of one account that a command looks at; they connect at their first use.
+
+    ``visit``: the embedded ledger, where it is that.
+    """
 
     settings: Settings
     ledger: Ledger
     clock: store.RedisClock
     redis: store.Redis
+    visit: Visit | None = None
+
+    @property
+    def unattended(self) -> bool:
+        """Whether this is an embedded ledger on which nobody works now."""
+        return self.visit is not None and not self.visit.at_work
+
+    def demand_somebody(self, status: BatchStatus) -> BatchStatus:
+        """That status; raises WaitTimeoutError where it would stay so for ever, since nobody works on the ledger."""
+        if not status.finished and self.unattended:
+            reason = self.why(status)
+            raise WaitTimeoutError(
+                f"Batch {status.batch} has not finished: {ended_of(status.ended, status.total)}.",
+                hint=reason.text if reason else "",
+            )
+        return status
 
     def whose(self) -> str:
         """Which organisation it is, for people, and its account where that is a named one. Raises StoreError."""
@@ -57,6 +81,7 @@ class Desk:
                 token_trouble=token_trouble(self.settings, self.redis),
                 ahead=organisation.counts()["leads_waiting"],
                 now=now,
+                unattended=self.unattended,
             )
         )
 
@@ -68,7 +93,7 @@ class Desk:
                 say(reason.text, "yellow")
 
 
-def open_desk(settings: Settings | None = None) -> Desk:
+def open_desk(settings: Settings | None = None, visit: Visit | None = None) -> Desk:
     """A desk for the account of the command; probable slips in the settings are told on stderr.
 
     Raises InputError for an account that is not there, SettingsError.
@@ -77,7 +102,7 @@ def open_desk(settings: Settings | None = None) -> Desk:
     for slip in settings.hints:
         say(slip, "yellow")
     redis = store.connect(settings.redis_url, account=settings.account)
-    return Desk(settings, wiring.connect_ledger(settings), store.RedisClock(redis), redis)
+    return Desk(settings, wiring.connect_ledger(settings), store.RedisClock(redis), redis, visit)
 
 
 def demand_ours(settings: Settings) -> None:

@@ -37,6 +37,7 @@ from massconvert.cli.inputs import (
     with_preflight,
 )
 from massconvert.cli.live_options import check_before_enqueue
+from massconvert.cli.stopping import Stopped
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.cli.watching import bar_width
 from massconvert.cli.which_batch import remember
@@ -169,7 +170,7 @@ def take(
             )
     except (KeyboardInterrupt, BrokerError) as error:
         remember(settings, batch_id)
-        if isinstance(error, BrokerError):
+        if isinstance(error, BrokerError | Stopped):  # `convert` says itself what becomes of them
             raise
         again = "The same command" if key else f"The same command with --key {batch_id}"
         say(
@@ -201,7 +202,7 @@ def end_call(
     desk.tell_standstill(batch.id)
     status = batch.progress()
     tell_elsewhere(status)
-    if call is None:
+    if call is None and not desk.unattended:
         say(f"to watch it: {next_command('status', batch.id, '--watch', account=status.account)}")
     raise typer.Exit(Exit.SOME_FAILED if status.already_queued else Exit.OK)
 

@@ -8,8 +8,9 @@ from typing import Annotated, Any
 import typer
 
 from massconvert.cli.console import local_time, out, print_json, print_lines, say
-from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.desk import Desk
 from massconvert.cli.layout import Column, Sheet
+from massconvert.cli.reach import find_desk
 from massconvert.errors import InputError
 from massconvert.ledger import Late, Letter
 from massconvert.nudge import Nudge
@@ -61,7 +62,7 @@ def _letters(
     """Show messages that workers could not take; hand them back, or drop them."""
     if sum(map(bool, (again, drop, show))) > 1:
         raise InputError("Give one of --again, --drop and --show.")
-    desk = open_desk()
+    desk = find_desk()
     if show:
         message = desk.ledger.letters.read(show)
         print_json({"id": message.id, "args": message.args, "kwargs": message.kwargs})
@@ -84,6 +85,8 @@ def _hand_back(desk: Desk, named: list[str], *, in_json: bool) -> None:
         letters.drop(letter_id)
         if not in_json:
             print_lines([f"Letter {letter_id} is handed back; its batch is {_batch(message.id, message.kwargs)}.\n"])
+    if desk.unattended and ids:
+        say("no convert runs; the next one takes what is handed back.", "yellow")
     if in_json:
         print_json({"again": ids})
     elif not ids:

@@ -4,26 +4,31 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
-from massconvert.cli.console import span, told_by_us
+from massconvert.cli.console import say, span, told_by_us
 from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.live_options import CHECK_CREDENTIALS
+from massconvert.cli.stopping import Stopping, tell_left, tell_stopped
 from massconvert.cli.watching import Watch, make_display
 from massconvert.cli.why import Reason, Word
 from massconvert.embedded import Home, Stack
-from massconvert.errors import UnknownBatchError, ZohoError
+from massconvert.embedded.home import ledgers_in
+from massconvert.embedded.unfinished import STOPPED, Alone, alone_with
+from massconvert.errors import InputError, StoreError, UnknownBatchError, ZohoError
+from massconvert.intake import this_person
 from massconvert.model import BatchStatus, NotSent, PerhapsAccepted, Unsent
 from massconvert.next_command import next_command
 from massconvert.policy import HoldKind
 from massconvert.producer import MassConvert
 from massconvert.settings import Settings
-from massconvert.wiring import connect_finder
+from massconvert.wiring import connect_finder, connect_ledger
+from massconvert.wording import number_of
 from massconvert.zoho.identity import ask_org
 from massconvert.zoho.standing import token_trouble
 
@@ -34,11 +39,15 @@ _OURS = (*_REACH_TELLS, Word.NO_WORKER, Word.NOTHING_TAKEN, Word.ZOHO_AT_WORK)
 
 @dataclass(frozen=True)
 class Machine:
-    """A running stack, and what a command needs to talk to it."""
+    """A running stack, and what a command needs to talk to it.
+
+    ``alone``: what was unfinished in the ledger, where it is this machine's own; ``None`` where others work on it, too.
+    """
 
     stack: Stack
     desk: Desk
     producer: MassConvert
+    alone: Alone | None = None
 
     def existing(self, batch_id: str) -> BatchStatus | None:
         """The counts of a batch that an earlier run has left."""
@@ -52,6 +61,42 @@ class Machine:
         paused = self.desk.ledger.organisation.paused()
         if paused and paused.code:
             self.desk.ledger.organisation.resume()
+
+    def unfinished(self) -> list[str]:
+        """The batches of this account that had not finished. Raises InputError where others may be at work on them."""
+        if self.alone is None:
+            raise InputError(
+                "--resume-all is for the ledger that convert keeps, and REDIS_URL names another.",
+                hint="Name the batches: --resume BATCH.",
+            )
+        return [status.batch for status in self.alone.found if status.account == self.desk.settings.account]
+
+    def tell_others(self, ours: Collection[str]) -> None:
+        """Say which batches besides ``ours`` have not finished; nothing of them is sent."""
+        if self.alone:
+            tell_left([status for status in self.alone.found if status.batch not in ours], afterwards=True)
+
+    def stop(self, batch_id: str, leads: int | None = None) -> bool:
+        """Let nothing more of a batch be sent, and say what becomes of its leads; whether it has begun.
+
+        ``leads`` is how many it was to have, where the command has them all.
+        """
+        # With a connection of its own: a signal may have come in the middle of an answer to the other one.
+        ledger = connect_ledger(self.desk.settings)
+        try:
+            ledger.batches.hold(batch_id, STOPPED, by=this_person())
+            status = ledger.stopped(batch_id)
+        except UnknownBatchError:
+            return False
+        except StoreError as error:
+            say(f"stopped, but batch {batch_id} could not be paused: {error.message} The next command here does that.")
+            return True
+        if self.alone:
+            self.alone.told.add(batch_id)
+        more = 0 if leads is None or status.sealed else leads - status.total
+        untaken = number_of(more, "lead was", "leads were")
+        tell_stopped(status, f"{untaken} not taken yet; the same command adds the rest." if more > 0 else "")
+        return True
 
     def finish(self, batch: Batch, told: str = "") -> BatchStatus:
         """Watch a batch until it has finished, or its canary has and the others wait.
@@ -91,19 +136,28 @@ class Machine:
 
 
 @contextmanager
-def at_home(settings: Settings) -> Iterator[Machine]:
-    """A running stack on the ledger of this organisation: its own embedded one, unless REDIS_URL names a Redis.
+def at_home(settings: Settings, stopping: Stopping) -> Iterator[Machine]:
+    """A stack on the ledger of this organisation: its own embedded one, unless REDIS_URL names a Redis.
 
-    Raises LedgerMismatchError where that is another organisation's, and what `running` raises.
+    Its workers start when ``stack.go`` is called. Until then, and again at the end, all batches of an embedded ledger
+    are paused. Without beat: the schedules of massconvert.toml are for workers that run all day. Further signals that
+    ``stopping`` sees hurry its end. Raises LedgerMismatchError where it is another organisation's, and what `running`
+    raises.
     """
     home = None if settings.redis_url_given else Home(settings)
     if home:
         home.take_over()
     while True:
-        with running(Stack(home.folder if home else None)) as machine:
+        stack = Stack(home.folder if home else None, beat=False, wait_for_go=True)
+        stopping.hurry = stack.hurry
+        with running(stack) as machine:
             demand_ours(machine.desk.settings)
-            if home is None or not home.moved(machine.desk.ledger):
+            if home is None:
                 yield machine
+                return
+            if not home.moved(machine.desk.ledger):
+                with alone_with(ledgers_in(home.folder, machine.desk.settings), tell_left) as alone:
+                    yield replace(machine, alone=alone)
                 return
 
 

@@ -6,13 +6,15 @@ from typing import Annotated
 
 import typer
 
-from massconvert.cli.batch_view import held_in_words, pause_in_words
+from massconvert.cli.batch_view import go_on_with, held_in_words, pause_in_words
 from massconvert.cli.console import hint, local_time, say, tell
-from massconvert.cli.desk import Desk, open_desk
+from massconvert.cli.desk import WHILE_CONVERT_RUNS, Desk
+from massconvert.cli.reach import find_desk
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
-from massconvert.errors import BrokerError
+from massconvert.embedded.unfinished import is_ours
+from massconvert.errors import BrokerError, InputError
 from massconvert.intake import check_reason, this_person
-from massconvert.model import HELD_FOR_CANARY
+from massconvert.model import HELD_FOR_CANARY, BatchStatus
 from massconvert.next_command import next_command
 from massconvert.nudge import Nudge
 from massconvert.producer import MassConvert
@@ -51,37 +53,51 @@ def _pause(
 ) -> None:
     """Stop all calls to Zoho, or a batch, until resume; enqueueing goes on."""
     why = check_reason(reason)
-    desk = open_desk()
+    desk = find_desk(batch, last=last)
     if batch is None and not last:
         _pause_all(desk, why)
         return
     batch = which(desk, batch, last, "pause", changes=True)
     before = desk.ledger.batches.status(batch)
+    if desk.unattended and is_ours(before):
+        desk.ledger.batches.release(batch)  # from here on it is the pause of this person
     if not MassConvert(desk.settings).pause(batch, reason=why):
         tell(f"Batch {batch} is {before.state.value}: there was nothing to pause.")
-    elif before.held and before.held != HELD_FOR_CANARY:
-        tell(held_in_words(before))
+    elif before.held and before.held != HELD_FOR_CANARY and not is_ours(before):
+        tell(held_in_words(before, unattended=desk.unattended))
     else:
-        go_on = next_command("resume", batch, account=before.account)
+        go_on = go_on_with(before, unattended=desk.unattended)
         tell(f"Batch {batch} is paused: nothing more of it is sent. To go on: {go_on}")
 
 
 def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
     """Go on after a pause, whoever paused."""
-    desk = open_desk()
+    desk = find_desk(batch, last=last)
     if batch is None and not last:
         _resume_all(desk)
         return
     batch = which(desk, batch, last, "resume", changes=True)
+    if desk.unattended:
+        _refuse_to_resume(desk.ledger.batches.status(batch))
     was_held = MassConvert(desk.settings).resume(batch)
     status = desk.ledger.batches.status(batch)
     if status.held:
         tell(f"Batch {batch} is not paused by anybody.\n{held_in_words(status)}")
     else:
         ended = f" It is {status.state.value}: nothing is left to go on with." if status.finished else ""
-        tell(f"Batch {batch} goes on." if was_held else f"Batch {batch} was not paused.{ended}")
+        while_it_runs = f" {WHILE_CONVERT_RUNS}" if desk.visit else ""
+        tell(f"Batch {batch} goes on.{while_it_runs}" if was_held else f"Batch {batch} was not paused.{ended}")
     if desk.ledger.organisation.paused():
         hint(f"The whole organisation is paused, too. To go on: {next_command('resume', account=status.account)}")
+
+
+def _refuse_to_resume(status: BatchStatus) -> None:
+    """Raise InputError for a batch on which nobody would go on."""
+    if not status.finished:
+        raise InputError(
+            f"No convert runs, so nothing would go on with batch {status.batch}.",
+            hint=f"To go on with it: {go_on_with(status, unattended=True)}",
+        )
 
 
 def _pause_all(desk: Desk, reason: str) -> None:
@@ -99,15 +115,19 @@ def _pause_all(desk: Desk, reason: str) -> None:
 def _resume_all(desk: Desk) -> None:
     organisation = desk.ledger.organisation
     before = organisation.paused()
+    nobody = "No convert runs; the next one calls Zoho." if desk.unattended else ""
     if not organisation.resume():
-        tell("It was not paused; workers go on.")
+        tell(f"It was not paused. {nobody}" if nobody else "It was not paused; workers go on.")
         return
     if not before:
-        tell("It was not paused, but Zoho had asked to wait: workers call again.")
+        tell(f"It was not paused, but Zoho had asked to wait. {nobody or 'Workers call again.'}")
         return
     if before.code:
         why = readable(f"{before.code}: {before.reason}")
         say(f"it had paused for {why} If that is not mended, it will pause again.")
+    if nobody:
+        tell(f"Resumed. {nobody}")
+        return
     tell("Resumed: workers go on.")
     try:
         Nudge(desk.settings.broker_url, account=desk.settings.account).chunk()

@@ -48,6 +48,8 @@ class Overview:
     now: float = field(default=0.0, compare=False)  # Unix seconds
     letters: Mapping[str, int] = field(default_factory=dict)  # messages that were not taken, by kind
     late: Sequence[Late] = ()
+    embedded: bool = False  # the ledger of `convert`
+    unattended: bool = False  # none runs
 
     @classmethod
     def read(cls, desk: Desk, shown: int = SHOWN) -> Overview:
@@ -70,10 +72,17 @@ class Overview:
             now=now,
             letters=desk.ledger.letters.counts(),
             late=tuple(desk.ledger.letters.late(now=now)),
+            embedded=desk.visit is not None,
+            unattended=desk.unattended,
         )
 
     @property
     def moving(self) -> bool:
+        """Whether somebody may be at work on what `is_open`."""
+        return self.is_open and not self.unattended
+
+    @property
+    def is_open(self) -> bool:
         """Whether one of these batches has not finished, or an older one has anything under way."""
         under_way = self.leads_waiting or self.chunks_waiting or self.jobs_running
         return bool(under_way) or any(not batch.finished for batch in self.batches)
@@ -111,8 +120,8 @@ class Overview:
         parts += [Prose(line, "yellow") for line in (*held_back(self.calls), *self._messages())]
         parts += [Prose(stop_in_words(name, failures, self.account), "red") for name, failures in self.stopped.items()]
         if not self.batches:
-            enqueue = next_command("enqueue", "--help", account=self.account)
-            return Group(*parts, Prose(f"No batches yet. To make one: {enqueue}"))
+            make = next_command("convert" if self.embedded else "enqueue", "--help", account=self.account)
+            return Group(*parts, Prose(f"No batches yet. To make one: {make}"))
         parts += ["", self._table()]
         if self.batches_known > len(self.batches):
             newest = f"The newest {len(self.batches):,} of {number_of(self.batches_known, 'batch', 'batches')}"
@@ -130,6 +139,10 @@ class Overview:
 
     def _at_work(self) -> str:
         number, took_ago = len(self.workers.alive), self.workers.took_ago
+        if self.unattended:
+            go_on = next_command("convert", "--resume-all", account=self.account)
+            nothing = f", so nothing is sent; to go on with all that has not finished: {go_on}"
+            return f"No convert runs{nothing if self.is_open else ''}"
         if nobody := no_worker(self.workers):
             return f"{nobody.said.removesuffix('.')}; {nobody.do[0].lower()}{nobody.do[1:]}"
         took = "none has taken anything yet" if took_ago is None else f"the last took something {span(took_ago)} ago"

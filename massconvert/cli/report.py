@@ -13,9 +13,9 @@ from rich.console import Console
 
 from massconvert.cli.batch_view import so_far
 from massconvert.cli.console import print_json, print_lines, say, tell
-from massconvert.cli.desk import open_desk
 from massconvert.cli.inputs import IdColumnOption
 from massconvert.cli.output_file import check_output, write_output
+from massconvert.cli.reach import find_desk
 from massconvert.cli.result_files import (
     FilesOption,
     FolderOption,
@@ -119,7 +119,7 @@ def _report(
     if id_column is not None and not source:
         raise InputError("--id-column goes with --input.", hint="It names a column of that file.")
     check_folder(files, folder)
-    desk = open_desk()
+    desk = find_desk(batch, last=last)
     status = desk.ledger.batches.status(which(desk, batch, last, "report"))
     if not status.finished:
         say(so_far(status))

@@ -7,11 +7,13 @@ from typing import Annotated
 import typer
 
 from massconvert.batch import Batch
+from massconvert.cli.batch_view import go_on_with
 from massconvert.cli.console import hint, print_json, say, tell
-from massconvert.cli.desk import Desk, demand_ours, open_desk
+from massconvert.cli.desk import Desk, demand_ours
 from massconvert.cli.enqueue import call_as_json, end_call, tell_batch
 from massconvert.cli.inputs import PreflightOption, read_options, with_preflight
 from massconvert.cli.live_options import check_before_enqueue
+from massconvert.cli.reach import find_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.errors import InputError
@@ -77,7 +79,10 @@ def _retry(
         raise InputError(
             "--deals and --preflight are given.", hint="A retry of deals converts nothing: leave --preflight out."
         )
-    desk = open_desk()
+    desk = find_desk(batch, last=last)
+    if wait is not None and desk.unattended:
+        go_on = next_command("convert", "--resume", "BATCH", account=desk.settings.account)
+        raise InputError("No convert runs, so there is nothing to wait for.", hint=f"Leave --wait out, then: {go_on}")
     mended = read_options(options) if options is not None else None
     demand_ours(desk.settings)
     if mended is not None:
@@ -119,10 +124,13 @@ def _cancel(
     as_json: Annotated[bool, typer.Option("--json", help="Print what was cancelled as JSON.")] = False,
 ) -> None:
     """Call off what of a batch has not been sent."""
-    desk = open_desk()
+    desk = find_desk(batch, last=last)
     batch = which(desk, batch, last, "cancel", changes=True)
     before = desk.ledger.batches.status(batch)
     ended, followed = MassConvert(desk.settings).cancel(batch)
+    if desk.unattended:  # a worker would end them
+        while desk.ledger.chunks.drain():
+            pass
     if as_json:
         print_json({"batch": batch, "cancelled": ended, "followed": followed})
         return
@@ -134,6 +142,9 @@ def _cancel(
     if followed:
         way = number_of(followed, "is under way and is followed", "are under way and are followed")
         tell(f"{way}: what Zoho does not convert of them ends as cancelled too.")
+    if followed and desk.unattended:
+        hint(f"To read their outcomes from Zoho: {go_on_with(before, unattended=True)}")
+        return
     account = before.account
     look = (
         next_command("status", batch, "--watch", account=account)

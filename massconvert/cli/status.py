@@ -9,8 +9,9 @@ import typer
 
 from massconvert.cli.batch_view import as_json, batch_view, pause_as_json, waits_as_json, waits_in_words
 from massconvert.cli.console import out, print_json, say
-from massconvert.cli.desk import Desk, exit_of, open_desk
+from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.overview import MOST, SHOWN, show_overview
+from massconvert.cli.reach import find_desk
 from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.cli.why import Word
@@ -46,7 +47,7 @@ def _status(
     in_json: Annotated[bool, typer.Option("--json", help="As JSON; with --watch a line for each change.")] = False,
 ) -> None:
     """Show how far a batch is, or all of the latest."""
-    desk = open_desk()
+    desk = find_desk(batch, last=last)
     if batch is None and not last:
         try:
             shown = MOST if everything else SHOWN
@@ -67,7 +68,8 @@ def _status(
         reason, waits = desk.why(status), ""
         if reason is None or reason.word is not Word.TRIED_AGAIN:
             waits = waits_in_words(desk.waits(status.batch), desk.clock.now())
-        out().print(batch_view(status, desk.ledger.organisation.paused(), reason, waits, desk.whose(), calls))
+        paused, whose = desk.ledger.organisation.paused(), desk.whose()
+        out().print(batch_view(status, paused, reason, waits, whose, calls, unattended=desk.unattended))
     if watch:
         raise typer.Exit(exit_of(status))
 
@@ -97,7 +99,7 @@ class _JsonLines:
 def _watch(desk: Desk, batch: str, *, in_json: bool) -> BatchStatus:
     batches = desk.ledger.batches
     watch = Watch(
-        lambda: batches.status(batch),
+        lambda: desk.demand_somebody(batches.status(batch)),
         why=desk.why,
         display=_JsonLines(desk) if in_json else make_display(),
     )

@@ -87,7 +87,7 @@ def wait_for(
     ``in_json`` prints how it ended, or how far it was when the wait was over.
     """
     watch = Watch(
-        batch.progress,
+        lambda: desk.demand_somebody(batch.progress()),
         why=desk.why,
         display=make_display(),
         to_verdict=True,

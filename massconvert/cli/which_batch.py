@@ -91,6 +91,13 @@ def _choose(desk: Desk, command: Name) -> str:
     return f"To see the batches: {look}, then: {then}"
 
 
+def remembered_at(settings: Settings) -> float:
+    """When this user's command line last made a batch in that ledger (Unix seconds); 0 where it has made none."""
+    with suppress(OSError):
+        return _place(settings).stat().st_mtime
+    return 0.0
+
+
 def _remembered(settings: Settings) -> str:
     with suppress(OSError, UnicodeDecodeError):
         return _place(settings).read_text(encoding="utf-8").strip()

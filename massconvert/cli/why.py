@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any
 
-from massconvert.cli.batch_view import held_in_words, pause_in_words, waits_in_words
+from massconvert.cli.batch_view import go_on_with, held_in_words, pause_in_words, waits_in_words
 from massconvert.cli.calls_view import gate_in_words, hold_in_words
 from massconvert.cli.console import span
 from massconvert.doctor.work_checks import held_hint
@@ -76,7 +76,7 @@ class Known:
     """What the ledger knows that may keep a batch waiting. ``now``: Unix seconds.
 
     ``token_trouble``: why no access token is to be had, blank where none has said so. ``ahead``: the leads of the
-    whole organisation that wait.
+    whole organisation that wait. ``unattended``: nobody works on this ledger until ``convert`` does.
     """
 
     status: BatchStatus
@@ -87,6 +87,7 @@ class Known:
     token_trouble: str = ""
     ahead: int = 0
     now: float = 0.0
+    unattended: bool = False
 
 
 def why(known: Known) -> Reason | None:
@@ -112,8 +113,11 @@ def _stopped(known: Known) -> Reason | None:
         said, _, do = pause_in_words(known.paused).partition("\n")
         return Reason(Word.PAUSED, said, do)
     if status.held and (status.awaits_verdict or status.held != HELD_FOR_CANARY):
-        said, _, do = held_in_words(status).partition("\n")
+        said, _, do = held_in_words(status, unattended=known.unattended).partition("\n")
         return Reason(Word.CANARY_ENDED if status.awaits_verdict else Word.HELD, said, do)
+    if known.unattended:
+        go_on = go_on_with(status, unattended=True)
+        return Reason(Word.NO_WORKER, "No convert runs, so nothing works on it.", f"To go on: {go_on}")
     return no_worker(known.workers)
 
 

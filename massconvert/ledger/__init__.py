@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from massconvert.ledger.backlog import Backlog, read_backlog, waiting_options
+from massconvert.ledger.backlog import Backlog, read_backlog, read_stopped, waiting_options
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
@@ -17,6 +17,7 @@ from massconvert.ledger.letters import Late, Letter, Letters, Message
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
 from massconvert.ledger.title import Title
+from massconvert.model import BatchStatus
 from massconvert.policy import Tuning
 from massconvert.store import Clock, Keys, Redis, Scripts, Shelf
 
@@ -71,6 +72,14 @@ class Ledger:
     def backlog(self, *, now: float, grace: float) -> Backlog:
         """What waits and why; chunks overdue by more than ``grace`` seconds are named. Raises StoreError."""
         return read_backlog(self._redis, self._keys, now=now, grace=grace)
+
+    def stopped(self, batch_id: str) -> BatchStatus:
+        """The counts of a batch that was held just now: what was on its way to Zoho at that moment is sent.
+
+        Raises UnknownBatchError, LedgerError, StoreError.
+        """
+        self.batches.status(batch_id)
+        return read_stopped(self._redis, self._keys, batch_id)
 
     def waiting_options(self) -> list[tuple[dict[str, Any], int]]:
         """The options with which leads wait, and how many leads with each. Raises StoreError."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from massconvert.model import State
+from massconvert.ledger.codec import load_status, segments
+from massconvert.model import BatchStatus, State
 from massconvert.store import Keys, Redis, reaching
 
 #: How many chunks a look examines, those first for which a message has been missed longest.
@@ -78,6 +79,22 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         overdue=int(overdue),
         overdue_jobs=tuple(sorted(job for job in jobs if job)),
     )
+
+
+def read_stopped(redis: Redis, keys: Keys, batch_id: str) -> BatchStatus:
+    """The counts of a batch that was held just now; see `Ledger.stopped`."""
+    with reaching(redis):
+        # None of these can begin to be sent any more, and no other one can.
+        pipe = redis.pipeline(transaction=True)
+        for chunk_id in redis.smembers(keys.batch_chunks(batch_id)):
+            pipe.hmget(keys.chunk(chunk_id), "state", "members")
+        pipe.hgetall(keys.batch(batch_id))
+        pipe.exists(keys.pause)
+        *chunks, fields, paused = pipe.execute()
+    sending = [members for state, members in chunks if state == State.SENDING.value]
+    leaving = sum(len(leads) for each in sending for batch, leads in segments(each) if batch == batch_id)
+    seen = load_status(keys.account, batch_id, fields, paused=bool(paused))
+    return replace(seen, sent=seen.sent + leaving, waiting=seen.waiting - leaving)
 
 
 def waiting_options(redis: Redis, keys: Keys) -> list[tuple[dict[str, Any], int]]:

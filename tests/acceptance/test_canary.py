@@ -32,7 +32,7 @@ def test_convert_stops_behind_its_canary_and_goes_on_without_the_flag(house: Hou
     first = house.command(*command, "--canary", "20")
     assert first.returncode == 4, first.stderr
     assert "The canary has ended: 0 of 20 leads failed" in first.stderr
-    assert "the same command without --canary" in first.stderr
+    assert "To let them follow: massconvert convert --resume" in first.stderr
     assert "converted" in first.stdout
     assert converted(house) == 20
     second = house.command(*command)

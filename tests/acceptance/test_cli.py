@@ -141,7 +141,7 @@ def test_an_interrupted_convert_goes_on_where_it_stopped(alone: House) -> None:
     until(lambda: alone.calls("POST mass_convert") > 2, 60, "some payloads")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130, said(alone)
-    assert "goes on where it stopped" in said(alone)
+    assert "To go on: massconvert convert --resume convert-" in said(alone)
     assert family_names(alone) == ["simulator"]
     alone.set_faults()
     done = alone.command(*command, "--output", "report.csv")

@@ -109,10 +109,10 @@ def test_a_wrong_command_line_is_status_2_and_told_on_stderr(shell: Shell, typed
 def test_each_error_has_its_exit_status(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, error: type[errors.MassConvertError], code: Exit
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise error("What is wrong.", hint="What to do.")
 
-    monkeypatch.setattr("massconvert.cli.status.open_desk", fail)
+    monkeypatch.setattr("massconvert.cli.status.find_desk", fail)
     said = shell.run("status")
     assert said.code == code
     assert (said.out, said.err) == ("", "massconvert: What is wrong.\nWhat to do.\n")
@@ -120,10 +120,10 @@ def test_each_error_has_its_exit_status(
 
 
 def test_ctrl_c_is_130_and_no_traceback(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted() -> None:
+    def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("massconvert.cli.status.open_desk", interrupted)
+    monkeypatch.setattr("massconvert.cli.status.find_desk", interrupted)
     said = shell.run("status")
     assert (said.code, said.err) == (130, "massconvert: interrupted.\n")
 

@@ -239,7 +239,7 @@ def test_an_error_that_repeats_a_strangers_words_is_printed_readable(
         def fail(*_: object, error: Exception = error, **__: object) -> None:
             raise error
 
-        monkeypatch.setattr("massconvert.cli.status.open_desk", fail)
+        monkeypatch.setattr("massconvert.cli.status.find_desk", fail)
         assert main(["status"]) in (1, 2)
         said = capsys.readouterr().err
         assert obeyed(said) == {"\n"}

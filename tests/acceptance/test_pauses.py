@@ -58,7 +58,7 @@ def test_what_zoho_does_not_allow_pauses_until_resume(house: House) -> None:
         words = " ".join(house.command("status").stdout.split())
         assert said["reason"].split(": ")[0] in words
         assert hint in words
-        assert f"The organisation is paused. {said['reason']} {hint}" in house.log()
+        assert f"The organisation is paused. {said['reason']}. {hint}" in house.log()
         nothing_has_ended(batch, 100)
         assert house.calls("POST mass_convert") - before <= 2  # two payloads, if their options were accepted before
         house.set_faults()

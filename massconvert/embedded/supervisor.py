@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from massconvert.embedded.child import Child
-from massconvert.embedded.plan import HURRY, LOCK, READERS, ChildPlan, Doing, Holder, Plan, last_lines
+from massconvert.embedded.plan import HURRY, IN_ORDER, LOCK, READERS, REDIS, ChildPlan, Doing, Holder, Plan, last_lines
 
 #: How long a new supervisor waits for the last one, which winds up or only reads, in seconds.
 _PATIENCE = 30.0
@@ -167,6 +167,8 @@ class Supervisor:
             with suppress(KeyError):
                 self._selector.unregister(output)
             if self._stopping:
+                if child.plan.name == REDIS and status == 0:
+                    Path(self._plan.state_dir, IN_ORDER).touch()
                 continue
             event = "failed" if child.failed else "died"
             _tell(event, name=child.plan.name, status=status, log=last_lines(child.log))

@@ -108,13 +108,23 @@ def put_off(look: Look | None, chunk_id: str, *, sent_at: float, due_at: float, 
     if not look.scout:
         due = sent_at + look.early
         return Plan(due) if due_at < sent_at + 0.98 * look.early and due > now + 0.05 else None
-    if look.scout == chunk_id:
+    if look.scout == chunk_id or is_late(look, sent_at=sent_at, now=now):
         return None
     if look.scout != OPEN and now < look.at + LOST:
         return Plan(_after_scout(look, sent_at, now))
     if now < sent_at + 0.9 * look.seconds:
         return Plan(sent_at + look.seconds)
     return Plan(now, replace(look, at=now, scout=chunk_id))
+
+
+def is_late(look: Look, *, sent_at: float, now: float) -> bool:
+    """Whether a first look now shows how long we were away, and not how long a job takes."""
+    return now - sent_at > 2.0 * look.seconds + 10.0
+
+
+def given_up(look: Look | None, chunk_id: str, now: float) -> Look | None:
+    """What others are to know where the scout's look teaches nothing: the next is one. ``None``: it is no scout's."""
+    return replace(look, at=now, scout=OPEN) if look and look.scout == chunk_id else None
 
 
 def _after_scout(look: Look, sent_at: float, now: float) -> float:

@@ -20,7 +20,7 @@ from massconvert.model import (
     Why,
 )
 from massconvert.policy.failing import job_failed_again
-from massconvert.policy.looks import Look, next_look, next_scouting, put_off, relearnt
+from massconvert.policy.looks import Look, given_up, is_late, next_look, next_scouting, put_off, relearnt
 from massconvert.policy.moment import Moment
 from massconvert.policy.moves import (
     held_up,
@@ -59,8 +59,9 @@ def before_look(chunk: Chunk, moment: Moment) -> Decision | None:
 def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
     decision = _by_progress(replace(chunk, outages=0, polls=chunk.polls + 1), answer, moment)
     known = moment.look or Look(moment.tuning.first_look)
-    if chunk.outages or (chunk.polls == 0 and moment.now - chunk.sent_at > 2.0 * known.seconds + 10.0):
-        return replace(decision, job_took=None)  # a look so late shows how long we were away, not how long the job took
+    if chunk.outages or (chunk.polls == 0 and is_late(known, sent_at=chunk.sent_at, now=moment.now)):
+        freed = None if decision.look else given_up(moment.look, chunk.id, moment.now)
+        return replace(decision, job_took=None, look=(moment.look, freed) if freed else decision.look)
     if decision.look:
         return decision
     ended = answer.progress in (Progress.COMPLETED, Progress.FAILED)

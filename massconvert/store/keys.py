@@ -192,7 +192,7 @@ class Keys:
 
     @property
     def history(self) -> str:
-        """HASH: id (Redis' replication id), since (0: the first that is known), breaks: see lua/_history.lua.
+        """HASH: id (Redis' replication id), name, since (0: the first that is known), breaks: lua/_history.lua.
 
         ``replicas`` is how many were attached lately, ``replicas_at`` when that was seen last.
         """

@@ -14,10 +14,12 @@ from massconvert.model import (
     Done,
     Failing,
     Fared,
+    JobStatus,
     Kind,
     NotSent,
     Outcome,
     PerhapsAccepted,
+    Progress,
     Refusal,
     Settle,
     State,
@@ -36,6 +38,7 @@ from massconvert.policy import (
     before_look,
     no_permit,
 )
+from massconvert.policy.looks import OPEN
 from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
 from tests.unit.policy_cases import LEARNT, MAY_NOT_CONVERT, MOMENT, NOW, RUNNING, TUNING, Case
@@ -320,3 +323,25 @@ def test_a_job_is_given_its_whole_deadline() -> None:
     """Only what is beyond it is overdue."""
     just = replace(RUNNING, sent_at=NOW - TUNING.job_deadline)
     assert after_status(just, to_status(job("in progress", 4, 1, 3)), MOMENT).row is Row.JOB_RUNS
+
+
+def test_a_scout_that_comes_after_a_long_absence_keeps_nobody_waiting() -> None:
+    """Its look teaches nothing: the next job is looked at now, and those that are as old need no scout at all."""
+    absent = replace(RUNNING, polls=0, sent_at=NOW - 40.0, due_at=NOW - 38.0)
+    moment = replace(MOMENT, look=Look(2.0, NOW - 38.0, scout=absent.id))
+    ended = after_status(absent, JobStatus(Progress.COMPLETED, 4, 4, 0, 0), moment)
+    assert ended.look
+    assert ended.look[1].scout == OPEN
+    other = replace(absent, id="8")
+    assert before_look(other, moment) is None
+    assert (
+        before_look(replace(other, sent_at=NOW - 3.0), replace(moment, look=replace(ended.look[1], at=NOW))) is not None
+    )
+
+
+def test_a_scout_whose_calls_failed_keeps_nobody_waiting() -> None:
+    absent = replace(RUNNING, polls=0, outages=3, sent_at=NOW - 5.0)
+    moment = replace(MOMENT, look=Look(2.0, NOW - 1.0, scout=absent.id))
+    ended = after_status(absent, JobStatus(Progress.COMPLETED, 4, 4, 0, 0), moment)
+    assert ended.look
+    assert ended.look[1].scout == OPEN

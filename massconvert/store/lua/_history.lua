@@ -6,7 +6,8 @@
 
 local REMEMBER_REPLICAS = 20 -- seconds: an old primary goes on for 10 to 11 s in a planned failover by Sentinel
 
--- The history that Redis writes now: {id, since, replicas}. `id` is '' where Redis refuses INFO; `since` is 0 for the first
+-- The history that Redis writes now: {id, since, replicas}. It keeps its name where a Redis of our own ended in order and
+-- was started again (embedded/redis_server.py). `id` is '' where Redis refuses INFO; `since` is 0 for the first
 -- history that the ledger knows; `replicas` is how many were attached lately: so many shall have what may not be lost.
 local function history_of(p, now)
   local info = redis.pcall('INFO', 'replication')
@@ -16,11 +17,11 @@ local function history_of(p, now)
   end
   local key, id = p .. 'history', string.match(info, 'master_replid:(%w+)')
   local _, online = string.gsub(info, 'state=online', '')
-  local h = redis.call('HMGET', key, 'id', 'since', 'replicas', 'replicas_at')
+  local h = redis.call('HMGET', key, 'id', 'since', 'replicas', 'replicas_at', 'name')
   if h[1] ~= id then
     local since = h[1] and exactly(now) or '0'
     if h[1] then redis.call('HINCRBY', key, 'breaks', 1) end
-    redis.call('HSET', key, 'id', id, 'since', since, 'replicas', online, 'replicas_at', now)
+    redis.call('HSET', key, 'id', id, 'name', id, 'since', since, 'replicas', online, 'replicas_at', now)
     return { id = id, since = tonumber(since), replicas = online }
   end
   local known, seen = tonumber(h[3]) or 0, tonumber(h[4]) or 0
@@ -30,7 +31,7 @@ local function history_of(p, now)
   elseif online > 0 and online == known and now - seen > REMEMBER_REPLICAS / 4 then
     redis.call('HSET', key, 'replicas_at', now)
   end
-  return { id = id, since = tonumber(h[2]), replicas = known }
+  return { id = h[5] or id, since = tonumber(h[2]), replicas = known }
 end
 
 -- Whether what bears this stamp may be out of date. What an older version wrote bears none: then its age tells.

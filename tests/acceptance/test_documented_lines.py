@@ -28,6 +28,7 @@ ELSEWHERE = {
 }
 #: Lines that end with 2 here, by how they begin, and why. All others end with 0, or with 1 where leads have failed.
 REFUSED = {
+    "massconvert cancel convert-5e0d50325f1d8c61": "the batch of an example",
     "massconvert retry import-2026-11-24 --deals": "no deal of it has failed",
     "massconvert retry import-2026-11-24 --code NOT_FOUND --id": "its options go together one by one only",
 }

@@ -9,8 +9,10 @@ from typing import Any
 
 import pytest
 
+from massconvert.policy import Row
 from massconvert.policy.holds import DEAREST_CALL
 from tests.acceptance.house import House, until
+from tests.acceptance.rows import takes
 from tests.acceptance.test_pipeline import write_inputs
 from tests.acceptance.truth import assert_true, reported
 
@@ -52,6 +54,7 @@ def calls(house: House) -> int:
     return sum(count for name, count in house.ask("calls").items() if name != "POST token")
 
 
+@takes(Row.LOOK_LATER)
 @pytest.mark.slow
 @pytest.mark.timeout(300)
 def test_an_outage_is_probed_and_not_hammered_and_work_goes_on_within_a_minute_of_its_end(house: House) -> None:

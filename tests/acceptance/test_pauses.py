@@ -132,5 +132,5 @@ def test_a_zoho_that_asks_for_a_day_is_called_at_once_after_resume(house: House)
     assert said["next_probe_in"] > 200
     assert "massconvert resume" in house.command("doctor").stdout
     done = house.command("resume")
-    assert (done.returncode, "workers call again" in done.stdout) == (0, True), done.stdout + done.stderr
+    assert (done.returncode, "Workers call again" in done.stdout) == (0, True), done.stdout + done.stderr
     all_converted(house, batch, 50)

@@ -569,7 +569,7 @@ def test_a_permission_that_is_missing_for_a_while_pauses_and_fails_nothing(house
     assert batch.progress().failed == 0
     assert kinds(ended(house, batch)) == {CONVERTED: 100}
     log = house.log()
-    assert "The organisation is paused. Zoho answered 403 NO_PERMISSION: permission denied Give the user" in log
+    assert "The organisation is paused. Zoho answered 403 NO_PERMISSION: permission denied. Give the user" in log
     assert "The organisation is paused. Zoho answered 401 OAUTH_SCOPE_MISMATCH" in log
     assert "ZohoCRM.modules.leads.READ, then: massconvert resume" in log
 

@@ -29,9 +29,9 @@ def alone(house: House) -> House:
     return house
 
 
-def begin(house: House, *arguments: str) -> subprocess.Popen[bytes]:
-    """Start ``massconvert …``, to be interrupted; what it says on stderr is in ``command.log``."""
-    with (house.folder / "command.log").open("wb") as log:
+def begin(house: House, *arguments: str, name: str = "command") -> subprocess.Popen[bytes]:
+    """Start ``massconvert …``, to be interrupted; what it says on stderr is in ``name.log``."""
+    with (house.folder / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             [sys.executable, "-m", "massconvert", *arguments],
             cwd=house.folder,
@@ -44,8 +44,8 @@ def begin(house: House, *arguments: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def said(house: House) -> str:
-    return (house.folder / "command.log").read_text()
+def said(house: House, name: str = "command") -> str:
+    return (house.folder / f"{name}.log").read_text()
 
 
 def family(house: House) -> list[psutil.Process]:

@@ -47,7 +47,7 @@ class Street:
         house.simulator("--leads", str(LEADS), "--job-seconds", "0.5", "--latency", "1")
         self.workers = {name: house.worker(name) for name in ("one", "two")}
         self.batch: Batch = house.producer().enqueue(house.leads(), options=OPTIONS)
-        command = (sys.executable, "-m", "massconvert.cli", "status", self.batch.id, "--watch")
+        command = (sys.executable, "-m", "massconvert", "status", self.batch.id, "--watch")
         self.watching = house.run(*command, name="watching")
         until(lambda: house.log("watching"), 40, "the watching command")  # a first look that fails is told at once
         until(lambda: house.calls(POST) > 1, 30, "the load")

@@ -8,7 +8,6 @@ import re
 import shlex
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -18,8 +17,8 @@ import pytest
 from massconvert.embedded.plan import Holder
 from massconvert.errors import StoreError
 from massconvert.store import Keys, connect, reaching
-from tests.acceptance.house import OPTIONS, ROOT, House, until
-from tests.acceptance.test_cli import family, family_names
+from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.test_cli import begin, family, family_names, said
 
 pytestmark = pytest.mark.acceptance
 
@@ -41,25 +40,6 @@ def alone(house: House) -> Iterator[House]:
     (house.folder / "v2.csv").write_text("\n".join(["id", *leads[350:355]]))
     yield house
     until(lambda: set(family_names(house)) == {"simulator"}, 30, "the end of all processes")
-
-
-def begin(house: House, *arguments: str, name: str = "command") -> subprocess.Popen[bytes]:
-    """Start a command in a terminal of its own; what it says is in ``name.log``."""
-    with (house.folder / f"{name}.log").open("wb") as log:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "massconvert.cli", *arguments],
-            cwd=house.folder,
-            env={**house.environment, "PYTHONPATH": str(ROOT)},
-            stdout=subprocess.DEVNULL,
-            stderr=log,
-            start_new_session=True,
-        )
-    house.processes.append(process)
-    return process
-
-
-def said(house: House, name: str = "command") -> str:
-    return (house.folder / f"{name}.log").read_text()
 
 
 def v1(house: House, *more: str) -> subprocess.Popen[bytes]:

@@ -97,7 +97,7 @@ def planned(look: Look | None, chunk_id: str, *, sent_at: float, now: float, idl
         due = now + SCOUT_FIRST
         return Plan(due, Look(_within(due - sent_at), due, scout=chunk_id))
     if look.scout:
-        return Plan(_after_scout(look, sent_at, now))
+        return Plan(_after_scout(look, sent_at, now) if _is_scouted(look, now) else sent_at + look.seconds)
     # Spread out, so that none coincide; and never to be taken for a soon one.
     wait = look.early if idle or chance < TRIED else look.seconds * (1.03 + 0.05 * chance)
     return Plan(max(now + 0.5 * SHORTEST, sent_at + wait))
@@ -112,7 +112,7 @@ def put_off(look: Look | None, chunk_id: str, *, sent_at: float, due_at: float, 
         return Plan(due) if due_at < sent_at + 0.98 * look.early and due > now + 0.05 else None
     if look.scout == chunk_id or is_late(look, sent_at=sent_at, now=now):
         return None
-    if look.scout != OPEN and now < look.at + LOST:
+    if _is_scouted(look, now):
         return Plan(_after_scout(look, sent_at, now))
     if now < sent_at + 0.9 * look.seconds:
         return Plan(sent_at + look.seconds)
@@ -128,6 +128,11 @@ def is_late(look: Look, *, sent_at: float, now: float) -> bool:
 def given_up(look: Look | None, chunk_id: str, now: float) -> Look | None:
     """What others are to know where the scout's look teaches nothing: the next is one. ``None``: it is no scout's."""
     return replace(look, at=now, scout=OPEN) if look and look.scout == chunk_id else None
+
+
+def _is_scouted(look: Look, now: float) -> bool:
+    """Whether a scout finds out, and has not been lost."""
+    return look.scout != OPEN and now < look.at + LOST
 
 
 def _after_scout(look: Look, sent_at: float, now: float) -> float:

@@ -36,6 +36,12 @@ from massconvert.policy.update import deals_aside
 
 def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision:
     """Decide what Zoho says of the job of ``chunk`` (state RUNNING)."""
+    decision = _by_answer(chunk, answer, moment)
+    freed = None if decision.look else given_up(moment.look, chunk.id, moment.now)
+    return replace(decision, look=(moment.look, freed)) if freed else decision
+
+
+def _by_answer(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision:
     if isinstance(answer, JobStatus):
         return deals_aside(chunk, _job_status(chunk, answer, moment), moment)
     if held := held_up(chunk, answer, moment, not_allowed=Row.STATUS_NOT_ALLOWED, too_many=Row.STATUS_THROTTLED):
@@ -60,8 +66,7 @@ def _job_status(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
     decision = _by_progress(replace(chunk, outages=0, polls=chunk.polls + 1), answer, moment)
     known = moment.look or Look(moment.tuning.first_look)
     if chunk.outages or (chunk.polls == 0 and is_late(known, sent_at=chunk.sent_at, now=moment.now)):
-        freed = None if decision.look else given_up(moment.look, chunk.id, moment.now)
-        return replace(decision, job_took=None, look=(moment.look, freed) if freed else decision.look)
+        return replace(decision, job_took=None)
     if decision.look:
         return decision
     ended = answer.progress in (Progress.COMPLETED, Progress.FAILED)
@@ -94,9 +99,13 @@ def _by_progress(chunk: Chunk, answer: JobStatus, moment: Moment) -> Decision:
         return to_settle(Row.JOB_FAILED, moved, moment, wait=moment.tuning.read_lag)
     if _overdue(chunk, moment):
         return _ask_the_leads(chunk, moment)
+    return _look_again(Row.JOB_RUNS, chunk, moment)
+
+
+def _look_again(row: Row, chunk: Chunk, moment: Moment) -> Decision:
     due, learnt = _when_to_look_again(chunk, moment)
     look = (moment.look, learnt) if learnt else None
-    return Decision(Row.JOB_RUNS, replace(chunk, due_at=due), Again(due - moment.now), look=look)
+    return Decision(row, replace(chunk, due_at=due), Again(due - moment.now), look=look)
 
 
 def _when_to_look_again(chunk: Chunk, moment: Moment) -> tuple[float, Look | None]:
@@ -134,6 +143,8 @@ def _refused_status(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     # INVALID_DATA and its like: Zoho does not know the job.
     chunk = replace(chunk, polls=chunk.polls + 1)
     if moment.now - chunk.sent_at < moment.tuning.status_lag:
+        if moment.look and moment.look.scout == chunk.id:
+            return _look_again(Row.JOB_UNKNOWN_YET, chunk, moment)  # others learn that they need not come yet
         wait = max(1.0, moment.next_look(chunk.polls))
         return Decision(Row.JOB_UNKNOWN_YET, replace(chunk, due_at=moment.now + wait), Again(wait))
     said = Refusal(answer.code, f"job {chunk.job_id} is unknown to Zoho: {answer.message}")

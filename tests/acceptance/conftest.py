@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.acceptance.house import House
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _signals_reach_what_is_started() -> None:
+    """A process started by a test must not inherit that signals are ignored, as under ``nohup`` or after ``&``."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

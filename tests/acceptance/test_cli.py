@@ -121,9 +121,15 @@ def test_convert_does_it_all_with_one_command(alone: House) -> None:
 
 
 def family_names(house: House) -> list[str]:
-    return [
-        "simulator" if "massconvert.simulator" in process.cmdline() else process.name() for process in family(house)
-    ]
+    return [name_of(process) for process in family(house)]
+
+
+def name_of(process: psutil.Process) -> str:
+    """What a process of a house is called: a simulator by what it does."""
+    try:
+        return "simulator" if "massconvert.simulator" in process.cmdline() else str(process.name())
+    except psutil.Error:
+        return "gone"  # since it was listed
 
 
 def test_an_interrupted_convert_goes_on_where_it_stopped(alone: House) -> None:

@@ -18,7 +18,7 @@ from massconvert.embedded.plan import Holder
 from massconvert.errors import StoreError
 from massconvert.store import Keys, connect, reaching
 from tests.acceptance.house import OPTIONS, House, until
-from tests.acceptance.test_cli import begin, family, family_names, said
+from tests.acceptance.test_cli import begin, family, family_names, name_of, said
 
 pytestmark = pytest.mark.acceptance
 
@@ -128,7 +128,7 @@ def test_the_same_command_goes_on_but_not_with_what_a_person_paused(alone: House
     until(lambda: converted(alone) > gone, 60, "it to go on")
     process.send_signal(signal.SIGINT)
     assert process.wait(60) == 130, said(alone)
-    done = alone.command(*again, "--output", "v1.out")
+    done = alone.command(*again, "--output", "v1-done.csv")
     assert done.returncode == 0, done.stderr
     assert "going on with batch v1" in done.stderr
     assert converted(alone) == 350
@@ -203,7 +203,7 @@ def test_kill_9_leaves_a_batch_that_every_command_names_and_none_sends(alone: Ho
     other = v2(alone)
     until(lambda: posts(alone) and taken(alone, "v2"), 60, "the other batch")
     for each in family(alone):
-        if "massconvert.simulator" not in each.cmdline():
+        if name_of(each) != "simulator":
             os.kill(each.pid, signal.SIGKILL)
     other.wait()
     left = Holder.load((home(alone) / "lock").read_text())
@@ -238,9 +238,9 @@ def test_what_the_ledger_of_an_earlier_version_left_is_not_sent_either(alone: Ho
 def test_commands_use_the_redis_of_a_convert_that_runs(alone: House) -> None:
     """In another terminal: they look, pause, let go on and call off; and what they let go on ends with it."""
     gone, left = stop_v1(alone)
+    alone.set_faults({"method": POST, "do": "latency", "seconds": 15})
     two = v2(alone)
     until(lambda: taken(alone, "v2"), 60, "the other batch")
-    alone.set_faults({"method": POST, "do": "latency", "seconds": 5})
     assert not any("beat" in process.cmdline() for process in family(alone)), "schedules are for a fleet"
     seen = alone.command("status", "--json")
     assert seen.returncode == 0, seen.stderr

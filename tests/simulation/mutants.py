@@ -49,6 +49,7 @@ from massconvert.policy import (
     after_post,
     calls,
     holds,
+    looks,
     messages,
     name_unknown,
     no_permit,
@@ -678,6 +679,14 @@ MUTANTS = (
         in_python(follow, "before_look", lambda *_: None),
         "calm",
         "is looked at while that of",
+    ),
+    Mutant(
+        "the scout's place is waited for although nobody has it",
+        in_python(looks, "_is_scouted", lambda *_: True),
+        "",
+        "not every batch has finished",
+        within=1,
+        start=301,  # it takes a scout that gave up, and long silence after it
     ),
     Mutant(
         "every lead goes at once",

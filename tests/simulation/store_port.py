@@ -37,6 +37,8 @@ SCRIPTS = tuple(
 )
 
 
+#: Seconds for an answer: no command of a history takes one, on the slowest machine.
+ANSWERS_WITHIN = 120.0
 #: The words of a command, or these as they are sent (`packed`).
 Command = Sequence[Any] | bytes
 
@@ -47,7 +49,9 @@ class Wire:
     def __init__(self, path: str) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
+        self._socket.settimeout(ANSWERS_WITHIN)
         self._loaded: dict[str, str] = {}
+        self._busy = False
 
     def close(self) -> None:
         """Close the connection."""
@@ -67,8 +71,13 @@ class Wire:
 
     def exchange(self, commands: Sequence[Command]) -> list[Any]:
         """Send commands in one round trip and return their answers, errors among them."""
+        if self._busy:  # what is asked next would be given the answers to what was asked before
+            raise AssertionError(f"the answers to an earlier command were not read; now: {[*commands][:3]!r:.300}")
+        self._busy = True
         self._socket.sendall(b"".join(map(packed, commands)))
-        return self._answers(len(commands))
+        answers = self._answers(len(commands))
+        self._busy = False
+        return answers
 
     def script(self, text: str) -> str:
         """Load a script once; return its name on the server."""
@@ -145,10 +154,12 @@ def _of_bytes(stream: BytesIO) -> Any:
     kind = head[0]
     if kind == "$":
         length = int(head[1:])
-        value = stream.read(length + 2) if length >= 0 else b""
+        if length < 0:
+            return None
+        value = stream.read(length + 2)
         if len(value) < length + 2:
             raise IndexError
-        return value[:-2].decode() if length >= 0 else None
+        return value[:-2].decode()
     if kind == "*":
         return None if head == "*-1" else [_of_bytes(stream) for _ in range(int(head[1:]))]
     return _of_one_line(kind, head[1:])

@@ -39,6 +39,7 @@ LEADS = tuple(str(3652397000009850001 + number) for number in range(6))
 SENT = Chunk("1", "f", State.SENDING, LEADS, sent_at=NOW - 0.5)
 ENDED = JobStatus(Progress.COMPLETED, 6, 6, 0, 0)
 RUNS = JobStatus(Progress.IN_PROGRESS, 6, 0, 6, 0)
+UNKNOWN = Refused(400, "INVALID_DATA", "")
 
 
 def running(age: float, *, wait: float | None = None, **fields: Any) -> Chunk:
@@ -282,6 +283,24 @@ def test_a_scout_that_was_lost_is_followed_by_another() -> None:
     taken_over = before_look(running(10.0, id="2"), late)
     assert taken_over
     assert taken_over.look == (late.look, replace(SCOUTING, at=NOW + TAKES_OVER, scout="2"))
+
+
+@pytest.mark.parametrize("scout", [OPEN, "1"])
+def test_a_place_that_nobody_has_keeps_no_job_waiting(scout: str) -> None:
+    """However long ago it was left: an organisation may have been idle for a day."""
+    left = replace(MOMENT, look=replace(SCOUTING, at=NOW - 86_400.0, scout=scout))
+    assert taken(left, replace(SENT, id="2")) == pytest.approx(SCOUTING.seconds)
+
+
+def test_a_scout_whose_job_zoho_does_not_know_yet_comes_back_ever_later_too() -> None:
+    decision = after_status(running(1.2, wait=1.0), UNKNOWN, replace(MOMENT, look=SCOUTING))
+    assert decision.row is Row.JOB_UNKNOWN_YET
+    assert decision.look == after_status(running(1.2, wait=1.0), RUNS, replace(MOMENT, look=SCOUTING)).look
+
+
+def test_a_scout_that_learns_nothing_gives_its_place_up() -> None:
+    decision = after_status(running(1.2, wait=1.0), Refused(500, "INTERNAL_ERROR", ""), replace(MOMENT, look=SCOUTING))
+    assert decision.look == (SCOUTING, replace(SCOUTING, at=NOW, scout=OPEN))
 
 
 def test_looks_that_were_planned_before_the_lesson_are_moved() -> None:

@@ -27,7 +27,7 @@ def test_a_failing_history_is_shrunk_and_fails_in_the_same_way(wire: Wire) -> No
     """What is left has one batch of a few leads."""
     mutant = next(mutant for mutant in MUTANTS if mutant.name == "retry before look")
     with mutant.seed():
-        plans = (plan for seed in range(60) if len((plan := draw(seed, mutant.theme)).orders) > 1)
+        plans = (plan for seed in range(2, 60) if len((plan := draw(seed, mutant.theme)).orders) > 1)
         failing, first = next((plan, problems[0]) for plan in plans if (problems := play(plan, wire).problems))
         verdict = shrink(failing, lambda smaller: play(smaller, wire))
     assert kind_of(first) in {kind_of(problem) for problem in verdict.problems}

@@ -57,13 +57,15 @@ def test_a_seed_is_a_history_and_can_be_played_again(wire: Wire) -> None:
 
 
 def test_histories_without_trouble_make_the_fewest_calls(wire: Wire) -> None:
-    """One POST for a full payload, and close to one status call a job."""
+    """One POST for a full payload, and no read. The first job of all finds out how long jobs take: a few looks."""
     plan = draw(0, "calm")
     leads = tuple(lead.id for lead in draw(1, "calm").leads)[:50]
     one = replace(plan.orders[0], leads=leads, stage="Qualification", again=(), at=0.0, assignee="")
-    plan = replace(plan, orders=(one,), leads=draw(1, "calm").leads, tuning=replace(plan.tuning, max_leads=50))
+    plan = replace(
+        plan, orders=(one,), leads=draw(1, "calm").leads, tuning=replace(plan.tuning, max_leads=50), slice=50
+    )
     verdict = play(plan, wire)
     assert verdict.problems == []
     assert verdict.reach.calls["mass_convert"] == 1
-    assert verdict.reach.calls["job_status"] <= 2
+    assert verdict.reach.calls["job_status"] <= 5
     assert verdict.reach.calls["read_leads"] == 0

@@ -41,6 +41,7 @@ MUTANTS = (
         "forgets",
         "before its job's end",
         within=200,
+        start=140,
     ),
     Mutant(
         "no replica is waited for",
@@ -69,6 +70,7 @@ MUTANTS = (
         "forgets",
         "is cancelled, but we converted it",
         within=600,
+        start=140,
     ),
     Mutant(
         "an inbox of before is ended without a read",
@@ -80,5 +82,6 @@ MUTANTS = (
         "forgets",
         "is cancelled, but we converted it",
         within=600,
+        start=100,
     ),
 )

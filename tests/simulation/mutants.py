@@ -398,7 +398,8 @@ MUTANTS = (
         in_python(read, "fails_alone", lambda chunk, leads, moment: leads == 1 and chunk.failing.lost >= 3),
         "outage",
         "without a reason",
-        200,
+        within=200,
+        start=150,
     ),
     Mutant(
         "a third unknown job is a failure",
@@ -470,6 +471,7 @@ MUTANTS = (
         "credits",
         "are reserved",
         within=200,
+        start=120,
     ),
     Mutant(
         "permits are kept", in_python(Governor, "release", lambda self, permit, answer: None), "calm", "not given back"
@@ -673,6 +675,7 @@ MUTANTS = (
         "producers",
         "was never told",
         within=400,
+        start=160,
     ),
     Mutant(
         "everybody looks while the scout finds out",

@@ -71,8 +71,8 @@ def held_back(calls: Standing) -> list[str]:
         lines.append(gate_in_words(calls))
     if calls.learnt < calls.limit:
         lines.append(
-            f"Zoho answered 429 to more than {number_of(calls.learnt, 'call')} at once: another client of the "
-            "organisation takes a share. The limit is tried again every few seconds"
+            f"Zoho answered 429 to more than {number_of(calls.learnt, 'call')} at once, as where another client of the "
+            "organisation takes a share. While calls are made, more are tried again every few seconds"
         )
     if calls.credits_left is not None:
         lines.append(

@@ -166,8 +166,8 @@ def _check(
             }
         )
     else:
-        lines = [f"problem: {path} {reason}\n" for path, reason in problems]
-        lines += [f"warning: {path} {reason}\n" for path, reason in warnings]
+        lines = [f"problem: {problem.in_words}\n" for problem in problems]
+        lines += [f"warning: {warning.in_words}\n" for warning in warnings]
         lines += [f"not checked: {what}: {reason}\n" for what, reason in unread.items()]
         print_lines([*lines, *([] if problems else [f"{file}: ok\n"])])
     raise typer.Exit(Exit.USAGE if problems else Exit.OK)

@@ -39,4 +39,4 @@ def check_profiles(site: Site) -> Iterator[Finding]:
             check = next_command("profile check", account=account)
             yield warning("profiles", f"The {failed} of {name} failed.", f"To see why: {look}; then: {check}")
     if config.profiles and not failing:
-        yield ok("profiles", "The last run of no profile failed.")
+        yield ok("profiles", "No profile failed in its last run.")

@@ -92,8 +92,26 @@ def check_calls(site: Site) -> Iterator[Finding]:
         batch = call_id.partition(":")[2]
         what = f"Batch {batch} has finished, but {number_of(tries, 'call')} about it failed: {why}."
         yield warning("callbacks", what, _mend_of_call(why, site.settings.account))
-    if not failing:
-        yield ok("callbacks", "Nobody waits for a call that has failed.")
+    given_up = list(_given_up(site))
+    yield from given_up
+    if not failing and not given_up:
+        yield ok("callbacks", "No call about a finished batch has failed.")
+
+
+def _given_up(site: Site) -> Iterator[Finding]:
+    """Of the latest batches: calls that are not made again."""
+    for status in site.ledger.batches.recent():
+        for call in site.ledger.callbacks.failed_of(status.batch):
+            if not call.again:
+                what = f"Batch {status.batch} has finished, but {call.place} was not told: {call.why}."
+                test = next_command("webhook test", "URL", account=site.settings.account)
+                look = next_command("status", status.batch, account=site.settings.account)
+                yield warning(
+                    "callbacks",
+                    what,
+                    f"It is not called again; read the outcomes: {look}. For the next batch, put right what it says; "
+                    f"to try a web hook: {test}",
+                )
 
 
 def _mend_of_call(why: str, account: str) -> str:

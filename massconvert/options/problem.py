@@ -22,6 +22,11 @@ class Problem(NamedTuple):
     path: str
     reason: str
 
+    @property
+    def in_words(self) -> str:
+        """The problem as a line; the whole file (``$``) has no place to name."""
+        return self.reason if self.path == "$" else f"{self.path} {self.reason}"
+
 
 def demand(problems: Sequence[tuple[str, str]], hint: str = "Nothing was enqueued.") -> None:
     """Raise OptionsError with all problems, if there is one."""

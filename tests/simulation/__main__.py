@@ -37,6 +37,8 @@ def main() -> int:
     with Crew(arguments.jobs) as crew:
         for part in crew.play(arguments.seed, arguments.n, arguments.theme):
             tally.add(part)
+            for seed, problem in part.failures.items():
+                print(f"\nFAILED seed {seed}: {problem}", file=sys.stderr)
             _progress(tally, arguments.n, time.monotonic() - began)
             if len(tally.failures) >= arguments.stop_after:
                 break

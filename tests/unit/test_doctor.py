@@ -410,6 +410,21 @@ def test_a_web_hook_that_nobody_can_sign_is_to_be_given_a_secret(clinic: Clinic)
         assert mend in found.mend
 
 
+def test_a_call_that_is_not_made_again_is_told_of_the_latest_batches(clinic: Clinic) -> None:
+    hooks, callbacks = parse_targets("https://shop.example.com/x"), clinic.ledger.callbacks
+    clinic.ledger.batches.open("k", "0" * 16, {}, now=clinic.now, leads=0, on_complete=hooks)
+    clinic.ledger.batches.seal("k", now=clinic.now, flush=True)
+    call = callbacks.take(now=clinic.now + 1)
+    assert call is not None
+    callbacks.failed(call, "HTTP 410: Gone", now=clinic.now + 1, again_in=None)
+    found = only(check_calls(clinic.site), "callbacks")
+    assert found.level is Level.WARNING
+    assert (
+        found.what == "Batch k has finished, but the web hook at https://shop.example.com was not told: HTTP 410: Gone."
+    )
+    assert "massconvert status k" in found.mend
+
+
 def test_what_several_checks_say_in_the_same_words_is_one_line_for_people(
     shell: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -13,6 +13,7 @@ from massconvert.doctor.failover_rules import Standby, judge_standby
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.redis_rules import ask_about_itself, ask_about_settings, judge_clock, judge_redis
 from massconvert.doctor.site import Site
+from massconvert.doctor.work_checks import span
 from massconvert.errors import BrokerError, StoreError
 from massconvert.ledger import Workers
 from massconvert.nudge import Nudge
@@ -47,14 +48,27 @@ def check_redis(site: Site) -> Iterator[Finding]:
 def _history(site: Site) -> Finding:
     """Scripts tell by INFO whether Redis has forgotten what it had acknowledged; some users and services may not."""
     with reaching(site.redis):
+        now = site.redis.time()[0]
+        id_, since, breaks = site.redis.hmget(site.keys.history, "id", "since", "breaks")
         try:
-            site.redis.eval("return redis.call('INFO', 'replication')", 1, site.keys.prefix)
+            said = site.redis.eval("return redis.call('INFO', 'replication')", 1, site.keys.prefix)
         except ResponseError:
             what = "Scripts may not use INFO, so every payload is read before it is sent: Redis may have forgotten it."
             if not site.settings.doubt_hours:
                 what = "Scripts may not use INFO, so nobody notices what Redis forgets: leads may be sent twice."
             return warning("redis history", what, "Give the user +info (ACL SETUSER); docs/high-availability.md.")
-    return ok("redis history", "Scripts may use INFO, which tells them of a failover.")
+    # A break that no script has met yet: the next one will.
+    unmet = bool(id_) and f"master_replid:{id_}" not in str(said)
+    ago = 0.0 if unmet else now - float(since or 0.0)
+    if not (unmet or breaks) or ago > 3600 * site.settings.doubt_hours:
+        return ok("redis history", "Scripts may use INFO, which tells them of a failover.")
+    when = "just now" if unmet else f"{span(ago)} ago"
+    what = f"Redis went on {when} with what may be an older state: a failover, a restart or a restored copy."
+    mend = (
+        "What waited then is read before it is sent. After a restored copy, enqueue again what it does not know, with "
+        "the same keys: docs/high-availability.md."
+    )
+    return warning("redis history", what, mend)
 
 
 def _standby(site: Site, info: dict[str, Any]) -> Standby:

@@ -15,6 +15,7 @@ from redis.crc import key_slot
 from massconvert.addresses import check_redis_url
 from massconvert.doctor import Level, examine
 from massconvert.doctor.examination import CHECKS
+from massconvert.doctor.finding import Finding
 from massconvert.errors import BrokerError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.nudge import Nudge
@@ -308,6 +309,33 @@ def test_the_doctor_of_a_user_who_may_not_ask_much_judges_what_it_is_told(own_re
     found = {each.check: each for each in examine({"REDIS_URL": url}, checks=[c for c in CHECKS if c.name == "redis"])}
     assert found["redis history"].level is Level.WARNING
     assert "+info" in found["redis history"].mend
+
+
+def test_the_doctor_tells_of_a_break_in_the_history_before_and_after_a_script_has_met_it(
+    own_redis: Callable[..., Any],
+) -> None:
+    url = f"redis://127.0.0.1:{own_redis().port}/0"
+    client = connect(url)
+    ledger = Ledger(client, "default", Tuning())
+
+    def said() -> Finding:
+        found = examine({"REDIS_URL": url}, checks=[check for check in CHECKS if check.name == "redis"])
+        return next(each for each in found if each.check == "redis history")
+
+    def take(batch: str) -> None:
+        ledger.batches.open(batch, "f" * 16, {}, leads=0)
+        ledger.batches.seal(batch, flush=True)
+
+    assert said().level is Level.OK  # nothing is there yet
+    take("before")
+    assert said().level is Level.OK
+    client.execute_command("DEBUG", "CHANGE-REPL-ID")
+    assert (said().level, "just now" in said().what) == (Level.WARNING, True)
+    take("after")
+    assert said().level is Level.WARNING
+    assert "enqueue again" in said().mend
+    client.hset(Keys("default").history, "since", time.time() - 25 * 3600)
+    assert said().level is Level.OK
 
 
 def test_the_doctor_sees_a_cluster(cluster: Shards) -> None:

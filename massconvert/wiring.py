@@ -12,7 +12,7 @@ from functools import cached_property, lru_cache
 from random import Random, SystemRandom
 from typing import Any
 
-from massconvert.callbacks import Caller
+from massconvert.caller import Caller
 from massconvert.errors import BrokerError, InputError
 from massconvert.intake import Intake
 from massconvert.leads.ids import shown

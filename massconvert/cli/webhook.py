@@ -8,7 +8,7 @@ from uuid import uuid4
 
 import typer
 
-from massconvert.callbacks import Caller
+from massconvert.caller import Caller
 from massconvert.cli.account import command_settings
 from massconvert.cli.commands import Group
 from massconvert.cli.console import print_json, say, tell

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
-from massconvert.callbacks import Never
+from massconvert.caller import Never
 from massconvert.ledger import DueCall
 from massconvert.model import Again, BatchStatus, Done
 from massconvert.next_command import next_command

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from massconvert.callbacks import Caller, Never
+from massconvert.caller import Caller, Never
 from massconvert.on_complete import HookTarget
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
 

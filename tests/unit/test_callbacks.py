@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from typing import Any
 
 import pytest
 from celery import Celery, chain
 from pydantic import SecretStr
 
-from massconvert.callbacks import DELIVERY_HEADER, SIGNATURE_HEADER, Caller, Never, sign, verify_webhook
+from massconvert.callbacks import DELIVERY_HEADER, SIGNATURE_HEADER, sign, verify_webhook
+from massconvert.caller import Caller, Never
 from massconvert.errors import BrokerError, InputError, KeyConflictError
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.on_complete import HookTarget, TaskTarget, dump_targets, load_targets, parse_targets
@@ -304,3 +307,10 @@ def test_a_delivery_is_the_same_in_each_try_and_another_once_the_batch_has_finis
     crm.work()
     assert len(told) == 4
     assert told[3]["delivery"] != told[0]["delivery"]
+
+
+def test_who_receives_a_web_hook_loads_nothing_but_the_standard_library() -> None:
+    code = "import sys; before = {*sys.modules}; import massconvert.callbacks; print(*sorted({*sys.modules} - before))"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    roots = {name.partition(".")[0] for name in loaded}
+    assert roots <= {"massconvert", *sys.stdlib_module_names}

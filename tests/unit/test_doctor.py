@@ -13,7 +13,7 @@ import fakeredis
 import pytest
 from pydantic import SecretStr
 
-from massconvert.callbacks import Caller
+from massconvert.caller import Caller
 from massconvert.cli import doctor as command
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examination, examine, worst

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from massconvert import contract
-from massconvert.callbacks import Never
+from massconvert.caller import Never
 from massconvert.errors import InputError, SettingsError
 from massconvert.on_complete import HookTarget, TaskTarget, demand_permitted, parse_targets
 from massconvert.permitted import ANY_OF_AN_APP, Permitted

@@ -14,7 +14,7 @@ import pytest
 import redis
 from pydantic import SecretStr
 
-from massconvert.callbacks import Caller
+from massconvert.caller import Caller
 from massconvert.errors import BrokerError
 from massconvert.model import Call, NotSent, Unsent
 from massconvert.on_complete import TaskTarget

@@ -13,7 +13,7 @@ from pydantic import SecretStr
 
 from massconvert import intake
 from massconvert.batch import Batch
-from massconvert.callbacks import Caller
+from massconvert.caller import Caller
 from massconvert.errors import KeyConflictError, OptionsError
 from massconvert.intake import Intake
 from massconvert.ledger import Ledger

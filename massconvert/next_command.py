@@ -14,6 +14,7 @@ from massconvert.contract import DEFAULT_ACCOUNT
 Name = Literal[
     "cancel",
     "convert",
+    "dashboard",
     "demo",
     "doctor",
     "enqueue",

@@ -48,6 +48,7 @@ SECRETS = frozenset(
         "ZOHO_ACCOUNTS_URL",
         "ZOHO_API_DOMAIN",
         "MASSCONVERT_WEBHOOK_SECRET",
+        "MASSCONVERT_DASHBOARD_TOKEN",
         HOSTS_SETTING,  # lists, in which anything may stand
         TASKS_SETTING,
     }
@@ -152,6 +153,7 @@ class Settings(BaseSettings):
     heartbeat_file: Folder | None = Field(None, alias="MASSCONVERT_HEARTBEAT_FILE")
     events: int | None = Field(None, alias="MASSCONVERT_EVENTS", ge=0, le=10_000_000)
     webhook_secret: LongSecret = Field(SecretStr(""), alias="MASSCONVERT_WEBHOOK_SECRET")
+    dashboard_token: LongSecret = Field(SecretStr(""), alias="MASSCONVERT_DASHBOARD_TOKEN")
     webhook_allow: Annotated[str, AfterValidator(lambda text: (Permitted.parse(hosts=text), text)[1])] = Field(
         "", alias=HOSTS_SETTING, repr=False
     )

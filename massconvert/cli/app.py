@@ -16,6 +16,7 @@ import typer
 
 from massconvert.cli import (
     convert,
+    dashboard,
     demo,
     doctor,
     enqueue,
@@ -208,6 +209,7 @@ for _room in (
     enqueue,
     status,
     report,
+    dashboard,
     second_chances,
     letters,
     profile,

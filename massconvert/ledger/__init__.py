@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from massconvert.ledger.backlog import Backlog, read_backlog, read_stopped, waiting_options
+from massconvert.ledger.backlog import Backlog, FailedWith, read_backlog, read_failures, read_stopped, waiting_options
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
+from massconvert.ledger.deeds import Deed, Deeds
 from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.letters import Late, Letter, Letters, Message
@@ -28,8 +29,11 @@ __all__ = [
     "Begun",
     "Callbacks",
     "Chunks",
+    "Deed",
+    "Deeds",
     "DueCall",
     "Events",
+    "FailedWith",
     "Fleet",
     "Formed",
     "Late",
@@ -49,7 +53,7 @@ __all__ = [
 
 
 class Ledger:
-    """The ledger of one account: batches, chunks, runs, callbacks, organisation, fleet, letters, listings, title.
+    """The ledger of one account: batches, chunks, runs, callbacks, organisation, deeds, fleet, letters, title.
 
     The scripts ask Redis for the time; ``clock`` is that of a test or a simulation, whose time is handed in instead. So
     is ``now``, Unix seconds, where one of the ledger's methods takes it: for tests.
@@ -63,6 +67,7 @@ class Ledger:
         self.organisation = Organisation(redis, keys, scripts)
         self.shelf = Shelf(redis, keys)
         self.callbacks = Callbacks(redis, keys, scripts)
+        self.deeds = Deeds(redis, keys)
         self.events = Events(redis, keys, tuning)
         self.fleet = Fleet(redis, keys)
         self.title = Title(redis, keys, scripts)
@@ -80,6 +85,14 @@ class Ledger:
         """
         self.batches.status(batch_id)
         return read_stopped(self._redis, self._keys, batch_id)
+
+    def failures(self, batch_id: str) -> list[FailedWith]:
+        """How many leads of a batch failed with each code, most first; the code ``other`` is all beyond forty codes.
+
+        Counted as they end. Of those that ended under a version that did not count, nothing is known here.
+        Raises LedgerError, StoreError.
+        """
+        return read_failures(self._redis, self._keys, batch_id)
 
     def waiting_options(self) -> list[tuple[dict[str, Any], int]]:
         """The options with which leads wait, and how many leads with each. Raises StoreError."""

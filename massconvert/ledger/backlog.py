@@ -6,7 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import Any
 
-from massconvert.ledger.codec import load_status, segments
+from massconvert.ledger.codec import load_status, segments, unreadable
 from massconvert.model import BatchStatus, State
 from massconvert.store import Keys, Redis, reaching
 
@@ -41,6 +41,16 @@ class Backlog:
     next_due: float | None = None  # Unix seconds: when the sweep is to look at the next chunk
     overdue: int = 0  # jobs without an end by their deadline, which are watched on; some of their ids
     overdue_jobs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class FailedWith:
+    """How many leads of a batch failed with a code, and the first of them with its message."""
+
+    code: str
+    leads: int
+    message: str
+    lead_id: str
 
 
 def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backlog:
@@ -95,6 +105,22 @@ def read_stopped(redis: Redis, keys: Keys, batch_id: str) -> BatchStatus:
     leaving = sum(len(leads) for each in sending for batch, leads in segments(each) if batch == batch_id)
     seen = load_status(keys.account, batch_id, fields, paused=bool(paused))
     return replace(seen, sent=seen.sent + leaving, waiting=seen.waiting - leaving)
+
+
+def read_failures(redis: Redis, keys: Keys, batch_id: str) -> list[FailedWith]:
+    """How many leads of a batch failed with each code; see `Ledger.failures`."""
+    with reaching(redis):
+        fields = redis.hgetall(keys.batch(batch_id))
+    found = []
+    for name, text in fields.items():
+        if name.startswith("reason:"):
+            code = name.removeprefix("reason:")
+            try:
+                message, lead = json.loads(text)
+                found.append(FailedWith(code, int(fields.get(f"failed:{code}", "0")), str(message), str(lead)))
+            except (ValueError, TypeError) as error:
+                raise unreadable(f"batch:{batch_id}") from error
+    return sorted(found, key=lambda each: (-each.leads, each.code))
 
 
 def waiting_options(redis: Redis, keys: Keys) -> list[tuple[dict[str, Any], int]]:

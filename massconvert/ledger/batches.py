@@ -303,13 +303,15 @@ class Batches:
         (code, message), times = max(until.items(), key=lambda each: len(each[1]))
         return Waits(len(times), code, message, min(times))
 
-    def recent(self, limit: int = 20) -> list[BatchStatus]:
-        """The latest batches, newest first; forgets the ids of those that have expired.
+    def recent(self, limit: int = 20, *, after: str = "") -> list[BatchStatus]:
+        """The latest batches, newest first, or those that follow ``after``; forgets those that have expired.
 
         However many there are, only some hundreds of the newest are looked at.
         """
         found: list[BatchStatus] = []
-        place, size = 0, max(limit, 20)
+        size = max(limit, 20)
+        rank = self._ask("zrevrank", self._keys.batches, after) if after else None
+        place = 0 if rank is None else int(rank) + 1
         for _ in range(_PAGES):
             with reaching(self._redis):
                 page = self._redis.zrevrange(self._keys.batches, place, place + size - 1)

@@ -79,6 +79,18 @@ _OURS = {
     Code.GAVE_UP: Retry.LATER,
 }
 
+#: What the codes of our own mean, in words for people.
+OUR_WORDS: dict[str, str] = {
+    Code.NOT_FOUND: "Zoho has no such lead, or does not show it to this user",
+    Code.INVALID_ID: "what was given is no lead id",
+    Code.NOT_CONVERTED: "Zoho's jobs ended without converting the lead",
+    Code.NOT_VISIBLE: "it was sent, and Zoho does not show it any more: it may be converted",
+    Code.STATE_UNKNOWN: "Zoho does not say whether it is converted: it may be",
+    Code.LOCKED: "Zoho has locked the lead (an approval, or a process that is under way); it was not sent",
+    Code.GAVE_UP: "Zoho gave no usable answer for too long; the lead is not converted",
+    Code.UNKNOWN_NAME: "a name in the options is not in Zoho",
+}
+
 _D, _S, _I = "documented", "seen", "inferred"
 _POST, _ALL = "mass convert", "every call"
 _CHECK_URL = "Check ZOHO_API_VERSION and ZOHO_API_DOMAIN"
@@ -283,9 +295,9 @@ def retry_of(code: str) -> Retry:
 
 
 def words_of(code: str) -> str:
-    """What a code means, for people; empty for one that is not known."""
+    """What a code means, Zoho's or ours, for people; empty for one that is not known."""
     row = CODES.get(code.upper())
-    return row.words if row else ""
+    return OUR_WORDS.get(code) or (row.words if row else "")
 
 
 def reason_of(answer: Refused) -> str:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Iterable, Iterator
 from enum import Enum
+from itertools import chain
 
 from massconvert.leads.headings import OURS
-from massconvert.leads.spreadsheets import ROW, row_name
+from massconvert.leads.spreadsheets import ROW, guarded_row, row_name
 from massconvert.model import Code, Kind, LeadRow, Outcome
 
 #: Our columns, behind those of the input, in their order; scripts rely on them.
@@ -66,3 +70,15 @@ def lead_cells(batch_id: str, row: LeadRow) -> list[str]:
     # What was never an id cannot be restored from anything.
     is_id = row.outcome is None or row.outcome.code != Code.INVALID_ID
     return [*cells_of(row.outcome), row_name(batch_id, row.lead_id) if is_id else ""]
+
+
+def part_lines(batch_id: str, rows: Iterable[LeadRow], part: Part) -> Iterator[str]:
+    """One of the three files of a batch without its input's columns, line by line, as `write_results` writes it."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    wanted = ([row.lead_id, *lead_cells(batch_id, row)] for row in rows if part_of(row.outcome) is part)
+    for cells in chain([("id", *COLUMNS)], wanted):
+        writer.writerow(guarded_row(cells))
+        yield text.getvalue()
+        text.seek(0)
+        text.truncate()

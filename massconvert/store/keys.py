@@ -29,6 +29,7 @@ class Keys:
         ``given`` is there where the options were given with names, and ``fp`` is that of their ids. ``history`` is that
         of Redis in which its leads were written; "several" where leads came in more than one.
         While it is open again: finished_before, total_before (when it had finished, with how many leads).
+        Of its failed leads by code: failed:CODE, reason:CODE, and failed_codes, how many codes those are.
         Of its callbacks: on_complete, targets, and for each number called:N, call_tries:N, call_error:N.
         """
         return f"{self.prefix}batch:{batch_id}"
@@ -54,10 +55,7 @@ class Keys:
         return f"{self.batch(batch_id)}:invalid"
 
     def batch_deals(self, batch_id: str) -> str:
-        """HASH lead id → JSON of the values that it brings for its deal, of leads that have some.
-
-        Gone when the lead is converted and its deal has them; else kept, for a retry.
-        """
+        """HASH lead id → JSON of the values that it brings for its deal; gone when the deal has them."""
         return f"{self.batch(batch_id)}:deals"
 
     @property
@@ -67,6 +65,11 @@ class Keys:
         ``batches:place`` is a STRING: how many of the oldest the last new batch left, since they still live.
         """
         return f"{self.prefix}batches"
+
+    @property
+    def deeds(self) -> str:
+        """LIST of JSON, newest first: what people did on the page, to which batch, when; the latest some hundred."""
+        return f"{self.prefix}deeds"
 
     @property
     def unsealed(self) -> str:
@@ -296,8 +299,7 @@ class Keys:
         """HASH role:name → JSON of when a worker or beat was seen and took something; expires a day after the last."""
         return f"{self.prefix}fleet"
 
-    # --- the access token (zoho/oauth.py); a set of keys for each set of credentials, named by their digest, so that
-    # --- workers with new credentials never use, or spoil, the token of the old ones
+    # --- the access token (zoho/oauth.py); for each set of credentials, by their digest, so that none spoils another's
 
     def token(self, credentials: str) -> str:
         """HASH: value, api_domain, refresh_at, expires_at; the one access token of the fleet; expires with it."""
@@ -338,10 +340,7 @@ class Keys:
         return f"{self.prefix}permits:post"
 
     def permit_wake(self, what: str) -> str:
-        """LIST: a permit of this kind (``any``, ``post``, ``poll``, ``express``) may be free, for BLPOP; expires.
-
-        Nothing is ever pushed to ``pause``: who waits on it lets time pass.
-        """
+        """LIST: a permit of this kind (``any``, …, ``express``) may be free, for BLPOP; never ``pause``; expires."""
         return f"{self.prefix}permits:wake:{what}"
 
     @property

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from massconvert.errors import KeyConflictError, StoreError, UnknownBatchError
+from massconvert.ledger import FailedWith
 from massconvert.model import (
     Accepted,
     BatchState,
@@ -170,9 +171,21 @@ def test_refuse_ids_ends_what_is_no_id_at_once(books: Books) -> None:
     books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
     with books.watching() as changed:
         assert books.batches.refuse_ids("b", {"abc": "is not a string of digits", "0": "begins with 0"}, now=NOW) == 2
-    assert set(changed) == {"batch:b.total", "batch:b.failed", "batch:b:invalid.abc", "batch:b:invalid.0"}
+    by_code = {"batch:b.failed:INVALID_ID", "batch:b.reason:INVALID_ID", "batch:b.failed_codes"}
+    assert set(changed) == {"batch:b.total", "batch:b.failed", "batch:b:invalid.abc", "batch:b:invalid.0"} | by_code
     assert books.counts("b") == {"total": 2, "failed": 2}
+    assert books.ledger.failures("b") == [FailedWith("INVALID_ID", 2, "is not a string of digits", "abc")]
     assert books.outcomes("b")["abc"] == Outcome(Kind.FAILED, Code.INVALID_ID, "is not a string of digits")
+
+
+def test_refuse_ids_tells_forty_codes_apart_and_counts_the_others_together(books: Books) -> None:
+    """A server that invents a code for each lead cannot fill the batch's hash."""
+    books.batches.open("b", FINGERPRINT, OPTIONS, now=NOW, leads=1)
+    given = [text for place in range(50) for text in (f"x{place}", f'["failed","CODE_{place}","no {place}"]')]
+    books.batches._run("refuse_ids", "b", NOW, *given, "y", '["failed"]', "z", '["failed","CODE_3"]')
+    found = {each.code: each.leads for each in books.ledger.failures("b")}
+    assert sum(found.values()) == books.counts("b")["failed"] == 52
+    assert found == {**{f"CODE_{place}": 1 for place in range(40)}, "CODE_3": 2, "other": 11}
 
 
 def test_refuse_ids_again_changes_nothing(books: Books) -> None:

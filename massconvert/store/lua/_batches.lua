@@ -15,9 +15,28 @@ local function live_key(p, lead)
   return p .. 'live:' .. shard_of(lead, LIVE_SHARDS)
 end
 
+-- A batch's failed leads by their code, for people who look at it: `failed:CODE` is how many, and `reason:CODE` has the first
+-- message and lead with it. Zoho documents some dozens of codes; what a server invents beyond that is `other`.
+local MOST_CODES = 40
+
+local function count_failures(p, batch, outcome, leads)
+  if string.sub(outcome, 1, 9) ~= '["failed"' then return end
+  local key, o = p .. 'batch:' .. batch, cjson.decode(outcome)
+  local code = o[2] or ''
+  if redis.call('HEXISTS', key, 'reason:' .. code) == 0 then
+    if redis.call('HINCRBY', key, 'failed_codes', 1) > MOST_CODES then
+      redis.call('HINCRBY', key, 'failed_codes', -1)
+      code = 'other'
+    end
+    redis.call('HSETNX', key, 'reason:' .. code, cjson.encode({ o[3] or '', leads[1] }))
+  end
+  redis.call('HINCRBY', key, 'failed:' .. code, #leads)
+end
+
 -- Says that leads have ended, on the stream of those who want to know of each (ledger/events.py). `events:keep` is how
 -- many are kept; where it is not there, nobody has asked for any.
 local function tell_ends(p, batch, outcome, leads)
+  count_failures(p, batch, outcome, leads)
   local keep = redis.call('GET', p .. 'events:keep')
   if not keep then return end
   local o = cjson.decode(outcome)

@@ -1,0 +1,146 @@
+"""The pages that show something. They count nothing: what they say was counted in the ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from urllib.parse import urlencode
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
+
+from massconvert.dashboard.frame import Frame
+from massconvert.dashboard.reads import Reads
+from massconvert.dashboard.words import canary_words, deed_words, failed_so, sentence
+from massconvert.errors import StoreError
+from massconvert.leads.ids import is_plain_id
+from massconvert.model import BatchState, BatchStatus
+from massconvert.next_command import next_command
+from massconvert.results import Part, part_lines
+from massconvert.store import Patience, reaching
+
+#: The states by which the list can be filtered.
+STATES = {
+    "": "all",
+    BatchState.RUNNING.value: "running",
+    BatchState.PAUSED.value: "paused",
+    BatchState.FINISHED.value: "finished",
+    BatchState.CANCELLED.value: "cancelled",
+    "failures": "with failures",
+}
+#: How often a page asks whether there is something new, in seconds: while a batch goes on, and else.
+OFTEN, SELDOM = 2, 15
+#: The outcomes in the order in which the bar shows them.
+_KINDS = ("converted", "skipped", "failed", "cancelled", "sent", "waiting")
+#: Lines of a file that go out together.
+_LINES = 500
+
+
+class Pages:
+    """The pages of one account."""
+
+    def __init__(self, reads: Reads, frame: Frame) -> None:
+        self._reads, self._frame = reads, frame
+
+    def front(self, request: Request) -> Response:
+        """The first page."""
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/batches", 303)
+
+    def batches(self, request: Request) -> Response:
+        """The list of batches, newest first."""
+        asked = request.query_params
+        state = asked.get("state", "") if asked.get("state", "") in STATES else ""
+        begins, after = asked.get("begins", "").strip()[:200], asked.get("after", "")[:200]
+        listed = self._reads.listed(after, state, begins)
+        kept = {name: value for name, value in (("state", state), ("begins", begins)) if value}
+        following = urlencode({**kept, "after": listed.next}) if listed.next else ""
+        going = any(not batch.finished for batch in listed.batches)
+        return self._frame.show(
+            request,
+            "batches.html",
+            listed=listed,
+            rows=[(batch, bar(batch), sentence(batch)) for batch in listed.batches],
+            states=STATES,
+            state=state,
+            begins=begins,
+            after=after,
+            first=urlencode(kept),
+            following=following,
+            filtered=bool(kept),
+            every=OFTEN if going and not kept and not after else SELDOM,
+        )
+
+    def batch(self, request: Request) -> Response:
+        """One batch: how far it is, what failed and why, what can be done."""
+        reads, status = self._reads, self._reads.status(request.path_params["batch"])
+        account = status.account
+        again = next_command("retry", status.batch, "--options", "O.json", account=account)
+        failures = [failed_so(each, again) for each in reads.failures(status.batch)] if status.failed else []
+        return self._frame.show(
+            request,
+            "batch.html",
+            status=status,
+            bar=bar(status),
+            sentence=sentence(status),
+            canary=canary_words(status),
+            reason=reads.why(status),
+            rate=reads.rate(status),
+            failures=failures,
+            not_told=max(0, status.failed - sum(each.leads for each in failures)),
+            can_retry=any(each.can_retry for each in failures) or (status.failed and not failures),
+            parts_of=[part.value for part in Part],
+            kinds=_KINDS,
+            deeds=[(deed.at, deed_words(deed)) for deed in reads.deeds(status.batch)],
+            every=SELDOM if status.finished else OFTEN,
+        )
+
+    def file(self, request: Request) -> Response:
+        """One of the three result files, as it is read."""
+        batch_id, named = request.path_params["batch"], request.path_params["part"]
+        part = next((part for part in Part if part.value == named), None)
+        if part is None:
+            raise HTTPException(404)
+        self._reads.status(batch_id)
+        rows = self._reads.desk.ledger.batches.rows(batch_id, Patience().read)
+        name = f'attachment; filename="{batch_id}-{part.value}.csv"'
+        lines = _together(part_lines(batch_id, rows, part))
+        return StreamingResponse(lines, media_type="text/csv; charset=utf-8", headers={"content-disposition": name})
+
+    def search(self, request: Request) -> Response:
+        """Where what was typed into the box leads."""
+        given, base = request.query_params.get("q", "").strip(), request.scope.get("root_path", "")
+        if is_plain_id(given):
+            return RedirectResponse(f"{base}/leads/{given}", 303)
+        return RedirectResponse(f"{base}/batches?{urlencode({'begins': given})}", 303)
+
+    def health(self, request: Request) -> Response:  # noqa: ARG002 - as all pages are called
+        """Whether the ledger answers."""
+        redis = self._reads.desk.redis
+        try:
+            with reaching(redis):
+                redis.ping()
+        except StoreError as error:
+            return JSONResponse({"ledger": "down", "why": error.code}, 503)
+        return JSONResponse({"ledger": "up"})
+
+
+def bar(status: BatchStatus) -> list[tuple[str, float, float]]:
+    """The bar of a batch: a kind, where its part begins and how wide it is, in per mille of the whole."""
+    parts, place = [], 0.0
+    for kind in _KINDS:
+        width = 1000.0 * getattr(status, kind) / max(1, status.total)
+        if width > 0:
+            parts.append((kind, round(place, 1), round(width, 1)))
+        place += width
+    return parts
+
+
+def _together(lines: Iterator[str]) -> Iterator[str]:
+    """Fewer and longer texts."""
+    some: list[str] = []
+    for line in lines:
+        some.append(line)
+        if len(some) >= _LINES:
+            yield "".join(some)
+            some = []
+    yield "".join(some)

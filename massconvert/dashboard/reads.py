@@ -1,0 +1,227 @@
+"""What the pages read: each thing at most once in a while for all who look, however many they are."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from massconvert.cli.desk import Desk
+from massconvert.cli.dry_run import Facts
+from massconvert.cli.why import Known, Reason, Word, why
+from massconvert.errors import MassConvertError
+from massconvert.ledger import Deed, FailedWith, Workers
+from massconvert.model import BatchState, BatchStatus, Pause, Waits
+from massconvert.policy.forecast import Forecast, Pace, forecast
+from massconvert.zoho.edition import MAX_POSTS
+from massconvert.zoho.standing import Standing, token_trouble
+
+T = TypeVar("T")
+
+#: For so many seconds a read is good for all who ask: the counts of a batch, what changes slowly, and what costs much.
+SOON, SLOWLY, COSTLY = 1.0, 4.0, 20.0
+#: How many batches a page shows, and how many it looks at to find those that a filter wants.
+SHOWN, LOOKED_AT = 20, 400
+#: Of so many payloads of a batch it is asked what they wait for.
+_ASKED = 20
+#: What is remembered of how far batches were: for so many seconds, of so many batches.
+_REMEMBERED, _BATCHES = 120.0, 200
+#: How far apart two looks must be to tell a rate, in seconds.
+_APART = 5.0
+
+
+@dataclass
+class _Slot:
+    lock: threading.Lock = field(default_factory=threading.Lock)
+    read_at: float = -1e9
+    value: Any = None
+    error: MassConvertError | None = None
+
+
+class Cache:
+    """Values that are read again when they are too old: once, however many threads ask. ``monotonic``: seconds."""
+
+    _MOST = 500
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._monotonic = monotonic
+        self._slots: dict[Hashable, _Slot] = {}
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable, seconds: float, read: Callable[[], T]) -> T:
+        """What ``read`` gave at most ``seconds`` ago; a Redis that does not answer is not asked sooner either."""
+        with self._lock:
+            if len(self._slots) >= self._MOST:
+                self._slots.clear()
+            slot = self._slots.setdefault(key, _Slot())
+        with slot.lock:
+            if self._monotonic() - slot.read_at >= seconds:
+                try:
+                    slot.value, slot.error = read(), None
+                except MassConvertError as error:
+                    slot.error = error
+                slot.read_at = self._monotonic()
+            if slot.error:
+                raise slot.error
+            value: T = slot.value
+            return value
+
+    def forget(self) -> None:
+        """Read all again when it is asked for next: somebody has changed something here."""
+        with self._lock:
+            self._slots.clear()
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A part of the list of batches: how many were looked at for it, and the id after which the next part begins."""
+
+    batches: tuple[BatchStatus, ...]
+    looked_at: int
+    known: int
+    next: str = ""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Leads that end in a second, and the seconds until all have; ``None`` where nothing tells."""
+
+    a_second: float | None = None
+    seconds_left: float | None = None
+
+
+class Reads:
+    """What the pages read of one account. All of it raises StoreError, LedgerError."""
+
+    def __init__(self, desk: Desk, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self.desk, self._cache, self._monotonic = desk, Cache(monotonic), monotonic
+        self._looks: dict[str, deque[tuple[float, int]]] = {}
+        self._lock = threading.Lock()
+
+    def forget(self) -> None:
+        """What was read may have been changed here."""
+        self._cache.forget()
+
+    def now(self) -> float:
+        """The ledger's time, Unix seconds."""
+        return self._cache.get("now", SOON, self.desk.clock.now)
+
+    def whose(self) -> str:
+        """Which organisation it is."""
+        return self._cache.get("whose", COSTLY, self.desk.whose)
+
+    def status(self, batch_id: str) -> BatchStatus:
+        """The counts of a batch. Raises UnknownBatchError."""
+        status = self._cache.get(("status", batch_id), SOON, lambda: self.desk.ledger.batches.status(batch_id))
+        self._note(status)
+        return status
+
+    def failures(self, batch_id: str) -> list[FailedWith]:
+        """How many leads of a batch failed with each code."""
+        return self._cache.get(("failures", batch_id), SOON * 2, lambda: self.desk.ledger.failures(batch_id))
+
+    def listed(self, after: str = "", state: str = "", begins: str = "") -> Listed:
+        """The newest batches that follow ``after``, of a state and with a name that begins so."""
+        key = ("listed", after, state, begins)
+        return self._cache.get(key, SLOWLY / 2, lambda: self._list(after, state, begins))
+
+    def _list(self, after: str, state: str, begins: str) -> Listed:
+        batches, wanted = self.desk.ledger.batches, bool(state or begins)
+        seen = batches.recent(LOOKED_AT if wanted else SHOWN + 1, after=after)
+        fit = [batch for batch in seen if _is_in(batch, state) and batch.batch.startswith(begins)]
+        shown = fit[:SHOWN]
+        more = len(fit) > SHOWN or (wanted and len(seen) == LOOKED_AT)
+        last = shown[-1] if len(fit) > SHOWN else seen[-1] if seen else None
+        looked_at = seen.index(last) + 1 if last else 0
+        return Listed(tuple(shown), looked_at, batches.known(), last.batch if more and last else "")
+
+    def deeds(self, batch_id: str = "") -> list[Deed]:
+        """What was done by hand lately; of one batch, where it is named."""
+        found = self._cache.get("deeds", SOON, self.desk.ledger.deeds.latest)
+        return [deed for deed in found if not batch_id or deed.batch == batch_id]
+
+    def paused(self) -> Pause | None:
+        """Why the organisation is paused."""
+        return self._cache.get("paused", SOON, self.desk.ledger.organisation.paused)
+
+    def calls(self) -> Standing:
+        """How leave to call Zoho stands."""
+        return self._cache.get("calls", SOON * 2, self.desk.standing)
+
+    def workers(self) -> Workers:
+        """Who works."""
+        fleet = self.desk.ledger.fleet
+        members = self._cache.get("fleet", SLOWLY, lambda: fleet.members(now=self.now()))
+        return Workers.among(members, self.now())
+
+    def counts(self) -> dict[str, int]:
+        """What of the organisation waits and runs."""
+        return self._cache.get("counts", COSTLY, self.desk.ledger.organisation.counts)
+
+    def why(self, status: BatchStatus) -> Reason | None:
+        """Why a batch has not finished."""
+        if status.finished:
+            return None
+        trouble = self._cache.get("token", SLOWLY, lambda: token_trouble(self.desk.settings, self.desk.redis))
+        known = Known(
+            status,
+            paused=self.paused(),
+            calls=self.calls(),
+            workers=self.workers(),
+            waits=self._waits(status.batch),
+            token_trouble=trouble,
+            now=self.now(),
+        )
+        reason = why(known)
+        if reason and reason.word is Word.ITS_TURN:  # only then it matters what the others wait for, which costs most
+            reason = why(Known(**{**vars(known), "ahead": self.counts()["leads_waiting"]}))
+        return reason
+
+    def _waits(self, batch_id: str) -> Waits | None:
+        batches = self.desk.ledger.batches
+        return self._cache.get(
+            ("waits", batch_id), SLOWLY, lambda: batches.waits(batch_id, now=self.now(), most=_ASKED)
+        )
+
+    def cost(self, leads: int) -> Forecast:
+        """What converting so many leads will cost. An estimate."""
+        return forecast(leads, self._cache.get("pace", COSTLY, self._pace))
+
+    def _pace(self) -> Pace:
+        assumed, calls = Facts.assumed(self.desk.settings).pace, self.calls()
+        at_once = calls.learnt if calls.source else assumed.calls
+        times = self.desk.ledger.organisation.job_lengths(now=self.now()).times
+        job = times[len(times) // 2] if times else assumed.job_seconds
+        return Pace(at_once, min(at_once, MAX_POSTS), assumed.jobs, job_seconds=job)
+
+    def rate(self, status: BatchStatus) -> Rate:
+        """How fast a batch goes, as those who looked at it lately have seen."""
+        looks = list(self._looks.get(status.batch, ()))
+        if status.state is not BatchState.RUNNING or len(looks) < 2:
+            return Rate()
+        (first, before), (last, ended) = looks[0], looks[-1]
+        if last - first < _APART:
+            return Rate()
+        a_second = (ended - before) / (last - first)
+        left = status.total - status.ended
+        return Rate(a_second, left / a_second if a_second > 0 else None)
+
+    def _note(self, status: BatchStatus) -> None:
+        now = self._monotonic()
+        with self._lock:
+            if len(self._looks) > _BATCHES:
+                self._looks.clear()
+            looks = self._looks.setdefault(status.batch, deque(maxlen=int(_REMEMBERED)))
+            if not looks or now - looks[-1][0] >= SOON:
+                looks.append((now, status.ended))
+            while now - looks[0][0] > _REMEMBERED:
+                looks.popleft()
+
+
+def _is_in(batch: BatchStatus, state: str) -> bool:
+    if state == "failures":
+        return batch.failed > 0
+    return not state or batch.state.value == state

@@ -1,0 +1,365 @@
+"""What the pages say, and what their buttons do, over the real ledger and the real steps."""
+
+from __future__ import annotations
+
+import csv
+import io
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+
+from massconvert import MassConvert
+from massconvert.dashboard import app
+from massconvert.dashboard.reads import LOOKED_AT, SHOWN, Cache
+from massconvert.errors import SettingsError, StoreError
+from massconvert.results import Part, write_results
+from massconvert.testing import FakeCrm
+from tests.unit.cli_shell import Shell
+from tests.unit.page_visitor import OPTIONS, Visitor, lead_ids, links, words
+
+A, B, C, D = lead_ids(4)
+
+
+@pytest.fixture
+def visitor(zoho_crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> Visitor:
+    return Visitor(zoho_crm, monkeypatch)
+
+
+@pytest.fixture
+def failed(zoho_crm: FakeCrm, mass_convert: MassConvert) -> MassConvert:
+    """A producer with a batch ``b``: one lead converted, two not found."""
+    zoho_crm.unknown = {B, C}
+    mass_convert.enqueue([A, B, C], OPTIONS, key="b")
+    return mass_convert
+
+
+@pytest.fixture
+def waiting(zoho_crm: FakeCrm, mass_convert: MassConvert) -> MassConvert:
+    """A producer with a batch ``b`` of three leads that nobody works on."""
+    zoho_crm.by_itself = False
+    mass_convert.enqueue([A, B, C], OPTIONS, key="b")
+    return mass_convert
+
+
+# --- the list
+
+
+def test_a_list_that_has_nothing_says_how_to_begin(visitor: Visitor) -> None:
+    assert "No batches yet" in visitor.text("/batches")
+    assert visitor.get("/").headers["location"] == "/batches"
+
+
+def test_the_list_tells_each_batch_in_a_sentence(visitor: Visitor, failed: MassConvert) -> None:
+    assert "b finished 1 of 3 leads converted, 2 failed." in visitor.text("/batches")
+
+
+def test_older_batches_follow_by_a_cursor_and_each_is_shown_once(visitor: Visitor, waiting: MassConvert) -> None:
+    for place in range(2 * SHOWN):
+        waiting.enqueue(lead_ids(1, 100 + place), OPTIONS, key=f"import-{place:02}")
+    seen, path = [], "/batches"
+    while path:
+        page = visitor.get(path).text
+        found = [link.rpartition("/")[2] for link in links(page) if link.startswith("/batches/")]
+        seen += found
+        older = [link for link in links(page) if "after=" in link]
+        path = older[0] if older else ""
+    assert seen == [*(f"import-{place:02}" for place in reversed(range(2 * SHOWN))), "b"]
+
+
+def test_a_filter_is_in_the_address_and_says_how_far_it_looked(visitor: Visitor, failed: MassConvert) -> None:
+    failed.enqueue([D], OPTIONS, key="good")
+    page = visitor.get("/batches?state=failures&begins=b").text
+    assert "1 of 3 leads converted" in words(page)
+    assert "good" not in words(page)
+    assert "/batches?state=finished&begins=b" in links(page)
+    assert "2 looked at for this page" in words(page)
+    assert "None among the 2 batches that were looked at" in visitor.text("/batches?state=cancelled")
+
+
+def test_a_filter_goes_on_where_it_stopped_looking(
+    visitor: Visitor, failed: MassConvert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("massconvert.dashboard.reads.LOOKED_AT", 25)
+    for place in range(30):
+        failed.enqueue(lead_ids(1, 100 + place), OPTIONS, key=f"import-{place:02}")
+    page = visitor.get("/batches?state=failures").text
+    assert "None among the 25 batches" in words(page)
+    older = next(link for link in links(page) if "after=" in link)
+    assert "1 of 3 leads converted" in visitor.text(older)
+    assert LOOKED_AT > SHOWN
+
+
+# --- a batch
+
+
+def test_failures_are_grouped_by_code_with_what_it_means_and_what_to_do(visitor: Visitor, failed: MassConvert) -> None:
+    page = visitor.text("/batches/b")
+    assert "1 of 3 leads converted, 2 failed." in page
+    assert "NOT_FOUND 2 leads" in page
+    assert "Zoho has no such lead" in page
+    assert "a retry would fail once more" in page
+
+
+def test_zoho_s_own_words_are_shown_as_words(visitor: Visitor, zoho_crm: FakeCrm, mass_convert: MassConvert) -> None:
+    """Whatever they are: a page obeys nothing that somebody else has written."""
+    ledger = zoho_crm.ledger
+    zoho_crm.by_itself = False
+    mass_convert.enqueue([A], OPTIONS, key="b")
+    said = {f"<script>{place}": "no <b>id</b>\x1b[31m" for place in range(2)}
+    ledger.batches.refuse_ids("b", said)
+    page = visitor.get("/batches/b").text
+    assert "INVALID_ID 2 leads" in words(page)
+    assert "no <b>id</b>" not in page
+    assert "no &lt;b&gt;id&lt;/b&gt;\\x1b[31m" in page
+    assert "<script>0" not in page
+
+
+def test_what_an_earlier_version_did_not_count_is_said_and_not_hidden(visitor: Visitor, failed: MassConvert) -> None:
+    redis = visitor.crm.redis
+    for field in ("failed:NOT_FOUND", "reason:NOT_FOUND"):
+        redis.hdel("mc:{default}:batch:b", field)
+    page = visitor.text("/batches/b")
+    assert "2 failed leads were counted by an earlier version" in page
+    assert "Try all that failed again" in page
+
+
+def test_a_batch_that_waits_says_why(visitor: Visitor, waiting: MassConvert) -> None:
+    assert "No worker runs. To start one: massconvert worker" in visitor.text("/batches/b")
+
+
+def test_a_batch_that_is_not_there_is_told_so(visitor: Visitor) -> None:
+    answer = visitor.get("/batches/none")
+    assert answer.status_code == 404
+    assert "There is no batch" in answer.text
+    assert visitor.get("/batches/none/error.csv").status_code == 404
+    assert visitor.post("/batches/none/pause").status_code == 404
+
+
+@pytest.mark.parametrize("part", list(Part))
+def test_a_file_is_that_of_the_report(visitor: Visitor, failed: MassConvert, tmp_path: Path, part: Part) -> None:
+    answer = visitor.get(f"/batches/b/{part.value}.csv")
+    assert answer.headers["content-disposition"] == f'attachment; filename="b-{part.value}.csv"'
+    results = write_results("b", visitor.crm.ledger.batches.rows("b"), tmp_path)
+    assert answer.content == results.files[part].read_bytes()
+    assert len(list(csv.reader(io.StringIO(answer.text)))) == 1 + results.counts[part]
+
+
+def test_there_are_three_files(visitor: Visitor, failed: MassConvert) -> None:
+    assert visitor.get("/batches/b/other.csv").status_code == 404
+
+
+# --- what can be done
+
+
+def test_a_batch_is_paused_with_a_reason_and_goes_on(visitor: Visitor, waiting: MassConvert) -> None:
+    answer = visitor.post("/batches/b/pause", {"reason": "the owner is wrong"})
+    assert answer.headers["location"] == "/batches/b?done=pause"
+    page = visitor.text("/batches/b?done=pause")
+    assert "The batch is paused" in page
+    assert "the owner is wrong" in page
+    assert visitor.crm.ledger.batches.status("b").held == "the owner is wrong"
+    assert visitor.post("/batches/b/resume").headers["location"] == "/batches/b?done=resume"
+    assert visitor.crm.ledger.batches.status("b").held == ""
+    assert [deed.what for deed in visitor.crm.ledger.deeds.latest()] == ["resume", "pause"]
+
+
+def test_a_button_that_comes_too_late_changes_nothing_and_says_so(visitor: Visitor, failed: MassConvert) -> None:
+    for what in ("pause", "resume", "cancel"):
+        assert visitor.post(f"/batches/b/{what}").headers["location"] == "/batches/b?done=nothing"
+    assert visitor.crm.ledger.deeds.latest() == []
+
+
+def test_a_reason_that_is_too_long_is_refused(visitor: Visitor, waiting: MassConvert) -> None:
+    answer = visitor.post("/batches/b/pause", {"reason": "x" * 501})
+    assert answer.status_code == 409
+    assert "501 characters" in answer.text
+    assert visitor.post("/batches/b/pause", {"reason": "x" * 300_000}).status_code == 413
+    assert visitor.crm.ledger.batches.status("b").held == ""
+
+
+def test_cancel_asks_before_it_does(visitor: Visitor, waiting: MassConvert) -> None:
+    assert "3 leads that are not sent will not be converted" in visitor.text("/batches/b/cancel")
+    assert visitor.crm.ledger.batches.status("b").cancelled == 0
+    assert visitor.post("/batches/b/cancel").headers["location"] == "/batches/b?done=cancel"
+    visitor.crm.work()
+    assert visitor.crm.ledger.batches.status("b").cancelled == 3
+    assert "cancelled it: 3 leads cancelled, 0 under way" in visitor.text("/batches/b")
+
+
+def test_a_canary_goes_on_by_a_button(visitor: Visitor, zoho_crm: FakeCrm, mass_convert: MassConvert) -> None:
+    mass_convert.enqueue(lead_ids(60), OPTIONS, key="b", canary=5)
+    page = visitor.get("/batches/b").text
+    assert "The canary has ended: 0 of 5 leads failed. The others wait." in words(page)
+    assert "Go on with the others" in page
+    assert visitor.post("/batches/b/resume").status_code == 303
+    visitor.crm.work()
+    assert visitor.crm.ledger.batches.status("b").converted == 60
+
+
+def test_a_retry_says_its_price_first(visitor: Visitor, failed: MassConvert) -> None:
+    visitor.crm.redis.hset("mc:{default}:credits", mapping={"left": 4321, "at": 0})
+    page = visitor.text("/batches/b/retry?code=NOT_FOUND")
+    assert "2 leads that failed with NOT_FOUND" in page
+    assert "payloads 1 calls, at least 2 credits, about 6 time, about" in page
+    assert "4,321 of the day's credits are left" in page
+    assert visitor.crm.ledger.batches.known() == 1
+    assert "Nothing of it has failed with LOCKED" in visitor.text("/batches/b/retry?code=LOCKED")
+
+
+def test_a_retry_takes_what_failed_in_again_once(visitor: Visitor, failed: MassConvert) -> None:
+    visitor.crm.unknown = set()
+    for lead in (B, C):
+        visitor.crm.organisation.add_lead(lead)
+    first = visitor.post("/batches/b/retry", {"code": "NOT_FOUND", "deals": ""})
+    again = visitor.post("/batches/b/retry", {"code": "", "deals": ""})
+    assert first.headers["location"] == again.headers["location"]
+    page = visitor.text(first.headers["location"])
+    assert "2 of 2 leads converted." in page
+    assert "These leads are tried again" in page
+    assert "tried failed leads again: NOT_FOUND, as b." in visitor.text("/batches/b")
+    assert visitor.post("/batches/b/retry", {"code": "LOCKED"}).status_code == 409
+
+
+# --- nothing new, nobody there
+
+
+def test_a_page_with_nothing_new_is_not_sent_again(visitor: Visitor, waiting: MassConvert) -> None:
+    for path in ("/batches", "/batches/b"):
+        first = visitor.get(path)
+        again = visitor.get(path, if_none_match=first.headers["etag"])
+        assert (again.status_code, again.content) == (304, b"")
+    tag = visitor.get("/batches/b").headers["etag"]
+    visitor.post("/batches/b/pause")
+    assert visitor.get("/batches/b", if_none_match=tag).status_code == 200
+
+
+def test_without_redis_each_page_says_so_and_health_is_bad(
+    visitor: Visitor, waiting: MassConvert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert visitor.get("/healthz").json() == {"ledger": "up"}
+    visitor.crm.redis.connection_pool.connection_kwargs["server"].connected = False
+    visitor.door._pages.state.reads.forget()
+    for path in ("/batches", "/batches/b", "/batches/b/cancel", "/batches/b/retry", "/batches/b/error.csv"):
+        answer = visitor.get(path)
+        assert answer.status_code == 503, path
+        assert "cannot be reached" in answer.text
+    assert visitor.post("/batches/b/pause").status_code == 503
+    assert visitor.get("/healthz").status_code == 503
+
+
+def test_a_bug_is_told_without_its_traceback(
+    visitor: Visitor, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyError("a secret")
+
+    monkeypatch.setattr(visitor.door._pages.state.reads, "listed", broken)
+    answer = visitor.get("/batches")
+    assert answer.status_code == 500
+    assert "bug" in answer.text
+    assert "secret" not in answer.text
+    assert "KeyError" in caplog.text
+
+
+def test_what_many_ask_is_read_once() -> None:
+    now, read = [0.0], []
+    cache = Cache(lambda: now[0])
+
+    def count() -> int:
+        read.append(1)
+        return len(read)
+
+    assert [cache.get("a", 1.0, count) for _ in range(10)] == [1] * 10
+    now[0] = 1.0
+    assert cache.get("a", 1.0, count) == 2
+    cache.forget()
+    assert cache.get("a", 1.0, count) == 3
+
+
+def test_a_redis_that_does_not_answer_is_asked_once_too() -> None:
+    asked = []
+
+    def away() -> None:
+        asked.append(1)
+        raise StoreError("away")
+
+    cache = Cache(lambda: 0.0)
+    for _ in range(5):
+        with pytest.raises(StoreError):
+            cache.get("a", 1.0, away)
+    assert len(asked) == 1
+
+
+# --- under a prefix
+
+
+def test_every_link_stays_under_the_prefix_and_leads_somewhere(
+    zoho_crm: FakeCrm, failed: MassConvert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor = Visitor(zoho_crm, monkeypatch, prefix="/x/y")
+    zoho_crm.by_itself = False
+    failed.enqueue([D], OPTIONS, key="open")
+    seen: set[str] = set()
+    to_see = ["/x/y/batches"]
+    while to_see:
+        path = to_see.pop()
+        if path in seen:
+            continue
+        seen.add(path)
+        answer = visitor.client.get(path)
+        assert answer.status_code in (200, 303, 405), path
+        if answer.status_code == 303:
+            assert answer.headers["location"].startswith("/x/y/")
+        if "html" in answer.headers.get("content-type", ""):
+            found = [link for link in links(answer.text) if not link.startswith("#")]
+            assert all(link.startswith("/x/y/") and not urlsplit(link).netloc for link in found), (path, found)
+            to_see += found
+    assert {"/x/y/batches/b", "/x/y/batches/open/cancel", "/x/y/batches/b/error.csv"} <= seen
+    assert visitor.post("/batches/open/pause").headers["location"] == "/x/y/batches/open?done=pause"
+
+
+# --- the command
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    return Shell(monkeypatch, capsys, tmp_path)
+
+
+def test_beyond_this_machine_it_wants_to_know_who_may(shell: Shell) -> None:
+    said = shell.run("dashboard", "--host", "0.0.0.0")
+    assert said.code == 3
+    assert "MASSCONVERT_DASHBOARD_TOKEN" in said.err
+
+
+@pytest.mark.parametrize("prefix", ["jobs", "/jobs/", "//jobs", "/"])
+def test_a_prefix_is_a_path(shell: Shell, prefix: str) -> None:
+    assert shell.run("dashboard", "--prefix", prefix).code == 2
+
+
+@pytest.mark.parametrize("library", ["starlette", "jinja2", "uvicorn"])
+def test_without_the_extra_one_line_says_what_to_install(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, library: str
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("massconvert.dashboard.")]:
+        monkeypatch.delitem(sys.modules, name)
+    for name in [name for name in sys.modules if name.partition(".")[0] == library]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, library, None)
+    said = shell.run("dashboard")
+    assert said.code == 3
+    assert "pip install 'zoho-mass-convert[dashboard]'" in said.err
+    assert library in said.err
+
+
+def test_an_app_without_the_extra_is_told_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, "massconvert.dashboard.site", raising=False)
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    monkeypatch.delitem(sys.modules, "massconvert.dashboard.frame", raising=False)
+    monkeypatch.delitem(sys.modules, "massconvert.dashboard.actions", raising=False)
+    monkeypatch.delitem(sys.modules, "massconvert.dashboard.pages", raising=False)
+    with pytest.raises(SettingsError, match="jinja2"):
+        app()

@@ -16,9 +16,9 @@ from massconvert.errors import ZohoError
 from massconvert.leads.brought import Brought
 from massconvert.model import Busy, Code, Kind, LeadRow, LeadsRead, LeadState, NotSent, ReadAnswer, Refused, Unsent
 from massconvert.policy import about_ids_of_a_read
+from massconvert.policy.codes import TOKEN_CODES
 from massconvert.steps.identify import identify
 from massconvert.wiring import open_workshop
-from massconvert.zoho.client import TOKEN_CODES
 
 WithIdsOption = Annotated[
     bool,

@@ -10,11 +10,11 @@ from massconvert.doctor.site import Site
 from massconvert.errors import SettingsError, StoreError
 from massconvert.model import Busy, NotSent, PerhapsAccepted, Refused, Unsent
 from massconvert.policy import Permit
+from massconvert.policy.codes import TOKEN_CODES
 from massconvert.policy.table import TOKEN_HINTS
 from massconvert.wording import number_of
 from massconvert.zoho import Governor, ZohoClient
 from massconvert.zoho.answers import Body
-from massconvert.zoho.client import TOKEN_CODES
 from massconvert.zoho.datacenters import DATA_CENTERS, hosts_of
 from massconvert.zoho.edition import limit_of
 from massconvert.zoho.grants import Credentials, ask_for_token

@@ -10,6 +10,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
+from massconvert.leads.ids import is_rounded
 from massconvert.model.template import TemplateError, fields_of
 from massconvert.options.extras import EXTRAS, PREFLIGHT
 from massconvert.options.problem import Problem, at, demand, kind_of, shown
@@ -41,7 +42,6 @@ _FIELD = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,99}")
 _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: UTF-8 has no bytes for it
 #: A text of digits is an id, or was meant to be one.
 _RATHER_AN_ID = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]*)?(?:[eE][-+]?[0-9]+)?")
-_ROUNDED = re.compile(r"[-+]?[0-9]+(?:[.,][0-9]*)?[eE][-+]?[0-9]+|[0-9]+[.][0-9]*")
 
 #: The keys of the body besides Deals.
 KEYS = (
@@ -177,7 +177,7 @@ class Check:
         text = value.strip() if isinstance(value, str) else ""
         if re.fullmatch("[1-9][0-9]{0,18}", text) and int(text) <= _LARGEST_ID:
             return text
-        if isinstance(value, float) or _ROUNDED.fullmatch(text):
+        if isinstance(value, float) or is_rounded(text):
             self.note(
                 path, "is a number that a spreadsheet or JavaScript has rounded; write the id as a string of digits"
             )

@@ -188,6 +188,8 @@ CODES: dict[str, ZohoCode] = {
 
 #: Zoho's error codes and what each means.
 MEANINGS: dict[str, Meaning] = {code: row.meaning for code, row in CODES.items()}
+#: Of a refused access token; a new one may help.
+TOKEN_CODES = frozenset(code for code, means in MEANINGS.items() if means is Meaning.TOKEN)
 
 #: The codes with which Zoho says itself that a lead is converted.
 SAY_CONVERTED = frozenset({"ID_ALREADY_CONVERTED", "CONVERTED_RECORD"})

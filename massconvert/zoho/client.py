@@ -25,6 +25,7 @@ from massconvert.model import (
     StatusAnswer,
     UpdateAnswer,
 )
+from massconvert.policy.codes import TOKEN_CODES
 from massconvert.zoho.answers import (
     Body,
     parse_body,
@@ -40,9 +41,6 @@ from massconvert.zoho.transport import Transport
 from massconvert.zoho.updates import parse_update
 
 _T = TypeVar("_T")
-
-#: What a refused access token is called; a new one may help.
-TOKEN_CODES = frozenset({"INVALID_TOKEN", "AUTHENTICATION_FAILURE", "INVALID_OAUTHTOKEN"})
 
 #: The lead's own fields that tell its state: native, and not writable.
 STATE_FIELDS = ("Converted__s", "Converted_Date_Time", "Converted_Account", "Converted_Contact", "Converted_Deal")

@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 from massconvert.loopback import is_loopback
 from massconvert.model import Busy, Call, NotSent, Owner, OwnerKind, PerhapsAccepted, Unsent
 from massconvert.policy import CallAnswer, Permit
+from massconvert.policy.codes import TOKEN_CODES
 from massconvert.settings import Settings
 from massconvert.zoho.answers import Body
-from massconvert.zoho.client import TOKEN_CODES
 from massconvert.zoho.datacenters import hosts_of
 from massconvert.zoho.edition import OrgAnswer, organisation_in
 

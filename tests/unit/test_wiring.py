@@ -11,6 +11,7 @@ from massconvert import wiring
 from massconvert.errors import BrokerError
 from massconvert.model import Again, Next, Resend
 from massconvert.nudge import Nudge
+from massconvert.policy import Tuning
 from massconvert.profiles import ConfigFile
 from massconvert.settings import Settings
 from massconvert.steps.ports import Ports
@@ -49,6 +50,10 @@ def test_without_a_broker_it_is_left_to_the_sweep(
 ) -> None:
     assert step(monkeypatch, Again(0.0, sibling="2"), Broker(away=True)) == Again(0.0, sibling="2")
     assert caplog.messages == ["The broker is away."]
+
+
+def test_the_defaults_of_the_settings_are_those_of_the_pipeline() -> None:
+    assert wiring.tuning(Settings()) == Tuning()
 
 
 @pytest.mark.parametrize("deadline", [1.0, 8.0, 30.0, 120.0])

@@ -20,6 +20,8 @@ Name = Literal[
     "enqueue",
     "health",
     "letters",
+    "login",
+    "logout",
     "options check",
     "options init",
     "pause",
@@ -33,6 +35,7 @@ Name = Literal[
     "simulator",
     "status",
     "webhook test",
+    "whoami",
 ]
 
 

@@ -245,8 +245,8 @@ class Settings(BaseSettings):
         if missing:
             raise SettingsError(
                 f"Not set: {', '.join(missing)}.",
-                hint="Set them in the environment or in .env. To try it without a Zoho account: "
-                f"{next_command('demo', account=DEFAULT_ACCOUNT)}",
+                hint=f"To get them: {next_command('login', account=self.account)}; or set them in the environment or "
+                f"in .env. To try it without a Zoho account: {next_command('demo', account=DEFAULT_ACCOUNT)}",
             )
 
 

@@ -25,7 +25,7 @@ def _zoho_url(url: str) -> str:
     return url
 
 
-def _credential(value: Any) -> Any:
+def credential(value: Any) -> Any:
     """Refuse what stands in no credential of Zoho's, as a comment behind it that ``docker --env-file`` has kept."""
     if not re.fullmatch("[A-Za-z0-9._~+/=-]*", text_of(value).strip()):
         raise ValueError("has a character in it that no credential of Zoho's has, like a blank, a quote or a bracket")
@@ -57,8 +57,8 @@ def fold(case: str) -> BeforeValidator:
 
 
 ZohoUrl = Annotated[str, AfterValidator(_zoho_url)]
-ZohoText = Annotated[str, BeforeValidator(_credential)]
-ZohoSecret = Annotated[SecretStr, BeforeValidator(_credential)]
+ZohoText = Annotated[str, BeforeValidator(credential)]
+ZohoSecret = Annotated[SecretStr, BeforeValidator(credential)]
 DataCenter = Annotated[Literal["us", "eu", "in", "au", "cn", "jp", "ca", "sa", "uk", "ae"], fold("lower")]
 LogLevel = Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], fold("upper")]
 LongSecret = Annotated[SecretStr, AfterValidator(_long_secret)]

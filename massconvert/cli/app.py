@@ -22,6 +22,7 @@ from massconvert.cli import (
     enqueue,
     health,
     letters,
+    login,
     options,
     organisation,
     profile,
@@ -30,6 +31,7 @@ from massconvert.cli import (
     simulator,
     status,
     webhook,
+    whoami,
     worker,
 )
 from massconvert.cli.account import choose_account
@@ -215,6 +217,8 @@ for _room in (
     profile,
     organisation,
     options,
+    login,
+    whoami,
     doctor,
     worker,
     health,

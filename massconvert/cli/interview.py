@@ -63,7 +63,7 @@ def agreed(question: str) -> bool:
 
 
 def _deal(listings: Listings) -> dict[str, Any]:
-    deal: dict[str, Any] = {"Deal_Name": _ask("The name of each deal")}
+    deal: dict[str, Any] = {"Deal_Name": ask("The name of each deal")}
     fields = {row["api_name"]: row for row in listings.get(Listing.FIELDS, ())}
     pipelines = listings.get(Listing.PIPELINES, ())
     stages = _shown(fields["Stage"]) if "Stage" in fields else []
@@ -71,8 +71,8 @@ def _deal(listings: Listings) -> dict[str, Any]:
         names = list(dict.fromkeys(row["name"][0] for row in pipelines))
         deal["Pipeline"] = _choose("Its pipeline", names, default=names[0])
         stages = next([forms[0] for forms in row["stages"]] for row in pipelines if row["name"][0] == deal["Pipeline"])
-    deal["Stage"] = _choose("Its stage", stages, default=stages[0]) if stages else _ask("Its stage")
-    deal["Closing_Date"] = _ask(
+    deal["Stage"] = _choose("Its stage", stages, default=stages[0]) if stages else ask("Its stage")
+    deal["Closing_Date"] = ask(
         "Its closing date, a date or days from when it is sent", default="+30d", good=_closing, wanted=_A_DATE
     )
     for problem in examine({"Deals": deal}, listings).problems:  # what else this organisation wants
@@ -87,7 +87,7 @@ def _value(row: Row) -> Any:
     if values:
         chosen = _choose(label, values, default=None)
         return [chosen] if row["type"] == "multiselectpicklist" else chosen
-    text = _ask(label)
+    text = ask(label)
     if row["type"] in ("text", "textarea", "email", "phone", "website", "date", "datetime"):
         return text
     try:
@@ -100,7 +100,7 @@ def _user(users: Sequence[Row]) -> str | None:
     labels = {f"{row['name']} <{row['email']}>" if row["email"] else row["name"]: row for row in users}
     if not users or len(users) > _A_LIST:
         known = {form.casefold() for row in users for form in (row["name"], row["email"], row["id"]) if form}
-        owner = _ask(
+        owner = ask(
             "The new owner, by e-mail address, full name or id",
             default=_NOBODY,
             good=lambda text: text == _NOBODY or not known or " ".join(text.split()).casefold() in known,
@@ -125,14 +125,20 @@ def _closing(text: str) -> bool:
     return True
 
 
-def _ask(
-    question: str, *, default: str | None = None, good: Callable[[str], bool] = bool, wanted: str = "a text"
+def ask(
+    question: str,
+    *,
+    default: str | None = None,
+    good: Callable[[str], bool] = bool,
+    wanted: str = "a text",
+    hidden: bool = False,
 ) -> str:
+    """What a person types, until it is ``good``; ``hidden``: without showing it. Raises InputError at its end."""
     # Not typer's prompt, which writes a blank to stdout: there the options go.
-    words = f"{question}{f' [{default}]' if default else ''}: "
+    words = f"{question}{f' [{default}]' if default and not hidden else ''}: "
     while True:
         try:
-            text = err().input(Text(readable(words))).strip() or default or ""
+            text = err().input(Text(readable(words)), password=hidden).strip() or default or ""
         except EOFError:
             raise InputError("The answers have ended before the questions.", hint="Nothing was written.") from None
         if text and good(text):
@@ -145,7 +151,7 @@ def _choose(question: str, names: Sequence[str], *, default: str | None, numbere
     if numbered and len(names) <= _A_LIST:
         hint("\n".join(f"  {number}  {readable(name)}" for number, name in enumerate(names, start=1)))
     how = f"a number from 1 to {len(names)}, or a name or its beginning" if numbered else " or ".join(names)
-    text = _ask(question, default=default, good=lambda given: match(given, names) is not None, wanted=how)
+    text = ask(question, default=default, good=lambda given: match(given, names) is not None, wanted=how)
     return match(text, names) or text
 
 
@@ -171,6 +177,6 @@ def _choose_some(question: str, names: Sequence[str]) -> list[str]:
         return text.casefold() == _NONE or (bool(parts(text)) and None not in parts(text))
 
     how = f"numbers or names with commas between, like {', '.join(names[:2])}, or {_NONE}"
-    text = _ask(question, default=_NONE, good=good, wanted=how)
+    text = ask(question, default=_NONE, good=good, wanted=how)
     chosen = [] if text.casefold() == _NONE else parts(text)
     return [name for name in names if name in chosen]

@@ -36,11 +36,11 @@ def check_output(path: Path, *, force: bool) -> None:
             raise InputError(f"{path} is there already.", hint="Choose another name, or add --force to replace it.")
 
 
-def write_output(path: Path, lines: Iterable[str], *, force: bool = False) -> None:
+def write_output(path: Path, lines: Iterable[str], *, force: bool = False, mode: int = 0o666) -> None:
     """Write ``lines`` (which bring their own ends) to a temporary file beside ``path`` and rename it when complete.
 
-    A directory that is missing is made. Raises InputError when ``path`` is there (unless ``force``), or
-    cannot be written.
+    A directory that is missing is made. ``mode`` is the file's, less the umask. Raises InputError when ``path`` is
+    there (unless ``force``), or cannot be written.
     """
     check_output(path, force=force)
     with about_file(path):
@@ -50,15 +50,16 @@ def write_output(path: Path, lines: Iterable[str], *, force: bool = False) -> No
                     stream.writelines(lines)
                 return
             path.parent.mkdir(parents=True, exist_ok=True)
-            _write_beside(path.resolve(), lines)
+            _write_beside(path.resolve(), lines, mode)
         except OSError as error:
             raise InputError(f"{path} cannot be written: {error.strerror or error}.", hint=_ELSEWHERE) from error
 
 
-def _write_beside(path: Path, lines: Iterable[str]) -> None:
+def _write_beside(path: Path, lines: Iterable[str], mode: int) -> None:
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with part.open("x", encoding="utf-8", newline="") as stream:
+        opened = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+        with os.fdopen(opened, "w", encoding="utf-8", newline="") as stream:
             stream.writelines(lines)
         part.replace(path)
     except BaseException:

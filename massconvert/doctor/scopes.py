@@ -43,6 +43,18 @@ class Scope:
     call: Call = Call.READ
 
 
+def not_granted(granted: str) -> list[Scope]:
+    """The scopes that a token answer's ``scope`` does not name; none where it names nothing."""
+    names = granted.replace(",", " ").split()
+    return [scope for scope in SCOPES if names and not any(_covers(name, scope.name) for name in names)]
+
+
+def _covers(granted: str, scope: str) -> bool:
+    """``ZohoCRM.modules.ALL`` covers ``ZohoCRM.modules.leads.READ``; letter case does not matter."""
+    granted, scope = granted.lower(), scope.lower()
+    return granted == scope or (granted.endswith(".all") and scope.startswith(granted.removesuffix("all")))
+
+
 def _get(path: str, **query: str) -> Callable[[ZohoClient], Any]:
     return lambda zoho: zoho.get(path, query)
 
@@ -129,3 +141,7 @@ SCOPES: tuple[Scope, ...] = (
         probe=_get("settings/pipeline", layout_id=NOBODY),
     ),
 )
+
+#: What converts leads and says what became of them, and how many calls may run at once.
+NARROW: tuple[str, ...] = tuple(scope.name for scope in SCOPES if scope.needed or scope.name == "ZohoCRM.org.READ")
+ALL: tuple[str, ...] = tuple(scope.name for scope in SCOPES)

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import cast
 
 from massconvert.doctor.finding import Finding, ok, warning, wrong
-from massconvert.doctor.scopes import SCOPES, Answer, Scope
+from massconvert.doctor.scopes import SCOPES, Answer, Scope, not_granted
 from massconvert.doctor.site import Site
+from massconvert.doctor.whose import Whose, findings_of, refused_entirely, whose
 from massconvert.errors import SettingsError, StoreError
 from massconvert.model import Busy, NotSent, PerhapsAccepted, Refused, Unsent
 from massconvert.policy import Permit
@@ -16,7 +19,7 @@ from massconvert.wording import number_of
 from massconvert.zoho import Governor, ZohoClient
 from massconvert.zoho.answers import Body
 from massconvert.zoho.datacenters import DATA_CENTERS, hosts_of
-from massconvert.zoho.edition import limit_of
+from massconvert.zoho.edition import OrgAnswer, limit_of
 from massconvert.zoho.grants import Credentials, ask_for_token
 from massconvert.zoho.standing import read_standing
 from massconvert.zoho.transport import Transport
@@ -25,8 +28,8 @@ from massconvert.zoho.transport import Transport
 _MENDS = {
     "invalid_client": "Set ZOHO_DATA_CENTER to where the organisation lives: the end of the address of its CRM says "
     f"(crm.zoho.eu is eu; there are {', '.join(DATA_CENTERS)}). If it is right, mend ZOHO_CLIENT_ID.",
-    "invalid_code": "Make a new refresh token with this client, and set ZOHO_REFRESH_TOKEN; if it is new, check "
-    "ZOHO_DATA_CENTER, and whether it is a grant code: that must be exchanged for a refresh token (docs/settings.md).",
+    "invalid_code": "Make a new refresh token with this client (the command login does), and set "
+    "ZOHO_REFRESH_TOKEN; if it is new, check ZOHO_DATA_CENTER, and whether it is a grant code: login exchanges that.",
     "invalid_client_secret": "Copy the secret of this client id into ZOHO_CLIENT_SECRET.",
     "access_denied": "Have the user, or another one, grant access again: make a new refresh token, and set "
     "ZOHO_REFRESH_TOKEN.",
@@ -35,7 +38,7 @@ _MENDS = {
     "ACCOUNTS_URL": "Unset ZOHO_ACCOUNTS_URL, or mend it; see what is between here and Zoho (proxy, firewall).",
 }
 _MENDS["invalid_grant"] = _MENDS["invalid_code"]
-_SCOPE_MEND = "Make a new refresh token with this scope besides the others, and set ZOHO_REFRESH_TOKEN."
+_SCOPE_MEND = "Make a new refresh token with this scope besides the others: the command login shows the line to paste."
 
 
 def check_zoho(site: Site) -> Iterator[Finding]:
@@ -49,23 +52,50 @@ def check_zoho(site: Site) -> Iterator[Finding]:
     except StoreError:
         yield from _token_alone(site)
         return
-    zoho, governor = site.zoho
-    seen: dict[str, Answer] = {}
-    for scope in SCOPES:
-        permit = governor.acquire(scope.call)
-        if isinstance(permit, Busy):
-            mend = f"Ask again in {max(permit.in_seconds, 1):.0f} s."
-            yield warning("scopes", f"Not all were looked at: {permit.why}.", mend)
-            return
-        answer = seen[scope.name] = _ask(zoho, governor, permit, scope)
-        trouble = _stops_all_calls(answer)
-        if trouble:
-            yield trouble
-            return
-        if len(seen) == 1:
-            yield ok("token", "Zoho gives an access token for these credentials, and takes it.")
-        yield _judge(scope, answer)
-    yield _limit(site, seen["ZohoCRM.org.READ"])
+    look = Look()
+    yield from look.at(*site.zoho)
+    if look.complete:
+        yield from findings_of(look.whose, site.clock.now())
+        yield _limit(site, look.answers["ZohoCRM.org.READ"])
+
+
+@dataclass
+class Look:
+    """A harmless call for each scope, and what each answered; what stops all calls ends it before it is complete."""
+
+    answers: dict[str, Answer] = field(default_factory=dict)
+    complete: bool = False
+
+    def at(self, zoho: ZohoClient, governor: Governor) -> Iterator[Finding]:
+        """Make the calls, and say what each shows. Raises StoreError."""
+        for scope in SCOPES:
+            permit = governor.acquire(scope.call)
+            if isinstance(permit, Busy):
+                mend = f"Ask again in {max(permit.in_seconds, 1):.0f} s."
+                yield warning("scopes", f"Not all were looked at: {permit.why}.", mend)
+                return
+            answer = self.answers[scope.name] = _ask(zoho, governor, permit, scope)
+            trouble = _stops_all_calls(answer)
+            if trouble:
+                yield trouble
+                return
+            if len(self.answers) == 1:
+                yield ok("token", "Zoho gives an access token for these credentials, and takes it.")
+            yield _judge(scope, answer)
+        self.complete = True
+        refusals = {told[0]: told[1] for told in map(refused_entirely, self.answers.values()) if told}
+        if len(refusals) == 1 and all(map(refused_entirely, self.answers.values())):
+            yield wrong("api", *refusals.popitem())
+
+    @property
+    def whose(self) -> Whose:
+        """Whose the credentials are, as far as the answers tell."""
+        org = cast("OrgAnswer", self.answers["ZohoCRM.org.READ"])  # what its probe gives
+        return whose(org, self.answers.get("ZohoCRM.users.READ"))
+
+    def missing(self) -> list[Scope]:
+        """The scopes that the token does not have."""
+        return [scope for scope in SCOPES if _is_missing(self.answers.get(scope.name))]
 
 
 def _ask(zoho: ZohoClient, governor: Governor, permit: Permit, scope: Scope) -> Answer:
@@ -89,16 +119,7 @@ def _token_alone(site: Site) -> Iterator[Finding]:
         yield no_token(grant)
         return
     yield ok("token", "Zoho gives an access token for these credentials.")
-    granted = grant.scope.replace(",", " ").split()
-    for scope in SCOPES if granted else ():
-        if not any(_covers(name, scope.name) for name in granted):
-            yield _missing(scope)
-
-
-def _covers(granted: str, scope: str) -> bool:
-    """``ZohoCRM.modules.ALL`` covers ``ZohoCRM.modules.leads.READ``; letter case does not matter."""
-    granted, scope = granted.lower(), scope.lower()
-    return granted == scope or (granted.endswith(".all") and scope.startswith(granted.removesuffix("all")))
+    yield from map(_missing, not_granted(grant.scope))
 
 
 def no_token(answer: NotSent) -> Finding:
@@ -134,13 +155,17 @@ def _stops_all_calls(answer: Answer) -> Finding | None:
 def _judge(scope: Scope, answer: Answer) -> Finding:
     if isinstance(answer, PerhapsAccepted):
         return warning("scope", f"{scope.name}: no usable answer ({answer.detail}).", "Ask again later.")
-    if isinstance(answer, Refused) and answer.code == "OAUTH_SCOPE_MISMATCH":
+    if _is_missing(answer):
         return _missing(scope)
     if isinstance(answer, Refused) and answer.status == 403:
         found = wrong if scope.needed else warning
         what = f"{scope.name}: the token's user may not ({answer.code} {answer.message}): {scope.without}."
         return found("scope", what, "Give the user's profile the permission, or use another user's refresh token.")
     return ok("scope", scope.name)
+
+
+def _is_missing(answer: Answer | None) -> bool:
+    return isinstance(answer, Refused) and answer.code == "OAUTH_SCOPE_MISMATCH"
 
 
 def _missing(scope: Scope) -> Finding:

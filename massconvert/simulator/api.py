@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl
 from massconvert.simulator import catalogue, coql, routes, search
 from massconvert.simulator.accounts import Accounts
 from massconvert.simulator.deals import read_rows, update_deal
-from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN, UPDATE, Faults
+from massconvert.simulator.faults import POST, QUERY, READ, REVOKE, SEARCH, TOKEN, UPDATE, Faults
 from massconvert.simulator.jobs import Jobs
 from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, blanked, converted_detail, field_value, record
 from massconvert.simulator.messages import RefusedError, Request, Response
@@ -53,6 +53,7 @@ class Api:
     def __post_init__(self) -> None:
         self._work = {
             TOKEN: self._token,
+            REVOKE: lambda visit: self.accounts.revoke(_form(visit)),
             POST: self._mass_convert,
             "GET mass_convert": self._status,
             READ: self._read,
@@ -61,7 +62,7 @@ class Api:
             QUERY: self._query,
             SEARCH: self._search,
             "GET users": self._users,
-            "GET org": lambda _visit: Response(200, catalogue.organisation(self.rules.edition, self.rules.kind)),
+            "GET org": lambda visit: Response(200, catalogue.organisation(self.rules, visit.now)),
             "GET settings/modules": lambda _visit: Response(200, catalogue.modules()),
             "GET settings/fields": self._fields,
             "GET settings/layouts": self._layouts,
@@ -83,9 +84,8 @@ class Api:
             return error.response()
 
     def _token(self, visit: Visit) -> Response:
-        form = dict(visit.request.query) | dict(parse_qsl(visit.request.body.decode("utf-8", "replace")))
         # The origin that the client itself uses, so that a container's name works too.
-        return self.accounts.grant(form, f"http://{visit.request.headers.get('host', '127.0.0.1')}", visit.now)
+        return self.accounts.grant(_form(visit), f"http://{visit.request.headers.get('host', '127.0.0.1')}", visit.now)
 
     def _mass_convert(self, visit: Visit) -> Response:
         self._check_permission()
@@ -246,6 +246,10 @@ class Api:
     def _convertible(self, lead_id: str) -> bool:
         lead = self.leads.get(lead_id)
         return lead is not None and lead.converted_at is None
+
+
+def _form(visit: Visit) -> dict[str, str]:
+    return dict(visit.request.query) | dict(parse_qsl(visit.request.body.decode("utf-8", "replace")))
 
 
 def _shown(lead: Lead, name: str, as_of: float) -> Any:

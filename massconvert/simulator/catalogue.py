@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from massconvert.simulator.leads import moment
+from massconvert.simulator.rules import Rules
+
 ORG_ID = "3652397"
 LEADS = "3652397000000002175"
 
@@ -238,22 +241,27 @@ def pipelines() -> list[dict[str, Any]]:
     ]
 
 
-def organisation(edition: str, kind: str) -> dict[str, Any]:
+def organisation(rules: Rules, now: float) -> dict[str, Any]:
     """``GET org``."""
+    trial = None if rules.trial_days is None else moment(now + rules.trial_days * 86_400)
     return {
         "org": [
             {
                 "id": ORG_ID,
                 "company_name": "Example Ltd",
-                "type": kind,
+                "type": rules.kind,
                 "primary_email": USERS[0]["email"],
                 "time_zone": "Etc/UTC",
                 "currency": "US Dollar",
                 "iso_code": "USD",
                 "zgid": ORG_ID,
                 "license_details": {
-                    "paid": edition != "free",
-                    "paid_type": edition,
+                    "paid": trial is None and rules.edition != "free",
+                    "paid_type": rules.edition,
+                    "paid_expiry": moment(now + 365 * 86_400),
+                    "trial_type": rules.edition if trial else None,
+                    "trial_expiry": trial,
+                    "trial_action": "trial" if trial else "none",
                     "users_license_purchased": len(USERS),
                 },
             }

@@ -31,6 +31,7 @@ def run(
     job_jitter: float = 0.0,
     edition: str = "enterprise",
     production: bool = False,
+    trial_days: float | None = None,
     pipelines: bool = False,
     more_users: int = 0,
     mandatory: Collection[str] = (),
@@ -54,6 +55,7 @@ def run(
         job_jitter=job_jitter,
         edition=edition,
         kind="production" if production else "sandbox",
+        trial_days=trial_days,
         concurrency=concurrency,
         credits=day_credits,
         pipelines=pipelines,
@@ -84,8 +86,7 @@ def run(
                 before[number] = signal.signal(number, lambda *_: stop.set())
             for name, value in simulator.environment().items():
                 print(f"{name}={value}", file=out or sys.stdout, flush=True)
-            while not stop.wait(3600):
-                pass
+            stop.wait()
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
@@ -122,6 +123,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--job-jitter", type=_bounded(float), default=0.0, help="up to so many more (%(default)s)")
     parser.add_argument("--edition", choices=sorted(CONCURRENCY), default="enterprise", help="(%(default)s)")
     parser.add_argument("--production", action="store_true", help="it says that it is no sandbox")
+    parser.add_argument("--trial-days", type=float, help="until its trial ends, below 0: it is over (paid for)")
     parser.add_argument("--concurrency", type=_bounded(int), help="simultaneous calls (the edition's)")
     parser.add_argument("--day-credits", type=_bounded(int), help="credits of a rolling day (unbounded)")
     parser.add_argument("--pipelines", action="store_true", help="deals have pipelines, and must name theirs")

@@ -7,7 +7,7 @@ A script is a list of rules, each an object:
 says that the first two mass convert posts are carried out, and answered with 500: "carried out, answer lost".
 
 =========  ==============================================================================================
-method     whose calls: a name of ``METHODS``, or ``*`` for every one but the token's
+method     whose calls: a name of ``METHODS``, or ``*`` for every one but those about tokens
 do         what happens, see below
 when       ``before`` (default) or ``after`` the effect
 ids        only calls about one of these leads
@@ -74,8 +74,11 @@ METHODS = (
     "POST coql",
     "GET search",
     "POST token",
+    "POST revoke",
 )
-POST, READ, TOKEN = "POST mass_convert", "GET Leads", "POST token"
+POST, READ, TOKEN, REVOKE = "POST mass_convert", "GET Leads", "POST token", "POST revoke"
+#: Calls of the accounts server, which no limit of the organisation counts.
+ACCOUNTS = frozenset({TOKEN, REVOKE})
 QUERY, SEARCH, UPDATE = "POST coql", "GET search", "PUT Deals"
 #: Calls under the organisation's sub-limit.
 HEAVY = frozenset({POST, QUERY, UPDATE})
@@ -177,7 +180,7 @@ class _Rule:
     def strikes(self, method: str, ids: Sequence[str], random: Random) -> bool:
         """Whether this call is to go wrong; counts it."""
         wanted = self.words["method"]
-        if not (wanted == method or (wanted == "*" and method != TOKEN)):
+        if not (wanted == method or (wanted == "*" and method not in ACCOUNTS)):
             return False
         if "ids" in self.words and set(ids).isdisjoint(self.words["ids"]):
             return False

@@ -16,7 +16,7 @@ from typing import Any
 
 from massconvert.simulator.accounts import Accounts, Credentials
 from massconvert.simulator.api import Api, Visit
-from massconvert.simulator.faults import HEAVY, TOKEN, Faults, Verdict
+from massconvert.simulator.faults import ACCOUNTS, HEAVY, Faults, Verdict
 from massconvert.simulator.jobs import Jobs
 from massconvert.simulator.leads import Leads
 from massconvert.simulator.limits import Limits
@@ -85,18 +85,18 @@ class Organisation:
         with self._lock:
             self._calls[found.name] += 1
             try:
-                if found.name != TOKEN:
+                if found.name not in ACCOUNTS:
                     self._limits.enter(self._clock(), heavy=found.name in HEAVY)
             except RefusedError as error:
                 return Call(request, found, Verdict(), 0.0, refusal=error.response())
             verdict = self._api.faults.on_call(found.name, ids_of(request, found.name))
-            return Call(request, found, verdict, verdict.wait_before, inside=found.name != TOKEN)
+            return Call(request, found, verdict, verdict.wait_before, inside=found.name not in ACCOUNTS)
 
     def answer(self, call: Call) -> Response:
         """Work on a call: its effect, unless a fault comes before it, and what is answered."""
         with self._lock:
             response = call.refusal or self._work(call)
-            if call.found.name != TOKEN and response.arrives:
+            if call.found.name not in ACCOUNTS and response.arrives:
                 response.headers |= self._limits.headers()
             response.delay += call.verdict.wait_after
             return response

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from massconvert.simulator.faults import POST, QUERY, READ, SEARCH, TOKEN, UPDATE
+from massconvert.simulator.faults import POST, QUERY, READ, REVOKE, SEARCH, TOKEN, UPDATE
 from massconvert.simulator.messages import RefusedError, Request
 
 OLDEST, NEWEST = 2, 8  # versions of the API
@@ -17,7 +17,7 @@ _PATH = re.compile(r"/crm/v(?P<major>[0-9]{1,2})(?:\.[0-9]+)?/(?P<rest>.*[^/])/?
 
 @dataclass(frozen=True)
 class Route:
-    """A call that there is: ``name`` in fault scripts and counts, the ``scope`` it wants (none for the token's)."""
+    """A call that there is: ``name`` in fault scripts and counts, the ``scope`` it wants (none: about tokens)."""
 
     method: str
     name: str
@@ -43,7 +43,11 @@ ROUTES = (
     Route("GET", SEARCH, "Leads/search", "ZohoSearch.securesearch.READ"),
     Route("GET", "GET Lead", r"Leads/[^/]+", "ZohoCRM.modules.leads.READ"),
 )
-TOKEN_ROUTE = Route("POST", TOKEN, "", "")
+#: The accounts server's calls, by their whole paths.
+ACCOUNTS_ROUTES = {
+    "/oauth/v2/token": Route("POST", TOKEN, "", ""),
+    "/oauth/v2/token/revoke": Route("POST", REVOKE, "", ""),
+}
 
 
 @dataclass(frozen=True)
@@ -59,9 +63,10 @@ class Found:
 
 def find(request: Request) -> Found:
     """What a request asks for."""
-    if request.path == "/oauth/v2/token":
-        found = TOKEN_ROUTE if request.method == "POST" else None
-        return Found(TOKEN if found else f"{request.method} token", found, known_path=True)
+    if route := ACCOUNTS_ROUTES.get(request.path):
+        posted = request.method == "POST"
+        name = route.name if posted else route.name.replace("POST", request.method)
+        return Found(name, route if posted else None, known_path=True)
     match = _PATH.fullmatch(request.path)
     version, rest = (int(match["major"]), match["rest"]) if match else (0, "")
     if not OLDEST <= version <= NEWEST:

@@ -60,7 +60,8 @@ class Rules:
     may_edit_deals: bool = True
 
     # The organisation.
-    kind: Literal["sandbox", "production"] = "sandbox"  # nothing is lost in a simulator
+    kind: Literal["sandbox", "developer", "production"] = "sandbox"  # nothing is lost in a simulator
+    trial_days: float | None = None  # until its trial ends, less than 0 where it is over; else it has been paid for
     more_users: int = 0  # besides the three of the catalogue, all active
     mandatory_deal_fields: frozenset[str] = frozenset()  # of the layout Standard, besides those of the module
 

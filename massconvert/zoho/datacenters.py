@@ -72,6 +72,22 @@ def resolve(data_center: str, accounts_url: str | None = None, api_domain: str |
     )
 
 
+def data_center_of(text: str) -> str:
+    """The data centre that ``text`` names: its name, or the address of the CRM or of another page of Zoho's there.
+
+    Blank where it names none.
+    """
+    word = text.strip().lower()
+    if word in _HOSTS:
+        return word
+    try:
+        host = (urlsplit(word if "://" in word else f"https://{word}").hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    suffixes = {name: accounts.removeprefix("accounts.") for name, (accounts, _) in _HOSTS.items()}
+    return next((name for name, suffix in suffixes.items() if host == suffix or host.endswith(f".{suffix}")), "")
+
+
 def hosts_of(settings: Settings) -> Hosts:
     """The hosts that the settings name. Raises SettingsError, as `resolve` does."""
     return resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)

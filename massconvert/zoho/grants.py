@@ -1,4 +1,4 @@
-"""A refresh of the access token: one question to the accounts server, and what its answer means.
+"""Tokens: one question to the accounts server for each, and what its answer means.
 
 The body decides, whatever the status: Zoho answers errors with 200 as well as with 400. What only a person can mend
 (the credentials, the address) is told apart from what passes (too many refreshes, an outage), since the first pauses
@@ -11,7 +11,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
@@ -53,12 +53,16 @@ class Credentials:
 
 @dataclass(frozen=True)
 class Grant:
-    """A refresh that Zoho granted: ``life`` in seconds, ``api_domain`` and ``scope`` as they came (or empty)."""
+    """A token that Zoho granted: ``life`` in seconds, ``api_domain`` and ``scope`` as they came (or empty).
+
+    Only the exchange of a grant code brings a ``refresh_token``.
+    """
 
     value: SecretStr
     life: float
     api_domain: str
     scope: str = ""
+    refresh_token: SecretStr = field(default_factory=lambda: SecretStr(""))
 
 
 def ask_for_token(
@@ -72,17 +76,57 @@ def ask_for_token(
         "client_secret": credentials.client_secret.get_secret_value(),
         "grant_type": "refresh_token",
     }
+    answer = _post(transport, hosts, "token", form)
+    if isinstance(answer, NotSent):
+        return answer
+    return parse_grant(answer, _host(hosts), data_center, refresh_token, worked=worked)
+
+
+def exchange_code(
+    transport: Transport, client_id: str, client_secret: SecretStr, code: SecretStr, hosts: Hosts
+) -> Grant | NotSent:
+    """Exchange a self client's grant code, which is good once and for minutes, for a refresh token. Raises nothing."""
+    form = {
+        "code": code.get_secret_value(),
+        "client_id": client_id,
+        "client_secret": client_secret.get_secret_value(),
+        "grant_type": "authorization_code",
+    }
+    answer = _post(transport, hosts, "token", form)
+    return answer if isinstance(answer, NotSent) else parse_grant(answer, _host(hosts))
+
+
+def revoke(transport: Transport, refresh_token: SecretStr, hosts: Hosts) -> str | NotSent:
+    """End a refresh token, and with it its access tokens; blank where Zoho has done it, else what it says.
+
+    Raises nothing.
+    """
+    answer = _post(transport, hosts, "token/revoke", {"token": refresh_token.get_secret_value()})
+    if isinstance(answer, NotSent):
+        return answer
+    body = _json_object(answer.body)
+    if answer.status < 300 and "error" not in body:
+        return ""
+    said = body.get("error")
+    return said[:60] if isinstance(said, str) and said else f"HTTP {answer.status}"
+
+
+def _post(transport: Transport, hosts: Hosts, call: str, form: Mapping[str, str]) -> Reply | NotSent:
+    """Secrets travel in the body: a URL ends in logs."""
     answer = transport.exchange(
         "POST",
-        f"{hosts.accounts_url}/oauth/v2/token",
+        f"{hosts.accounts_url}/oauth/v2/{call}",
         headers={"Content-Type": "application/x-www-form-urlencoded", "Accept": "application/json"},
         body=urlencode(form).encode(),
     )
-    host = urlsplit(hosts.accounts_url).netloc
     if isinstance(answer, NotSent | PerhapsAccepted):
-        detail = f"Zoho's accounts server {host} gave no answer: {answer.detail}"
+        detail = f"Zoho's accounts server {_host(hosts)} gave no answer: {answer.detail}"
         return NotSent(Unsent.NO_TOKEN, detail, retry_after=TROUBLE)
-    return parse_grant(answer, host, data_center, refresh_token, worked=worked)
+    return answer
+
+
+def _host(hosts: Hosts) -> str:
+    return urlsplit(hosts.accounts_url).netloc
 
 
 #: What Zoho calls credentials that it refuses (its pages on OAuth; RFC 6749, 5.2), and what is likely to be wrong.
@@ -116,7 +160,9 @@ def parse_grant(
     value, error = body.get("access_token"), body.get("error")
     if reply.status < 300 and isinstance(value, str) and re.fullmatch(r"[\x21-\x7e]{1,2000}", value):
         domain, scope = (text if isinstance(text, str) else "" for text in map(body.get, ("api_domain", "scope")))
-        return Grant(SecretStr(value), _life(body), domain, scope)
+        lasting = body.get("refresh_token")
+        refresh = lasting if isinstance(lasting, str) and re.fullmatch(r"[\x21-\x7e]{1,2000}", lasting) else ""
+        return Grant(SecretStr(value), _life(body), domain, scope, SecretStr(refresh))
     said = error.strip() if isinstance(error, str) else ""
     where = f"Zoho's accounts server {host}"
     if reply.status == 429 or _says_too_many(said, body.get("error_description")):
@@ -146,7 +192,7 @@ def _wrong(error: str, data_center: str, refresh_token: str) -> str:
     if error in ("invalid_code", "invalid_grant") and _TOKEN_SHAPE.fullmatch(refresh_token.strip()):
         words += (
             "; if it is new, this looks like a grant code (what a self client's Generate Code shows): "
-            "exchange it for a refresh token, see docs/settings.md"
+            "the command login exchanges it for a refresh token"
         )
     if not data_center:
         return words

@@ -33,13 +33,23 @@ def kept_token(settings: Settings, redis: Redis) -> Iterator[None]:
     token and no more. Raises SettingsError, StoreError.
     """
     digest = _digest(settings)
-    path = settings.state_dir / "tokens" / f"{digest}.json"
+    path = _path(settings)
     _put(redis, Keys(settings.account), digest, _read(path))
     try:
         yield
     finally:
         with suppress(StoreError):  # the Redis ended first
             _write(path, _take(redis, Keys(settings.account), digest))
+
+
+def forget_token(settings: Settings) -> None:
+    """Keep no token for the next command. Raises SettingsError."""
+    with suppress(OSError):
+        _path(settings).unlink(missing_ok=True)
+
+
+def _path(settings: Settings) -> Path:
+    return settings.state_dir / "tokens" / f"{_digest(settings)}.json"
 
 
 def _digest(settings: Settings) -> str:

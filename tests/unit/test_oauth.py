@@ -342,7 +342,7 @@ def test_a_grant_code_in_the_place_of_a_refresh_token_is_recognised() -> None:
         said = parse_grant(reply({"error": error}), "accounts.zoho.eu", "eu", code)
         assert isinstance(said, NotSent)
         assert "this looks like a grant code" in said.detail
-        assert "exchange it" in said.detail
+        assert "exchanges it" in said.detail
         assert code not in said.detail
     for told in (
         parse_grant(reply({"error": "invalid_code"}), "accounts.zoho.eu", "eu", code, worked=True),

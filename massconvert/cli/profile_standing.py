@@ -76,9 +76,13 @@ def standings(desk: Desk) -> Iterator[Standing]:
 
 def stopped_profiles(desk: Desk) -> dict[str, int]:
     """The desk's profiles whose schedule is stopped → how many runs in a row failed. Raises StoreError."""
+    return {name: failures for name in own_profiles(desk) if (failures := desk.ledger.runs.stopped(name))}
+
+
+def own_profiles(desk: Desk) -> list[str]:
+    """The names of the profiles of the desk's account."""
     try:
         profiles = ConfigFile(desk.settings.config_file).config().profiles
     except MassConvertError:  # `profile check` and the doctor tell of a wrong file
-        return {}
-    ours = [name for name, profile in profiles.items() if profile.account in (None, desk.settings.account)]
-    return {name: failures for name in ours if (failures := desk.ledger.runs.stopped(name))}
+        return []
+    return [name for name, profile in profiles.items() if profile.account in (None, desk.settings.account)]

@@ -11,6 +11,7 @@ from massconvert.ledger.backlog import Backlog, FailedWith, read_backlog, read_f
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
+from massconvert.ledger.days import Counted, Days, Quarter, Since, Took
 from massconvert.ledger.deeds import Deed, Deeds
 from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
@@ -29,6 +30,8 @@ __all__ = [
     "Begun",
     "Callbacks",
     "Chunks",
+    "Counted",
+    "Days",
     "Deed",
     "Deeds",
     "DueCall",
@@ -44,16 +47,19 @@ __all__ = [
     "Message",
     "Organisation",
     "Overdue",
+    "Quarter",
     "Released",
     "Runs",
     "Sealed",
+    "Since",
     "Title",
+    "Took",
     "Workers",
 ]
 
 
 class Ledger:
-    """The ledger of one account: batches, chunks, runs, callbacks, organisation, deeds, fleet, letters, title.
+    """The ledger of one account: batches, chunks, runs, callbacks, organisation, days, deeds, fleet, letters, title.
 
     The scripts ask Redis for the time; ``clock`` is that of a test or a simulation, whose time is handed in instead. So
     is ``now``, Unix seconds, where one of the ledger's methods takes it: for tests.
@@ -70,6 +76,7 @@ class Ledger:
         self.deeds = Deeds(redis, keys)
         self.events = Events(redis, keys, tuning)
         self.fleet = Fleet(redis, keys)
+        self.days = Days(redis, keys)
         self.title = Title(redis, keys, scripts)
         self.letters = Letters(redis, keys, scripts)
         self.account, self._redis, self._keys = account, redis, keys

@@ -14,6 +14,8 @@ from massconvert.store import Keys, Redis, reaching
 EXAMINED = 500
 #: How many overdue jobs are named.
 NAMED = 5
+#: Of so many batches in each queue, those whose turn is first, the oldest is looked for.
+FIRST = 10
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,7 @@ class Backlog:
     next_due: float | None = None  # Unix seconds: when the sweep is to look at the next chunk
     overdue: int = 0  # jobs without an end by their deadline, which are watched on; some of their ids
     overdue_jobs: tuple[str, ...] = ()
+    oldest_waiting: float = 0.0  # Unix seconds: when the oldest batch with leads in an inbox was made; 0.0 for none
 
 
 @dataclass(frozen=True)
@@ -60,9 +63,13 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         pipe = redis.pipeline(transaction=False)
         for fingerprint, _ in inboxes:
             pipe.hget(keys.options(fingerprint), "waiting")
+            pipe.zrange(keys.queue(fingerprint), 0, FIRST - 1)
+            pipe.zrange(keys.express_queue(fingerprint), 0, FIRST - 1)
         pipe.zcard(keys.due)
         pipe.zrange(keys.due, 0, EXAMINED - 1, withscores=True)
-        *waiting, chunks, due = pipe.execute()
+        *queues, chunks, due = pipe.execute()
+        waiting = queues[::3]
+        first = [batch for queue in (*queues[1::3], *queues[2::3]) for batch in queue]
         ids = [chunk_id for chunk_id, _ in due]
         pipe = redis.pipeline(transaction=False)
         for chunk_id in ids:
@@ -73,7 +80,10 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         rows = dict(zip(ids, found, strict=True))
         for chunk_id in some:
             pipe.hget(keys.chunk(chunk_id), "job")
-        jobs = pipe.execute()
+        for batch in first:
+            pipe.hget(keys.batch(batch), "created")
+        told = pipe.execute()
+        jobs, made = told[: len(some)], [float(created) for created in told[len(some) :] if created]
     late = [chunk for chunk_id, row in rows.items() if (chunk := _late(chunk_id, row, now, grace))]
     running = [(now - float(row[3]), row[4]) for row in rows.values() if row[0] == State.RUNNING.value and row[3]]
     oldest = max(running, default=(0.0, ""))
@@ -88,6 +98,7 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         next_due=due[0][1] if due else None,
         overdue=int(overdue),
         overdue_jobs=tuple(sorted(job for job in jobs if job)),
+        oldest_waiting=min(made, default=0.0),
     )
 
 

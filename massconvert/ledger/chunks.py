@@ -164,7 +164,8 @@ class Chunks:
         return int(left) > 0
 
     def _changes(self, chunk: Chunk, decision: Decision) -> dict[str, Any]:
-        changes = self._about_options(decision) | self._about_others(chunk, decision)
+        changes: dict[str, Any] = {"row": decision.row.name.lower()}
+        changes |= self._about_options(decision) | self._about_others(chunk, decision)
         if decision.history is not None:
             changes["history"] = decision.history
         if decision.pause:

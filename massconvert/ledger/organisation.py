@@ -137,9 +137,10 @@ class Organisation:
         return bool(int(self._scripts.run("take_sweep", keys=[self._keys.prefix], args=[now, seconds])))
 
     def counts(self) -> dict[str, int]:
-        """How many leads and chunks wait to be sent, and how many jobs are followed.
+        """How many leads and chunks wait to be sent, how many jobs are followed, and with how many leads.
 
-        ``leads_waiting`` are those in the inboxes and in chunks that have not been sent: what there is to scale by.
+        ``leads_waiting`` are those in the inboxes and in chunks that have not been sent: what there is to scale by. In
+        ``leads_at_zoho`` are none of jobs without an end by their deadline.
         """
         keys = self._keys
         with reaching(self._redis):
@@ -156,11 +157,12 @@ class Organisation:
             for fingerprint in {*inboxes, *(fp for fp, _ in chunks if fp)}:
                 pipe.hget(keys.options(fingerprint), "waiting")
             waiting = sum(int(count or 0) for count in pipe.execute())
-        leads = sum(len(open_leads(members or "")) for _, members in chunks[: len(unsent)])
+        leads = [len(open_leads(members or "")) for _, members in chunks]
         return {
             "chunks_waiting": len(unsent),
             "jobs_running": len(jobs) + int(overdue),
-            "leads_waiting": waiting + leads,
+            "leads_waiting": waiting + sum(leads[: len(unsent)]),
+            "leads_at_zoho": sum(leads[len(unsent) :]),
         }
 
 

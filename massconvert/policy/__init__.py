@@ -29,7 +29,7 @@ What an answer means for *everybody who calls* is decided apart from what it mea
 from __future__ import annotations
 
 from massconvert.policy.callbacks import after_failed_callback
-from massconvert.policy.calls import CallAnswer, CallRules, Gate, Heard, Report, after_call
+from massconvert.policy.calls import ANSWERS, CallAnswer, CallRules, Gate, Heard, Report, after_call, answer_of
 from massconvert.policy.canary import most_failures, priority_of
 from massconvert.policy.codes import (
     CODES,
@@ -77,6 +77,7 @@ from massconvert.policy.table import (
 from massconvert.policy.update import after_update
 
 __all__ = [
+    "ANSWERS",
     "CODES",
     "HINTS",
     "MEANINGS",
@@ -121,6 +122,7 @@ __all__ = [
     "after_read",
     "after_status",
     "after_update",
+    "answer_of",
     "before_look",
     "meaning",
     "most_failures",

@@ -61,6 +61,22 @@ class Report:
     credits_left: int | None = None
 
 
+#: What a call may have ended in, as it is counted. ``unknown``: whoever made it died, or was late with the answer.
+ANSWERS = ("ok", "refused", "throttled", "broken", "not_sent", "none", "unknown")
+
+
+def answer_of(answer: CallAnswer) -> str:
+    """What a call is counted as: ``broken`` has no usable answer, ``none`` was not made."""
+    if answer is None:
+        return "none"
+    if isinstance(answer, NotSent):
+        return "not_sent"
+    says = heard(answer)
+    if says in (Heard.THROTTLED, Heard.UNUSABLE):
+        return "throttled" if says is Heard.THROTTLED else "broken"
+    return "refused" if isinstance(answer, Refused) else "ok"
+
+
 def heard(answer: CallAnswer) -> Heard:
     """What an answer says of Zoho."""
     if isinstance(answer, NotSent):

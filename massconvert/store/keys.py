@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from massconvert.store.keys_beside import KeysBeside
+
 
 @dataclass(frozen=True)
-class Keys:
-    """The keys of one account (a named set of credentials)."""
-
-    account: str
-
-    @property
-    def prefix(self) -> str:
-        """What all of them begin with."""
-        return f"mc:{{{self.account}}}:"
+class Keys(KeysBeside):
+    """The keys of one account (a named set of credentials); the rest of them is in store/keys_beside.py."""
 
     # --- batches (ledger/batches.py); they expire together, a retention time after the batch has finished ---
 
@@ -298,28 +293,6 @@ class Keys:
     def fleet(self) -> str:
         """HASH role:name → JSON of when a worker or beat was seen and took something; expires a day after the last."""
         return f"{self.prefix}fleet"
-
-    # --- the access token (zoho/oauth.py); for each set of credentials, by their digest, so that none spoils another's
-
-    def token(self, credentials: str) -> str:
-        """HASH: value, api_domain, refresh_at, expires_at; the one access token of the fleet; expires with it."""
-        return f"{self.prefix}token:{credentials}"
-
-    def token_lock(self, credentials: str) -> str:
-        """STRING: who refreshes the token now; expires by itself."""
-        return f"{self.token(credentials)}:lock"
-
-    def token_trouble(self, credentials: str) -> str:
-        """STRING: why there is no token, as JSON: why, code, detail; expires when the next refresh may be tried."""
-        return f"{self.token(credentials)}:trouble"
-
-    def token_wake(self, credentials: str) -> str:
-        """LIST of one element: a refresh has ended; who waits for it takes the element and puts it back; expires."""
-        return f"{self.token(credentials)}:wake"
-
-    def token_grants(self, credentials: str) -> str:
-        """LIST of when tokens were granted, newest first, as many as may be asked for in 10 minutes; expires."""
-        return f"{self.token(credentials)}:grants"
 
     # --- what the organisation lists about itself (store/shelf.py) ---
 

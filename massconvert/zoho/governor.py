@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from massconvert.errors import MassConvertError, StoreError
 from massconvert.model import Busy, Call
-from massconvert.policy import CallAnswer, CallRules, Hold, HoldKind, Learnt, Permit, Report, after_call
+from massconvert.policy import CallAnswer, CallRules, Hold, HoldKind, Learnt, Permit, Report, after_call, answer_of
 from massconvert.store import Clock, Keys, Redis, Scripts, reaching
 from massconvert.zoho.edition import LEAST, MAX_POSTS, OrgAnswer, limit_of
 
@@ -88,17 +88,17 @@ class Governor:
         self._random = random or SystemRandom()
         self._monotonic = monotonic
         self._obeys_pause = obeys_pause
-        self._owed: deque[str] = deque(maxlen=_MOST_OWED)
+        self._owed: deque[tuple[str, str]] = deque(maxlen=_MOST_OWED)  # permits, and how their calls are counted
 
     def acquire(self, call: Call) -> Permit | Busy:
         """Take a permit; wait a bounded time for one. Raises StoreError when Redis cannot be reached."""
         self._return_owed()
-        name, give_up = uuid4().hex, self._monotonic() + self._wait
+        name, give_up = _name(call), self._monotonic() + self._wait
         while True:
             try:
                 taken = self._take(name, call, self._limit) or self._first(name, call, give_up)
             except StoreError:
-                self._owed.append(name)  # it may have been given: only the answer was lost
+                self._owed.append((name, answer_of(None)))  # it may have been given: only the answer was lost
                 raise
             if isinstance(taken, Permit | Busy):
                 return taken
@@ -121,7 +121,7 @@ class Governor:
             args: list[str | float | None] = [
                 permit.id,
                 None,
-                json.dumps(_dump(report, permit)),
+                json.dumps(_dump(report, permit, answer)),
                 self._rules.holding.unusable_in_a_row,
             ]
             _, at, *news = self._scripts.run("return_permit", keys=[self._keys.prefix], args=args)
@@ -129,7 +129,7 @@ class Governor:
                 _tell(what, report)
             return float(at)
         except MassConvertError as error:
-            self._owed.append(permit.id)
+            self._owed.append((permit.id, answer_of(answer)))
             log.warning("A permit is given back later, or returns when its lease ends: %s", error.message)
         except Exception:  # a bug here must not cost the answer that the caller holds
             log.exception("A permit returns only when its lease ends")
@@ -140,16 +140,17 @@ class Governor:
 
         Not what Zoho answered then: that is old by now. Raises StoreError.
         """
-        args = [None, json.dumps({"heard": ""}), self._rules.holding.unusable_in_a_row]
+        unusable = self._rules.holding.unusable_in_a_row
         while self._owed:
             try:
-                name = self._owed.popleft()
+                name, answer = self._owed.popleft()
             except IndexError:
                 return  # another thread has given it back
             try:
-                self._scripts.run("return_permit", keys=[self._keys.prefix], args=[name, *args])
+                args = [name, None, json.dumps({"heard": "", "answer": answer}), unusable]
+                self._scripts.run("return_permit", keys=[self._keys.prefix], args=args)
             except StoreError:
-                self._owed.append(name)
+                self._owed.append((name, answer))
                 raise
 
     def _first(self, name: str, call: Call, give_up: float) -> Permit | Busy | _Wait:
@@ -198,7 +199,7 @@ class Governor:
 
     def _learn(self) -> None:
         """Ask Zoho for the edition, if nobody else does, with a permit for that call too."""
-        name = uuid4().hex
+        name = _name(Call.READ)
         if not int(self._scripts.run("take_lock", keys=[self._keys.limit_lock], args=[name, int(self._lease * 1000)])):
             return
         try:
@@ -216,6 +217,11 @@ class Governor:
             self._scripts.run("free_lock", keys=[self._keys.limit_lock], args=[name])
 
 
+def _name(call: Call) -> str:
+    """A new permit's: it tells those who count what it was for."""
+    return f"{call.value}:{uuid4().hex}"
+
+
 def _permit(name: str, call: Call, fields: list[Any]) -> Permit:
     """The permit that store/lua/take_permit.lua gave, with what stood then."""
     running, limit, calls, event, ceiling, at, row, kind, tries, now = fields
@@ -224,9 +230,11 @@ def _permit(name: str, call: Call, fields: list[Any]) -> Permit:
     return Permit(name, call, int(running), int(limit), learnt, hold, float(now))
 
 
-def _dump(report: Report, permit: Permit) -> dict[str, Any]:
+def _dump(report: Report, permit: Permit, answer: CallAnswer) -> dict[str, Any]:
     """``report`` as store/lua/return_permit.lua takes it."""
-    found: dict[str, Any] = {"heard": report.heard.value}
+    found: dict[str, Any] = {"heard": report.heard.value, "answer": answer_of(answer)}
+    if permit.at:
+        found["at"] = permit.at
     if report.gate:
         found["gate"] = [report.gate.seconds, report.gate.why]
     if report.learnt and permit.learnt:

@@ -24,7 +24,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from massconvert.ledger import Ledger
+from massconvert.ledger import Counted, Ledger
 from massconvert.ledger.codec import load_looks, load_outcome, open_leads, pairs, segments
 from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState, size_of
@@ -63,6 +63,8 @@ class Judge:
         self.batches: list[str] = []  # as the last look found them
         self.finished: list[str] = []
         self.somebody_waits = False  # to be told of a batch that has finished
+        self.ended: Counter[str] = Counter()  # permits that were given back, by the kind of their call
+        self.moved: Counter[str] = Counter()  # decisions that were written, by row
         self.resumed: set[str] = set()  # batches that have been let go on, by a person or by their canary
         self._wire = wire
         self._prefix = prefix
@@ -91,7 +93,7 @@ class Judge:
         self._unseen_moves += 1
         if name == "move_chunk" and self._unseen_moves < _MOVES and not self._cancelled:
             _, _, state, _, fields, ended, rest, split, changes, *_, aside = args
-            if ended == "[]" and changes == "{}" and not (rest or int(split) or aside):
+            if ended == "[]" and json.loads(changes).keys() <= {"row"} and not (rest or int(split) or aside):
                 return bool(json.loads(fields)["state"] != state)
         return True
 
@@ -139,6 +141,7 @@ class Judge:
         """Remember in which order things were stopped and let go: between a look and an act others act."""
         self._step += 1
         task = self.world.current()
+        self._count(name, args, answer)
         if name == "begin_send" and answer[0] == 1:
             self._sent[args[0]] = self._step
             if self.plan.store.forgets:
@@ -157,6 +160,12 @@ class Judge:
             self._goes_at_once(args)
         elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
             self._stays_paused(name)
+
+    def _count(self, name: str, args: Sequence[Any], answer: Any) -> None:
+        if name == "move_chunk" and answer[0]:
+            self.moved[json.loads(args[8])["row"]] += 1
+        elif name == "return_permit" and answer[0]:
+            self.ended[args[0].partition(":")[0]] += 1
 
     def _made(self, chunks: Sequence[str]) -> None:
         made = (self._wire.call("HGET", f"{self._prefix}chunk:{chunk}", "fp") for chunk in chunks)
@@ -470,6 +479,7 @@ class Judge:
         """Compare once more, when every job has ended; through the product's own report, as a user would see it."""
         self.read("the end", self._wire.calls(self.words)[0])
         self._judge_batches(ledger)
+        self._judge_counts(ledger)
         for name in (
             "due",
             "unsent",
@@ -505,6 +515,28 @@ class Judge:
                 self._judge_run(order, ledger)
         for retry in self.retries():
             self._judge_batch(retry, ledger)
+
+    def _judge_counts(self, ledger: Ledger) -> None:
+        """What was counted is what was written, whoever died or was late meanwhile; and the days have all of it."""
+        counted, days = ledger.days.totals().counted, ledger.days.read(EPOCH - 1000.0, self.world.time + 1000.0)
+        ended = Counter((outcome.kind.value, outcome.code) for outcome in self.outcomes.values())
+        if counted.ended != ended:
+            self.world.wrong(f"{counted.ended} ends are counted, and {dict(ended)} were written")
+        if counted.enqueued != len(self.outcomes):
+            self.world.wrong(f"{counted.enqueued} leads are counted as enqueued, and {len(self.outcomes)} have ended")
+        by_day = Counted.together(quarter.counted for quarter in days).numbers
+        wanted = {name: number for name, number in counted.numbers.items() if not name.startswith("row|") and number}
+        if by_day != wanted:
+            self.world.wrong(f"the days have counted {by_day}, and the ledger {wanted}")
+        if self.plan.store.forgets:  # what Zoho and the workers saw, Redis may have forgotten
+            return
+        if counted.rows != self.moved:
+            self.world.wrong(f"{counted.rows} rows are counted, and {dict(self.moved)} were written")
+        answered: Counter[str] = Counter()
+        for (kind, answer), number in counted.calls.items():
+            answered[kind] += number if answer != "unknown" else 0
+        if answered != self.ended:
+            self.world.wrong(f"{dict(answered)} calls are counted, and {dict(self.ended)} permits were given back")
 
     def _judge_run(self, order: Order, ledger: Ledger) -> None:
         """A run that came to its end has all leads that were there to be found, or as many as it may take."""

@@ -703,4 +703,22 @@ MUTANTS = (
         "calm",
         "the events do not tell of",
     ),
+    Mutant(
+        "leads that end together are counted as one",
+        in_lua("move_chunk", "count_ends(p, outcome, #leads)", "count_ends(p, outcome, 1)"),
+        "calm",
+        "ends are counted",
+    ),
+    Mutant(
+        "what is given back twice is counted twice",
+        in_lua("return_permit", "if ours == 1 then count_call", "if true then count_call"),
+        "store",
+        "calls are counted",
+    ),
+    Mutant(
+        "a day keeps its last quarter of an hour",
+        in_lua("move_chunk", "(redis.call('GET', key) or '') .. string", "string"),
+        "outage",
+        "the days have counted",
+    ),
 )

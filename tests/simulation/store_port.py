@@ -283,6 +283,20 @@ _ASKS, _IS_TOLD = "redis.call('TIME')", "{ KEYS[#KEYS], 0 }"
 _LOOKS, _IS_SHOWN = "redis.pcall('INFO', 'replication')", "KEYS[#KEYS - 1]"
 
 
+class Pipeline:
+    """Some commands of a port, one after the other; nobody comes between them, since only the judge has one."""
+
+    def __init__(self, port: StorePort) -> None:
+        self._port = port
+        self._answers: list[Any] = []
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        return lambda *words: self._answers.append(getattr(self._port, name)(*words))
+
+    def execute(self) -> list[Any]:
+        return self._answers
+
+
 class StorePort:
     """What the product takes for a Redis client."""
 
@@ -432,6 +446,10 @@ class StorePort:
 
     def hdel(self, key: str, *names: str) -> int:
         return int(self._command("HDEL", key, *names))
+
+    def pipeline(self, transaction: bool) -> Pipeline:
+        assert transaction
+        return Pipeline(self)
 
     def mget(self, keys: Sequence[str]) -> list[str | None]:
         return list(self._command("MGET", *keys))

@@ -1,3 +1,4 @@
+-- include: _counts
 -- include: _inboxes
 -- Shared by the scripts that end leads. Retention is seconds.
 -- A lead that a batch has accepted is in exactly one place: its inbox, an open chunk, or its list of ended leads.
@@ -34,9 +35,10 @@ local function count_failures(p, batch, outcome, leads)
 end
 
 -- Says that leads have ended, on the stream of those who want to know of each (ledger/events.py). `events:keep` is how
--- many are kept; where it is not there, nobody has asked for any.
+-- many are kept; where it is not there, nobody has asked for any. They are counted in any case.
 local function tell_ends(p, batch, outcome, leads)
   count_failures(p, batch, outcome, leads)
+  count_ends(p, outcome, #leads)
   local keep = redis.call('GET', p .. 'events:keep')
   if not keep then return end
   local o = cjson.decode(outcome)

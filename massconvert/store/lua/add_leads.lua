@@ -9,6 +9,7 @@
 -- Returns {accepted, duplicates, skipped, seconds until a chunk can be formed, or "" when nobody need be told}
 local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
+count_at(p, now)
 local b = redis.call('HMGET', key, 'fp', 'shards', 'last_call', 'last_answer', 'sealed', 'priority', 'drain', 'held', 'canary_held', 'history')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
 if b[3] == call then return cjson.decode(b[4]) end
@@ -62,6 +63,7 @@ if #skipped > 0 then
   tell_ends(p, batch, ARGV[6], skipped)
 end
 redis.call('HINCRBY', key, 'total', #fresh + #skipped)
+if #fresh + #skipped > 0 then count(p, 'enqueued|', #fresh + #skipped) end
 redis.call('ZADD', p .. 'unsealed', now, batch)
 local answer = { #fresh, duplicates, #skipped, nudge }
 redis.call('HSET', key, 'last_call', call, 'last_answer', cjson.encode(answer))

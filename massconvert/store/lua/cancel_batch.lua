@@ -13,6 +13,7 @@ local b = redis.call('HMGET', key, 'fp', 'finished', 'drain', 'priority')
 if not b[1] then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
 if b[2] then return { 0, 0, 0, 0, '' } end
 local replicas = history_of(p, now).replicas
+count_at(p, now)
 if not b[3] or cjson.decode(b[3])[1] ~= 'cancelled' then -- a refusal of its options does not stand in the way
   drain_batch(p, batch, b[1], b[4], ARGV[3], now)
   redis.call('HDEL', key, 'held', 'held_by', 'held_at', 'canary_held')

@@ -8,6 +8,7 @@
 -- Returns {leads ended, how many batches, or options that were refused, are left to drain now}.
 local p, now, most, batches = KEYS[1], time_of(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[4])
 local size, h = tonumber(ARGV[5]), history_of(p, now)
+count_at(p, now)
 -- An older version kept them in a set: what it left moves over, one at each call.
 local old = redis.call('SPOP', p .. 'drain')
 if old then redis.call('ZADD', p .. 'draining', 'NX', now, old) end

@@ -1,4 +1,5 @@
 -- include: _time
+-- include: _counts
 -- Writes what became of a call. One about a batch that has been opened or has finished anew since changes nothing: then
 -- another call is due, with the new counts.
 -- KEYS[1] prefix
@@ -10,6 +11,8 @@ local key = p .. 'batch:' .. batch
 redis.call('ZREM', p .. 'callbacks:busy', id)
 if redis.call('HGET', key, 'finished') ~= ARGV[2] then return 0 end
 if not redis.call('ZSCORE', p .. 'callbacks', id) then return 0 end -- made by another, after our lease had ended
+count_at(p, now)
+count(p, 'told|' .. (ARGV[4] == '' and 'done' or ARGV[5] == '' and 'given_up' or 'failed'), 1)
 if ARGV[4] == '' then
   redis.call('HSET', key, 'called:' .. number, now)
   redis.call('HDEL', key, 'call_tries:' .. number, 'call_error:' .. number)

@@ -7,7 +7,7 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {history, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
+--     {row, history, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
 -- [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
@@ -31,6 +31,7 @@ if not own and is_chunk_outdated(h, c[1], c[11], stamp, c[6]) then
   return { 0 }
 end
 if stamp then fields.history = stamp end
+count_move(p, now, changes.row, fields, c[6], changes.job_took)
 local fp, options, canary, express = c[5], p .. 'options:' .. c[5], c[7], c[8]
 local was_sent, is_sent = c[4] == '1', fields.submitted == '1'
 

@@ -8,7 +8,8 @@ local p, batch = KEYS[1], ARGV[1]
 local key = p .. 'batch:' .. batch
 local sealed = redis.call('HGET', key, 'sealed')
 if not sealed then return redis.error_reply('UNKNOWN_BATCH ' .. batch) end
-local new = 0
+local new, now = 0, time_of(ARGV[2])
+count_at(p, now)
 for i = 3, #ARGV, 2 do
   if redis.call('HSET', key .. ':invalid', ARGV[i], ARGV[i + 1]) == 1 then
     new = new + 1
@@ -16,8 +17,9 @@ for i = 3, #ARGV, 2 do
   end
 end
 if new > 0 then
-  if sealed == '1' then reopen_batch(p, batch, time_of(ARGV[2])) end -- it may have finished, since somebody cancelled it meanwhile
+  if sealed == '1' then reopen_batch(p, batch, now) end -- it may have finished, since somebody cancelled it meanwhile
   redis.call('HINCRBY', key, 'total', new)
+  count(p, 'enqueued|', new)
   redis.call('HINCRBY', key, 'failed', new)
 end
 return new

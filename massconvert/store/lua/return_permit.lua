@@ -1,7 +1,9 @@
 -- include: _wake
+-- include: _counts
 -- Gives a permit back, writes what its answer changes for all who call, and wakes one who waits.
 -- KEYS[1] prefix
--- ARGV[1] permit id, [2] now, [3] the report as JSON (policy/calls.py): heard, and where there is one gate {seconds, why},
+-- ARGV[1] permit id, [2] now, [3] the report as JSON (policy/calls.py): heard, answer, when the permit was taken, and where
+-- there is one gate {seconds, why},
 -- learnt {calls, event, ceiling, at, row, calls and event as they were when the permit was taken, "" for any calls},
 -- hold {kind, why, wait, tries}, credits; [4] unusable answers in a row that make a hold
 -- Returns {1 when the permit was still ours, 0 when its lease had ended, now, and words for the log: what has begun or ended}
@@ -12,6 +14,8 @@ local news = {}
 
 local ours = redis.call('ZREM', p .. 'permits', id)
 local post = redis.call('ZREM', p .. 'permits:post', id)
+count_at(p, now)
+if ours == 1 then count_call(p, id, report.answer or 'unknown', report.answer ~= 'none' and report.at and now - report.at) end
 
 -- The gate: one that is closed for longer already stays so.
 if report.gate then

@@ -1,4 +1,5 @@
 -- include: _wake
+-- include: _counts
 -- Takes a permit to call Zoho, if nothing holds all calls back and there is room.
 -- KEYS[1] prefix
 -- ARGV[1] permit id, the same each time its caller asks, [2] "express" for a mass convert POST with interactive leads,
@@ -40,10 +41,13 @@ if limit < 1 then return { 'unknown' } end
 local learnt = redis.call('HMGET', p .. 'limit:learnt', 'calls', 'event', 'ceiling', 'at', 'row')
 local most = math.max(1, math.min(limit, number(learnt[1], limit)))
 local all, posts, wanted, first = p .. 'permits', p .. 'permits:post', p .. 'permits:wanted', p .. 'permits:express'
-redis.call('ZREMRANGEBYSCORE', all, '-inf', now) -- dead holders' permits return by themselves
-redis.call('ZREMRANGEBYSCORE', posts, '-inf', now)
-redis.call('ZREMRANGEBYSCORE', wanted, '-inf', now)
-redis.call('ZREMRANGEBYSCORE', first, '-inf', now)
+for _, waiting in ipairs({ posts, wanted, first }) do redis.call('ZREMRANGEBYSCORE', waiting, '-inf', now) end
+-- Dead holders' permits return by themselves, and nobody knows what was answered to their calls.
+for _, dead in ipairs(redis.call('ZRANGEBYSCORE', all, '-inf', now)) do
+  count_at(p, now)
+  count_call(p, dead, 'unknown')
+  redis.call('ZREM', all, dead)
+end
 
 -- Who waits asks again within seconds; the mark outlasts that by little, so no permit idles for long for one that has gone.
 local function mark(waiting)
@@ -53,6 +57,8 @@ end
 
 local function full(set, list)
   local lists = list
+  count_at(p, now)
+  count(p, 'full|', 1)
   if express then
     mark(first)
     lists = 'express,' .. list

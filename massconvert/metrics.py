@@ -89,7 +89,7 @@ def render(*seen: Seen, unreachable: Iterable[str] = ()) -> str:
     for account in unreachable:
         written.add("ledger_up", "gauge", "Whether the ledger answers.", 0, {"account": account})
     for each in seen:
-        for name, kind, words, value, labels in (*_counters(each), *_gauges(each)):
+        for name, kind, words, value, labels in (*_counters(each), *_gauges(each), *_calls_now(each.calls)):
             written.add(name, kind, words, value, {"account": each.account, **labels})
     written.add("build_info", "gauge", "The version that serves these metrics.", 1, {"version": _our_version()})
     return str(written)
@@ -128,7 +128,7 @@ def _counters(seen: Seen) -> Iterator[_Metric]:
 
 
 def _gauges(seen: Seen) -> Iterator[_Metric]:
-    counts, calls = seen.counts, seen.calls
+    counts = seen.counts
     yield "ledger_up", "gauge", "Whether the ledger answers.", 1, {}
     yield "leads_waiting", "gauge", "Leads that wait to be sent.", counts["leads_waiting"], {}
     yield "leads_at_zoho", "gauge", "Leads whose job runs or is looked into.", counts["leads_at_zoho"], {}
@@ -140,23 +140,6 @@ def _gauges(seen: Seen) -> Iterator[_Metric]:
     yield "oldest_waiting_timestamp_seconds", "gauge", words, seen.backlog.oldest_waiting, {}
     words = "When a lead had its outcome last; 0: never."
     yield "last_outcome_timestamp_seconds", "gauge", words, seen.since.ended_at, {}
-    yield "calls_running", "gauge", "Calls that run now.", calls.held, {}
-    yield "calls_limit", "gauge", "Calls that may run at once.", calls.limit, {}
-    yield "calls_limit_learnt", "gauge", "What Zoho's 429s have left of that for now.", calls.learnt, {}
-    held = {
-        **{kind.value: bool(calls.hold and calls.hold.kind is kind) for kind in HoldKind},
-        "gate": calls.gate_for > 0,
-    }
-    for why, yes in held.items():
-        yield "calls_held", "gauge", "Whether calls are held back, and why.", int(yes), {"why": why}
-    if calls.credits_left is not None:
-        yield (
-            "credits_left",
-            "gauge",
-            "API credits that are left of the day, as Zoho said last.",
-            calls.credits_left,
-            {},
-        )
     paused = {"person": bool(seen.paused and not seen.paused.code), "zoho": bool(seen.paused and seen.paused.code)}
     for by, yes in paused.items():
         yield "paused", "gauge", "Whether the organisation is paused, and by whom.", int(yes), {"by": by}
@@ -172,6 +155,18 @@ def _gauges(seen: Seen) -> Iterator[_Metric]:
         words = "Runs of a profile in a row that failed wholly."
         yield "profile_failed_runs", "gauge", words, number, {"profile": name}
     yield "look_duration_seconds", "gauge", "How long it took to read all this.", seen.took, {}
+
+
+def _calls_now(calls: Standing) -> Iterator[_Metric]:
+    yield "calls_running", "gauge", "Calls that run now.", calls.held, {}
+    yield "calls_limit", "gauge", "Calls that may run at once.", calls.limit, {}
+    yield "calls_limit_learnt", "gauge", "What Zoho's 429s have left of that for now.", calls.learnt, {}
+    held = {kind.value: bool(calls.hold and calls.hold.kind is kind) for kind in HoldKind}
+    for why, yes in {**held, "gate": calls.gate_for > 0}.items():
+        yield "calls_held", "gauge", "Whether calls are held back, and why.", int(yes), {"why": why}
+    if calls.credits_left is not None:
+        words = "API credits that are left of the day, as Zoho said last."
+        yield "credits_left", "gauge", words, calls.credits_left, {}
 
 
 def _by_known_code(ended: Mapping[tuple[str, str], int]) -> dict[tuple[str, str], int]:

@@ -22,6 +22,7 @@ Name = Literal[
     "letters",
     "login",
     "logout",
+    "metrics",
     "options check",
     "options init",
     "pause",

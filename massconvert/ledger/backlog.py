@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -63,13 +64,9 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         pipe = redis.pipeline(transaction=False)
         for fingerprint, _ in inboxes:
             pipe.hget(keys.options(fingerprint), "waiting")
-            pipe.zrange(keys.queue(fingerprint), 0, FIRST - 1)
-            pipe.zrange(keys.express_queue(fingerprint), 0, FIRST - 1)
         pipe.zcard(keys.due)
         pipe.zrange(keys.due, 0, EXAMINED - 1, withscores=True)
-        *queues, chunks, due = pipe.execute()
-        waiting = queues[::3]
-        first = [batch for queue in (*queues[1::3], *queues[2::3]) for batch in queue]
+        *waiting, chunks, due = pipe.execute()
         ids = [chunk_id for chunk_id, _ in due]
         pipe = redis.pipeline(transaction=False)
         for chunk_id in ids:
@@ -80,10 +77,8 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         rows = dict(zip(ids, found, strict=True))
         for chunk_id in some:
             pipe.hget(keys.chunk(chunk_id), "job")
-        for batch in first:
-            pipe.hget(keys.batch(batch), "created")
-        told = pipe.execute()
-        jobs, made = told[: len(some)], [float(created) for created in told[len(some) :] if created]
+        jobs = pipe.execute()
+        oldest_waiting = _oldest_waiting(redis, keys, [fingerprint for fingerprint, _ in inboxes])
     late = [chunk for chunk_id, row in rows.items() if (chunk := _late(chunk_id, row, now, grace))]
     running = [(now - float(row[3]), row[4]) for row in rows.values() if row[0] == State.RUNNING.value and row[3]]
     oldest = max(running, default=(0.0, ""))
@@ -98,7 +93,7 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         next_due=due[0][1] if due else None,
         overdue=int(overdue),
         overdue_jobs=tuple(sorted(job for job in jobs if job)),
-        oldest_waiting=min(made, default=0.0),
+        oldest_waiting=oldest_waiting,
     )
 
 
@@ -142,6 +137,16 @@ def waiting_options(redis: Redis, keys: Keys) -> list[tuple[dict[str, Any], int]
             pipe.hmget(keys.options(fingerprint), "json", "waiting")
         rows = pipe.execute()
     return [(json.loads(body), int(waiting or 0)) for body, waiting in rows if body]
+
+
+def _oldest_waiting(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> float:
+    pipe = redis.pipeline(transaction=False)
+    for fingerprint in fingerprints:
+        pipe.zrange(keys.queue(fingerprint), 0, FIRST - 1)
+        pipe.zrange(keys.express_queue(fingerprint), 0, FIRST - 1)
+    for batch in {batch for queue in pipe.execute() for batch in queue}:
+        pipe.hget(keys.batch(batch), "created")
+    return min((float(created) for created in pipe.execute() if created), default=0.0)
 
 
 def _late(chunk_id: str, row: list[Any], now: float, grace: float) -> Late | None:

@@ -1,8 +1,8 @@
 """What was counted: since the ledger began, and in each quarter of an hour of the last 400 days.
 
 The scripts count in the step that changes what is counted (store/lua/_counts.lua): a lead's end once, whoever died
-meanwhile. The text of a day is ``12:a40b1990*4200;13:a7;``: the quarter of the day, then each number that grew, by the
-letters that stand for its name, and how many credits were left.
+meanwhile. The text of a day is ``12:A14B1ja*38o;13:A7;``: the quarter of the day, then each number that grew, by the
+letters that stand for its name and in base 36, and how many credits were left.
 """
 
 from __future__ import annotations
@@ -18,8 +18,9 @@ from massconvert.store import Keys, Redis, reaching
 QUARTER, DAY = 900, 86_400
 #: For how many days the quarters are kept (lua/_counts.lua).
 DAYS_KEPT = 400
-_NUMBER = re.compile(r"([a-z]+|\*)(\d+)")
+_NUMBER = re.compile(r"([A-Z]+|\*)([0-9a-z]+)")
 _NO_NUMBERS = ("quarter", "ended_at")
+_UNTIMED = ("none", "unknown")
 
 
 class Took(NamedTuple):
@@ -69,9 +70,12 @@ class Counted:
 
     @property
     def call_times(self) -> dict[str, Took]:
-        """How long calls took, by kind, from their permit to their answer."""
-        kinds = {kind for (kind, _), _ in self._pairs("time")}
-        return {kind: self._took(f"time|{kind}|") for kind in sorted(kinds)}
+        """How long calls took, by kind, from their permit to their answer; only those that were answered in time."""
+        found = {kind: Took(0, number / 1000) for (kind,), number in self._pairs("time")}
+        for (kind, answer), number in self.calls.items():
+            if kind in found and answer not in _UNTIMED:
+                found[kind] = Took(found[kind].number + number, found[kind].seconds)
+        return found
 
     @property
     def payloads(self) -> Took:
@@ -172,7 +176,7 @@ def _numbers(fields: Mapping[str, str]) -> dict[str, int]:
 def _quarters(day: int, text: str, names: Mapping[str, str]) -> Iterator[Quarter]:
     for part in text.split(";")[:-1]:
         place, _, numbers = part.partition(":")
-        grown = {short: int(number) for short, number in _NUMBER.findall(numbers)}
+        grown = {short: int(number, 36) for short, number in _NUMBER.findall(numbers)}
         left = grown.pop("*", None)
         counted = Counted({names[short]: number for short, number in grown.items() if short in names})
         yield Quarter(day * DAY + int(place) * QUARTER, counted, left)

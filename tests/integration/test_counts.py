@@ -7,7 +7,10 @@ from typing import Any
 import pytest
 
 from massconvert.ledger.days import DAY, QUARTER
-from massconvert.model import Code, Kind, Outcome
+from massconvert.model import Accepted, Call, Code, Kind, NotSent, Outcome, PerhapsAccepted, Refused, Unsent
+from massconvert.policy import Permit
+from massconvert.store import connect
+from massconvert.zoho.governor import Governor
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, TUNING, Books, leads
 
 pytestmark = pytest.mark.integration
@@ -98,3 +101,78 @@ def test_a_server_that_invents_codes_fills_no_memory(books: Books) -> None:
     assert ended["failed", "other"] == 2
     assert ended["failed", "CODE_7"] == 1
     assert not [code for _, code in ended if code.startswith("NEW")]
+
+
+# --- the permits: take_permit and return_permit
+
+
+class Clock:
+    """In the test's hands."""
+
+    time = NOW
+
+    def now(self) -> float:
+        return self.time
+
+
+class Calls:
+    """A governor of the account, and what it has counted."""
+
+    def __init__(self, url: str, books: Books) -> None:
+        self.clock, self.books = Clock(), books
+        self.governor = Governor(connect(url), books.keys, self.clock, limit=2, ask_org=self.none, wait=0.0, lease=75.0)
+
+    def none(self) -> Any:
+        raise AssertionError("the limit is given")
+
+    def take(self, call: Call) -> Permit:
+        permit = self.governor.acquire(call)
+        assert isinstance(permit, Permit)
+        return permit
+
+    @property
+    def counted(self) -> dict[tuple[str, str], int]:
+        return self.books.ledger.days.totals().counted.calls
+
+
+@pytest.fixture
+def calls(redis_url: str, books: Books) -> Calls:
+    return Calls(redis_url, books)
+
+
+@pytest.mark.parametrize(
+    ("answer", "word"),
+    [
+        (Accepted("7"), "ok"),
+        (Refused(400, "INVALID_DATA", "no"), "refused"),
+        (Refused(429, "TOO_MANY_REQUESTS", "slow"), "throttled"),
+        (PerhapsAccepted("HTTP 502"), "broken"),
+        (NotSent(Unsent.CONNECT, "refused"), "not_sent"),
+        (None, "none"),
+    ],
+)
+def test_a_call_is_counted_once_by_its_answer(calls: Calls, answer: Any, word: str) -> None:
+    permit = calls.take(Call.EXPRESS)
+    assert calls.counted == {}
+    calls.clock.time += 1.5
+    for _ in range(2):
+        calls.governor.release(permit, answer)
+    assert calls.counted == {("express", word): 1}
+    took = calls.books.ledger.days.totals().counted.call_times
+    assert ("express" in took) == (word != "none")
+    assert all(each == (1, 1.5) for each in took.values())
+
+
+def test_nobody_knows_the_answer_to_a_call_whose_worker_died_and_it_is_counted_as_such(calls: Calls) -> None:
+    dead = calls.take(Call.POST)
+    calls.clock.time += 76.0
+    calls.take(Call.STATUS)
+    calls.governor.release(dead, Accepted("7"))  # it lived after all, and came too late
+    assert calls.counted == {("post", "unknown"): 1}
+
+
+def test_who_finds_no_permit_is_counted(calls: Calls) -> None:
+    for _ in range(2):
+        calls.take(Call.READ)
+    calls.governor.acquire(Call.READ)
+    assert calls.books.ledger.days.totals().counted.full == 1

@@ -16,7 +16,17 @@ local function count(p, name, n)
   end
 end
 
--- The short name of a number in a day's text: letters, by the order in which they came.
+-- A number in base 36: it is short.
+local function short(number)
+  local text = ''
+  repeat
+    local digit = number % 36
+    text, number = string.char(digit < 10 and 48 + digit or 87 + digit) .. text, math.floor(number / 36)
+  until number == 0
+  return text
+end
+
+-- The short name of a number in a day's text: capital letters, by the order in which they came.
 local function letters_of(p, name)
   local key = p .. 'counts:letters'
   local letters = redis.call('HGET', key, name)
@@ -24,14 +34,14 @@ local function letters_of(p, name)
   local left = redis.call('HLEN', key)
   letters = ''
   repeat
-    letters, left = string.char(97 + left % 26) .. letters, math.floor(left / 26) - 1
+    letters, left = string.char(65 + left % 26) .. letters, math.floor(left / 26) - 1
   until left < 0
   redis.call('HSET', key, name, letters)
   return letters
 end
 
--- Writes what came in a quarter on its day: "12:a40b1990;13:a7;", the quarter of the day, then each number that grew; and
--- "*4200" where so many credits were left at the end. The table's rows are not kept by the day.
+-- Writes what came in a quarter on its day: "12:A14B1ja;13:A7;", the quarter of the day, then each number that grew; and
+-- "*38o" where so many credits were left at the end. The table's rows are not kept by the day.
 local function keep_quarter(p, quarter)
   local now, before = redis.call('HGETALL', p .. 'counts'), {}
   local flat = redis.call('HGETALL', p .. 'counts:before')
@@ -41,13 +51,13 @@ local function keep_quarter(p, quarter)
     local name, value = now[i], tonumber(now[i + 1])
     local more = value - (before[name] or 0)
     if not NO_NUMBERS[name] and string.sub(name, 1, 4) ~= 'row|' and more > 0 then
-      grown[#grown + 1] = letters_of(p, name) .. string.format('%d', more)
+      grown[#grown + 1] = letters_of(p, name) .. short(more)
       redis.call('HSET', p .. 'counts:before', name, string.format('%d', value))
     end
   end
   if #grown == 0 then return end
   local left = redis.call('HGET', p .. 'credits', 'left')
-  if left then grown[#grown + 1] = '*' .. string.format('%d', tonumber(left) or 0) end
+  if left then grown[#grown + 1] = '*' .. short(math.max(0, math.floor(tonumber(left) or 0))) end
   local key = p .. 'days:' .. string.format('%d', math.floor(quarter * QUARTER / 86400))
   local text = (redis.call('GET', key) or '') .. string.format('%d', quarter % (86400 / QUARTER)) .. ':' .. table.concat(grown) .. ';'
   redis.call('SET', key, text, 'EX', DAYS_KEPT * 86400)
@@ -70,18 +80,20 @@ local function count_ends(p, outcome, n)
   redis.call('HSET', p .. 'counts', 'ended_at', string.format('%.3f', counted_at))
 end
 
--- Counts something that took some seconds.
-local function count_time(p, what, seconds)
-  count(p, what .. 'n', 1)
-  count(p, what .. 'ms', math.max(0, math.floor(1000 * seconds + 0.5)))
-end
+local function count_time(p, name, seconds) count(p, name, math.max(0, math.floor(1000 * seconds + 0.5))) end
 
 -- Counts one decision about a payload; `row` is that of the decision table.
 local function count_move(p, now, row, fields, created, job_took)
   count_at(p, now)
   if row then count(p, 'row|' .. row, 1) end
-  if fields.state == 'done' then count_time(p, 'payload|', now - (tonumber(created) or now)) end
-  if job_took then count_time(p, 'job|', tonumber(job_took)) end
+  if fields.state == 'done' then
+    count(p, 'payload|n', 1)
+    count_time(p, 'payload|ms', now - (tonumber(created) or now))
+  end
+  if job_took then
+    count(p, 'job|n', 1)
+    count_time(p, 'job|ms', tonumber(job_took))
+  end
 end
 
 -- Counts the end of a permit, whose id begins with the kind of its call: what was answered, and after how long, where it
@@ -89,5 +101,5 @@ end
 local function count_call(p, permit, answer, seconds)
   local kind = string.match(permit, '^(%l+):') or 'other'
   count(p, 'call|' .. kind .. '|' .. answer, 1)
-  if seconds then count_time(p, 'time|' .. kind .. '|', seconds) end
+  if seconds then count_time(p, 'time|' .. kind, seconds) end
 end

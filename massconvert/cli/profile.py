@@ -23,7 +23,7 @@ from massconvert.next_command import next_command
 from massconvert.options import deal_templates, demand
 from massconvert.policy import Run, RunState
 from massconvert.producer import MassConvert
-from massconvert.profiles import ConfigFile, Profile, next_slot
+from massconvert.profiles import ConfigFile, Profile
 from massconvert.readable import readable
 from massconvert.report import utc_time
 from massconvert.steps.preview import Preview, preview
@@ -86,7 +86,7 @@ def _row(row: Standing, now: float) -> tuple[str | Text, ...]:
     profile, run = row.profile, row.run
     form = profile.criteria.form.value if profile.criteria else "-"
     last = (f"{run.found:,}", f"{run.taken:,}", row.in_words, _run_view(run)) if run else ("", "", "", "-")
-    next_run = "stopped" if row.stopped else local_time(_next(row, now))
+    next_run = "stopped" if row.stopped else local_time(row.next_run(now))
     return (readable(row.name), form, _schedule(profile), next_run, *last)
 
 
@@ -268,13 +268,6 @@ def _schedule(profile: Profile) -> str:
     return words if profile.enabled else f"{words} (disabled)"
 
 
-def _next(row: Standing, now: float) -> float | None:
-    if row.profile.schedule is None or not row.profile.enabled or row.stopped:
-        return None
-    slot = next_slot(row.profile.schedule, now)
-    return None if math.isinf(slot) else slot
-
-
 def _run_view(run: Run) -> Text:
     style = {RunState.FAILED: "red", RunState.FINDING: "yellow"}.get(run.state, "")
     said = f": {run.said.code} {run.said.message}" if run.said else ""
@@ -304,7 +297,7 @@ def _as_json(row: Standing, now: float) -> dict[str, Any]:
         "criteria": profile.criteria.model_dump(exclude_none=True) if profile.criteria else None,
         "schedule": profile.schedule.model_dump(exclude_none=True) if profile.schedule else None,
         "limits": profile.limits.model_dump(),
-        "next_run": utc_time(_next(row, now)),
+        "next_run": utc_time(row.next_run(now)),
         "failed_runs": row.failures,
         "stopped": row.stopped,
         "last_run": {"run": run.id, **_run_as_json(run), **row.outcomes} if run else None,

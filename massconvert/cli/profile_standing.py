@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from massconvert.errors import MassConvertError, UnknownBatchError
 from massconvert.model import BatchStatus
 from massconvert.next_command import next_command
 from massconvert.policy import Run
-from massconvert.profiles import ConfigFile, Profile
+from massconvert.profiles import ConfigFile, Profile, next_slot
 from massconvert.wording import number_of
 
 
@@ -45,6 +46,13 @@ class Standing:
             self.batch and not self.batch.finished and f"{self.batch.total - sum(self.outcomes.values()):,} under way"
         )
         return ", ".join([*ended, *([going] if going else [])])
+
+    def next_run(self, now: float) -> float | None:
+        """When its schedule begins a run next, Unix seconds; ``None`` where it does not."""
+        if self.profile.schedule is None or not self.profile.enabled or self.stopped:
+            return None
+        slot = next_slot(self.profile.schedule, now)
+        return None if math.isinf(slot) else slot
 
     @property
     def stop_in_words(self) -> str:

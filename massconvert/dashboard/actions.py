@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from urllib.parse import quote
 
 from starlette.requests import Request
@@ -11,8 +12,10 @@ from starlette.responses import RedirectResponse, Response
 from massconvert.dashboard.door import COOKIE, LOGIN_HOLDS, PERSON, Access
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.reads import Reads
+from massconvert.errors import BrokerError
 from massconvert.intake import check_reason
 from massconvert.ledger import Deed
+from massconvert.nudge import Nudge
 from massconvert.policy.codes import Retry, retry_of
 from massconvert.producer import MassConvert
 from massconvert.wording import number_of
@@ -43,6 +46,24 @@ class Actions:
         """Let a batch go on that was paused, or waits after its canary."""
         batch = request.path_params["batch"]
         return self._done(request, "resume" if self._producer.resume(batch) else "nothing", batch)
+
+    def stop(self, request: Request, form: Form) -> Response:
+        """Call Zoho no more."""
+        organisation, reason = self._reads.desk.ledger.organisation, check_reason(form.get("reason", ""))
+        before = organisation.paused()
+        if before and not before.code:  # the first person's reason stands
+            return self._to(request, "", "nothing")
+        organisation.pause(reason=reason, by=request.scope[PERSON])
+        return self._done(request, "stop", "", reason)
+
+    def go(self, request: Request, form: Form) -> Response:  # noqa: ARG002 - as all actions are called
+        """Call Zoho again, whoever has paused."""
+        desk = self._reads.desk
+        if not desk.ledger.organisation.resume():
+            return self._to(request, "", "nothing")
+        with suppress(BrokerError):  # workers find their work by themselves
+            Nudge(desk.settings.broker_url, account=desk.settings.account).chunk()
+        return self._done(request, "go", "")
 
     def cancel(self, request: Request, form: Form) -> Response:  # noqa: ARG002 - as all actions are called
         """Call off what of a batch has not been sent."""
@@ -130,7 +151,8 @@ class Actions:
 
     def _to(self, request: Request, batch: str, done: str) -> Response:
         self._reads.forget()
-        return RedirectResponse(f"{request.scope.get('root_path', '')}/batches/{quote(batch)}?done={done}", 303)
+        place = f"batches/{quote(batch)}" if batch else ""
+        return RedirectResponse(f"{request.scope.get('root_path', '')}/{place}?done={done}", 303)
 
 
 def _place_in(given: str) -> str:

@@ -9,9 +9,10 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
+from massconvert.cli.calls_view import calls_in_words, held_back
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.reads import Reads
-from massconvert.dashboard.words import canary_words, deed_words, failed_so, sentence
+from massconvert.dashboard.words import FailedSo, canary_words, deed_words, failed_so, sentence
 from massconvert.errors import StoreError
 from massconvert.leads.ids import is_plain_id
 from massconvert.model import BatchState, BatchStatus
@@ -32,6 +33,8 @@ STATES = {
 OFTEN, SELDOM = 2, 15
 #: The outcomes in the order in which the bar shows them.
 _KINDS = ("converted", "skipped", "failed", "cancelled", "sent", "waiting")
+#: So many of the latest batches are on the first page.
+_LATEST = 5
 #: Lines of a file that go out together.
 _LINES = 500
 
@@ -43,8 +46,26 @@ class Pages:
         self._reads, self._frame = reads, frame
 
     def front(self, request: Request) -> Response:
-        """The first page."""
-        return RedirectResponse(f"{request.scope.get('root_path', '')}/batches", 303)
+        """The organisation at a glance: whether it works, and if not, what keeps it."""
+        reads = self._reads
+        counts, listed = reads.counts(), reads.listed()
+        return self._frame.show(
+            request,
+            "front.html",
+            whose=reads.whose(),
+            verdict=reads.verdict(),
+            paused=reads.paused(),
+            counts=counts,
+            calls=reads.calls(),
+            calls_words=calls_in_words(reads.calls()),
+            held_back=held_back(reads.calls()),
+            backlog=reads.backlog(),
+            workers=reads.workers(),
+            profiles=[(each, each.next_run(reads.now())) for each in reads.profiles()],
+            rows=[(batch, bar(batch), sentence(batch)) for batch in listed.batches[:_LATEST]],
+            deeds=[(deed.at, deed_words(deed)) for deed in reads.deeds() if not deed.batch],
+            every=OFTEN if counts["leads_waiting"] or counts["jobs_running"] else SELDOM,
+        )
 
     def batches(self, request: Request) -> Response:
         """The list of batches, newest first."""
@@ -87,7 +108,7 @@ class Pages:
             rate=reads.rate(status),
             failures=failures,
             not_told=max(0, status.failed - sum(each.leads for each in failures)),
-            can_retry=any(each.can_retry for each in failures) or (status.failed and not failures),
+            can_retry=_can_retry_all(status, failures),
             parts_of=[part.value for part in Part],
             kinds=_KINDS,
             deeds=[(deed.at, deed_words(deed)) for deed in reads.deeds(status.batch)],
@@ -122,6 +143,13 @@ class Pages:
         except StoreError as error:
             return JSONResponse({"ledger": "down", "why": error.code}, 503)
         return JSONResponse({"ledger": "up"})
+
+
+def _can_retry_all(status: BatchStatus, failures: list[FailedSo]) -> bool:
+    """Whether one button for all that failed makes sense: of several codes, none of which would fail as it is."""
+    if sum(each.leads for each in failures) < status.failed:
+        return True
+    return len(failures) > 1 and all(each.can_retry for each in failures)
 
 
 def bar(status: BatchStatus) -> list[tuple[str, float, float]]:

@@ -9,26 +9,33 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from massconvert.cli.batch_view import pause_in_words
 from massconvert.cli.desk import Desk
 from massconvert.cli.dry_run import Facts
-from massconvert.cli.why import Known, Reason, Word, why
-from massconvert.errors import MassConvertError
-from massconvert.ledger import Deed, FailedWith, Workers
+from massconvert.cli.profile_standing import Standing as ProfileStanding
+from massconvert.cli.profile_standing import standing_of
+from massconvert.cli.why import GOES_ON, Known, Reason, Word, why
+from massconvert.dashboard.words import Verdict, verdict
+from massconvert.errors import MassConvertError, SettingsError
+from massconvert.ledger import Backlog, Deed, FailedWith, Workers
 from massconvert.model import BatchState, BatchStatus, Pause, Waits
 from massconvert.policy.forecast import Forecast, Pace, forecast
+from massconvert.profiles import ConfigFile
 from massconvert.zoho.edition import MAX_POSTS
 from massconvert.zoho.standing import Standing, token_trouble
 
 T = TypeVar("T")
 
 #: For so many seconds a read is good for all who ask: the counts of a batch, what changes slowly, and what costs much.
-SOON, SLOWLY, COSTLY = 1.0, 4.0, 20.0
+SOON, SLOWLY, COSTLY, RARELY = 1.0, 4.0, 20.0, 60.0
 #: How many batches a page shows, and how many it looks at to find those that a filter wants.
 SHOWN, LOOKED_AT = 20, 400
 #: Of so many payloads of a batch it is asked what they wait for.
 _ASKED = 20
 #: What is remembered of how far batches were: for so many seconds, of so many batches.
 _REMEMBERED, _BATCHES = 120.0, 200
+#: A payload is late when its next step is overdue for so long, in seconds.
+_LATE = 120.0
 #: How far apart two looks must be to tell a rate, in seconds.
 _APART = 5.0
 
@@ -179,6 +186,40 @@ class Reads:
         if reason and reason.word is Word.ITS_TURN:  # only then it matters what the others wait for, which costs most
             reason = why(Known(**{**vars(known), "ahead": self.counts()["leads_waiting"]}))
         return reason
+
+    def verdict(self) -> Verdict:
+        """How the organisation stands, in a sentence."""
+        going = [batch for batch in self.listed().batches if not batch.finished]
+        moving = [batch for batch in going if not batch.held or (batch.canary and not batch.canary.over)]
+        counts, reason = self.counts(), None
+        if self.paused() or moving:
+            reason = self.why((moving or going)[-1]) if going else self._paused_reason()
+            if reason and reason.word in GOES_ON | {Word.NOT_ENQUEUED_WHOLE}:
+                reason = None
+        left = self.cost(counts["leads_waiting"]).seconds
+        return verdict(reason, counts, len(going) - len(moving), left)
+
+    def _paused_reason(self) -> Reason | None:
+        said, _, do = pause_in_words(paused).partition("\n") if (paused := self.paused()) else ("", "", "")
+        return Reason(Word.PAUSED, said, do) if said else None
+
+    def profiles(self) -> list[ProfileStanding]:
+        """The profiles of the account, with their next runs."""
+        return self._cache.get("profiles", COSTLY, self._profiles)
+
+    def _profiles(self) -> list[ProfileStanding]:
+        desk = self.desk
+        try:
+            profiles = ConfigFile(desk.settings.config_file).config().profiles
+        except SettingsError:  # `profile check` and the doctor tell of a wrong file
+            return []
+        ours = [(name, each) for name, each in profiles.items() if each.account in (None, desk.settings.account)]
+        return [standing_of(desk, name, profile) for name, profile in ours[:SHOWN]]
+
+    def backlog(self) -> Backlog:
+        """What waits for long, as of a while ago: to look is dear."""
+        ledger = self.desk.ledger
+        return self._cache.get("backlog", RARELY, lambda: ledger.backlog(now=self.now(), grace=_LATE))
 
     def _waits(self, batch_id: str) -> Waits | None:
         batches = self.desk.ledger.batches

@@ -71,6 +71,8 @@ def routes(pages: Pages, actions: Actions, frame: Frame) -> list[Route]:
         "/batches/{batch}/resume": actions.resume,
         "/batches/{batch}/cancel": actions.cancel,
         "/batches/{batch}/retry": actions.retry,
+        "/pause": actions.stop,
+        "/resume": actions.go,
         "/login": actions.login,
         "/logout": actions.logout,
     }

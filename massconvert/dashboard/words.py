@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
 from markupsafe import Markup, escape
 
 from massconvert.cli.console import span
+from massconvert.cli.why import Reason, Word
 from massconvert.ledger import Deed, FailedWith
 from massconvert.model import HELD_FOR_CANARY, BatchStatus
 from massconvert.policy.codes import Retry, retry_of, words_of
@@ -37,6 +39,17 @@ DONE = {
     "nothing": "There was nothing to do: the batch had changed meanwhile.",
     "stop": "The organisation is paused: Zoho is not called.",
     "go": "The organisation goes on.",
+}
+#: What keeps the work: us, our limit, or Zoho.
+_BY_WHAT = {
+    Word.PAUSED: "It is paused",
+    Word.NO_WORKER: "It stands still, and it is us",
+    Word.WORKERS_TROUBLED: "It stands still, and it is us",
+    Word.NOTHING_TAKEN: "It stands still, and it is us",
+    Word.NO_TOKEN: "It stands still, and it is our access to Zoho",
+    Word.OUTAGE: "It stands still, and it is Zoho",
+    Word.ASKED: "It waits, since Zoho has asked for it",
+    Word.CREDITS: "It waits, and it is the day's API credits",
 }
 _DEEDS = {
     "pause": "paused it",
@@ -79,15 +92,43 @@ def failed_so(failed: FailedWith, batch_command: str) -> FailedSo:
 
 def sentence(status: BatchStatus) -> str:
     """A batch in one sentence."""
-    total = f"{number_of(status.total, 'lead')}{'' if status.sealed else ' so far'}"
-    parts = [f"{status.converted:,} of {total} converted"]
+    parts = [f"{status.converted:,} of {number_of(status.total, 'lead')} converted"]
     parts += [
         f"{getattr(status, kind):,} {kind}" for kind in ("failed", "skipped", "cancelled") if getattr(status, kind)
     ]
-    if not status.finished:
-        open_ones = status.total - status.ended
-        parts.append(f"{open_ones:,} to go")
-    return f"{', '.join(parts)}."
+    if status.total > status.ended:
+        parts.append(f"{status.total - status.ended:,} to go")
+    return f"{', '.join(parts)}.{'' if status.sealed else ' More are being added.'}"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether the work goes on, and if not, what keeps it: a word for the colour, a sentence, and what to do."""
+
+    mood: str
+    said: str
+    more: str = ""
+    do: str = ""
+
+
+def verdict(reason: Reason | None, counts: Mapping[str, int], held: int, left_for: float) -> Verdict:
+    """How the organisation stands: ``reason`` is why the batch that is furthest from waiting waits.
+
+    ``held`` batches are paused, or wait behind a canary; ``left_for`` seconds are left by an estimate.
+    """
+    leads, jobs = counts["leads_waiting"], counts["jobs_running"]
+    more = f"{number_of(held, 'batch is', 'batches are')} paused." if held else ""
+    if reason is None:
+        if not leads and not jobs:
+            return Verdict("calm", "Nothing is to be done: no lead waits.", more)
+        done = f", done in about {left(left_for)}" if left_for else ""
+        waits = number_of(leads, "lead waits", "leads wait")
+        return Verdict(
+            "good", f"It is running: {waits}, {number_of(jobs, 'job runs', 'jobs run')} at Zoho{done}.", more
+        )
+    begin = _BY_WHAT.get(reason.word, "It stands still")
+    waits = number_of(leads, "lead waits", "leads wait")
+    return Verdict("bad", f"{begin}: {waits}.", f"{reason.said} {more}".strip(), reason.do)
 
 
 def canary_words(status: BatchStatus) -> str:

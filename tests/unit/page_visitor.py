@@ -12,7 +12,7 @@ from starlette.routing import Mount
 from starlette.testclient import TestClient
 
 from massconvert import store, wiring
-from massconvert.dashboard import app
+from massconvert.dashboard import actions, app
 from massconvert.settings import Settings
 from massconvert.testing import FakeCrm
 
@@ -40,6 +40,7 @@ class Visitor:
     ) -> None:
         for room in (store, wiring):
             patch.setattr(room, "connect", lambda *_, **__: crm.redis)
+        patch.setattr(actions, "Nudge", lambda *_, **__: crm.nudge)
         self.crm, self.prefix = crm, prefix
         self.door = app(Settings(MASSCONVERT_DASHBOARD_TOKEN=token), **access)
         mounted = Starlette(routes=[Mount(prefix, self.door)]) if prefix else self.door

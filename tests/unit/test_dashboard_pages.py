@@ -15,6 +15,8 @@ from massconvert import MassConvert
 from massconvert.dashboard import app
 from massconvert.dashboard.reads import LOOKED_AT, SHOWN, Cache
 from massconvert.errors import SettingsError, StoreError
+from massconvert.ledger import Member
+from massconvert.policy import HoldKind
 from massconvert.results import Part, write_results
 from massconvert.testing import FakeCrm
 from tests.unit.cli_shell import Shell
@@ -49,7 +51,7 @@ def waiting(zoho_crm: FakeCrm, mass_convert: MassConvert) -> MassConvert:
 
 def test_a_list_that_has_nothing_says_how_to_begin(visitor: Visitor) -> None:
     assert "No batches yet" in visitor.text("/batches")
-    assert visitor.get("/").headers["location"] == "/batches"
+    assert "Nothing is to be done: no lead waits." in visitor.text("/")
 
 
 def test_the_list_tells_each_batch_in_a_sentence(visitor: Visitor, failed: MassConvert) -> None:
@@ -90,6 +92,48 @@ def test_a_filter_goes_on_where_it_stopped_looking(
     older = next(link for link in links(page) if "after=" in link)
     assert "1 of 3 leads converted" in visitor.text(older)
     assert LOOKED_AT > SHOWN
+
+
+# --- the overview
+
+
+def test_the_overview_says_first_what_keeps_the_work(visitor: Visitor, waiting: MassConvert) -> None:
+    page = visitor.text("/")
+    assert "It stands still, and it is us: 3 leads wait." in page
+    assert "No worker runs. To start one: massconvert worker" in page
+    ledger, now = visitor.crm.ledger, visitor.crm.clock.now()
+    ledger.fleet.note(Member("worker", "one@host", now, now - 9, now - 2, 7, "1.2.3"))
+    visitor.door._pages.state.reads.forget()
+    page = visitor.text("/")
+    assert "It is running: 3 leads wait, 0 jobs run at Zoho, done in about" in page
+    assert "one@host" in page
+    assert "1.2.3" in page
+
+
+@pytest.mark.parametrize(
+    ("kind", "words_of_it"),
+    [(HoldKind.OUTAGE, "it is Zoho"), (HoldKind.CREDITS, "it is the day's API credits")],
+)
+def test_the_overview_tells_zoho_from_our_limit(
+    visitor: Visitor, waiting: MassConvert, kind: HoldKind, words_of_it: str
+) -> None:
+    ledger, now = visitor.crm.ledger, visitor.crm.clock.now()
+    ledger.fleet.note(Member("worker", "one@host", now, now - 9, now - 2))
+    hold = {"kind": kind.value, "why": "it answers 500", "since": now, "probe": now + 60, "wait": 60}
+    visitor.crm.redis.hset("mc:{default}:hold", mapping=hold)
+    assert words_of_it in visitor.text("/")
+
+
+def test_the_organisation_is_paused_and_goes_on_by_a_button(visitor: Visitor, waiting: MassConvert) -> None:
+    assert visitor.post("/pause", {"reason": "the trial is over"}).headers["location"] == "/?done=stop"
+    page = visitor.text("/?done=stop")
+    assert "It is paused: 3 leads wait." in page
+    assert "the trial is over" in page
+    assert visitor.post("/pause", {"reason": "another"}).headers["location"] == "/?done=nothing"
+    assert visitor.post("/resume").headers["location"] == "/?done=go"
+    assert visitor.crm.ledger.organisation.paused() is None
+    assert visitor.post("/resume").headers["location"] == "/?done=nothing"
+    assert "paused the organisation: the trial is over" in visitor.text("/")
 
 
 # --- a batch
@@ -242,7 +286,7 @@ def test_without_redis_each_page_says_so_and_health_is_bad(
     assert visitor.get("/healthz").json() == {"ledger": "up"}
     visitor.crm.redis.connection_pool.connection_kwargs["server"].connected = False
     visitor.door._pages.state.reads.forget()
-    for path in ("/batches", "/batches/b", "/batches/b/cancel", "/batches/b/retry", "/batches/b/error.csv"):
+    for path in ("/", "/batches", "/batches/b", "/batches/b/cancel", "/batches/b/retry", "/batches/b/error.csv"):
         answer = visitor.get(path)
         assert answer.status_code == 503, path
         assert "cannot be reached" in answer.text
@@ -303,7 +347,7 @@ def test_every_link_stays_under_the_prefix_and_leads_somewhere(
     zoho_crm.by_itself = False
     failed.enqueue([D], OPTIONS, key="open")
     seen: set[str] = set()
-    to_see = ["/x/y/batches"]
+    to_see = ["/x/y/"]
     while to_see:
         path = to_see.pop()
         if path in seen:

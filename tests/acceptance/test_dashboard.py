@@ -1,0 +1,311 @@
+"""The page in a real Chromium, served by the real command: each flow, each failure, no script, the keyboard."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.acceptance.browser import a_browser
+from tests.acceptance.house import OPTIONS, House, until
+
+pytestmark = pytest.mark.acceptance
+
+TOKEN = "not-a-real-token-0123456789"
+PHONE, WIDE = {"width": 390, "height": 800}, {"width": 1100, "height": 800}
+#: Where the pictures of docs/dashboard.md go: only when they are asked for.
+PICTURES = os.environ.get("MASSCONVERT_PICTURES", "")
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    with a_browser() as browser:
+        yield browser
+
+
+class Served:
+    """The page of a house, served by ``massconvert dashboard``."""
+
+    def __init__(self, house: House, *arguments: str, prefix: str = "") -> None:
+        self.process = house.run(house.python, "-m", "massconvert", "dashboard", "--port", "0", *arguments, name="page")
+
+        def told() -> Any:
+            assert self.process.poll() is None, house.log("page")
+            return re.search(r"(http://\S+)/\s", house.log("page"))
+
+        self.url = until(told, 30, "the dashboard")[1].removesuffix(prefix)
+
+
+@pytest.fixture
+def serve(house: House) -> Callable[..., Served]:
+    """Serves the page of the house."""
+    return lambda *arguments, **how: Served(house, *arguments, **how)
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens tabs; whatever the browser's console says against a page fails the test."""
+    said: list[str] = []
+    contexts = []
+
+    def opened(size: Any = None, **how: Any) -> Any:
+        context = chromium.new_context(viewport=size or WIDE, **how)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda line: said.append(line.text) if "Content Security Policy" in line.text else None)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+@pytest.fixture
+def stocked(house: House) -> House:
+    """A Redis and a simulator with 130 leads, 3 of which do not exist; a batch ``b`` of all that nobody works on."""
+    house.redis()
+    house.simulator("--leads", "130", "--unknown", "3", "--job-seconds", "0.3")
+    house.producer().enqueue(house.leads(), OPTIONS, key="b")
+    return house
+
+
+# --- the flows
+
+
+def test_a_batch_is_paused_resumed_and_followed_to_its_end_without_loading_the_page(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    page = visit()
+    page.goto(f"{serve().url}/")
+    page.get_by_text("It stands still, and it is us").wait_for()
+    page.get_by_role("link", name="b", exact=True).click()
+    page.get_by_placeholder("Why (optional)").fill("the owner is wrong")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text("The batch is paused: nothing more of it is sent.").wait_for()
+    assert stocked.producer().batch("b").progress().held == "the owner is wrong"
+    page.get_by_role("button", name="Resume").click()
+    page.get_by_text("The batch goes on.").wait_for()
+    page.evaluate("window.same = true")
+    stocked.worker()
+    page.locator(".state.finished").wait_for(timeout=60_000)
+    page.get_by_text("127 of 130 leads converted, 3 failed.").wait_for()
+    page.get_by_role("heading", name="NOT_FOUND").wait_for()
+    page.get_by_text("let it go on").wait_for()
+    assert page.locator("#actions").count() == 0
+    assert page.evaluate("window.same") is True
+
+
+def test_a_canary_goes_on_and_failures_are_tried_again_and_downloaded(
+    house: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    house.redis()
+    house.simulator("--leads", "60", "--job-seconds", "0.2", "--special", "locked=2")
+    house.worker()
+    ids = house.leads()
+    house.producer().enqueue(ids, {**OPTIONS}, key="b", canary=5)
+    page = visit(PHONE)
+    page.goto(f"{serve().url}/batches/b")
+    page.get_by_role("button", name="Go on with the others").click(timeout=60_000)
+    page.locator(".state.finished").wait_for(timeout=60_000)
+    failed = house.producer().batch("b").progress().failed
+    assert failed
+    page.goto(f"{page.url.partition('?')[0]}")
+    page.get_by_role("link", name=re.compile("Try (it|them) again…")).first.click()
+    page.get_by_text("credits, about").wait_for()
+    page.get_by_role("button", name=re.compile("Try [0-9]+ leads? again")).click()
+    page.get_by_text("These leads are tried again, as a batch of their own: this one.").wait_for()
+    page.goto(f"{page.url.partition('/batches')[0]}/batches/b")
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="error").click()
+    text = Path(caught.value.path()).read_text()
+    assert caught.value.suggested_filename == "b-error.csv"
+    assert len(text.splitlines()) == failed + 1
+
+
+def test_without_a_script_all_of_it_works(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    page = visit(java_script_enabled=False)
+    page.goto(f"{serve().url}/batches/b")
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text("The batch is paused").wait_for()
+    page.get_by_role("link", name="Cancel…").click()
+    page.get_by_role("link", name="Back, and change nothing").click()
+    assert stocked.producer().batch("b").progress().cancelled == 0
+    page.get_by_role("link", name="Cancel…").click()
+    page.get_by_role("button", name="Cancel the batch").click()
+    page.get_by_text("The batch is cancelled.").wait_for()
+    assert page.locator("time").first.inner_text().endswith("UTC")
+
+
+def test_the_keyboard_alone_will_do(stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]) -> None:
+    page = visit()
+    page.goto(f"{serve().url}/batches/b")
+    page.keyboard.press("Tab")
+    assert page.evaluate("document.activeElement.textContent") == "Skip to the content"
+    page.keyboard.press("Enter")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "reason":
+            break
+    page.keyboard.type("by hand")
+    page.keyboard.press("Enter")
+    page.get_by_text("The batch is paused").wait_for()
+    assert stocked.producer().batch("b").progress().held == "by hand"
+
+
+# --- nothing moves under the reader's hands
+
+
+def test_what_is_being_typed_stays_while_the_page_follows(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    page = visit()
+    page.goto(f"{serve().url}/batches/b")
+    page.get_by_placeholder("Why (optional)").press_sequentially("half a rea")
+    stocked.producer().pause("b", reason="somebody else was faster")
+    page.get_by_text("somebody else was faster").first.wait_for()
+    assert page.get_by_placeholder("Why (optional)").input_value() == "half a rea"
+    assert page.evaluate("document.activeElement.id") == "reason"
+    page.get_by_placeholder("Why (optional)").blur()
+    page.mouse.move(1, 1)
+    page.get_by_role("button", name="Resume").wait_for()
+
+
+def test_newer_batches_are_announced_and_do_not_push_the_list_down(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    page = visit()
+    page.goto(f"{serve().url}/batches")
+    stocked.producer().enqueue(["3652397000000000001"], OPTIONS, key="newer")
+    page.get_by_text("There are newer batches.").wait_for()
+    assert page.get_by_role("link", name="newer", exact=True).count() == 0
+    page.get_by_role("link", name="Show them").click()
+    page.get_by_role("link", name="newer", exact=True).wait_for()
+
+
+# --- failures
+
+
+def test_a_redis_that_goes_is_told_and_its_return_too(
+    house: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    server = house.redis()
+    house.simulator("--leads", "3")
+    house.producer().enqueue(house.leads(), OPTIONS, key="b")
+    served, page = serve(), visit()
+    page.goto(f"{served.url}/batches/b")
+    house.kill(server, signal.SIGTERM)
+    page.get_by_text("No answer: what you see may be old.").wait_for()
+    page.get_by_text("0 of 3 leads converted").first.wait_for()
+    other = visit()
+    other.goto(f"{served.url}/batches/b")
+    other.get_by_text("cannot be reached").wait_for()
+    assert other.goto(f"{served.url}/healthz").status == 503
+    house.redis()
+    page.locator("#lost:empty").wait_for(state="attached", timeout=30_000)
+    assert other.goto(f"{served.url}/healthz").status == 200
+
+
+def test_a_wrong_token_is_refused_and_the_right_one_holds_until_the_logout(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    stocked.environment["MASSCONVERT_DASHBOARD_TOKEN"] = TOKEN
+    served, page = serve(), visit()
+    page.goto(f"{served.url}/batches/b")
+    page.get_by_label("Token").fill("another-token-of-16")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_text("That is not the token.").wait_for()
+    page.get_by_label("Your name").fill("Ann")
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="b", exact=True).wait_for()
+    assert page.evaluate("document.cookie") == ""
+    page.get_by_role("button", name="Pause").click()
+    page.get_by_text("Ann paused it").wait_for()
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_label("Token").wait_for()
+    page.goto(f"{served.url}/batches/b")
+    page.get_by_label("Token").wait_for()
+    assert TOKEN not in stocked.log("page")
+
+
+def test_read_only_and_a_prefix(stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]) -> None:
+    """A proxy serves it below a path, and takes that path away."""
+    served, page = serve("--read-only", "--prefix", "/jobs/of", prefix="/jobs/of"), visit()
+    page.route("**/jobs/of/**", lambda route: route.continue_(url=route.request.url.replace("/jobs/of", "")))
+    page.goto(f"{served.url}/jobs/of/")
+    page.get_by_role("link", name="b", exact=True).click()
+    page.get_by_text("This page is read-only.").wait_for()
+    assert page.url == f"{served.url}/jobs/of/batches/b"
+    assert page.evaluate("getComputedStyle(document.querySelector('.state')).borderRadius") != "0px"
+    assert page.locator("form[method=post]").count() == 0
+    stocked.producer().pause("b", reason="from outside")
+    page.get_by_text("from outside").wait_for()
+
+
+# --- for everybody
+
+
+@pytest.mark.parametrize("how", [{"size": WIDE}, {"size": PHONE}, {"size": WIDE, "color_scheme": "dark"}], ids=str)
+def test_axe_finds_nothing_and_nothing_is_cut(
+    house: House, serve: Callable[..., Served], visit: Callable[..., Any], how: dict[str, Any]
+) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here: `make install` brings it")
+    house.redis()
+    house.simulator("--leads", "60", "--unknown", "2", "--job-seconds", "0.2")
+    house.worker()
+    producer = house.producer()
+    producer.enqueue(house.leads()[:40], OPTIONS, key="import-2026-11-24").wait(60)
+    producer.enqueue(house.leads()[40:], OPTIONS, key="a-batch-with-a-long-name-" + "x" * 60, canary=5)
+    until(lambda: producer.batch("a-batch-with-a-long-name-" + "x" * 60).progress().awaits_verdict, 60, "the canary")
+    served, page = serve(), visit(**how)
+    names = ("import-2026-11-24", "a-batch-with-a-long-name-" + "x" * 60)
+    places = ["/", "/batches", "/batches?state=paused", *(f"/batches/{name}" for name in names), "/nothing"]
+    places += [f"/batches/{names[1]}/cancel", f"/batches/{names[0]}/retry", "/login"]
+    for place in places:
+        page.goto(f"{served.url}{place}")
+        found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], place
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+        if PICTURES and how == {"size": WIDE} and place in ("/", f"/batches/{names[0]}"):
+            page.screenshot(path=f"{PICTURES}/dashboard-{'overview' if place == '/' else 'batch'}.png")
+
+
+def test_times_are_the_reader_s(stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]) -> None:
+    url = f"{serve().url}/batches/b"
+    shown = []
+    for zone in ("Asia/Kolkata", "America/New_York"):
+        page = visit(timezone_id=zone)
+        page.goto(url)
+        time = page.locator("#now time").first
+        shown.append((time.inner_text(), time.get_attribute("title")))
+    assert shown[0][0] != shown[1][0]
+    assert shown[0][1] == shown[1][1]
+    assert shown[0][1].endswith("UTC")
+
+
+def test_a_taken_port_is_one_line(stocked: House, serve: Callable[..., Served]) -> None:
+    port = serve().url.rpartition(":")[2]
+    done = stocked.command("dashboard", "--port", port)
+    assert done.returncode == 3
+    assert re.fullmatch(rf"massconvert: Nothing can listen at 127\.0\.0\.1, port {port}: .*\nName .*\n", done.stderr)
+
+
+def test_ctrl_c_ends_it_without_a_word_of_trouble(stocked: House, serve: Callable[..., Served]) -> None:
+    served = serve()
+    served.process.send_signal(signal.SIGINT)
+    try:
+        assert served.process.wait(20) == 0
+    except subprocess.TimeoutExpired:
+        pytest.fail("it goes on")
+    assert "Traceback" not in stocked.log("page")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from massconvert.simulator import metadata
 from massconvert.simulator.leads import moment
 from massconvert.simulator.rules import Rules
 
@@ -145,6 +146,7 @@ def modules() -> dict[str, Any]:
     return {
         "modules": [
             {
+                **metadata.of_module(place),
                 "id": module_id,
                 "api_name": name,
                 "module_name": name,
@@ -154,7 +156,7 @@ def modules() -> dict[str, Any]:
                 "api_supported": True,
                 "convertable": name == "Leads",
             }
-            for name, (module_id, label) in MODULES.items()
+            for place, (name, (module_id, label)) in enumerate(MODULES.items(), start=1)
         ]
     }
 
@@ -165,11 +167,12 @@ def fields(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
     for number, (name, data_type, json_type, mandatory) in enumerate(_FIELDS.get(module, ())):
         if name == "Pipeline" and not pipelines:
             continue
-        values = _CHOICES.get(name, ())
+        values, label = _CHOICES.get(name, ()), name.removesuffix("__s").replace("_", " ")
         field: dict[str, Any] = {
+            **metadata.of_field(name, label, (module, MODULES[module][0]), number),
             "id": f"36523970000000{list(MODULES).index(module) + 10}{number:03}",
             "api_name": name,
-            "field_label": name.removesuffix("__s").replace("_", " "),
+            "field_label": label,
             "data_type": data_type,
             "json_type": json_type,
             "length": 120,
@@ -177,7 +180,10 @@ def fields(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
             "custom_field": name in ("Budget_Code", "Sales_Regions", "Renewal", "Demo_At"),
             "visible": True,
             "read_only": name.startswith("Converted_") or name in _COMPUTED,
-            "pick_list_values": [{"display_value": value, "actual_value": value} for value in values],
+            "pick_list_values": [
+                {**metadata.of_value(place), "display_value": value, "actual_value": value}
+                for place, value in enumerate(values, start=1)
+            ],
         }
         if module == "Leads":
             field["convert_mapping"] = {"Contacts": None, "Accounts": None, "Deals": _MAPPED.get(name)}
@@ -193,15 +199,23 @@ def layouts(module: str, *, pipelines: bool, required: Collection[str] = ()) -> 
     always = ("Pipeline", "Owner", "Account_Name") if module == "Deals" else ()
     mandatory = fields(module, pipelines=pipelines)
     for field in mandatory:
+        field.update(metadata.of_laid_out_field(1))
         field["required"] = field["system_mandatory"] or field["api_name"] in (*always, *required)
-    section = {"api_name": f"{module}_Information", "display_label": f"{module} Information", "fields": mandatory}
-    layout = {"id": LAYOUTS[module], "name": "Standard", "status": "active", "visible": True, "sections": [section]}
-    return [layout]
+    section = metadata.of_section(1) | {
+        "api_name": f"{module}_Information",
+        "display_label": f"{module} Information",
+        "fields": mandatory,
+    }
+    named = {"id": LAYOUTS[module], "name": "Standard", "status": "active", "visible": True}
+    return [metadata.of_layout("Standard") | named | {"sections": [section]}]
 
 
 def portals() -> list[dict[str, Any]]:
     """``GET settings/portals``."""
-    return [{"name": name, "active": True, "zaid": f"10{number}"} for number, name in enumerate(PORTALS, start=1)]
+    return [
+        {**metadata.of_portal(), "name": name, "active": True, "zaid": f"10{number}"}
+        for number, name in enumerate(PORTALS, start=1)
+    ]
 
 
 def user_types(portal: str) -> list[dict[str, Any]]:
@@ -229,6 +243,7 @@ def pipelines() -> list[dict[str, Any]]:
             "default": number == 0,
             "maps": [
                 {
+                    **metadata.of_stage(stage),
                     "display_value": stage,
                     "actual_value": stage,
                     "sequence_number": place,

@@ -34,6 +34,7 @@ Name = Literal[
     "resume",
     "retry",
     "simulator",
+    "stats",
     "status",
     "webhook test",
     "whoami",

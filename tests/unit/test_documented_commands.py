@@ -171,7 +171,7 @@ def test_the_lines_are_found() -> None:
 
 
 @pytest.mark.parametrize(
-    "words", ["stats", "status --wath", "report b --fromat csv", "profile rum", "enqueue a b --key"]
+    "words", ["statuses", "status --wath", "report b --fromat csv", "profile rum", "enqueue a b --key"]
 )
 def test_a_line_that_cannot_be_typed_is_found_out(words: str, folder: Path) -> None:
     with pytest.raises(WRONG):

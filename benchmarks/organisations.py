@@ -32,7 +32,7 @@ from massconvert.policy import Tuning
 from massconvert.profiles import Accounts
 from massconvert.settings import variables
 from massconvert.store.scripts import source
-from massconvert.wiring import Fleet
+from massconvert.wiring import Workshops
 from tests.simulation.store_port import SCRIPTS
 from workers.notes import Notes
 
@@ -279,7 +279,7 @@ def idle(accounts: int, workers: int) -> list[Figure]:
         environ = {**dict.fromkeys(variables(), ""), "REDIS_URL": here.url, "MASSCONVERT_CONFIG": str(path)}
         environ |= {f"{what}__{name.upper().replace('-', '_')}": "x" for name in names for what in CREDENTIALS}
         known = Accounts(environ, dotenv=None)
-        fleet, notes = Fleet(known), Notes(known)
+        fleet, notes = Workshops(known), Notes(known)
         began = clock()
         fleet.sweep()
         first, took, cpu = clock() - began, list[float](), list[float]()

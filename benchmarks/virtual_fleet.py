@@ -26,7 +26,7 @@ from massconvert.settings import load_settings, variables
 from massconvert.shares import Share
 from massconvert.steps.ports import Ports
 from massconvert.store import Keys, Redis
-from massconvert.wiring import CROWDED, Fleet, Workshop, tuning
+from massconvert.wiring import CROWDED, Workshop, Workshops, tuning
 from massconvert.zoho import Governor
 from tests.simulation.messages import Messages
 from tests.simulation.plan import MessageFaults
@@ -94,7 +94,7 @@ class Organisation:
         return len(ended)
 
 
-class Worker(Fleet):
+class Worker(Workshops):
     """A worker process: the product's own fleet of workshops, on simulated ports."""
 
     def __init__(self, operation: Operation, name: str, slots: int) -> None:

@@ -38,7 +38,7 @@ _OF_SENTINELS = ("sentinel_username", "sentinel_password")
 
 
 @dataclass(frozen=True)
-class Group:
+class NodeGroup:
     """Several servers of which one has the ledger: those that Sentinels watch, or a Redis Cluster.
 
     ``hosts`` are the Sentinels, or some of the Cluster's nodes; ``service`` is the Sentinels' name for what they watch,
@@ -65,7 +65,7 @@ class Group:
         return "/".join(filter(None, (",".join(self.names), self.service)))
 
 
-def group_of(url: str) -> Group | None:
+def group_of(url: str) -> NodeGroup | None:
     """The servers of a URL that `check_redis_url` has returned; ``None`` where it names one alone."""
     scheme, _, rest = url.partition("://")
     if scheme not in _GROUPS:
@@ -78,7 +78,7 @@ def group_of(url: str) -> Group | None:
     node = f"{scheme.partition('+')[0]}://{f'{login}@' if login else ''}to-be-found/{database or 0}"
     hosts = [urlsplit(f"//{name}") for name in names.split(",")]
     found = tuple((host.hostname or "", host.port or _GROUPS[scheme]) for host in hosts)
-    return Group(found, service, f"{node}?{urlencode(query)}" if query else node, users)
+    return NodeGroup(found, service, f"{node}?{urlencode(query)}" if query else node, users)
 
 
 def place_of(url: str) -> str:

@@ -16,7 +16,7 @@ from massconvert.store import Patience
 from massconvert.wording import ended_of
 
 
-class Actions(Protocol):
+class BatchActions(Protocol):
     """What can be done about a batch by its name; `MassConvert` has the same, and says more."""
 
     def cancel(self, batch_id: str) -> tuple[int, int]:
@@ -50,7 +50,7 @@ class Batch:
         self,
         ledger: Ledger,
         batch_id: str,
-        actions: Actions,
+        actions: BatchActions,
     ) -> None:
         self._ledger, self._actions = ledger, actions
         self.id = batch_id

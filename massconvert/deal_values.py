@@ -13,7 +13,7 @@ from typing import Any
 
 from massconvert.errors import InputError
 from massconvert.leads import LeadLine, parse_lead_id, valid_ids
-from massconvert.options.check import Check
+from massconvert.options.check import BodyCheck
 from massconvert.options.deals import not_taken, not_written, unlisted
 from massconvert.options.names import Row
 from massconvert.options.problem import Problem, kind_of
@@ -40,7 +40,7 @@ def parse_deal_values(given: Any, lead_ids: Iterable[Any]) -> dict[str, str]:
         return {}
     if not isinstance(given, Mapping):
         raise InputError(f"deal_values must be an object, lead id → field → value, not {kind_of(given)}.")
-    known, check, found = set(valid_ids(lead_ids, {})), Check(), dict[str, str]()
+    known, check, found = set(valid_ids(lead_ids, {})), BodyCheck(), dict[str, str]()
     for lead, values in given.items():
         path = f"$.deal_values[{lead!s:.40}]"
         try:
@@ -60,7 +60,7 @@ def parse_deal_values(given: Any, lead_ids: Iterable[Any]) -> dict[str, str]:
 
 def read_deal_cells(line: LeadLine) -> str:
     """The values in a row's cells as JSON; blank where there are none. Raises InputError with the line and column."""
-    check = Check()
+    check = BodyCheck()
     values = {field: _value(field, cell.strip()) for field, cell in line.deal if cell.strip()}
     text = _dump(check, f"line {line.line} (lead {line.lead_id}): deal", values)
     _demand(check, "A value for a deal is wrong")
@@ -106,7 +106,7 @@ def misfits(values: Mapping[str, str], fields: Iterable[Row]) -> Misfits:
     return Misfits(told[:NAMED], len(whole) + count - min(len(told), NAMED))
 
 
-def _demand(check: Check, what: str) -> None:
+def _demand(check: BodyCheck, what: str) -> None:
     _refuse(what, check.problems[:NAMED], len(check.problems) - NAMED)
 
 
@@ -117,7 +117,7 @@ def _refuse(what: str, problems: Iterable[Problem], more: int) -> None:
         raise InputError(f"{what}:\n{told}{others}", hint="Nothing was enqueued.")
 
 
-def _dump(check: Check, path: str, values: Mapping[Any, Any]) -> str:
+def _dump(check: BodyCheck, path: str, values: Mapping[Any, Any]) -> str:
     found = {str(api): check.deal_value(path, api, value) for api, value in values.items() if value is not None}
     return json.dumps(found, separators=(",", ":"), ensure_ascii=False, default=str) if found else ""
 

@@ -32,8 +32,7 @@ from massconvert.steps.call_back import call_back
 from massconvert.steps.drain import drain
 from massconvert.steps.find import find
 from massconvert.steps.form import form
-from massconvert.steps.ports import Caller as CallerPort
-from massconvert.steps.ports import Ports
+from massconvert.steps.ports import CallerPort, Ports
 from massconvert.steps.sweep import sweep
 from massconvert.steps.tell import tell_call, tell_decision, tell_run
 from massconvert.store import Clients, Clock, Redis, RedisClock, connect
@@ -238,7 +237,7 @@ def _as_hints() -> Iterator[None]:
         log.warning("%s", error.message)
 
 
-class Fleet:
+class Workshops:
     """What one worker process serves: every account, each with a workshop of its own that is made at its first use.
 
     ``threads`` is how many tasks the process runs at once.
@@ -252,9 +251,9 @@ class Fleet:
         self._turn = 0
 
     @cached_property
-    def lines(self) -> Lines:
+    def lines(self) -> Connections:
         """The process' connections, which all its accounts share."""
-        return Lines.of(self.accounts.base)
+        return Connections.of(self.accounts.base)
 
     def workshop(self, account: str | None) -> Workshop:
         """The workshop of an account; the environment's own where none is named. Raises InputError, SettingsError."""
@@ -306,34 +305,34 @@ def worker_ports(account: str | None = None, profile: str | None = None) -> Work
     return fleet.workshop(fleet.accounts.of_profile(account, profile) if profile else account)
 
 
-def worker_fleet() -> Fleet:
+def worker_fleet() -> Workshops:
     """This process' accounts, from the environment and massconvert.toml."""
     return _fleet(os.getpid())
 
 
 @lru_cache(maxsize=1)
-def _fleet(pid: int) -> Fleet:  # noqa: ARG001 - a forked child makes connections of its own
-    return Fleet(Accounts())
+def _fleet(pid: int) -> Workshops:  # noqa: ARG001 - a forked child makes connections of its own
+    return Workshops(Accounts())
 
 
 @dataclass(frozen=True)
-class Lines:
+class Connections:
     """A process' connections to Redis and to the broker. All its accounts share them: both are the machine's."""
 
     clients: Clients
     nudge: Nudge
 
     @classmethod
-    def of(cls, settings: Settings) -> Lines:
+    def of(cls, settings: Settings) -> Connections:
         """Those that the settings name; each connects at its first use."""
         return cls(Clients(settings.redis_url), Nudge(settings.broker_url))
 
 
 def open_workshop(
-    settings: Settings, share: Share | None = None, lines: Lines | None = None, config: ConfigFile | None = None
+    settings: Settings, share: Share | None = None, lines: Connections | None = None, config: ConfigFile | None = None
 ) -> Workshop:
     """A workshop on these lines and by this massconvert.toml, or with connections and a look at the file of its own."""
-    lines, config = lines or Lines.of(settings), config or ConfigFile(settings.config_file)
+    lines, config = lines or Connections.of(settings), config or ConfigFile(settings.config_file)
     nudge = lines.nudge.of(settings.account)
     ports = open_ports(settings, lines)
     redis = lines.clients.of(settings.account)
@@ -346,12 +345,12 @@ def connect_ownership(settings: Settings) -> Ownership:
     return Ownership(connect_ledger(settings).title, settings, lambda: connect_finder(settings))
 
 
-def open_ports(settings: Settings, lines: Lines | None = None) -> Ports:
+def open_ports(settings: Settings, lines: Connections | None = None) -> Ports:
     """What the steps need, on a worker's lines or with connections of its own: then a person looks something up.
 
     Raises SettingsError when a credential is missing.
     """
-    own = lines or Lines.of(settings)
+    own = lines or Connections.of(settings)
     redis = own.clients.of(settings.account)
     caller = Caller(own.nudge, settings.webhook_secret, settings.permitted)
     return make_ports(settings, redis, RedisClock(redis), caller, obeys_pause=lines is not None)

@@ -84,7 +84,7 @@ def _has_come(sock: Any) -> bool:
     return bool(select.select([sock], [], [], 0)[0])
 
 
-class Kept:
+class UnnotedMessages:
     """The messages that were taken from their queues and could not be noted; the oldest first."""
 
     def __init__(self) -> None:
@@ -124,7 +124,7 @@ class ReadingAtOnce(bootsteps.StartStopStep):  # type: ignore[misc]  # Celery sh
     """A step of the consumer, taken again at each connection to the broker."""
 
     requires = ("celery.worker.consumer.connection:Connection",)
-    kept = Kept()
+    kept = UnnotedMessages()
     timer: Any = None
 
     def start(self, c: Any) -> None:

@@ -45,7 +45,7 @@ Connected = Callable[[Settings], AbstractContextManager[Settings]]
 
 
 @dataclass(frozen=True)
-class Plan:
+class Planned:
     """What is to be converted, into what, and how much of it first."""
 
     leads: Leads
@@ -54,7 +54,7 @@ class Plan:
     facts: Callable[[], Facts]
 
 
-def demand_consent(plan: Plan, settings: Settings, connected: Connected, *, yes: bool) -> None:
+def demand_consent(plan: Planned, settings: Settings, connected: Connected, *, yes: bool) -> None:
     """Ask whether the leads are to be converted, where a person can answer and it is not for trying.
 
     ``connected`` gives settings with a Redis, for a look at the organisation. Raises typer.Exit for a no, StoreError,
@@ -96,7 +96,7 @@ def _look(settings: Settings, connected: Connected) -> Identity | str:
     return answer.why if isinstance(answer, Busy) else identity_in(answer)
 
 
-def _facts(plan: Plan, count: int, settings: Settings, found: Identity | str) -> list[tuple[str, str]]:
+def _facts(plan: Planned, count: int, settings: Settings, found: Identity | str) -> list[tuple[str, str]]:
     body, facts = plan.options.body(), plan.facts()
     cost = estimate(count, plan.leads, plan.options, facts)
     calls = cost.posts + cost.status_calls + cost.reads + cost.updates

@@ -17,7 +17,7 @@ from massconvert.cli import batch_view
 from massconvert.cli.account import command_settings
 from massconvert.cli.afterwards import tell_elsewhere
 from massconvert.cli.batch_view import held_in_words
-from massconvert.cli.consent import Plan, YesOption, demand_consent
+from massconvert.cli.consent import Planned, YesOption, demand_consent
 from massconvert.cli.console import hint, local_time, print_json, say
 from massconvert.cli.desk import Desk, exit_of
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run
@@ -160,7 +160,7 @@ def _convert(
             return
         batch_id = check_batch_key(key) if key else batch_id_of(checked, body)
         wanted.check_report_of(batch_id)
-        demand_consent(Plan(checked, body, ahead, partial(Facts.assumed, settings)), settings, some_redis, yes=yes)
+        demand_consent(Planned(checked, body, ahead, partial(Facts.assumed, settings)), settings, some_redis, yes=yes)
 
         def begin(machine: Machine) -> list[_Begun]:
             machine.tell_others([batch_id])

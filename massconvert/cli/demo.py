@@ -120,7 +120,7 @@ def closing_line(leads: int, good: int, took: float, wall: float, calls: Counter
 
 
 @dataclass(frozen=True)
-class Verdict:
+class DemoVerdict:
     """How the outcomes compare with what the simulated Zoho knows; ``wrong`` are sentences, one a lead."""
 
     leads: int
@@ -136,7 +136,9 @@ class Verdict:
         hint("\n".join(self.wrong[:20]))
 
 
-def judge(rows: Iterable[LeadRow], ids: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]) -> Verdict:
+def judge(
+    rows: Iterable[LeadRow], ids: Iterable[str], before: Mapping[str, Any], after: Mapping[str, Any]
+) -> DemoVerdict:
     """Compare every outcome with the truth ``before`` and ``after``; each of ``ids`` must have just one."""
     outcomes: dict[str, Outcome | None] = {}
     wrong: list[str] = []
@@ -153,7 +155,7 @@ def judge(rows: Iterable[LeadRow], ids: Iterable[str], before: Mapping[str, Any]
         elif lead_id in after and after[lead_id]["conversions"] > 1:
             wrong.append(f"{lead_id} was converted {after[lead_id]['conversions']} times")
     wrong += [readable(f"{lead_id} is reported, and was not enqueued") for lead_id in outcomes]
-    return Verdict(len(before.keys() | after.keys() | set(ids)), tuple(wrong))
+    return DemoVerdict(len(before.keys() | after.keys() | set(ids)), tuple(wrong))
 
 
 def _truth(before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> tuple[Kind, str] | None:

@@ -13,7 +13,7 @@ from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.afterwards import tell_elsewhere
 from massconvert.cli.batch_view import left_out_of
-from massconvert.cli.consent import Plan, YesOption, demand_consent
+from massconvert.cli.consent import Planned, YesOption, demand_consent
 from massconvert.cli.console import err, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.dry_run import DryRunOption, Facts, tell_dry_run, tell_key
@@ -120,7 +120,7 @@ def _enqueue(
             tell_key(desk, key, body)
             tell_dry_run(checked, body, Facts.known(desk, body), desk.settings, as_json=as_json)
             return
-        plan = Plan(checked, body, ahead, lambda: Facts.known(desk, body))
+        plan = Planned(checked, body, ahead, lambda: Facts.known(desk, body))
         demand_consent(plan, desk.settings, nullcontext, yes=yes)
         urgent = priority or (named.priority if named else None)
         calls = on_complete or (named.on_complete if named else None)

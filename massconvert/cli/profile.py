@@ -15,7 +15,7 @@ from massconvert.cli.console import hint, local_time, out, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours, open_desk
 from massconvert.cli.layout import Column, Sheet
 from massconvert.cli.profile_check import ProfileCheck, check_all, check_profile
-from massconvert.cli.profile_standing import Standing, standings
+from massconvert.cli.profile_standing import ProfileStanding, standings
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
@@ -82,7 +82,7 @@ def _list(as_json: JsonOption = False) -> None:
             say(row.stop_in_words, "red")
 
 
-def _row(row: Standing, now: float) -> tuple[str | Text, ...]:
+def _row(row: ProfileStanding, now: float) -> tuple[str | Text, ...]:
     profile, run = row.profile, row.run
     form = profile.criteria.form.value if profile.criteria else "-"
     last = (f"{run.found:,}", f"{run.taken:,}", row.in_words, _run_view(run)) if run else ("", "", "", "-")
@@ -287,7 +287,7 @@ def _run_as_json(run: Run) -> dict[str, Any]:
     }
 
 
-def _as_json(row: Standing, now: float) -> dict[str, Any]:
+def _as_json(row: ProfileStanding, now: float) -> dict[str, Any]:
     profile, run = row.profile, row.run
     return {
         "name": row.name,

@@ -11,7 +11,7 @@ from massconvert.cli.live import live_organisation
 from massconvert.cli.live_options import unread_words
 from massconvert.errors import MassConvertError, SettingsError
 from massconvert.options import Options, Problem
-from massconvert.policy import Form
+from massconvert.policy import Language
 from massconvert.profiles import Profile
 from massconvert.steps.check import check
 from massconvert.steps.ports import Ports
@@ -29,7 +29,7 @@ class ProfileCheck:
 def check_file(profile: Profile) -> ProfileCheck:
     """What the file alone tells of a profile that is right."""
     said = list(Options.parse(profile.options).warnings)
-    if profile.criteria and profile.criteria.form is Form.SEARCH:
+    if profile.criteria and profile.criteria.form is Language.SEARCH:
         said.append(
             "Search finds at most 2,000 leads a run, and its `equals` finds what contains the value; COQL is exact."
         )

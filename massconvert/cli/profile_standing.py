@@ -18,7 +18,7 @@ from massconvert.wording import number_of
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProfileStanding:
     """A profile, its last run with that run's batch, how many runs in a row failed, and whether that stops it.
 
     ``account``: whose ledger says so.
@@ -66,16 +66,18 @@ def stop_in_words(name: str, failures: int, account: str) -> str:
     return f"The schedule of {name} is stopped: {number_of(failures, 'run')} in a row failed. To go on: {how}"
 
 
-def standing_of(desk: Desk, name: str, profile: Profile) -> Standing:
+def standing_of(desk: Desk, name: str, profile: Profile) -> ProfileStanding:
     """How a profile's runs go, by its own account's ledger. Raises StoreError."""
     runs = desk.ledger.runs
     run, batch = runs.last(name), None
     with suppress(UnknownBatchError):
         batch = desk.ledger.batches.status(run.id) if run else None
-    return Standing(name, profile, run, batch, runs.failures(name), bool(runs.stopped(name)), desk.settings.account)
+    return ProfileStanding(
+        name, profile, run, batch, runs.failures(name), bool(runs.stopped(name)), desk.settings.account
+    )
 
 
-def standings(desk: Desk) -> Iterator[Standing]:
+def standings(desk: Desk) -> Iterator[ProfileStanding]:
     """All profiles, or those of the account that the command names. Raises SettingsError, StoreError."""
     for name, profile in ConfigFile(desk.settings.config_file).config().profiles.items():
         if not account_chosen() or profile.account == desk.settings.account:

@@ -21,7 +21,7 @@ from massconvert.doctor import Level
 from massconvert.doctor.scopes import SCOPES, Scope
 from massconvert.doctor.site import Site
 from massconvert.doctor.whose import Whose
-from massconvert.doctor.zoho_checks import Look
+from massconvert.doctor.zoho_checks import ZohoLook
 from massconvert.errors import InputError, ZohoError
 from massconvert.model import NotSent
 from massconvert.next_command import next_command
@@ -58,7 +58,7 @@ def _whoami(as_json: Annotated[bool, typer.Option("--json", help="Print it as JS
     """Show whose credentials these are: organisation, user, edition, scopes."""
     settings = command_settings()
     settings.require_zoho()
-    look = Look()
+    look = ZohoLook()
     with some_redis(settings) as here, told_by_us():
         site = Site(here)
         found = list(look.at(*site.zoho))

@@ -12,8 +12,7 @@ from typing import Any, TypeVar
 from massconvert.cli.batch_view import pause_in_words
 from massconvert.cli.desk import Desk
 from massconvert.cli.dry_run import Facts
-from massconvert.cli.profile_standing import Standing as ProfileStanding
-from massconvert.cli.profile_standing import standing_of
+from massconvert.cli.profile_standing import ProfileStanding, standing_of
 from massconvert.cli.why import GOES_ON, Known, Reason, Word, why
 from massconvert.dashboard.words import Verdict, verdict
 from massconvert.errors import MassConvertError, SettingsError

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
 from massconvert.ledger import Backlog, Member, Workers
-from massconvert.ledger.backlog import Late
+from massconvert.ledger.backlog import LatePayload
 from massconvert.ledger.fleet import BEAT
 from massconvert.model import Pause
 from massconvert.next_command import next_command
@@ -177,7 +177,7 @@ def _beats(beats: Sequence[Member], now: float) -> Iterator[Finding]:
         yield ok("beat", "No beat runs; only schedules need one.")
 
 
-def _stuck(late: Late, paused: Pause | None) -> Finding:
+def _stuck(late: LatePayload, paused: Pause | None) -> Finding:
     why = "the organisation is paused" if paused else "no worker took it"
     tried = f", after {number_of(late.outages, 'call')} without a usable answer" if late.outages else ""
     job = f" (job {late.job_id})" if late.job_id else ""

@@ -52,7 +52,7 @@ def check_zoho(site: Site) -> Iterator[Finding]:
     except StoreError:
         yield from _token_alone(site)
         return
-    look = Look()
+    look = ZohoLook()
     yield from look.at(*site.zoho)
     if look.complete:
         yield from findings_of(look.whose, site.clock.now())
@@ -60,7 +60,7 @@ def check_zoho(site: Site) -> Iterator[Finding]:
 
 
 @dataclass
-class Look:
+class ZohoLook:
     """A harmless call for each scope, and what each answered; what stops all calls ends it before it is complete."""
 
     answers: dict[str, Answer] = field(default_factory=dict)

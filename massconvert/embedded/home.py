@@ -26,7 +26,7 @@ _NAMED = 5
 
 
 @dataclass(frozen=True)
-class Kept:
+class KeptLedger:
     """A ledger on this machine: its directory, whose it is in words, and the accounts that have used it."""
 
     folder: Path
@@ -34,7 +34,7 @@ class Kept:
     accounts: frozenset[str]
 
     @classmethod
-    def read(cls, folder: Path) -> Kept:
+    def read(cls, folder: Path) -> KeptLedger:
         """What a directory says of itself; of one that says nothing no accounts are known."""
         try:
             raw = json.loads((folder / _OWNER).read_text(encoding="utf-8"))
@@ -47,11 +47,11 @@ class Kept:
 def ledgers_in(folder: Path, settings: Settings) -> list[Ledger]:
     """The ledger of each account that has used a directory; ``settings`` lead to its Redis."""
     client = connect(settings.redis_url)
-    accounts = Kept.read(folder).accounts | {settings.account}
+    accounts = KeptLedger.read(folder).accounts | {settings.account}
     return [Ledger(client, account, tuning(settings)) for account in sorted(accounts)]
 
 
-def how_to_choose(ledgers: Iterable[Kept]) -> str:
+def how_to_choose(ledgers: Iterable[KeptLedger]) -> str:
     """Which there are, and what a command needs to find one of them."""
     lines = [f"  {kept.whose}: MASSCONVERT_STATE_DIR={quote(str(kept.folder))}" for kept in ledgers]
     return "\n".join(["Set ZOHO_CLIENT_ID as convert had it, as in its .env, or one of these:", *lines])
@@ -102,9 +102,9 @@ class Home:
             )
         return fits[0].folder if fits else None
 
-    def kept(self) -> list[Kept]:
+    def kept(self) -> list[KeptLedger]:
         """The ledgers of all organisations in the state directory."""
-        return [Kept.read(path.parent) for path in sorted(self._base.glob("*/redis"))]
+        return [KeptLedger.read(path.parent) for path in sorted(self._base.glob("*/redis"))]
 
     def moved(self, ledger: Ledger) -> bool:
         """Write down whose the ledger in `folder` is; whether another directory has the same owner and is used.
@@ -119,7 +119,7 @@ class Home:
                 if digest == owner.digest:
                     (self._own / _SAME_AS).write_text(other.name, encoding="utf-8")
                     return True
-        accounts = Kept.read(self.folder).accounts | {self._settings.account}
+        accounts = KeptLedger.read(self.folder).accounts | {self._settings.account}
         text = json.dumps(
             {"owner": owner.digest, "name": owner.name, "place": owner.place, "accounts": sorted(accounts)}
         )

@@ -25,7 +25,7 @@ class ChildPlan:
 
 
 @dataclass(frozen=True)
-class Plan:
+class StackPlan:
     """All children, and the directory that they run in. ``remove`` is deleted at the end.
 
     ``socket`` is where its Redis listens, blank where it has none. With ``wait_for_go`` only the first phase starts
@@ -48,7 +48,7 @@ class Plan:
         return json.dumps(asdict(self))
 
     @classmethod
-    def load(cls, text: str) -> Plan:
+    def load(cls, text: str) -> StackPlan:
         """The plan of that JSON."""
         raw = json.loads(text)
         children = tuple(ChildPlan(**{**child, "command": tuple(child["command"])}) for child in raw["children"])

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from massconvert.celery import celery_command
-from massconvert.embedded.plan import HURRY, IN_ORDER, REDIS, ChildPlan, Doing, Plan, last_lines, log_path
+from massconvert.embedded.plan import HURRY, IN_ORDER, REDIS, ChildPlan, Doing, StackPlan, last_lines, log_path
 from massconvert.embedded.redis_server import find_redis_server, keep_history, redis_child
 from massconvert.errors import EmbeddedError
 from massconvert.settings import load_settings, read_dotenv
@@ -175,7 +175,7 @@ class Stack:
 
     # --- the plan ---
 
-    def _plan(self) -> Plan:
+    def _plan(self) -> StackPlan:
         _demand_posix()
         settings = load_settings(self.environment, dotenv=None)
         remove: list[str] = []
@@ -210,7 +210,7 @@ class Stack:
         }
         children += self._celery_children()
         self._expected = {child.name for child in children}
-        return Plan(str(folder), tuple(children), tuple(remove), str(socket or ""), self._wait_for_go)
+        return StackPlan(str(folder), tuple(children), tuple(remove), str(socket or ""), self._wait_for_go)
 
     def _celery_children(self) -> list[ChildPlan]:
         made = []
@@ -226,7 +226,7 @@ class Stack:
 
     # --- the supervisor ---
 
-    def _launch(self, plan: Plan) -> None:
+    def _launch(self, plan: StackPlan) -> None:
         log_path(plan.state_dir, "x").parent.mkdir(mode=0o700, exist_ok=True)
         with log_path(plan.state_dir, "supervisor").open("ab") as errors:
             self._supervisor = subprocess.Popen(

@@ -22,7 +22,18 @@ from pathlib import Path
 from typing import IO, Any
 
 from massconvert.embedded.child import Child
-from massconvert.embedded.plan import HURRY, IN_ORDER, LOCK, READERS, REDIS, ChildPlan, Doing, Holder, Plan, last_lines
+from massconvert.embedded.plan import (
+    HURRY,
+    IN_ORDER,
+    LOCK,
+    READERS,
+    REDIS,
+    ChildPlan,
+    Doing,
+    Holder,
+    StackPlan,
+    last_lines,
+)
 
 #: How long a new supervisor waits for the last one, which winds up or only reads, in seconds.
 _PATIENCE = 30.0
@@ -35,7 +46,7 @@ _READERS_GRACE = 10.0
 class Supervisor:
     """Runs a plan until standard input closes or SIGTERM comes."""
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: StackPlan) -> None:
         self._plan = plan
         self._children = [Child(child, plan.state_dir) for child in plan.children]
         self._selector = selectors.DefaultSelector()
@@ -207,7 +218,7 @@ def main() -> None:
     line = bytearray()
     while byte := os.read(sys.stdin.fileno(), 1):
         if byte == b"\n":
-            Supervisor(Plan.load(line.decode())).run()
+            Supervisor(StackPlan.load(line.decode())).run()
             return
         line += byte
 

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from massconvert.errors import InputError
-from massconvert.leads.headings import Place, ids_among, without_digits
+from massconvert.leads.headings import HeadingPlace, ids_among, without_digits
 from massconvert.leads.ids import is_plain_id, shown
 from massconvert.leads.lines import LeadLine, lead_line
 from massconvert.leads.spreadsheets import ROW, restored
@@ -50,7 +50,7 @@ def is_deal(column: str) -> bool:
 
 
 def read_csv(
-    lines: Iterator[str], place: Place, before: int, name: str, wanted: str | None
+    lines: Iterator[str], place: HeadingPlace, before: int, name: str, wanted: str | None
 ) -> tuple[Heading, Iterator[tuple[LeadLine, list[str]]]]:
     """The heading, and every row that is not blank: what it says of a lead, and its cells.
 

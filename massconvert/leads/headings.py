@@ -34,7 +34,7 @@ _comment = re.compile(r"(?:^|\s)#.*").sub
 _BETWEEN = ",;| \t"
 
 
-class Place(NamedTuple):
+class HeadingPlace(NamedTuple):
     """Where the heading of a CSV stands: what separates its columns, how many lines are above, whether ``sep=`` is."""
 
     delimiter: str
@@ -88,7 +88,7 @@ def sep_line(line: str) -> str:
     return found[1] if found else ""
 
 
-def find_heading(lines: Sequence[str], before: int, name: str, wanted: str | None) -> Place | None:
+def find_heading(lines: Sequence[str], before: int, name: str, wanted: str | None) -> HeadingPlace | None:
     """Where the heading of a CSV that begins with ``lines`` stands; ``None`` for a plain list.
 
     There may be titles above. ``before`` are lines of the file that are not among ``lines``. Raises InputError when it
@@ -117,7 +117,7 @@ def find_heading(lines: Sequence[str], before: int, name: str, wanted: str | Non
             f"{' or by '.join(map(shown, wide))}.",
             hint="Write a line like sep=; above it that is true, or mend the heading.",
         )
-    place = Place(wide[0] if wide else rows[0][1], above, bool(given))
+    place = HeadingPlace(wide[0] if wide else rows[0][1], above, bool(given))
     _demand_titles(lines[top:above], before + top, place, name)
     return place
 
@@ -147,7 +147,7 @@ def is_one_number(text: str) -> bool:
     return bool(is_rounded(text) or is_grouped(text))
 
 
-def _demand_titles(lines: Sequence[str], before: int, place: Place, name: str) -> None:
+def _demand_titles(lines: Sequence[str], before: int, place: HeadingPlace, name: str) -> None:
     """Raise InputError when one of the ``lines`` above a heading has data, which would be left out in silence."""
     for number, line in enumerate(lines, before + 1):
         cells = [value for cell in cells_of(line, place.delimiter) if (value := bare(cell))]

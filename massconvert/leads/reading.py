@@ -14,7 +14,7 @@ from massconvert.leads.csv_rows import read_csv, two_tables
 from massconvert.leads.headings import (
     HEAD,
     LONGEST_HEADING,
-    Place,
+    HeadingPlace,
     check_id_column,
     find_heading,
     is_like_an_id,
@@ -25,7 +25,7 @@ from massconvert.leads.headings import (
 from massconvert.leads.ids import is_plain_id
 from massconvert.leads.json_values import IdKey, decoder
 from massconvert.leads.lines import LeadLine, lead_line
-from massconvert.leads.text import Form, lines_of, texts_of
+from massconvert.leads.text import TextForm, lines_of, texts_of
 
 _LONGEST_VALUE = 1 << 20  # of one JSON value in an array
 
@@ -44,7 +44,7 @@ class Table(NamedTuple):
     ``sep`` says that a line like ``sep=;`` stands above the heading; ``ids`` is the number of the column with the ids.
     """
 
-    form: Form
+    form: TextForm
     delimiter: str
     sep: bool
     columns: list[str]
@@ -96,7 +96,7 @@ def open_table(
     """
     check_id_column(id_column)
     with _opened(source, name) as (stream, known):
-        form = Form()
+        form = TextForm()
         start = _start(texts_of(stream, known, form))
         if start is None:
             raise InputError(f"{known} has no lead ids.", hint="Write one a line, or a CSV with a column id.")
@@ -146,7 +146,7 @@ def _start(texts: Iterator[str]) -> _Start | None:
     return _Start(lines if ended or len(lines) == 1 else lines[:-1], before, chain([head], texts))
 
 
-def _place(start: _Start, name: str, wanted: str | None) -> Place | None:
+def _place(start: _Start, name: str, wanted: str | None) -> HeadingPlace | None:
     """Where the heading of a CSV is; ``None`` for everything else."""
     return None if start.is_json else find_heading(start.lines, start.before, name, wanted)
 

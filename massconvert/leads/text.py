@@ -23,14 +23,14 @@ _NOT_TEXT = {
 
 
 @dataclass
-class Form:
+class TextForm:
     """How a text is written: whether a mark stands at its start (or its encoding needs one), and how its lines end."""
 
     mark: bool = False
     line_end: str = "\n"
 
 
-def texts_of(stream: IO[bytes] | IO[str], name: str, form: Form | None = None) -> Iterator[str]:
+def texts_of(stream: IO[bytes] | IO[str], name: str, form: TextForm | None = None) -> Iterator[str]:
     """The stream's text block by block, every line end as ``\\n``; what that hides is noted in ``form``.
 
     UTF-8 and UTF-16, with or without a mark at the start. Raises InputError, with the line where there is one, when the
@@ -46,7 +46,7 @@ def texts_of(stream: IO[bytes] | IO[str], name: str, form: Form | None = None) -
     encoding = _encoding(block, name) if isinstance(block, bytes) else ""
     inner = codecs.getincrementaldecoder(encoding)() if encoding else None
     decoder: Any = io.IncrementalNewlineDecoder(inner, translate=True)
-    form = form or Form()
+    form = form or TextForm()
     form.mark = isinstance(block, bytes) and (block.startswith(codecs.BOM_UTF8) or encoding != "utf-8-sig")
     lines = 1
     while True:

@@ -20,7 +20,7 @@ FIRST = 10
 
 
 @dataclass(frozen=True)
-class Late:
+class LatePayload:
     """A chunk that nobody holds, and whose next step should have been taken ``overdue`` seconds ago."""
 
     chunk_id: str
@@ -38,7 +38,7 @@ class Backlog:
     leads_waiting: int
     ready_for: float
     chunks: int
-    late: tuple[Late, ...]
+    late: tuple[LatePayload, ...]
     oldest_job: str
     oldest_job_for: float
     next_due: float | None = None  # Unix seconds: when the sweep is to look at the next chunk
@@ -149,11 +149,11 @@ def _oldest_waiting(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> fl
     return min((float(created) for created in pipe.execute() if created), default=0.0)
 
 
-def _late(chunk_id: str, row: list[Any], now: float, grace: float) -> Late | None:
+def _late(chunk_id: str, row: list[Any], now: float, grace: float) -> LatePayload | None:
     state, due, lease, _, job, attempts, outages = row
     if not state or state == State.DONE.value:
         return None
     overdue = now - max(float(due or now), float(lease or 0.0))  # somebody who holds it is at work
     if overdue <= grace:
         return None
-    return Late(chunk_id, State(state), overdue, job or "", int(attempts or 0), int(outages or 0))
+    return LatePayload(chunk_id, State(state), overdue, job or "", int(attempts or 0), int(outages or 0))

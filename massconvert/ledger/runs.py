@@ -15,7 +15,7 @@ from massconvert.ledger.codec import dump_refusal, load_refusal, pairs, unreadab
 from massconvert.model import Again, Done, Priority
 from massconvert.next_command import next_command
 from massconvert.on_complete import dump_targets, load_targets
-from massconvert.policy import Form, Run, RunDecision, RunRow, RunState, Tuning
+from massconvert.policy import Language, Run, RunDecision, RunRow, RunState, Tuning
 from massconvert.profiles import Profile
 from massconvert.store import Keys, Redis, Scripts, reaching
 
@@ -75,7 +75,7 @@ class Runs:
             "priority": profile.priority.value,
             "on_complete": dump_targets(profile.targets),
         }
-        bounded = profile.limits.max_leads is not None and criteria.form is Form.COQL
+        bounded = profile.limits.max_leads is not None and criteria.form is Language.COQL
         ends = (self._tuning.sweep_grace, self._tuning.profile_failures)
         answer = self._run("begin_run", run_id, name, slot, now, json.dumps(job), int(bounded), *ends)
         return Begun(answer[0])
@@ -183,7 +183,7 @@ def load_run(run_id: str, fields: Mapping[str, str]) -> Run:
         return Run(
             id=run_id,
             profile=fields["profile"],
-            form=Form(job["form"]),
+            form=Language(job["form"]),
             criteria=str(job["criteria"]),
             options=dict(job["options"]),
             max_leads=job["max_leads"],

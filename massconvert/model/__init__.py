@@ -12,7 +12,7 @@ from enum import Enum
 from typing import Any, TypeAlias
 
 from massconvert.model.answers import Accepted as Accepted
-from massconvert.model.answers import Counted as Counted
+from massconvert.model.answers import CountedLeads as CountedLeads
 from massconvert.model.answers import DealsUpdated as DealsUpdated
 from massconvert.model.answers import FindAnswer as FindAnswer
 from massconvert.model.answers import FromZoho as FromZoho

@@ -192,7 +192,7 @@ class LeadsFound(FromZoho):
 
 
 @dataclass(frozen=True)
-class Counted(FromZoho):
+class CountedLeads(FromZoho):
     """How many leads meet criteria."""
 
     leads: int

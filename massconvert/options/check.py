@@ -58,7 +58,7 @@ class ProblemError(ValueError):
     """Why a value cannot stand where it stands."""
 
 
-class Check:
+class BodyCheck:
     """Takes options apart, notes every problem with its path, and returns the values as they are kept."""
 
     def __init__(self) -> None:
@@ -346,7 +346,7 @@ def _plain(value: Any) -> Any:
 # --- words --------------------------------------------------------------------------------------------------
 
 
-def zoho_names(check: Check, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def zoho_names(check: BodyCheck, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """A deal in Python's form under Zoho's names."""
     ours = {name: api for api, name in DEAL_FIELDS.items()}
     for key in given:

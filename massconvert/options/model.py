@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from massconvert.errors import OptionsError
-from massconvert.options.check import DEAL_FIELDS, KEYS, Check, zoho_names
+from massconvert.options.check import DEAL_FIELDS, KEYS, BodyCheck, zoho_names
 from massconvert.options.extras import EXTRAS, PREFLIGHT
 from massconvert.options.text import read_text
 
@@ -48,7 +48,7 @@ class Deal(BaseModel):
     else:
 
         def __init__(self, /, **given: Any) -> None:
-            check = Check()
+            check = BodyCheck()
             fields = check.deal("$.Deals", zoho_names(check, "$.Deals", given))
             check.demand()
             super().__init__(**fields)
@@ -98,7 +98,7 @@ class Options(BaseModel):
 
         def __init__(self, /, **given: Any) -> None:
             given = {key: value.body() if isinstance(value, Deal) else value for key, value in given.items()}
-            check = Check()
+            check = BodyCheck()
             fields = check.options(given)
             check.demand()
             deal = fields.pop("deal", None)

@@ -45,7 +45,7 @@ class RunState(str, Enum):
     FAILED = "failed"  # ``said`` tells why; what was found before is in the batch
 
 
-class Form(str, Enum):
+class Language(str, Enum):
     """The two languages of criteria."""
 
     COQL = "coql"
@@ -65,7 +65,7 @@ class Run:
 
     id: str
     profile: str
-    form: Form
+    form: Language
     criteria: str
     options: Mapping[str, Any] = field(default_factory=dict)
     max_leads: int | None = None
@@ -101,7 +101,7 @@ class Run:
 
         A search's pages move when leads drop out, as those in the batch soon do; a query's cursor does not mind.
         """
-        return self.ending is not None or (self.kept > 0 and self.form is Form.COQL)
+        return self.ending is not None or (self.kept > 0 and self.form is Language.COQL)
 
 
 class RunRow(str, Enum):
@@ -195,7 +195,7 @@ def _found(run: Run, answer: LeadsFound, moment: Moment) -> RunDecision:
         due_at=moment.now,
     )
     last = not (answer.more and ids)
-    if run.form is Form.SEARCH and not last:
+    if run.form is Language.SEARCH and not last:
         most = PAGES_A_SEARCH * PAGE_OF_A_SEARCH if run.max_leads is None else run.max_leads
         if run.page >= PAGES_A_SEARCH or run.found >= most:
             full = replace(run, ending=RunState.DONE, more=True)

@@ -76,7 +76,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class Plan:
+class LookPlan:
     """Look at a job when it is ``due``, in Unix seconds; ``look`` is what this changes for others, if anything."""
 
     due: float
@@ -88,36 +88,36 @@ def size_of(leads: int) -> int:
     return next((size for size in SIZES if leads <= size), SIZES[-1])
 
 
-def planned(look: Look | None, chunk_id: str, *, sent_at: float, now: float, idle: bool, chance: float) -> Plan:
+def planned(look: Look | None, chunk_id: str, *, sent_at: float, now: float, idle: bool, chance: float) -> LookPlan:
     """When to look first at the job of a payload that was sent at ``sent_at`` and is taken ``now``.
 
     ``idle``: no payload waits for a call.
     """
     if look is None:
         due = now + SCOUT_FIRST
-        return Plan(due, Look(_within(due - sent_at), due, scout=chunk_id))
+        return LookPlan(due, Look(_within(due - sent_at), due, scout=chunk_id))
     if look.scout:
-        return Plan(_after_scout(look, sent_at, now) if _is_scouted(look, now) else sent_at + look.seconds)
+        return LookPlan(_after_scout(look, sent_at, now) if _is_scouted(look, now) else sent_at + look.seconds)
     # Spread out, so that none coincide; and never to be taken for a soon one.
     wait = look.early if idle or chance < TRIED else look.seconds * (1.03 + 0.05 * chance)
-    return Plan(max(now + 0.5 * SHORTEST, sent_at + wait))
+    return LookPlan(max(now + 0.5 * SHORTEST, sent_at + wait))
 
 
-def put_off(look: Look | None, chunk_id: str, *, sent_at: float, due_at: float, now: float) -> Plan | None:
+def put_off(look: Look | None, chunk_id: str, *, sent_at: float, due_at: float, now: float) -> LookPlan | None:
     """When to look at a job instead of now, which was planned while less was known; ``None``: now."""
     if look is None:
         return None
     if not look.scout:
         due = sent_at + look.early
-        return Plan(due) if due_at < sent_at + 0.98 * look.early and due > now + 0.05 else None
+        return LookPlan(due) if due_at < sent_at + 0.98 * look.early and due > now + 0.05 else None
     if look.scout == chunk_id or is_late(look, sent_at=sent_at, now=now):
         return None
     if _is_scouted(look, now):
-        return Plan(_after_scout(look, sent_at, now))
+        return LookPlan(_after_scout(look, sent_at, now))
     if now < sent_at + 0.9 * look.seconds:
-        return Plan(sent_at + look.seconds)
+        return LookPlan(sent_at + look.seconds)
     due = now + TAKES_OVER
-    return Plan(due, replace(look, at=due, scout=chunk_id))
+    return LookPlan(due, replace(look, at=due, scout=chunk_id))
 
 
 def is_late(look: Look, *, sent_at: float, now: float) -> bool:

@@ -42,25 +42,25 @@ class Fate(Enum):
 
 
 @dataclass(frozen=True)
-class Verdict:
+class MessageVerdict:
     """A fate; ``pause`` is in how many seconds the message comes back, also where it cannot be kept for a person."""
 
     fate: Fate
     pause: float
 
 
-def after_failure(error: BaseException, tries: int, *, chance: float) -> Verdict:
+def after_failure(error: BaseException, tries: int, *, chance: float) -> MessageVerdict:
     """What becomes of a message that ended in ``error`` after ``tries`` that ended so before; ``chance`` is of [0, 1).
 
     A name that massconvert.toml does not have may be written into it in a minute, so it is no refusal.
     """
     if isinstance(error, BrokerError):
-        return Verdict(Fate.TAKEN, 0.0)
+        return MessageVerdict(Fate.TAKEN, 0.0)
     longest = LONGEST_PAUSE_FOR_REDIS if isinstance(error, StoreError) else LONGEST_PAUSE
     pause = min(longest, 2.0 ** min(tries, 10)) * (0.75 + chance / 4)
     if isinstance(error, _REFUSED) and not isinstance(error, NotConfiguredError):
-        return Verdict(Fate.REFUSED, pause)
-    return Verdict(Fate.ASIDE if tries >= _patience(error) else Fate.BACK, pause)
+        return MessageVerdict(Fate.REFUSED, pause)
+    return MessageVerdict(Fate.ASIDE if tries >= _patience(error) else Fate.BACK, pause)
 
 
 def _patience(error: BaseException) -> float:

@@ -13,7 +13,7 @@ from massconvert.model import Priority
 from massconvert.on_complete import Target, demand_permitted, parse_targets
 from massconvert.options import Options
 from massconvert.permitted import Permitted
-from massconvert.policy import Form
+from massconvert.policy import Language
 from massconvert.profiles.criteria import check_search, where_of
 from massconvert.profiles.slots import check_crontab
 
@@ -95,9 +95,9 @@ class LeadCriteria(_Table):
         return self
 
     @property
-    def form(self) -> Form:
+    def form(self) -> Language:
         """The language of `text`."""
-        return Form.COQL if self.coql is not None else Form.SEARCH
+        return Language.COQL if self.coql is not None else Language.SEARCH
 
     @property
     def text(self) -> str:

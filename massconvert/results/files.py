@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from massconvert.errors import InputError
 from massconvert.leads.spreadsheets import guarded_row
-from massconvert.leads.text import Form
+from massconvert.leads.text import TextForm
 from massconvert.results.rows import Part
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ResultFiles:
         folder: Path,
         batch_id: str,
         heading: Sequence[str],
-        form: Form,
+        form: TextForm,
         delimiter: str = ",",
         *,
         sep: bool = False,

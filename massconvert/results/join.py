@@ -10,7 +10,7 @@ from pathlib import Path
 from massconvert.leads import LeadLine, Table
 from massconvert.leads.headings import is_ours
 from massconvert.leads.spreadsheets import row_name
-from massconvert.leads.text import Form
+from massconvert.leads.text import TextForm
 from massconvert.model import Code, LeadRow, Outcome
 from massconvert.results.files import ResultFiles
 from massconvert.results.index import OutcomeIndex
@@ -45,7 +45,7 @@ def write_results(
     Raises InputError when they cannot be written, and whatever reading raises; then nothing is left behind.
     """
     if table is None:
-        with ResultFiles(folder, batch_id, ("id", *COLUMNS), Form()) as files:
+        with ResultFiles(folder, batch_id, ("id", *COLUMNS), TextForm()) as files:
             for row in rows:
                 files.add(part_of(row.outcome), [row.lead_id, *lead_cells(batch_id, row)])
             return Results(files.keep(), files.counts)

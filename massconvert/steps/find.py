@@ -7,7 +7,7 @@ from uuid import UUID
 
 from massconvert.model import Busy, Call, Done, FindAnswer, Next
 from massconvert.options import fingerprint
-from massconvert.policy import Form, Moment, Run, RunDecision, RunState, after_find, after_put, no_permit_to_find
+from massconvert.policy import Language, Moment, Run, RunDecision, RunState, after_find, after_put, no_permit_to_find
 from massconvert.profiles import page_query
 from massconvert.steps.ask import Asked, ask
 from massconvert.steps.ports import Ports
@@ -32,14 +32,14 @@ def find(ports: Ports, run_id: str) -> Looked:
         return Looked(run)
     if run.to_put:
         return _put(ports, run)
-    asked = ask(ports, Call.QUERY if run.form is Form.COQL else Call.READ, lambda: _page(ports, run))
+    asked = ask(ports, Call.QUERY if run.form is Language.COQL else Call.READ, lambda: _page(ports, run))
     if isinstance(asked, Busy):
         return _write(ports, run, no_permit_to_find(run, asked, _moment(ports)))
     return _write(ports, run, after_find(run, asked.answer, _moment(ports, asked)))
 
 
 def _page(ports: Ports, run: Run) -> FindAnswer:
-    if run.form is Form.SEARCH:
+    if run.form is Language.SEARCH:
         return ports.zoho.search(run.criteria, run.page + 1)
     until = run.start if run.wrapped else ""
     return ports.zoho.coql(page_query(run.criteria, after=run.after, until=until, rows=run.want))

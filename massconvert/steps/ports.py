@@ -64,7 +64,7 @@ class Zoho(Protocol):
         ...
 
 
-class Governor(Protocol):
+class GovernorPort(Protocol):
     """Leave to call, for the whole organisation."""
 
     def acquire(self, call: Call) -> Permit | Busy:
@@ -79,7 +79,7 @@ class Governor(Protocol):
         ...
 
 
-class Caller(Protocol):
+class CallerPort(Protocol):
     """Tells those who want to know that a batch has finished."""
 
     def call(self, target: Target, summary: Mapping[str, Any]) -> str:
@@ -93,13 +93,13 @@ class Ports:
 
     ledger: Ledger
     zoho: Zoho
-    governor: Governor
+    governor: GovernorPort
     clock: Clock
     random: Random
     tuning: Tuning
     log: Callable[[Decision], None]
     log_run: Callable[[RunDecision], None] = lambda _decision: None
-    caller: Caller = field(kw_only=True)
+    caller: CallerPort = field(kw_only=True)
     #: Seconds of this machine that go on while it sleeps.
     steady: Callable[[], float] = field(default=steady, kw_only=True)
     #: A call that failed: why, and in how many seconds it is made again.

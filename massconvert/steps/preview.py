@@ -9,10 +9,10 @@ from typing import Protocol, TypeVar
 
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import InputError, ZohoError
-from massconvert.model import Busy, Call, Counted, FindAnswer, FromZoho, NotSent, PerhapsAccepted, Refused
-from massconvert.policy import HINTS, ROWS_A_QUERY, Form, Meaning, meaning
+from massconvert.model import Busy, Call, CountedLeads, FindAnswer, FromZoho, NotSent, PerhapsAccepted, Refused
+from massconvert.policy import HINTS, ROWS_A_QUERY, Language, Meaning, meaning
 from massconvert.profiles import LeadCriteria, count_query, page_query
-from massconvert.steps.ports import Governor
+from massconvert.steps.ports import GovernorPort
 
 _T = TypeVar("_T", bound=FromZoho)
 
@@ -24,7 +24,7 @@ class Finder(Protocol):
         """POST a query for ids of leads."""
         ...
 
-    def count(self, query: str) -> Counted | Refused | PerhapsAccepted | NotSent:
+    def count(self, query: str) -> CountedLeads | Refused | PerhapsAccepted | NotSent:
         """POST a query that counts leads."""
         ...
 
@@ -59,9 +59,9 @@ class Preview:
         return max(1, ceil(self.enqueued / self.rows_a_call))
 
 
-def preview(zoho: Finder, governor: Governor, criteria: LeadCriteria, max_leads: int | None) -> Preview:
+def preview(zoho: Finder, governor: GovernorPort, criteria: LeadCriteria, max_leads: int | None) -> Preview:
     """Ask for the first page and the count. Raises InputError for criteria that Zoho refuses, ZohoError otherwise."""
-    if criteria.form is Form.SEARCH:
+    if criteria.form is Language.SEARCH:
         page = _ask(governor, Call.READ, lambda: zoho.search(criteria.text, 1))
         return Preview(page.lead_ids, len(page.lead_ids), not page.more, 200, max_leads)
     rows = min(ROWS_A_QUERY, max_leads or ROWS_A_QUERY)
@@ -74,7 +74,7 @@ def preview(zoho: Finder, governor: Governor, criteria: LeadCriteria, max_leads:
     return Preview(page.lead_ids, leads, exact=True, rows_a_call=ROWS_A_QUERY, max_leads=max_leads)
 
 
-def _ask(governor: Governor, call: Call, ask: Callable[[], _T | Refused | PerhapsAccepted | NotSent]) -> _T:
+def _ask(governor: GovernorPort, call: Call, ask: Callable[[], _T | Refused | PerhapsAccepted | NotSent]) -> _T:
     answer = _answer(governor, call, ask)
     if isinstance(answer, Refused) and meaning(answer) is Meaning.TOKEN:  # the client has dropped it: with another
         answer = _answer(governor, call, ask)
@@ -86,7 +86,7 @@ def _ask(governor: Governor, call: Call, ask: Callable[[], _T | Refused | Perhap
 
 
 def _answer(
-    governor: Governor, call: Call, ask: Callable[[], _T | Refused | PerhapsAccepted | NotSent]
+    governor: GovernorPort, call: Call, ask: Callable[[], _T | Refused | PerhapsAccepted | NotSent]
 ) -> _T | Refused | PerhapsAccepted | NotSent:
     permit = governor.acquire(call)
     if isinstance(permit, Busy):

@@ -10,12 +10,12 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from massconvert.addresses import Group, group_of
+from massconvert.addresses import NodeGroup, group_of
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import LedgerError, StoreError
 from massconvert.store.pool import SharingPool
 from massconvert.store.primary import OfSentinels, OfSlot, Primary, led_by
-from massconvert.store.refusals import FOLLOWS, TABLE, Kind, refusal_of
+from massconvert.store.refusals import FOLLOWS, TABLE, RefusalKind, refusal_of
 
 #: A synchronous client that decodes its answers. redis-py types each command as "a value or an awaitable of it", which
 #: no checker can use, hence Any.
@@ -65,7 +65,7 @@ def connect(url: str, *, account: str = DEFAULT_ACCOUNT, socket_timeout: float =
     return client
 
 
-def _primary(group: Group, account: str, timeout: float) -> Primary:
+def _primary(group: NodeGroup, account: str, timeout: float) -> Primary:
     return OfSentinels(group, timeout) if group.service else OfSlot(group, timeout, account)
 
 
@@ -105,7 +105,7 @@ def reaching(client: Redis, what: str = "") -> Iterator[None]:
         if refusal.meaning.elsewhere or (led and refusal.code in _GONE):
             # Those in use are dropped by the threads that use them, which are refused likewise.
             client.connection_pool.disconnect(inuse_connections=False)
-        kind = LedgerError if refusal.meaning.kind is Kind.BROKEN else StoreError
+        kind = LedgerError if refusal.meaning.kind is RefusalKind.BROKEN else StoreError
         words, hint = refusal.words, refusal.meaning.hint
         if led and refusal.code in _FOLLOWED:
             words, hint = TABLE["ASK"].words if refusal.code == "MOVED" else words, FOLLOWS

@@ -22,7 +22,7 @@ from redis.credentials import UsernamePasswordCredentialProvider
 from redis.exceptions import NoPermissionError
 from redis.retry import Retry
 
-from massconvert.addresses import Group
+from massconvert.addresses import NodeGroup
 from massconvert.store.keys import Keys
 
 #: How long a Sentinel, or a node of a Cluster, may take to say where the primary is, in seconds: then another is asked.
@@ -39,7 +39,7 @@ class NoPrimaryError(redis.ConnectionError):
 class Primary(ABC):
     """The server of a group that has the ledger of an account. Safe to share between threads, and to fork with."""
 
-    def __init__(self, group: Group, timeout: float) -> None:
+    def __init__(self, group: NodeGroup, timeout: float) -> None:
         self._group = group
         self._timeout = timeout
         self._to_ask: list[Address] = list(group.hosts)
@@ -111,7 +111,7 @@ class OfSentinels(Primary):
 
     reasons = ("NOPRIMARY", "NOSERVICE", "SENTINELAUTH", "NOSENTINEL")
 
-    def __init__(self, group: Group, timeout: float, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, group: NodeGroup, timeout: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(group, timeout)
         self._monotonic = monotonic
         self._looked_at = monotonic()
@@ -190,7 +190,7 @@ class OfSlot(Primary):
 
     reasons = ("NOSLOT", "WRONGPASS", "NOPERM", "NOTCLUSTER", "NONODE")
 
-    def __init__(self, group: Group, timeout: float, account: str) -> None:
+    def __init__(self, group: NodeGroup, timeout: float, account: str) -> None:
         super().__init__(group, timeout)
         self._slot = key_slot(Keys(account).prefix.encode())
 
@@ -216,7 +216,7 @@ class OfSlot(Primary):
         return node_arguments(self._group)
 
 
-def node_arguments(group: Group) -> dict[str, Any]:
+def node_arguments(group: NodeGroup) -> dict[str, Any]:
     """What connections to a data node are made with, but for its host and port, as redis-py's client takes it."""
     given = _options(group)
     for name in ("host", "port", "connection_class", "db", "max_connections", *_BOUNDS):
@@ -224,7 +224,7 @@ def node_arguments(group: Group) -> dict[str, Any]:
     return {**given, "ssl": True} if group.tls else given
 
 
-def sentinel_arguments(group: Group) -> dict[str, Any]:
+def sentinel_arguments(group: NodeGroup) -> dict[str, Any]:
     """What connections to a Sentinel are made with, likewise. The password is in nothing that redis-py may show."""
     given = node_arguments(group)
     user, password = group.login
@@ -235,7 +235,7 @@ def sentinel_arguments(group: Group) -> dict[str, Any]:
     return given
 
 
-def _options(group: Group) -> dict[str, Any]:
+def _options(group: NodeGroup) -> dict[str, Any]:
     return dict(parse_url(group.node))  # type: ignore[no-untyped-call]  # redis-py has no types for it
 
 
@@ -279,7 +279,7 @@ class _Led:
         self._primary.demand(self)
 
 
-def led_by(primary: Primary, group: Group) -> dict[str, Any]:
+def led_by(primary: Primary, group: NodeGroup) -> dict[str, Any]:
     """What a pool needs whose connections lead to this primary, as redis-py's takes it."""
     kind = LedTLSConnection if group.tls else LedConnection
     return {**_options(group), "connection_class": kind, "primary": primary, "host": None, "port": 0}

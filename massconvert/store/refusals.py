@@ -18,7 +18,7 @@ import redis
 from redis.exceptions import MaxConnectionsError, RedisClusterException
 
 
-class Kind(Enum):
+class RefusalKind(Enum):
     """What is to be done about a refusal."""
 
     AGAIN = "again"  # it passes
@@ -27,44 +27,44 @@ class Kind(Enum):
 
 
 @dataclass(frozen=True)
-class Meaning:
+class RedisMeaning:
     """``words`` follow "Redis at host:port"; ``{said}`` in them are Redis' own, ``{asked}`` ours. ``hint``: what to do.
 
     ``elsewhere``: the server at the other end is not, or no longer, the one to ask, so its connections are dropped.
     """
 
-    kind: Kind
+    kind: RefusalKind
     words: str
     hint: str
     elsewhere: bool = False
 
 
 @dataclass(frozen=True)
-class Refusal:
+class RedisRefusal:
     """A refusal as it is told: ``code`` is the row of the table, a word of Redis' own where there is one."""
 
     code: str
-    meaning: Meaning
+    meaning: RedisMeaning
     words: str
 
 
-def _again(words: str, hint: str, *, elsewhere: bool = False) -> Meaning:
-    return Meaning(Kind.AGAIN, words, hint, elsewhere)
+def _again(words: str, hint: str, *, elsewhere: bool = False) -> RedisMeaning:
+    return RedisMeaning(RefusalKind.AGAIN, words, hint, elsewhere)
 
 
-def _person(words: str, hint: str, *, elsewhere: bool = False) -> Meaning:
-    return Meaning(Kind.PERSON, words, hint, elsewhere)
+def _person(words: str, hint: str, *, elsewhere: bool = False) -> RedisMeaning:
+    return RedisMeaning(RefusalKind.PERSON, words, hint, elsewhere)
 
 
 _BY_ITSELF = "It goes on by itself"
 _DATABASE_OF_ITS_OWN = "Something else has written to its keys: give massconvert a Redis database of its own."
 _START = "Start it, or set REDIS_URL to where it listens."
-_BROKEN = Meaning(Kind.BROKEN, "refused what the ledger asked of it{asked}: {said}.", _DATABASE_OF_ITS_OWN)
+_BROKEN = RedisMeaning(RefusalKind.BROKEN, "refused what the ledger asked of it{asked}: {said}.", _DATABASE_OF_ITS_OWN)
 FOLLOWS = f"{_BY_ITSELF} when there is another primary."
 _PRIMARY = f"{_BY_ITSELF} when a failover has ended; otherwise set REDIS_URL to the primary."
 _CLUSTER = f"{_BY_ITSELF}; otherwise look at CLUSTER INFO there."
 
-TABLE: dict[str, Meaning] = {
+TABLE: dict[str, RedisMeaning] = {
     # --- it passes ---
     "UNREACHABLE": _again("cannot be reached.", _START),
     "TIMEOUT": _again("did not answer in time.", _START),
@@ -231,7 +231,7 @@ _NONSENSE = (OSError, ValueError, TypeError, AttributeError, LookupError, Assert
 _LONGEST = 200
 
 
-def refusal_of(error: BaseException, asked: str = "") -> Refusal | None:
+def refusal_of(error: BaseException, asked: str = "") -> RedisRefusal | None:
     """What an error from a call to Redis means; ``None`` for one that is not Redis' doing but a bug of ours.
 
     ``asked`` names what Redis was asked for.
@@ -242,7 +242,7 @@ def refusal_of(error: BaseException, asked: str = "") -> Refusal | None:
     code = _code(error, said)
     meaning = TABLE[code]
     words = meaning.words.replace("{asked}", f" ({asked})" if asked else "").replace("{said}", _shown(said))
-    return Refusal(code, meaning, words)
+    return RedisRefusal(code, meaning, words)
 
 
 def _is_of_redis(error: BaseException) -> bool:

@@ -23,7 +23,7 @@ from typing import Any, TypeVar
 
 from massconvert.model import (
     Accepted,
-    Counted,
+    CountedLeads,
     FromZoho,
     JobStatus,
     LeadsFound,
@@ -101,10 +101,10 @@ def parse_found(status: int, headers: Mapping[str, str], body: bytes) -> LeadsFo
     return parse_answer(status, headers, body, _leads_found)
 
 
-def parse_count(status: int, headers: Mapping[str, str], body: bytes) -> Counted | Failure:
+def parse_count(status: int, headers: Mapping[str, str], body: bytes) -> CountedLeads | Failure:
     """The answer to a query for ``COUNT(id)``: one row with one number, whatever its name."""
     if status == 204:
-        return Counted(0, credits_left=credits_left_of(headers))
+        return CountedLeads(0, credits_left=credits_left_of(headers))
     return parse_answer(status, headers, body, _counted)
 
 
@@ -260,12 +260,12 @@ def _leads_found(answer: dict[str, Any]) -> LeadsFound:
     return LeadsFound(ids, more=isinstance(info, dict) and info.get("more_records") is True)
 
 
-def _counted(answer: dict[str, Any]) -> Counted:
+def _counted(answer: dict[str, Any]) -> CountedLeads:
     rows = answer.get("data")
     row = rows[0] if isinstance(rows, list) and rows else {}
     for value in row.values() if isinstance(row, dict) else ():
         if id_of(value):
-            return Counted(int(value))
+            return CountedLeads(int(value))
     raise UnusableError("no count")
 
 

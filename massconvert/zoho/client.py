@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from massconvert.model import (
-    Counted,
+    CountedLeads,
     DealUpdate,
     FindAnswer,
     Listing,
@@ -111,7 +111,7 @@ class ZohoClient:
         """POST a COQL query that selects ids of leads, up to 2,000 rows; a heavy call."""
         return self._call(parse_found, "POST", "coql", {}, _select(query))
 
-    def count(self, query: str) -> Counted | Refused | PerhapsAccepted | NotSent:
+    def count(self, query: str) -> CountedLeads | Refused | PerhapsAccepted | NotSent:
         """POST a COQL query that selects ``COUNT(id)``."""
         return self._call(parse_count, "POST", "coql", {}, _select(query))
 

@@ -26,7 +26,7 @@ MAX_NAMED = 1000
 
 
 @dataclass(frozen=True)
-class ZohoError:
+class SaidError:
     """One error of an answer; ``details`` are its own, and those of the error that it was found in."""
 
     code: str
@@ -34,7 +34,7 @@ class ZohoError:
     details: tuple[Any, ...]
 
 
-def errors_in(answer: Mapping[str, Any]) -> Iterator[ZohoError]:
+def errors_in(answer: Mapping[str, Any]) -> Iterator[SaidError]:
     """The errors in an answer: itself, items of its ``data`` or ``errors``, and what an error says is inside it."""
     for item in (answer, *items_of(answer.get("data")), *items_of(answer.get("errors"))):
         if isinstance(item, dict) and _is_error(item):
@@ -47,7 +47,7 @@ def _is_error(item: Mapping[str, Any]) -> bool:
     return bool(code) and (status == "error" or (not status and code.upper() in CODES))
 
 
-def opened(item: Mapping[str, Any], outer: tuple[Any, ...] = ()) -> Iterator[ZohoError]:
+def opened(item: Mapping[str, Any], outer: tuple[Any, ...] = ()) -> Iterator[SaidError]:
     """The errors inside an error (MULTIPLE_OR_MULTI_ERRORS), or itself where there are none."""
     details = item.get("details")
     around = {name: value for name, value in details.items() if name != "errors"} if isinstance(details, dict) else {}
@@ -57,17 +57,17 @@ def opened(item: Mapping[str, Any], outer: tuple[Any, ...] = ()) -> Iterator[Zoh
         for each in inner:
             yield from opened(each, (*outer, around))
     else:
-        yield ZohoError(text_of(item.get("code")), text_of(item.get("message")), (details, *outer))
+        yield SaidError(text_of(item.get("code")), text_of(item.get("message")), (details, *outer))
 
 
 def _has_code(item: Any) -> bool:
     return isinstance(item, dict) and bool(text_of(item.get("code"))) and word_of(item.get("status")) != "success"
 
 
-def refused(status: int, headers: Mapping[str, str], errors: Sequence[ZohoError]) -> Refused:
+def refused(status: int, headers: Mapping[str, str], errors: Sequence[SaidError]) -> Refused:
     """The first error, and what all errors with its code name: the next call tells about the others."""
     lower = {str(name).lower(): str(value) for name, value in headers.items()}
-    first = errors[0] if errors else ZohoError("", "", ())
+    first = errors[0] if errors else SaidError("", "", ())
     details = [each for error in errors if error.code == first.code for each in error.details]
     return Refused(
         status=status,

@@ -9,7 +9,7 @@ import tasks.chunk
 import tasks.convert
 import tasks.status
 import tasks.sweep
-from massconvert.wiring import Fleet
+from massconvert.wiring import Workshops
 from tests.acceptance.outage_workshop import workshop
 from workers.celery import app
 
@@ -18,4 +18,4 @@ __all__ = ["app"]
 # What wiring.py makes otherwise.
 for module in (tasks.chunk, tasks.convert, tasks.status, tasks.sweep):
     module.worker_ports = workshop  # type: ignore[attr-defined]  # a name that the module has imported
-setattr(Fleet, "sweep", lambda _fleet: workshop().sweep())  # noqa: B010 - a plain assignment is one to a method
+setattr(Workshops, "sweep", lambda _fleet: workshop().sweep())  # noqa: B010 - a plain assignment is one to a method

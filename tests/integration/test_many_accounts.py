@@ -10,7 +10,7 @@ import pytest
 from massconvert.ledger.fleet import WORKER, Member
 from massconvert.profiles import Accounts
 from massconvert.store import connect
-from massconvert.wiring import Fleet
+from massconvert.wiring import Workshops
 from tests.integration.conftest import RedisServer
 from workers.notes import Notes
 
@@ -28,7 +28,7 @@ def test_the_accounts_of_a_process_share_its_connections(tmp_path: Path, own_red
     environ = {"REDIS_URL": url, "MASSCONVERT_CONFIG": str(config), "HOME": str(tmp_path)}
     environ |= {f"{secret}__{name}": "invented" for name in NAMES for secret in SECRETS}
     accounts = Accounts(environ, None)
-    fleet, notes = Fleet(accounts), Notes(accounts)
+    fleet, notes = Workshops(accounts), Notes(accounts)
     fleet.sweep()
     notes.note(lambda now: Member(WORKER, "w", now))
     asks = connect(url)

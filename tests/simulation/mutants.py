@@ -283,7 +283,11 @@ _read_page = Crm.read_page
 
 
 def _passing_is_final() -> AbstractContextManager[Any]:
-    final = {code: replace(row, kind=refusals.Kind.BROKEN) for code, row in refusals.TABLE.items() if code != "TIMEOUT"}
+    final = {
+        code: replace(row, kind=refusals.RefusalKind.BROKEN)
+        for code, row in refusals.TABLE.items()
+        if code != "TIMEOUT"
+    }
     return patch.dict(refusals.TABLE, final | {"UNREACHABLE": refusals.TABLE["UNREACHABLE"]})
 
 
@@ -291,9 +295,9 @@ def _no_words(*_: object) -> None:
     raise StoreError("what cannot be given back is told by an error")
 
 
-def _refused_is_taken(error: BaseException, tries: int, *, chance: float) -> messages.Verdict:
+def _refused_is_taken(error: BaseException, tries: int, *, chance: float) -> messages.MessageVerdict:
     """One line in the log, and the message is done."""
-    return messages.Verdict(messages.Fate.TAKEN, 0.0)
+    return messages.MessageVerdict(messages.Fate.TAKEN, 0.0)
 
 
 MUTANTS = (

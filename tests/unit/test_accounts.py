@@ -17,7 +17,7 @@ from massconvert.nudge import Nudge
 from massconvert.producer import MassConvert
 from massconvert.profiles import Accounts
 from massconvert.shares import Share, Threads
-from massconvert.wiring import Fleet, Workshop
+from massconvert.wiring import Workshop, Workshops
 from tests.unit.cli_shell import A, B, Shell
 
 TOML = """
@@ -179,7 +179,7 @@ def test_each_account_has_its_turn_and_one_in_trouble_stops_none(
 
     monkeypatch.setattr(wiring, "open_workshop", workshop)
     asia = {"ZOHO_CLIENT_ID__ASIA_2": "i", "ZOHO_CLIENT_SECRET__ASIA_2": "s", "ASIA_TOKEN": "t"}
-    fleet = Fleet(accounts(tmp_path, **BASE, **EMEA, **asia))
+    fleet = Workshops(accounts(tmp_path, **BASE, **EMEA, **asia))
     for _ in range(3):
         with pytest.raises(StoreError):
             fleet.sweep()
@@ -195,7 +195,7 @@ def test_an_account_without_its_secrets_is_told_and_the_others_are_swept(
     """A worker does not stop for one of several."""
     swept: list[str] = []
     monkeypatch.setattr(wiring, "open_workshop", lambda settings, *_: Sweeping(settings.account, swept))
-    fleet = Fleet(accounts(tmp_path, **BASE, **EMEA))
+    fleet = Workshops(accounts(tmp_path, **BASE, **EMEA))
     with pytest.raises(SettingsError, match="Not set: ZOHO_CLIENT_ID__ASIA_2"):
         fleet.sweep()
     assert sorted(swept) == ["default", "emea"]
@@ -208,7 +208,7 @@ def test_a_file_that_is_made_wrong_stops_no_worker(
     swept: list[str] = []
     monkeypatch.setattr(wiring, "open_workshop", lambda settings, *_: Sweeping(settings.account, swept))
     asia = {"ZOHO_CLIENT_ID__ASIA_2": "i", "ZOHO_CLIENT_SECRET__ASIA_2": "s", "ASIA_TOKEN": "t"}
-    fleet = Fleet(accounts(tmp_path, **BASE, **EMEA, **asia), 20)
+    fleet = Workshops(accounts(tmp_path, **BASE, **EMEA, **asia), 20)
     assert fleet._part() == 14
     path = tmp_path / "massconvert.toml"
     path.write_text(TOML + "[accounts.apac]\ndata_center = 5\n")
@@ -231,10 +231,10 @@ def test_a_worker_does_not_start_with_a_wrong_file(tmp_path: Path) -> None:
 
 def test_one_account_cannot_hold_all_threads_while_there_are_others(tmp_path: Path) -> None:
     """Each of the others has a few kept for it; alone it may have all."""
-    assert Fleet(accounts(tmp_path, "", **BASE), 20)._part() is None
-    assert Fleet(accounts(tmp_path, "[accounts.emea]", **BASE), 20)._part() == 15
-    assert Fleet(accounts(tmp_path, TOML, **BASE), 20)._part() == 14
-    assert Fleet(accounts(tmp_path, TOML, **BASE), 1)._part() == 1
+    assert Workshops(accounts(tmp_path, "", **BASE), 20)._part() is None
+    assert Workshops(accounts(tmp_path, "[accounts.emea]", **BASE), 20)._part() == 15
+    assert Workshops(accounts(tmp_path, TOML, **BASE), 20)._part() == 14
+    assert Workshops(accounts(tmp_path, TOML, **BASE), 1)._part() == 1
 
 
 def test_one_of_many_accounts_may_use_half_of_a_quiet_process_and_its_part_of_a_busy_one() -> None:

@@ -9,7 +9,18 @@ import pytest
 
 from massconvert.cli import profile as command
 from massconvert.cli.profile_check import check_file
-from massconvert.model import Busy, Call, Counted, Kind, LeadsFound, NotSent, Outcome, PerhapsAccepted, Refused, Unsent
+from massconvert.model import (
+    Busy,
+    Call,
+    CountedLeads,
+    Kind,
+    LeadsFound,
+    NotSent,
+    Outcome,
+    PerhapsAccepted,
+    Refused,
+    Unsent,
+)
 from massconvert.policy import Moment, Permit, RunState, Tuning, after_find, after_put
 from massconvert.policy.find import Run
 from tests.unit.cli_shell import A, B, FakeNudge, Shell
@@ -190,7 +201,7 @@ def test_run_with_wait_gives_up_waiting_when_nobody_works(shell: Shell) -> None:
 def test_dry_run_counts_leads_payloads_and_calls(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is enqueued; the limit of a run is told."""
     ids = tuple(str(number) for number in range(1, 701))
-    zoho(monkeypatch, Finder(LeadsFound(ids, more=True), Counted(1234)))
+    zoho(monkeypatch, Finder(LeadsFound(ids, more=True), CountedLeads(1234)))
     found = shell.run("profile", "run", "nightly", "--dry-run", "--json").json
     assert found == {
         "profile": "nightly",

@@ -9,7 +9,7 @@ import pytest
 
 from massconvert.embedded import Stack, child, find_redis_server, redis_server
 from massconvert.embedded.child import restart_delay
-from massconvert.embedded.plan import ChildPlan, Plan, last_lines
+from massconvert.embedded.plan import ChildPlan, StackPlan, last_lines
 from massconvert.embedded.redis_server import redis_child
 from massconvert.errors import EmbeddedError
 from massconvert.settings import load_settings
@@ -117,9 +117,9 @@ def test_a_child_that_dies_again_and_again_is_given_more_and_more_time() -> None
 
 def test_a_plan_survives_the_pipe() -> None:
     """As one line."""
-    plan = Plan("/s", (ChildPlan("redis", ("redis-server", "a b"), "ready", 0, 2.0),), ("/s/x",))
+    plan = StackPlan("/s", (ChildPlan("redis", ("redis-server", "a b"), "ready", 0, 2.0),), ("/s/x",))
     assert "\n" not in plan.dump()
-    assert Plan.load(plan.dump()) == plan
+    assert StackPlan.load(plan.dump()) == plan
 
 
 def test_last_lines_of_a_log_that_is_not_there_are_none(tmp_path: Path) -> None:

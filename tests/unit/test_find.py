@@ -28,7 +28,7 @@ from massconvert.model import (
 from massconvert.on_complete import HookTarget, TaskTarget, load_targets
 from massconvert.policy import (
     RUN_MOVES,
-    Form,
+    Language,
     Moment,
     Permit,
     Run,
@@ -49,8 +49,8 @@ from tests.unit.simulated_crm import Crm
 
 NOW = 1_800_000_000.0
 MOMENT = Moment(NOW, 0.5, Tuning())
-RUN = Run("nightly@1", "nightly", Form.COQL, "id is not null", began_at=NOW, due_at=NOW)
-SEARCH = replace(RUN, form=Form.SEARCH, criteria="(Lead_Status:equals:Qualified)")
+RUN = Run("nightly@1", "nightly", Language.COQL, "id is not null", began_at=NOW, due_at=NOW)
+SEARCH = replace(RUN, form=Language.SEARCH, criteria="(Lead_Status:equals:Qualified)")
 
 # --- the rows -------------------------------------------------------------------------------------------------
 

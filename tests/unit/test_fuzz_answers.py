@@ -16,7 +16,7 @@ from typing import Any
 from massconvert.model import (
     Accepted,
     Code,
-    Counted,
+    CountedLeads,
     DealsUpdated,
     DealUpdate,
     JobStatus,
@@ -207,7 +207,7 @@ def _one(status: int, raw: bytes) -> None:
     judged(after_update(UPDATING, update, MOMENT))
 
     assert isinstance(parse_found(status, {}, raw), LeadsFound | Refused | PerhapsAccepted)
-    assert isinstance(parse_count(status, {}, raw), Counted | Refused | PerhapsAccepted)
+    assert isinstance(parse_count(status, {}, raw), CountedLeads | Refused | PerhapsAccepted)
     assert isinstance(parse_body(status, {}, raw), Body | Refused | PerhapsAccepted)
     grant = parse_grant(Reply(status, {}, raw), "accounts.zoho.eu", "eu", "1000.x")
     assert isinstance(grant, Grant | NotSent)

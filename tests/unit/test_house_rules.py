@@ -182,3 +182,15 @@ def test_every_script_has_tests_on_a_real_redis(script: str) -> None:
     texts = [path.read_text(encoding="utf-8") for path in (ROOT / "tests" / "integration").glob("test_*.py")]
     named = re.compile(rf"^def test_{script}_|^# --- .*\b{script}\b", re.MULTILINE)
     assert [text for text in texts if named.search(text)] != []
+
+
+def test_a_name_is_that_of_one_class() -> None:
+    """Of the product's: the simulator is a stranger to it, and private classes are read with their module."""
+    homes: dict[str, list[str]] = {}
+    for path in (*ROOT.glob("massconvert/**/*.py"), *ROOT.glob("tasks/*.py"), *ROOT.glob("workers/*.py")):
+        if path.is_relative_to(ROOT / "massconvert" / "simulator"):
+            continue
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
+    assert {name: found for name, found in homes.items() if len(found) > 1} == {}

@@ -33,7 +33,7 @@ from massconvert.policy import messages
 from massconvert.policy.messages import Fate, after_failure
 from massconvert.profiles import Accounts
 from massconvert.store import Keys, Scripts
-from massconvert.store.refusals import TABLE, Kind
+from massconvert.store.refusals import TABLE, RefusalKind
 from workers import only_copies
 from workers.celery import app
 
@@ -53,7 +53,9 @@ SETTINGS = (SettingsError("massconvert.toml is wrong."), NotConfiguredError("The
 # --- the rule
 
 
-@pytest.mark.parametrize("code", [code for code, meaning in TABLE.items() if meaning.kind is not Kind.BROKEN and code])
+@pytest.mark.parametrize(
+    "code", [code for code, meaning in TABLE.items() if meaning.kind is not RefusalKind.BROKEN and code]
+)
 def test_what_redis_refuses_never_ends_a_message(code: str) -> None:
     """However often; and it is tried again soon, since its leads wait for nothing else."""
     for tries in (0, 5, 100, 100_000):

@@ -13,7 +13,7 @@ from jsonschema import Draft202012Validator
 
 from massconvert.errors import InputError, SettingsError
 from massconvert.model import Priority
-from massconvert.policy import Form
+from massconvert.policy import Language
 from massconvert.profiles import (
     ConfigFile,
     LeadCriteria,
@@ -71,10 +71,10 @@ def test_a_profile_is_read_with_everything_that_it_may_have(tmp_path: Path) -> N
     assert nightly.options["assign_to"] == {"id": "3652397000000281001"}
     assert nightly.options["Deals"]["Closing_Date"] == "2026-12-24"
     assert nightly.criteria
-    assert (nightly.criteria.form, nightly.priority, nightly.limits.max_leads) == (Form.COQL, "interactive", 5000)
+    assert (nightly.criteria.form, nightly.priority, nightly.limits.max_leads) == (Language.COQL, "interactive", 5000)
     by_hand = file.to_find_with("by-hand")
     assert by_hand.criteria
-    assert (by_hand.criteria.form, by_hand.priority, by_hand.schedule) == (Form.SEARCH, Priority.BULK, None)
+    assert (by_hand.criteria.form, by_hand.priority, by_hand.schedule) == (Language.SEARCH, Priority.BULK, None)
 
 
 @pytest.mark.parametrize(

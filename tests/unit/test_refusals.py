@@ -14,7 +14,7 @@ from redis.exceptions import ClusterError, MaxConnectionsError, RedisClusterExce
 
 from massconvert.errors import LedgerError, MassConvertError, StoreError
 from massconvert.store import connect, reaching
-from massconvert.store.refusals import TABLE, Kind, Meaning, refusal_of
+from massconvert.store.refusals import TABLE, RedisMeaning, RefusalKind, refusal_of
 
 OURS = "Something else has written to its keys"
 
@@ -116,7 +116,7 @@ def test_what_passes_and_what_a_person_mends_is_a_store_error_with_its_real_caus
     assert words in error.message
     assert error.message.startswith("Redis at db.example:7000 ")
     assert OURS not in str(error)
-    kind = Kind.AGAIN if line in PASSING else Kind.PERSON
+    kind = RefusalKind.AGAIN if line in PASSING else RefusalKind.PERSON
     assert TABLE[error.code].kind is kind
 
 
@@ -188,10 +188,10 @@ def test_bugs_of_ours_are_not_taken_for_redis() -> None:
 
 def test_every_row_has_words_and_a_mend() -> None:
     for code, meaning in TABLE.items():
-        assert isinstance(meaning, Meaning), code
+        assert isinstance(meaning, RedisMeaning), code
         assert meaning.words.endswith("."), code
         assert meaning.hint.endswith((".", "0", ".pem")), code
-        assert (OURS in meaning.hint) == (meaning.kind is Kind.BROKEN), code
+        assert (OURS in meaning.hint) == (meaning.kind is RefusalKind.BROKEN), code
     assert refusal_of(KeyboardInterrupt()) is None
 
 

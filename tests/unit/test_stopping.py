@@ -17,7 +17,7 @@ import pytest
 from massconvert.cli import reach
 from massconvert.cli.stopping import Stopped, stoppable, tell_left, tell_stopped
 from massconvert.embedded import Home
-from massconvert.embedded.home import Kept
+from massconvert.embedded.home import KeptLedger
 from massconvert.embedded.plan import Doing, Holder
 from massconvert.embedded.unfinished import LEFT, STOPPED, alone_with, is_ours, pause_unfinished
 from massconvert.errors import EmbeddedError, InputError, UnknownBatchError
@@ -148,7 +148,7 @@ def test_without_a_client_the_only_ledger_of_the_account_is_meant(tmp_path: Path
         Home(nobody).find()
     assert f"acme (eu): MASSCONVERT_STATE_DIR={acme}" in told.value.hint
     assert Home(Settings(state_dir=acme)).find() == acme
-    assert Kept.read(other) == Kept(other, "not known whose", frozenset())
+    assert KeptLedger.read(other) == KeptLedger(other, "not known whose", frozenset())
 
 
 def desk(**batches: object) -> Any:

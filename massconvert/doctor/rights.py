@@ -28,8 +28,10 @@ PEXPIRE {}s 60000 | PERSIST {}s | EXISTS {}s | HSET {}h a 1 | HGET {}h a | HMGET
 HINCRBY {}h a 1 | HDEL {}h a
 ZADD {}z 1 a | ZSCORE {}z a | ZCARD {}z | ZCOUNT {}z 0 1 | ZRANGE {}z 0 0 | ZREVRANGE {}z 0 0 | ZREVRANK {}z a
 ZRANGEBYSCORE {}z 0 1
-ZREMRANGEBYSCORE {}z 5 6 | ZREM {}z a | SADD {}m a | SCARD {}m | SMEMBERS {}m | SRANDMEMBER {}m | SREM {}m a
-RPUSH {}l a | LPUSH {}l b | LLEN {}l | LRANGE {}l 0 0 | LINDEX {}l 0 | LTRIM {}l 0 9 | LREM {}l 1 z | LPOP {}l
+ZREMRANGEBYSCORE {}z 5 6 | ZREM {}z a | SADD {}m a | SCARD {}m | SMEMBERS {}m | SISMEMBER {}m a
+SRANDMEMBER {}m | SREM {}m a
+RPUSH {}l a | LPUSH {}l b | LLEN {}l | LRANGE {}l 0 0 | LINDEX {}l 0 | LPOS {}l a | LTRIM {}l 0 9
+LREM {}l 1 z | LPOP {}l
 WAIT 0 1 | LMOVE {}l {}l LEFT LEFT | BLPOP {}l 1 | XADD {}x * a 1 | DEL {}s {}h {}z {}m {}l {}x
 """
 _BROKER = "LPUSH {}l a | LLEN {}l | SADD {}m a | SMEMBERS {}m | EXISTS {}m | DEL {}l {}m"

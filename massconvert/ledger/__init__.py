@@ -18,6 +18,7 @@ from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.letters import Late, Letter, Letters, Message
 from massconvert.ledger.organisation import Organisation
 from massconvert.ledger.runs import Begun, Runs
+from massconvert.ledger.stories import Stories
 from massconvert.ledger.title import Title
 from massconvert.model import BatchStatus
 from massconvert.policy import Tuning
@@ -52,6 +53,7 @@ __all__ = [
     "Runs",
     "Sealed",
     "Since",
+    "Stories",
     "Title",
     "Took",
     "Workers",
@@ -59,7 +61,7 @@ __all__ = [
 
 
 class Ledger:
-    """The ledger of one account: batches, chunks, runs, callbacks, organisation, days, deeds, fleet, letters, title.
+    """The ledger of one account: batches, chunks, stories, runs, callbacks, organisation, days, deeds, fleet, letters.
 
     The scripts ask Redis for the time; ``clock`` is that of a test or a simulation, whose time is handed in instead. So
     is ``now``, Unix seconds, where one of the ledger's methods takes it: for tests.
@@ -70,6 +72,7 @@ class Ledger:
         self.batches = Batches(redis, keys, scripts, tuning)
         self.chunks = Chunks(redis, keys, scripts, tuning)
         self.runs = Runs(redis, keys, scripts, tuning)
+        self.stories = Stories(redis, keys)
         self.organisation = Organisation(redis, keys, scripts)
         self.shelf = Shelf(redis, keys)
         self.callbacks = Callbacks(redis, keys, scripts)

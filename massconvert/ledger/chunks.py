@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from massconvert.ledger.codec import dump_chunk, dump_look, dump_outcome, dump_refusal, load_chunk, pairs, unreadable
+from massconvert.ledger.stories import dump_told
 from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Why
+from massconvert.model.story import NOTHING_TOLD, Told
 from massconvert.policy import Decision, Row, Tuning, size_of
 from massconvert.store import Keys, Redis, Scripts
 
@@ -130,8 +132,13 @@ class Chunks:
             return None
         return replace(chunk, state=State.SENDING, sent_at=float(at[0]), send_by=float(at[0]) + t.send_within)
 
-    def move(self, chunk: Chunk, decision: Decision, *, now: float | None = None) -> Moved | None:
-        """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours."""
+    def move(
+        self, chunk: Chunk, decision: Decision, told: Told = NOTHING_TOLD, *, now: float | None = None
+    ) -> Moved | None:
+        """Write ``decision`` about ``chunk`` as it was claimed; ``None`` when the claim is no longer ours.
+
+        ``told`` is what Zoho answered, for the story.
+        """
         answer = self._run(
             "move_chunk",
             chunk.id,
@@ -142,7 +149,7 @@ class Chunks:
             json.dumps(_by_outcome(decision.outcomes)),
             _rest(decision.rest),
             int(decision.split),
-            json.dumps(self._changes(chunk, decision)),
+            json.dumps(self._changes(chunk, decision, told)),
             int(self._tuning.retention),
             self._tuning.sweep_grace,
             LONGEST_COUNTDOWN,
@@ -163,8 +170,10 @@ class Chunks:
         _, left = self._run("drain_inbox", now, most, int(t.retention), batches, t.max_leads, t.max_jobs, t.doubt)
         return int(left) > 0
 
-    def _changes(self, chunk: Chunk, decision: Decision) -> dict[str, Any]:
-        changes: dict[str, Any] = {"row": decision.row.name.lower()}
+    def _changes(self, chunk: Chunk, decision: Decision, told: Told) -> dict[str, Any]:
+        changes: dict[str, Any] = {"row": decision.row.event}
+        if said := dump_told(told):
+            changes["told"] = said
         changes |= self._about_options(decision) | self._about_others(chunk, decision)
         if decision.history is not None:
             changes["history"] = decision.history

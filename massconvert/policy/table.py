@@ -112,6 +112,11 @@ class Row(str, Enum):
     UPDATE_THROTTLED = "deals: throttled"
     UPDATE_NO_PERMIT = "deals: no permit"
 
+    @property
+    def event(self) -> str:
+        """Its one name in the story, the log and the metrics."""
+        return self.name.lower()
+
 
 _W, _S, _R, _T, _D = State.WAITING, State.SENDING, State.RUNNING, State.SETTLING, State.DONE
 _U = State.UPDATING

@@ -15,5 +15,5 @@ def follow(ports: Ports, chunk: Chunk) -> Next:
         return write(ports, chunk, later)
     asked = ask(ports, Call.STATUS, lambda: ports.zoho.job_status(chunk.job_id))
     if isinstance(asked, Busy):
-        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
-    return write(ports, chunk, after_status(chunk, asked.answer, moment(ports, chunk, asked)))
+        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)), asked)
+    return write(ports, chunk, after_status(chunk, asked.answer, moment(ports, chunk, asked)), asked.answer)

@@ -22,9 +22,11 @@ def resolve(ports: Ports, chunk: Chunk) -> Next:
     for listing in sorted(doubted | {reference.listing for reference in found.left}):
         answer = look_up(ports, listing)
         if isinstance(answer, Busy):
-            return write(ports, chunk, no_permit(chunk, answer, moment(ports, chunk)))
+            return write(ports, chunk, no_permit(chunk, answer, moment(ports, chunk)), answer)
         if isinstance(answer, Asked):
-            return write(ports, chunk, names_not_read(chunk, answer.answer, moment(ports, chunk, answer)))
+            return write(
+                ports, chunk, names_not_read(chunk, answer.answer, moment(ports, chunk, answer)), answer.answer
+            )
         kept[listing] = answer
         found = _found(chunk, kept)
     if found.problems:

@@ -26,7 +26,7 @@ def send(ports: Ports, chunk: Chunk) -> Next:
     payload = _Payload(ports, chunk)
     asked = ask(ports, Call.EXPRESS if chunk.express else Call.POST, payload.post)
     if isinstance(asked, Busy):
-        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
+        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)), asked)
     sending = payload.sending
     if sending and payload.unsure:
         decision = too_few_replicas(sending, moment(ports, sending))
@@ -34,7 +34,7 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         decision = after_post(sending, asked.answer, moment(ports, sending, asked))
     else:
         return Done()
-    return write(ports, sending, decision)
+    return write(ports, sending, decision, asked.answer)
 
 
 class _Payload:

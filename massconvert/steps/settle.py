@@ -15,5 +15,5 @@ def settle(ports: Ports, chunk: Chunk) -> Next:
     named = [name for text in chunk.deal.values() for name in fields_of(text)] if chunk.why is Why.IDS else []
     asked = ask(ports, Call.READ, lambda: ports.zoho.read_leads(chunk.leads, named))
     if isinstance(asked, Busy):
-        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
-    return write(ports, chunk, after_read(chunk, asked.answer, moment(ports, chunk, asked)))
+        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)), asked)
+    return write(ports, chunk, after_read(chunk, asked.answer, moment(ports, chunk, asked)), asked.answer)

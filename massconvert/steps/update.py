@@ -15,8 +15,8 @@ def update(ports: Ports, chunk: Chunk) -> Next:
     updates = _fitted(ports, chunk) if chunk.deal else chunk.updates
     asked = ask(ports, Call.UPDATE, lambda: ports.zoho.update_deals(updates))
     if isinstance(asked, Busy):
-        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)))
-    return write(ports, chunk, after_update(chunk, asked.answer, moment(ports, chunk, asked)))
+        return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)), asked)
+    return write(ports, chunk, after_update(chunk, asked.answer, moment(ports, chunk, asked)), asked.answer)
 
 
 def _fitted(ports: Ports, chunk: Chunk) -> tuple[DealUpdate, ...]:

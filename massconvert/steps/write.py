@@ -7,6 +7,7 @@ from typing import Any
 
 from massconvert.model import Chunk, Done, Next, Submitted
 from massconvert.policy import Decision, Moment, size_of
+from massconvert.policy.told import Answer, told_of
 from massconvert.steps.ask import Asked
 from massconvert.steps.ports import Ports
 
@@ -34,9 +35,12 @@ def moment(ports: Ports, chunk: Chunk, asked: Asked[Any] | None = None, at: floa
     )
 
 
-def write(ports: Ports, chunk: Chunk, decision: Decision) -> Next:
-    """Write ``decision`` about ``chunk`` as it was claimed. When the claim was lost meanwhile, nothing changes."""
-    moved = ports.ledger.chunks.move(chunk, decision)
+def write(ports: Ports, chunk: Chunk, decision: Decision, answer: Answer = None) -> Next:
+    """Write ``decision`` about ``chunk`` as it was claimed. When the claim was lost meanwhile, nothing changes.
+
+    ``answer`` is what it was decided by: the story tells it.
+    """
+    moved = ports.ledger.chunks.move(chunk, decision, told_of(answer))
     if moved is None:
         return Done()
     if decision.look:

@@ -42,7 +42,7 @@ class Keys(KeysBeside):
         return f"{self.batch(batch_id)}:chunks"
 
     def batch_ended(self, batch_id: str) -> str:
-        """LIST of the leads that have ended: an outcome's JSON, then the ids of those that ended so, and so on."""
+        """LIST of the leads that have ended: an outcome's JSON (and their story), then the ids of who ended so."""
         return f"{self.batch(batch_id)}:ended"
 
     def batch_invalid(self, batch_id: str) -> str:
@@ -127,7 +127,7 @@ class Keys(KeysBeside):
         return f"{self.prefix}overtaken"
 
     def chunk(self, chunk_id: str) -> str:
-        """HASH: state, fp, members (open leads), due, expected, lease, token, send_by, job, history, …"""
+        """HASH: state, fp, members (open leads), due, expected, lease, token, send_by, job, history, story, …"""
         return f"{self.prefix}chunk:{chunk_id}"
 
     @property

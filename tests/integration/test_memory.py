@@ -33,7 +33,7 @@ def test_a_batch_that_has_finished_keeps_ids_outcomes_and_counts_and_no_chunk(bo
     assert books.batches.status("b").finished
     names = {key.removeprefix(books.keys.prefix) for key in books.redis.keys(f"{books.keys.prefix}*")}
     lasting = {"batch:b", "batch:b:ended", "batch:b:members:0", f"options:{FINGERPRINT}", "batches"}
-    assert names - {"chunks", "jobtimes", "looks", "fared", "history"} == lasting  # those are the account's
+    assert names - {"chunks", "jobtimes", "looks", "fared", "history", "counts"} == lasting  # those are the account's
     assert {name for name in lasting if books.redis.ttl(books.keys.prefix + name) > 0} == lasting - {"batches"}
 
 
@@ -43,7 +43,9 @@ def test_an_outcome_is_stored_once_for_all_leads_of_a_chunk_that_share_it(books:
     (chunk_id,) = books.form()
     books.end(chunk_id, {lead: LOST if lead == ids[7] else CONVERTED for lead in ids})
     ended = books.redis.lrange(books.keys.batch_ended("b"), 0, -1)
-    assert ended == ['["converted","","","91",1]', *ids[:7], *ids[8:], '["failed","NOT_FOUND","gone"]', ids[7]]
+    story = f"{NOW + TUNING.linger};formed|0||1|50;sending|0|||50;accepted|0;settled|60"
+    converted = f'["converted","","","91",1,"","","","{story}",2]'  # of both outcomes
+    assert ended == [converted, *ids[:7], *ids[8:], '["failed","NOT_FOUND","gone"]', ids[7]]
     assert books.outcomes("b") == {lead: LOST if lead == ids[7] else CONVERTED for lead in ids}
 
 

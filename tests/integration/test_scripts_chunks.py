@@ -299,6 +299,7 @@ def test_begin_send_writes_ahead_and_renews_the_lease(books: Books) -> None:
         f"chunk:{chunk.id}.sent_at": str(int(now)),
         f"chunk:{chunk.id}.send_by": str(int(send_by)),
         f"chunk:{chunk.id}.lease": str(int(now + TUNING.lease)),
+        f"chunk:{chunk.id}.story": f"{THEN};formed|0||{chunk.id}|1;sending|30|||1",
         f"due/{chunk.id}": now + TUNING.lease,
     }
 

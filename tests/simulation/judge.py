@@ -93,7 +93,7 @@ class Judge:
         self._unseen_moves += 1
         if name == "move_chunk" and self._unseen_moves < _MOVES and not self._cancelled:
             _, _, state, _, fields, ended, rest, split, changes, *_, aside = args
-            if ended == "[]" and json.loads(changes).keys() <= {"row"} and not (rest or int(split) or aside):
+            if ended == "[]" and json.loads(changes).keys() <= {"row", "told"} and not (rest or int(split) or aside):
                 return bool(json.loads(fields)["state"] != state)
         return True
 

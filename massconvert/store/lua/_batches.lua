@@ -1,5 +1,6 @@
 -- include: _counts
 -- include: _inboxes
+-- include: _story
 -- Shared by the scripts that end leads. Retention is seconds.
 -- A lead that a batch has accepted is in exactly one place: its inbox, an open chunk, or its list of ended leads.
 
@@ -49,10 +50,11 @@ local function tell_ends(p, batch, outcome, leads)
 end
 
 -- Ends leads of a batch in the same way, at most some thousands: their outcome once, then the ids, which Redis keeps
--- as integers of 10 bytes. Other batches may have them from now on.
-local function end_leads(p, batch, kind, outcome, leads)
+-- as integers of 10 bytes. Other batches may have them from now on. `story` is told with it, for so many `outcomes` in a row;
+-- nil: it stands before.
+local function end_leads(p, batch, kind, outcome, leads, story, outcomes)
   local key = p .. 'batch:' .. batch
-  redis.call('RPUSH', key .. ':ended', outcome, unpack(leads))
+  redis.call('RPUSH', key .. ':ended', story and with_story(outcome, story, outcomes or 1) or outcome, unpack(leads))
   for _, lead in ipairs(leads) do redis.call('SREM', live_key(p, lead), lead) end
   redis.call('HINCRBY', key, kind, #leads)
   tell_ends(p, batch, outcome, leads)

@@ -69,7 +69,7 @@ end
 -- Whoever has claimed the chunk can neither send nor move it then. Returns how many leads ended.
 local function end_cancelled(p, id, now)
   local key = p .. 'chunk:' .. id
-  local c = redis.call('HMGET', key, 'members', 'submitted', 'fp', 'history', 'created')
+  local c = redis.call('HMGET', key, 'members', 'submitted', 'fp', 'history', 'created', 'story')
   local left, ended = {}, 0
   for _, segment in ipairs(segments_of(c[1])) do
     local batch, leads = segment[1], segment[2]
@@ -78,7 +78,7 @@ local function end_cancelled(p, id, now)
     if fate and fate[1] == 'cancelled' then
       -- Those that may have been sent are read first.
       if ended == 0 and is_outdated(history_of(p, now), c[4], c[5]) then return 0 end
-      end_leads(p, batch, fate[1], fate[2], leads)
+      end_leads(p, batch, fate[1], fate[2], leads, story_with(c[6], 'cancelled', now))
       if c[2] == '1' then redis.call('HINCRBY', p .. 'batch:' .. batch, 'sent', -#leads) end
       redis.call('SREM', p .. 'batch:' .. batch .. ':chunks', id)
       ended = ended + #leads

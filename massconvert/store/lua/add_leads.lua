@@ -56,7 +56,7 @@ if #fresh > 0 then
   end
 end
 if #skipped > 0 then
-  redis.call('RPUSH', key .. ':ended', ARGV[6])
+  redis.call('RPUSH', key .. ':ended', with_story(ARGV[6], story_of('already_queued', now), 1))
   push(key .. ':ended', skipped)
   redis.call('HINCRBY', key, 'skipped', #skipped)
   redis.call('HINCRBY', key, 'elsewhere', #skipped)

@@ -9,7 +9,7 @@
 -- away.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'token', 'lease', 'members', 'canary', 'fp', 'history', 'created')
+local c = redis.call('HMGET', key, 'state', 'token', 'lease', 'members', 'canary', 'fp', 'history', 'created', 'story')
 if c[1] ~= 'waiting' or c[2] ~= ARGV[2] or tonumber(c[3] or 0) <= now then return { 0, '' } end
 local segments, h = segments_of(c[4]), history_of(p, now)
 if is_outdated(h, c[7], c[8]) then
@@ -32,6 +32,9 @@ if end_cancelled(p, id, now) > 0 then
   return { 0, '' }
 end
 local till = now + tonumber(ARGV[4])
-redis.call('HSET', key, 'state', 'sending', 'sent_at', now, 'send_by', now + tonumber(ARGV[6]), 'lease', till)
+local leads = 0
+for _, segment in ipairs(segments) do leads = leads + #segment[2] end
+redis.call('HSET', key, 'state', 'sending', 'sent_at', now, 'send_by', now + tonumber(ARGV[6]), 'lease', till,
+  'story', story_with(c[9], 'sending', now, '|' .. leads))
 redis.call('ZADD', p .. 'due', till, id)
 return { 1, exactly(now), h.replicas }

@@ -36,7 +36,7 @@ local function read_first(batch, fp)
   if not leads then return 0 end
   local id = string.format('%d', redis.call('INCR', p .. 'chunks'))
   redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', batch .. '=' .. table.concat(leads, ','),
-    'created', now, 'due', now, 'expected', now)
+    'created', now, 'due', now, 'expected', now, 'story', story_of('formed', now, id .. '|' .. #leads))
   stamp_chunk(p, id, { { batch } }, true, h, size)
   redis.call('SADD', p .. 'batch:' .. batch .. ':chunks', id)
   redis.call('SADD', p .. 'unsent', id)
@@ -54,7 +54,8 @@ for _, batch in ipairs(redis.call('ZRANGE', p .. 'draining', 0, batches - 1)) do
   local leads = drain and not outdated and redis.call('LPOP', key .. ':inbox', most - ended)
   if leads and #leads > 0 then
     local fate = cjson.decode(drain) -- [kind, outcome JSON]
-    end_leads(p, batch, fate[1], fate[2], leads)
+    local event = fate[1] == 'cancelled' and 'cancelled' or 'refused_waiting'
+    end_leads(p, batch, fate[1], fate[2], leads, story_of(event, now))
     ended = ended + #leads
   end
   if not drain or redis.call('LLEN', key .. ':inbox') == 0 then redis.call('ZREM', p .. 'draining', batch) end

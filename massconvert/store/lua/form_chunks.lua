@@ -115,7 +115,7 @@ for turn = 1, tonumber(ARGV[6]) do
     redis.call('HSET', options, 'waiting', 0)
   else
     redis.call('HSET', p .. 'chunk:' .. id, 'state', 'waiting', 'fp', fp, 'members', members_of(chunk.members),
-      'created', now, 'due', now, 'expected', now)
+      'created', now, 'due', now, 'expected', now, 'story', story_of('formed', now, id .. '|' .. taken))
     if begin then redis.call('HSET', p .. 'chunk:' .. id, 'state', 'settling', 'why', begin, 'most', size) end
     stamp_chunk(p, id, chunk.members, chunk.outdated and begin ~= 'ids', h, size)
     if chunk.express then redis.call('HSET', p .. 'chunk:' .. id, 'express', 1) end

@@ -7,7 +7,7 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {row, history, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
+--     {row, told, history, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
 -- [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
@@ -17,7 +17,7 @@
 local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express', 'most',
-  'sent_at', 'why', 'history')
+  'sent_at', 'why', 'history', 'story')
 if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end
 
 local fields, changes = cjson.decode(ARGV[5]), cjson.decode(ARGV[9])
@@ -32,6 +32,7 @@ if not own and is_chunk_outdated(h, c[1], c[11], stamp, c[6]) then
 end
 if stamp then fields.history = stamp end
 count_move(p, now, changes.row, fields, c[6], changes.job_took)
+fields.story = story_with(c[13], changes.row, now, changes.told)
 local fp, options, canary, express = c[5], p .. 'options:' .. c[5], c[7], c[8]
 local was_sent, is_sent = c[4] == '1', fields.submitted == '1'
 
@@ -65,8 +66,8 @@ for _, segment in ipairs(segments_of(c[3])) do
       table.insert(by[how[2]][3], lead)
     end
   end
-  for _, group in ipairs(groups) do
-    end_leads(p, batch, group[1], group[2], group[3])
+  for n, group in ipairs(groups) do
+    end_leads(p, batch, group[1], group[2], group[3], n == 1 and fields.story or nil, #groups)
     if canary then
       redis.call('HINCRBY', p .. 'batch:' .. batch, 'canary_ended', #group[3])
       if group[1] == 'failed' then redis.call('HINCRBY', p .. 'batch:' .. batch, 'canary_failed', #group[3]) end
@@ -95,7 +96,8 @@ if aside then
   for name, value in pairs(aside.fields) do
     if value ~= '' then redis.call('HSET', other, name, value) end
   end
-  redis.call('HSET', other, 'fp', fp, 'members', members_of(gone), 'created', c[6], 'expected', now)
+  redis.call('HSET', other, 'fp', fp, 'members', members_of(gone), 'created', c[6], 'expected', now,
+    'story', story_with(fields.story, 'set_apart', now, sibling .. '|' .. #aside.leads))
   if stamp then redis.call('HSET', other, 'history', stamp) end
   if c[9] then redis.call('HSET', other, 'most', c[9]) end
   if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
@@ -141,7 +143,8 @@ if splits then
   for name, value in pairs(fields) do -- it goes on as the first half does
     if value ~= '' then redis.call('HSET', other, name, value) end
   end
-  redis.call('HSET', other, 'fp', fp, 'members', members_of(go), 'created', c[6], 'expected', fields.due)
+  redis.call('HSET', other, 'fp', fp, 'members', members_of(go), 'created', c[6], 'expected', fields.due,
+    'story', story_with(fields.story, 'split_off', now, sibling .. '|' .. open - math.ceil(open / 2)))
   if c[9] then redis.call('HSET', other, 'most', c[9]) end
   if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
   if canary then redis.call('HSET', other, 'canary', canary) end

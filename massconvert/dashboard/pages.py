@@ -10,11 +10,14 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from massconvert.cli.calls_view import calls_in_words, held_back
+from massconvert.dashboard.chart import Chart, sum_in_words
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.reads import Reads
 from massconvert.dashboard.words import FailedSo, canary_words, deed_words, failed_so, sentence
 from massconvert.errors import StoreError
 from massconvert.leads.ids import is_plain_id
+from massconvert.ledger.days import Counted
+from massconvert.metrics import CONTENT_TYPE, render
 from massconvert.model import BatchState, BatchStatus
 from massconvert.next_command import next_command
 from massconvert.results import Part, part_lines
@@ -60,6 +63,8 @@ class Pages:
             calls_words=calls_in_words(reads.calls()),
             held_back=held_back(reads.calls()),
             backlog=reads.backlog(),
+            chart=reads.chart(),
+            sums=[(name, sum_in_words(counted)) for name, counted in _sums(reads.chart())],
             workers=reads.workers(),
             profiles=[(each, each.next_run(reads.now())) for each in reads.profiles()],
             rows=[(batch, bar(batch), sentence(batch)) for batch in listed.batches[:_LATEST]],
@@ -134,6 +139,14 @@ class Pages:
             return RedirectResponse(f"{base}/leads/{given}", 303)
         return RedirectResponse(f"{base}/batches?{urlencode({'begins': given})}", 303)
 
+    def metrics(self, request: Request) -> Response:  # noqa: ARG002 - as all pages are called
+        """The fleet's metrics, for Prometheus."""
+        try:
+            text = self._reads.metrics()
+        except StoreError:  # which is itself a number
+            text = render(unreachable=[self._reads.desk.settings.account])
+        return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
+
     def health(self, request: Request) -> Response:  # noqa: ARG002 - as all pages are called
         """Whether the ledger answers."""
         redis = self._reads.desk.redis
@@ -143,6 +156,10 @@ class Pages:
         except StoreError as error:
             return JSONResponse({"ledger": "down", "why": error.code}, 503)
         return JSONResponse({"ledger": "up"})
+
+
+def _sums(chart: Chart) -> list[tuple[str, Counted]]:
+    return [("The last hour", chart.hour), ("The last day", chart.day)]
 
 
 def _can_retry_all(status: BatchStatus, failures: list[FailedSo]) -> bool:

@@ -6,17 +6,20 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from massconvert.cli.batch_view import pause_in_words
 from massconvert.cli.desk import Desk
 from massconvert.cli.dry_run import Facts
-from massconvert.cli.profile_standing import ProfileStanding, standing_of
+from massconvert.cli.profile_standing import ProfileStanding, own_profiles, standing_of
 from massconvert.cli.why import GOES_ON, Known, Reason, Word, why
+from massconvert.dashboard.chart import Chart, draw
 from massconvert.dashboard.words import Verdict, verdict
 from massconvert.errors import MassConvertError, SettingsError
 from massconvert.ledger import Backlog, Deed, FailedWith, Workers
+from massconvert.ledger.days import DAY
+from massconvert.metrics import look, render
 from massconvert.model import BatchState, BatchStatus, Pause, Waits
 from massconvert.policy.forecast import Forecast, Pace, forecast
 from massconvert.profiles import ConfigFile
@@ -214,6 +217,23 @@ class Reads:
             return []
         ours = [(name, each) for name, each in profiles.items() if each.account in (None, desk.settings.account)]
         return [standing_of(desk, name, profile) for name, profile in ours[:SHOWN]]
+
+    def chart(self) -> Chart:
+        """What was counted in the last day."""
+        return self._cache.get("chart", SLOWLY, self._chart)
+
+    def _chart(self) -> Chart:
+        now = self.now()
+        return draw(self.desk.ledger.days.read(now - DAY, now + 1), now)
+
+    def metrics(self) -> str:
+        """The fleet's metrics, as of some seconds ago: several may scrape them."""
+        return self._cache.get("metrics", COSTLY / 4, self._metrics)
+
+    def _metrics(self) -> str:
+        desk, began = self.desk, self._monotonic()
+        seen = look(desk.ledger, desk.standing(), desk.clock.now(), own_profiles(desk))
+        return render(replace(seen, took=self._monotonic() - began))
 
     def backlog(self) -> Backlog:
         """What waits for long, as of a while ago: to look is dear."""

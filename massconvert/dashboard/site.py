@@ -63,6 +63,7 @@ def routes(pages: Pages, actions: Actions, frame: Frame) -> list[Route]:
         "/batches/{batch}/retry": actions.ask_retry,
         "/batches/{batch}/{part}.csv": pages.file,
         "/search": pages.search,
+        "/metrics": pages.metrics,
         "/healthz": pages.health,
         "/login": actions.ask_login,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,16 @@ def test_the_overview_tells_zoho_from_our_limit(
     hold = {"kind": kind.value, "why": "it answers 500", "since": now, "probe": now + 60, "wait": 60}
     visitor.crm.redis.hset("mc:{default}:hold", mapping=hold)
     assert words_of_it in visitor.text("/")
+
+
+def test_what_was_counted_is_drawn_and_served_to_prometheus(visitor: Visitor, failed: MassConvert) -> None:
+    page = visitor.get("/").text
+    assert "The last hour 3 leads ended (2 failed, 1 converted)" in words(page)
+    assert '<rect class="failed"' in page
+    assert re.search("read [0-9]+ [0-9]+ ok", words(page))
+    metrics = visitor.get("/metrics")
+    assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
+    assert 'massconvert_leads_ended_total{account="default",outcome="failed",code="NOT_FOUND"} 2' in metrics.text
 
 
 def test_the_organisation_is_paused_and_goes_on_by_a_button(visitor: Visitor, waiting: MassConvert) -> None:
@@ -291,6 +302,7 @@ def test_without_redis_each_page_says_so_and_health_is_bad(
         assert answer.status_code == 503, path
         assert "cannot be reached" in answer.text
     assert visitor.post("/batches/b/pause").status_code == 503
+    assert 'massconvert_ledger_up{account="default"} 0' in visitor.get("/metrics").text
     assert visitor.get("/healthz").status_code == 503
 
 

@@ -135,6 +135,8 @@ class Pages:
     def search(self, request: Request) -> Response:
         """Where what was typed into the box leads."""
         given, base = request.query_params.get("q", "").strip(), request.scope.get("root_path", "")
+        if len(given.split()) > 1:
+            return RedirectResponse(f"{base}/leads?{urlencode({'ids': given})}", 303)
         if is_plain_id(given):
             return RedirectResponse(f"{base}/leads/{given}", 303)
         return RedirectResponse(f"{base}/batches?{urlencode({'begins': given})}", 303)

@@ -21,8 +21,10 @@ from massconvert.ledger import Backlog, Deed, FailedWith, Workers
 from massconvert.ledger.days import DAY
 from massconvert.metrics import look, render
 from massconvert.model import BatchState, BatchStatus, Pause, Waits
+from massconvert.model.story import Story
 from massconvert.policy.forecast import Forecast, Pace, forecast
 from massconvert.profiles import ConfigFile
+from massconvert.zoho.datacenters import crm_pages
 from massconvert.zoho.edition import MAX_POSTS
 from massconvert.zoho.standing import Standing, token_trouble
 
@@ -188,6 +190,15 @@ class Reads:
         if reason and reason.word is Word.ITS_TURN:  # only then it matters what the others wait for, which costs most
             reason = why(Known(**{**vars(known), "ahead": self.counts()["leads_waiting"]}))
         return reason
+
+    def stories(self, lead_ids: tuple[str, ...]) -> dict[str, list[Story]]:
+        """What happened to each of some leads, batch by batch."""
+        return self._cache.get(("stories", lead_ids), SLOWLY, lambda: self.desk.ledger.stories.of_each(lead_ids))
+
+    def crm(self) -> str:
+        """Where the organisation's people see its records; blank where nobody knows."""
+        owner = self._cache.get("owner", COSTLY, self.desk.ledger.title.owner)
+        return crm_pages(owner.place) if owner else ""
 
     def verdict(self) -> Verdict:
         """How the organisation stands, in a sentence."""

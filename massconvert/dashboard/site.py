@@ -18,6 +18,7 @@ from massconvert.cli.desk import open_desk
 from massconvert.dashboard.actions import Actions
 from massconvert.dashboard.door import Access, Door
 from massconvert.dashboard.frame import Frame
+from massconvert.dashboard.lead_pages import LeadPages
 from massconvert.dashboard.pages import Pages
 from massconvert.dashboard.reads import Reads
 from massconvert.errors import MassConvertError, StoreError, UnknownBatchError
@@ -48,12 +49,12 @@ def make_site(
     reads = Reads(open_desk(settings.model_copy(update={"hints": ()})))
     frame = Frame(access, reads)
     pages, actions = Pages(reads, frame), Actions(reads, frame, access, lambda: MassConvert(settings))
-    inside = Starlette(routes=routes(pages, actions, frame), exception_handlers=_errors(frame))
+    inside = Starlette(routes=routes(pages, LeadPages(reads, frame), actions, frame), exception_handlers=_errors(frame))
     inside.state.reads = reads
     return Door(inside, access, frame.refuse)
 
 
-def routes(pages: Pages, actions: Actions, frame: Frame) -> list[Route]:
+def routes(pages: Pages, leads: LeadPages, actions: Actions, frame: Frame) -> list[Route]:
     """Every address."""
     shown = {
         "/": pages.front,
@@ -62,6 +63,8 @@ def routes(pages: Pages, actions: Actions, frame: Frame) -> list[Route]:
         "/batches/{batch}/cancel": actions.ask_cancel,
         "/batches/{batch}/retry": actions.ask_retry,
         "/batches/{batch}/{part}.csv": pages.file,
+        "/leads": leads.leads,
+        "/leads/{lead}": leads.lead,
         "/search": pages.search,
         "/metrics": pages.metrics,
         "/healthz": pages.health,

@@ -93,6 +93,12 @@ def hosts_of(settings: Settings) -> Hosts:
     return resolve(settings.zoho_data_center, settings.zoho_accounts_url, settings.zoho_api_domain)
 
 
+def crm_pages(place: str) -> str:
+    """Where people of a data centre see the CRM's records: a base URL; blank for what is none, as a sandbox's host."""
+    known = _HOSTS.get(place)
+    return f"https://crm.{known[0].removeprefix('accounts.')}" if known else ""
+
+
 def is_zoho_host(host: str) -> bool:
     """Whether ``host`` is a documented API host of Zoho, sandbox and developer editions included."""
     return host.lower() in _API_HOSTS

@@ -271,6 +271,7 @@ def test_axe_finds_nothing_and_nothing_is_cut(
     served, page = serve(), visit(**how)
     names = ("import-2026-11-24", "a-batch-with-a-long-name-" + "x" * 60)
     places = ["/", "/batches", "/batches?state=paused", *(f"/batches/{name}" for name in names), "/nothing"]
+    places += [f"/leads/{house.leads()[0]}", f"/leads?ids={'+'.join(house.leads()[:50])}", "/leads"]
     places += [f"/batches/{names[1]}/cancel", f"/batches/{names[0]}/retry", "/login"]
     for place in places:
         page.goto(f"{served.url}{place}")
@@ -278,7 +279,7 @@ def test_axe_finds_nothing_and_nothing_is_cut(
         assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], place
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
         if PICTURES and how == {"size": WIDE} and place in ("/", f"/batches/{names[0]}"):
-            page.screenshot(path=f"{PICTURES}/dashboard-{'overview' if place == '/' else 'batch'}.png")
+            page.screenshot(path=f"{PICTURES}/dashboard-{'overview' if place == '/' else 'batch'}.png", full_page=True)
 
 
 def test_times_are_the_reader_s(stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]) -> None:

@@ -17,6 +17,7 @@ from massconvert.dashboard import app
 from massconvert.dashboard.reads import LOOKED_AT, SHOWN, Cache
 from massconvert.errors import SettingsError, StoreError
 from massconvert.ledger import Member
+from massconvert.model import Owner, OwnerKind
 from massconvert.policy import HoldKind
 from massconvert.results import Part, write_results
 from massconvert.testing import FakeCrm
@@ -204,6 +205,46 @@ def test_a_file_is_that_of_the_report(visitor: Visitor, failed: MassConvert, tmp
 
 def test_there_are_three_files(visitor: Visitor, failed: MassConvert) -> None:
     assert visitor.get("/batches/b/other.csv").status_code == 404
+
+
+# --- leads
+
+
+def test_a_lead_s_page_tells_its_story_and_how_its_outcome_is_known(visitor: Visitor, failed: MassConvert) -> None:
+    page = visitor.text(f"/leads/{A}")
+    assert "converted in batch b" in page
+    assert "How we know: " in page
+    assert "Zoho accepted the payload and started a job." in page
+    deal = visitor.crm.truth()[A]["deal_id"]
+    assert f"deal {deal}" in page or "deal" not in page
+    gone = visitor.text(f"/leads/{B}")
+    assert "failed in batch b NOT_FOUND: Zoho has no such lead" in gone
+    assert "Zoho does not show the lead" in gone
+    assert "No batch that is kept has this lead" in visitor.text(f"/leads/{D}")
+    assert visitor.get("/leads/abc").status_code == 409
+
+
+def test_its_records_are_links_into_the_organisation_s_data_centre(
+    visitor: Visitor, failed: MassConvert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner = Owner("digest", OwnerKind.ORGANISATION, "Example", "eu")
+    monkeypatch.setattr(visitor.crm.ledger.title.__class__, "owner", lambda _: owner)
+    assert f"https://crm.zoho.eu/crm/tab/Leads/{A}" in links(visitor.get(f"/leads/{A}").text)
+
+
+def test_a_pasted_column_of_ids_is_looked_up(visitor: Visitor, failed: MassConvert) -> None:
+    page = visitor.text(f"/leads?ids={A}%0D%0A{B},+{D}%0A3.65E%2B18")
+    assert f"{A} converted b" in page
+    assert f"{B} failed b NOT_FOUND" in page
+    assert f"{D} in no batch" in page
+    assert "No lead ids: 3.65E+18" in page
+    many = "+".join(lead_ids(150, 1000))
+    assert "50 leads were left out: at most 100 at once" in visitor.text(f"/leads?ids={many}")
+
+
+def test_the_box_takes_an_id_a_batch_or_several_ids(visitor: Visitor) -> None:
+    found = {given: visitor.get(f"/search?q={given}").headers["location"] for given in (A, "import", f"{A}+{B}")}
+    assert found == {A: f"/leads/{A}", "import": "/batches?begins=import", f"{A}+{B}": f"/leads?ids={A}+{B}"}
 
 
 # --- what can be done

@@ -1,0 +1,114 @@
+"""The pages about leads: what happened to one, and what became of each of a pasted column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from massconvert.dashboard.frame import Frame
+from massconvert.dashboard.reads import Reads
+from massconvert.leads import parse_lead_id, valid_ids
+from massconvert.model import Outcome
+from massconvert.model.story import Entry, Story
+from massconvert.policy.codes import words_of
+from massconvert.policy.sentences import PROOFS, SENTENCES
+from massconvert.readable import readable
+from massconvert.wording import number_of
+
+#: So many leads of a pasted column are looked up: each is looked for in every batch.
+MOST = 100
+#: How often the page of a lead that has not ended asks for what is new, in seconds.
+_EVERY = 15
+#: The longest message of Zoho's that is shown.
+_LONGEST = 500
+#: The records of a conversion: what people call each, the CRM's name for its module, and where its id stands.
+_RECORDS = (
+    ("contact", "Contacts", "contact_id"),
+    ("account", "Accounts", "account_id"),
+    ("deal", "Potentials", "deal_id"),
+)
+
+
+@dataclass(frozen=True)
+class Happened:
+    """An event of a story for people; ``again`` is how often it happened beyond once, and until when."""
+
+    at: float
+    said: str
+    told: str
+    again: str
+    last_at: float
+
+
+@dataclass(frozen=True)
+class ToldStory:
+    """A story for people: how it stands, how that is known, the records that were made, and what happened."""
+
+    story: Story
+    state: str
+    said: str
+    known: str
+    records: tuple[tuple[str, str, str], ...]
+    happened: tuple[Happened, ...]
+
+
+class LeadPages:
+    """The pages about the leads of one account."""
+
+    def __init__(self, reads: Reads, frame: Frame) -> None:
+        self._reads, self._frame = reads, frame
+
+    def lead(self, request: Request) -> Response:
+        """What happened to a lead, in each batch that is kept, the newest first."""
+        lead_id = parse_lead_id(request.path_params["lead"])
+        told = [self._told(story) for story in reversed(self._reads.stories((lead_id,))[lead_id])]
+        crm = self._reads.crm()
+        link = f"{crm}/crm/tab/Leads/{lead_id}" if crm else ""
+        every = _EVERY if any(each.story.outcome is None for each in told) else 0
+        return self._frame.show(request, "lead.html", lead_id=lead_id, told=told, link=link, every=every)
+
+    def leads(self, request: Request) -> Response:
+        """What became of each of some leads, or the form that asks which."""
+        given = request.query_params.get("ids", "")
+        wrong: dict[str, str] = {}
+        ids = tuple(dict.fromkeys(valid_ids(re.findall(r"[^\s,;]+", given), wrong)))
+        asked = ids[:MOST]
+        stories = self._reads.stories(asked) if asked else {}
+        rows = [(lead_id, self._told(told[-1]) if told else None) for lead_id, told in stories.items()]
+        left_out, bad = len(ids) - len(asked), [readable(text, longest=60) for text in wrong][:MOST]
+        return self._frame.show(request, "leads.html", given=given, rows=rows, wrong=bad, left_out=left_out, most=MOST)
+
+    def _told(self, story: Story) -> ToldStory:
+        outcome, crm = story.outcome, self._reads.crm()
+        known = PROOFS[story.proof] if story.proof else ""
+        records = tuple(
+            (name, record, f"{crm}/crm/tab/{module}/{record}" if crm else "")
+            for name, module, field in _RECORDS
+            if outcome and (record := getattr(outcome, field))
+        )
+        state = outcome.kind.value if outcome else story.place.value
+        return ToldStory(story, state, _how(story, outcome), known, records, tuple(_happened(story.entries)))
+
+
+def _how(story: Story, outcome: Outcome | None) -> str:
+    if outcome is None:
+        return {"waiting": "It waits to be sent.", "payload": "It is under way."}.get(story.place.value, "")
+    if not outcome.code:
+        return ""
+    words, said = words_of(outcome.code), readable(outcome.message, longest=_LONGEST)
+    parts = [outcome.code, words, f"“{said}”" if said else ""]
+    return ": ".join(part for part in parts if part)
+
+
+def _happened(entries: tuple[Entry, ...]) -> Iterator[Happened]:
+    for entry in entries:
+        said = SENTENCES.get(entry.event, entry.event)
+        answer = " ".join(filter(None, (str(entry.told.status or ""), entry.told.code, entry.told.message)))
+        job = f"job {entry.told.job_id}" if entry.told.job_id else ""
+        told = readable(", ".join(filter(None, (answer, job))), longest=_LONGEST)
+        again = number_of(entry.times, "time") if entry.times > 1 else ""
+        yield Happened(entry.at, said, told, again, entry.last_at)

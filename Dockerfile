@@ -1,4 +1,4 @@
-# One image for worker, beat, simulator and command line. It has no HEALTHCHECK: what is healthy differs for each,
+# One image for worker, beat, dashboard, simulator and command line. It has no HEALTHCHECK: what is healthy differs for each,
 # and docker-compose.yml says so service by service.
 FROM python:3.12-slim AS build
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -6,7 +6,7 @@ RUN python -m venv /opt/venv
 WORKDIR /src
 # The dependencies are a layer of their own, made again only when they change: an empty package brings them.
 COPY pyproject.toml README.md LICENSE ./
-RUN mkdir massconvert tasks workers && touch celeryconfig.py massconvert/__init__.py && /opt/venv/bin/pip install .
+RUN mkdir massconvert tasks workers && touch celeryconfig.py massconvert/__init__.py && /opt/venv/bin/pip install '.[dashboard]'
 COPY celeryconfig.py ./
 COPY massconvert massconvert
 COPY tasks tasks

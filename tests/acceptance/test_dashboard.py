@@ -19,7 +19,7 @@ pytestmark = pytest.mark.acceptance
 
 TOKEN = "not-a-real-token-0123456789"
 PHONE, WIDE = {"width": 390, "height": 800}, {"width": 1100, "height": 800}
-#: Where the pictures of docs/dashboard.md go: only when they are asked for.
+#: Where the pictures of docs/dashboard.md go: with MASSCONVERT_PICTURES=docs/images the test of axe takes them.
 PICTURES = os.environ.get("MASSCONVERT_PICTURES", "")
 
 

@@ -121,6 +121,17 @@ def test_the_simulator_runs_only_when_asked_for(compose: dict[str, Any]) -> None
     assert f"ZOHO_API_DOMAIN=http://simulator:{port}" in (ROOT / "simulator.env").read_text()
 
 
+def test_the_dashboard_runs_only_when_asked_for_on_loopback_and_asks_for_its_token(compose: dict[str, Any]) -> None:
+    """No credentials of Zoho's; inside its container it listens to all, so the command demands a token."""
+    service = compose["services"]["dashboard"]
+    assert service["profiles"] == ["dashboard"]
+    assert service["command"] == ["massconvert", "dashboard", "--host", "0.0.0.0"]
+    assert all(port.startswith("127.0.0.1:") for port in service["ports"])
+    assert service["environment"]["MASSCONVERT_DASHBOARD_TOKEN"] is None
+    assert not set(SECRETS) & set(service["environment"])
+    assert "'.[dashboard]'" in (ROOT / "Dockerfile").read_text()
+
+
 def test_sentinels_and_replicas_run_only_when_asked_for_and_are_what_sentinel_env_names(
     compose: dict[str, Any],
 ) -> None:
@@ -140,7 +151,7 @@ def test_sentinels_and_replicas_run_only_when_asked_for_and_are_what_sentinel_en
     down_after = int(re.findall(r"down-after-milliseconds \w+ (\d+)", text)[0])
     command = compose["services"]["redis"]["command"]
     assert int(command[command.index("--min-replicas-max-lag") + 1]) * 1000 < down_after
-    for name in ("worker", "beat"):
+    for name in ("worker", "beat", "dashboard"):
         assert compose["services"][name]["environment"]["REDIS_URL"] == "${LEDGER_URL:-redis://redis:6379/0}"
     assert set(given) == set(re.findall(r"\$\{(\w+):-", (ROOT / "docker-compose.yml").read_text())) - {"REDIS_PORT"}
 

@@ -1,12 +1,13 @@
 // Times in the reader's zone, and regions that follow what changes. The page works without it.
 "use strict";
 (() => {
+  const exact = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" });
   const near = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const far = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {
     for (const time of root.querySelectorAll("time[datetime]")) {
       const at = new Date(time.dateTime);
-      time.textContent = (at.toDateString() === new Date().toDateString() ? near : far).format(at);
+      time.textContent = (at.toDateString() === new Date().toDateString() ? (time.closest("ol") ? exact : near) : far).format(at);
     }
   };
   localise(document);

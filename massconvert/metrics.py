@@ -91,7 +91,7 @@ def render(*seen: Seen, unreachable: Iterable[str] = ()) -> str:
     for each in seen:
         for name, kind, words, value, labels in (*_counters(each), *_gauges(each), *_calls_now(each.calls)):
             written.add(name, kind, words, value, {"account": each.account, **labels})
-    written.add("build_info", "gauge", "The version that serves these metrics.", 1, {"version": _our_version()})
+    written.add("build_info", "gauge", "The version that serves these metrics.", 1, {"version": our_version()})
     return str(written)
 
 
@@ -213,7 +213,8 @@ def _escaped(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
-def _our_version() -> str:
+def our_version() -> str:
+    """The version of this package; empty in a checkout that was not installed."""
     try:
         return version("zoho-mass-convert")
     except PackageNotFoundError:  # run from a checkout that was not installed

@@ -65,7 +65,7 @@ class Readable(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
         """The record as text."""
         record = copy(record)
-        record.msg, record.args = _message(record), ()
+        record.msg, record.args = message_of(record), ()
         record.exc_text = None  # another handler has left it there, raw
         return super().format(record)
 
@@ -83,7 +83,8 @@ class Readable(logging.Formatter):
         return "\n".join(f"  {readable(line, longest=LONGEST)}" for line in stack_info.split("\n"))
 
 
-def _message(record: logging.LogRecord) -> str:
+def message_of(record: logging.LogRecord) -> str:
+    """A record's message; of one that cannot be made, its parts."""
     try:
         return record.getMessage()
     except Exception:  # noqa: BLE001 - logging would print such a record by itself, as it stands

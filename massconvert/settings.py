@@ -36,7 +36,18 @@ from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
 from massconvert.next_command import next_command
 from massconvert.permitted import HOSTS_SETTING, TASKS_SETTING, Permitted
-from massconvert.values import DataCenter, Folder, LogLevel, LongSecret, ZohoSecret, ZohoText, ZohoUrl, fold, text_of
+from massconvert.values import (
+    DataCenter,
+    Folder,
+    LogFormat,
+    LogLevel,
+    LongSecret,
+    ZohoSecret,
+    ZohoText,
+    ZohoUrl,
+    fold,
+    text_of,
+)
 
 #: Variables that hold a secret, or a URL that may: their values are in no message.
 SECRETS = frozenset(
@@ -149,6 +160,7 @@ class Settings(BaseSettings):
     profile_failures: int = Field(3, alias="MASSCONVERT_PROFILE_FAILURES", ge=0, le=1000)
     config_file: Folder = Field(default_factory=lambda: Path("massconvert.toml").absolute(), alias="MASSCONVERT_CONFIG")
     log_level: LogLevel = Field("INFO", alias="MASSCONVERT_LOG_LEVEL")
+    log_format: LogFormat = Field("line", alias="MASSCONVERT_LOG_FORMAT")
     state_dir: Folder = Field(default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR")
     heartbeat_file: Folder | None = Field(None, alias="MASSCONVERT_HEARTBEAT_FILE")
     events: int | None = Field(None, alias="MASSCONVERT_EVENTS", ge=0, le=10_000_000)

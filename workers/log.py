@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import socket
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from copy import copy
+from datetime import datetime, timezone
 from traceback import walk_tb
 from typing import Any
 
@@ -19,10 +22,12 @@ import kombu.exceptions
 import redis.exceptions
 
 from massconvert.broker import in_short
+from massconvert.metrics import our_version
 from massconvert.readable import Readable, readable_error
-from workers.quiet import BROKER_LINES
+from workers.quiet import BROKER_LINES, Repeats
 
 _LONGEST_ID = 40
+_VERSION = our_version()
 _chunk: ContextVar[str] = ContextVar("chunk", default="")
 _account: ContextVar[str] = ContextVar("account", default="")
 
@@ -76,7 +81,9 @@ class OneLine(Readable):
         """The record as text."""
         record = copy(record)
         outage = _outage(record)
-        record.outage = f" ({outage})" if outage else ""
+        repeated = getattr(record, "repeated", 0)
+        again = f" ({repeated:,} more like this in the last minute)" if repeated else ""
+        record.outage = (f" ({outage})" if outage else "") + again
         if outage:
             record.exc_info = None  # the line names the error
         return super().format(record)
@@ -90,6 +97,39 @@ class OneLine(Readable):
         about = " ".join(filter(None, (_account.get(), "" if chunk in record.message else chunk)))
         record.about = f" [{about}]" if about else ""
         return in_short(super().formatMessage(record) + outage)
+
+
+class OneObject(OneLine):
+    """The same records as a JSON object a line; ``extra={"event": …, "facts": {…}}`` brings what it is about.
+
+    Ids are strings. Its fields are in docs/monitoring.md.
+    """
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The record as JSON."""
+        # The line without what has a field of its own here.
+        told, *below = super().format(record).split("\n")
+        found = {
+            "ts": f"{datetime.fromtimestamp(record.created, timezone.utc):%Y-%m-%dT%H:%M:%S.%f}"[:-3] + "Z",
+            "level": record.levelname,
+            "event": getattr(record, "event", ""),
+            "msg": told,
+            "logger": record.name,
+            "account": _account.get(),
+            "chunk": _chunk.get(),
+            "worker": socket.gethostname(),
+            "version": _VERSION,
+            **getattr(record, "facts", {}),
+            "repeated": getattr(record, "repeated", 0),
+            "traceback": "\n".join(below),
+        }
+        return json.dumps({name: value for name, value in found.items() if value not in ("", 0)}, ensure_ascii=False)
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's name
+        """The sentence alone."""
+        line = super().formatMessage(record)
+        about = getattr(record, "about", "")
+        return line.removeprefix(f"{record.asctime} {record.levelname} {record.name}{about} ")
 
 
 def _outage(record: logging.LogRecord) -> str | None:
@@ -108,13 +148,14 @@ def _raised_in(error: BaseException) -> str:
     return str(frames[-1].f_globals.get("__name__", "")) if frames else ""
 
 
-def set_up(level: int, logfile: str | None = None) -> None:
+def set_up(level: int, logfile: str | None = None, *, in_json: bool = False) -> None:
     """Send everything to ``logfile``, or stderr, from ``level`` on."""
     # A machine without a locale writes ASCII; a file of ours is UTF-8 everywhere.
     handler = logging.FileHandler(logfile, encoding="utf-8") if logfile else logging.StreamHandler(sys.stderr)
-    handler.setFormatter(OneLine())
+    handler.setFormatter(OneObject() if in_json else OneLine())
     if level > logging.DEBUG:
         handler.addFilter(BROKER_LINES)
+        handler.addFilter(Repeats())
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level)

@@ -23,7 +23,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from celery import bootsteps
@@ -31,6 +30,7 @@ from celery import bootsteps
 from massconvert.errors import BrokerError, MassConvertError, StoreError
 from massconvert.heartbeat import Heartbeat
 from massconvert.ledger.fleet import NOTE_EVERY, WORKER, Member
+from massconvert.metrics import our_version
 from workers.notes import Notes
 
 logger = logging.getLogger("massconvert")
@@ -184,14 +184,6 @@ def turning(vitals: Callable[[], Vitals | None]) -> type[bootsteps.StartStopStep
                 found.loop_turned()
 
     return Turning
-
-
-def our_version() -> str:
-    """The version of this package; empty in a checkout that was not installed."""
-    try:
-        return version("zoho-mass-convert")
-    except PackageNotFoundError:
-        return ""
 
 
 def own_name() -> str:

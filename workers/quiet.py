@@ -1,4 +1,6 @@
-"""One line in the log when the broker goes, and one when it is back: Celery alone writes several a second.
+"""What is not said again and again: that the broker is away, and any other warning.
+
+There is one line in the log when the broker goes, and one when it is back: Celery alone writes several a second.
 
 A broker that refuses (a replica, a full memory) takes the connection and then turns it down, so Celery connects again
 and again, each time with some lines. What they say is the same. At level DEBUG all are there.
@@ -7,12 +9,15 @@ and again, each time with some lines. What they say is the same. At level DEBUG 
 from __future__ import annotations
 
 import logging
+import re
 import time
 from collections.abc import Callable
 from typing import Any
 
 from celery import bootsteps
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
+
+from massconvert.readable import message_of
 
 logger = logging.getLogger("massconvert")
 
@@ -31,6 +36,11 @@ _TELLERS = (
     "kombu.",
     "py.warnings",
 )
+#: So often the same warning is written within a minute.
+MOST_REPEATS = 3
+_DIGITS = re.compile(r"\d+")
+_MOST_KEPT = 1000
+
 _FREQUENT = "Frequent restarts detected: %r"
 
 
@@ -91,3 +101,29 @@ def holding(lines: BrokerLines) -> type[bootsteps.StartStopStep]:
 
 #: The one of this process.
 BROKER_LINES = BrokerLines()
+
+
+class Repeats(logging.Filter):
+    """Lets the same warning or error through three times a minute; the next one after that says how many there were.
+
+    The same is what differs in numbers alone. ``monotonic`` is in seconds.
+    """
+
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._monotonic = monotonic
+        self._seen: dict[tuple[str, int, str], tuple[float, int]] = {}  # since when, how many
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is to be written; ``record.repeated`` is how many were not."""
+        if record.levelno < logging.WARNING:
+            return True
+        key, now = (record.name, record.levelno, _DIGITS.sub("#", message_of(record))), self._monotonic()
+        since, number = self._seen.get(key, (now, 0))
+        if now - since >= REMIND_EVERY:
+            record.repeated = max(0, number - MOST_REPEATS)
+            since, number = now, 0
+        if len(self._seen) >= _MOST_KEPT and key not in self._seen:
+            del self._seen[next(iter(self._seen))]
+        self._seen[key] = since, number + 1
+        return number < MOST_REPEATS

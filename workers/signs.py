@@ -9,9 +9,10 @@ from contextlib import suppress
 from massconvert.errors import MassConvertError
 from massconvert.heartbeat import Heartbeat, heartbeat_path
 from massconvert.ledger.fleet import BEAT, NOTE_EVERY, Member
+from massconvert.metrics import our_version
 from massconvert.profiles import Accounts
 from workers.notes import Notes
-from workers.pulse import our_version, own_name
+from workers.pulse import own_name
 
 logger = logging.getLogger("massconvert")
 

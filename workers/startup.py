@@ -127,10 +127,11 @@ def _on_progress(**_: object) -> None:
 
 
 def _set_up_log(loglevel: int | None = None, logfile: str | None = None, **_: object) -> None:
-    ours = logging.getLevelName(load_settings().log_level)
+    settings = load_settings()
+    ours = logging.getLevelName(settings.log_level)
     # Celery's -l defaults to WARNING and does not say whether it was given; it can make the log more talkative than
     # MASSCONVERT_LOG_LEVEL, never less.
-    log.set_up(min(loglevel or ours, ours), logfile)
+    log.set_up(min(loglevel or ours, ours), logfile, in_json=settings.log_format == "json")
 
 
 def _demand_settings(

@@ -198,7 +198,7 @@ def test_a_message_that_beat_cannot_send_is_one_line() -> None:
 def test_the_log_s_level_is_the_more_talkative_of_celery_s_and_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     """Celery's -l defaults to WARNING, and does not say so."""
     levels: list[int] = []
-    monkeypatch.setattr(log, "set_up", lambda level, _logfile: levels.append(level))
+    monkeypatch.setattr(log, "set_up", lambda level, _logfile, **_: levels.append(level))
     monkeypatch.setenv("MASSCONVERT_LOG_LEVEL", "INFO")
     startup._set_up_log(loglevel=logging.WARNING)
     startup._set_up_log(loglevel=logging.DEBUG)

@@ -284,7 +284,9 @@ class Judge:
         looks = load_looks(pairs(self._wire.call("HGETALL", f"{self._prefix}looks")))
         known = looks.get(size_of(len(open_leads(members or ""))))
         lost = self.world.killed or plan.messages != MessageFaults()  # it may come back, and meet its successor
-        disturbed = bool(lost or plan.mishaps.freeze or outages or plan.store != StoreFaults())
+        # In an outage the scout has no permit, and after a while any look tells.
+        kept = plan.mishaps.freeze or outages or plan.faults.windows
+        disturbed = bool(lost or kept or plan.store != StoreFaults())
         if known and known.scout not in ("", chunk) and self.world.time < known.at + LOST and not disturbed:
             self.world.wrong(f"the job of chunk {chunk} is looked at while that of {known.scout} finds out")
 

@@ -26,7 +26,7 @@ from massconvert.nudge import Nudge, hold_connection
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
 from massconvert.wiring import tuning, worker_fleet
-from workers import log
+from workers import log, watch
 from workers.inheritance import restore_inheritance
 from workers.notes import Notes
 from workers.pulse import PATIENCE, Pulse, Vitals
@@ -114,6 +114,7 @@ def connect() -> None:
 _sweepers: list[Sweeper] = []
 _pulses: list[Pulse] = []
 _stopping = threading.Event()
+_ends: list[Callable[[], None]] = []  # what is ended when the worker has ended
 
 
 def vitals() -> Vitals | None:
@@ -235,6 +236,7 @@ def _on_ready(sender: Any = None, **_: object) -> None:
     _pulses.append(pulse)
     pulse.start()
     threading.Thread(target=_hand_back, name="end", daemon=True).start()
+    _ends.append(watch.serve(settings, worker_fleet().threads))
     # Last, and beside the worker's loop: a Redis that hangs would hold up the loop here.
     threading.Thread(target=_look_around, args=(settings, sender.app), name="check", daemon=True).start()
 
@@ -285,6 +287,8 @@ def _hand_back() -> None:
 
 
 def _on_shutdown(**_: object) -> None:
+    while _ends:
+        _ends.pop()()
     while _sweepers:
         _sweepers.pop().stop()
     while _pulses:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from massconvert import observed
 from massconvert.model import Busy, Call
 from massconvert.policy import CallAnswer
 from massconvert.steps.ports import Ports
@@ -30,7 +31,11 @@ def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
 
     A question that ends in ``None`` was not asked after all.
     """
+    began = ports.steady()
     permit = ports.governor.acquire(call)
+    asked = ports.steady()
+    for watcher in observed.watchers:
+        watcher.permit(call.value, asked - began)
     if isinstance(permit, Busy):
         return permit
     try:
@@ -38,4 +43,6 @@ def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
     except BaseException:
         ports.governor.release(permit, None)
         raise
+    for watcher in observed.watchers:
+        watcher.call(call.value, ports.steady() - asked)
     return Asked(answer, permit.hold is not None, ports.governor.release(permit, answer))

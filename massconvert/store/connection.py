@@ -13,6 +13,7 @@ from redis.retry import Retry
 from massconvert.addresses import NodeGroup, group_of
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import LedgerError, StoreError
+from massconvert.observed import watchers
 from massconvert.store.pool import SharingPool
 from massconvert.store.primary import OfSentinels, OfSlot, Primary, led_by
 from massconvert.store.refusals import FOLLOWS, TABLE, RefusalKind, refusal_of
@@ -95,6 +96,8 @@ def reaching(client: Redis, what: str = "") -> Iterator[None]:
     Raises StoreError for what passes and for what a person must mend, with the row of that table as its ``code``;
     LedgerError where the ledger holds what we have not written, with ``what`` was asked.
     """
+    for watcher in watchers:
+        watcher.round_trip()
     try:
         yield
     except Exception as error:

@@ -21,7 +21,7 @@ _PREFIX = "massconvert_worker_"
 _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
-class Watch(logging.Handler):
+class OwnMetrics(logging.Handler):
     """Counts what a worker tells of itself; it is a `massconvert.observed.Watcher`, and a handler of the log."""
 
     def __init__(self, registry: Any, threads: Threads) -> None:
@@ -77,7 +77,7 @@ def serve(settings: Settings, threads: Threads) -> Callable[[], None]:
         where = f"{settings.metrics_host}:{settings.metrics_port}"
         logger.error("The metrics cannot be served at %s: %s. The worker works without them.", where, error.strerror)  # noqa: TRY400 - as above
         return lambda: None
-    watch = Watch(registry, threads)
+    watch = OwnMetrics(registry, threads)
     place = _told(settings, server.server_port)
     observed.watchers.append(watch)
     logging.getLogger().addHandler(watch)

@@ -65,6 +65,26 @@ class Helped(TyperCommand):
         write_epilog(self.epilog, formatter)
 
 
+class PassedOn(Helped):
+    """A command whose options are those of another program, and are passed on to it as they are."""
+
+    def theirs(self, width: int) -> str:
+        """The options, as that program tells them."""
+        raise NotImplementedError
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse nothing but a request for help."""
+        if {"-h", "--help"} & set(args):
+            return super().parse_args(ctx, ["--help"])
+        ctx.args = args
+        return args
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002 - the signature is typer's
+        """Write them."""
+        for line in self.theirs(formatter.width).splitlines():
+            formatter.write("".join(f"{part}\n" for part in wrapped(line, formatter.width)))
+
+
 class HelpedGroup(TyperGroup):
     """The same for a group, whose commands are told in whole sentences."""
 

@@ -2,61 +2,42 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
-
 import typer
 
 from massconvert import simulator
+from massconvert.cli.commands import PassedOn
 from massconvert.cli.console import say
 from massconvert.errors import InputError
+from massconvert.simulator.command import parser
 
 _EXAMPLES = """\b
 Examples:
-  massconvert simulator --leads 1000 --port 8099
-  massconvert simulator --faults faults.json
+  massconvert simulator --leads 1000 --port 8099 --write-leads leads.csv
+  massconvert simulator --faults faults.json --log
 \b
-It prints the environment that points workers at it (into .env, or after export), and lists its leads
-at GET /crm/v8/Leads. It accepts any credentials and listens on this machine alone unless --host says otherwise."""
+It prints the environment that points workers at it (into .env, or after export). At Ctrl-C it says which faults struck.
+It accepts any credentials and listens on this machine alone unless --host says otherwise. docs/simulator.md has fault
+scripts to copy."""
+
+
+class _Options(PassedOn):
+    """The simulator knows its options itself, since it imports nothing else of massconvert."""
+
+    def theirs(self, width: int) -> str:
+        """Its options."""
+        return f"\n{parser(width).format_help()}"
 
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("simulator", epilog=_EXAMPLES)(_simulator)
+    app.command("simulator", cls=_Options, epilog=_EXAMPLES)(_simulator)
 
 
-def _simulator(
-    port: Annotated[int, typer.Option(min=0, max=65535, metavar="P", help="0 takes a free one.")] = 0,
-    leads: Annotated[int, typer.Option(min=0, metavar="N", help="How many lead ids there are.")] = 100,
-    unknown: Annotated[int, typer.Option(min=0, metavar="N", help="So many of them do not exist.")] = 0,
-    converted: Annotated[int, typer.Option(min=0, metavar="N", help="So many are converted already.")] = 0,
-    job_seconds: Annotated[float, typer.Option(min=0, metavar="S", help="How long a job takes.")] = 1.0,
-    latency: Annotated[float, typer.Option(min=0, metavar="S", help="How long a call takes.")] = 0.0,
-    pipelines: Annotated[bool, typer.Option("--pipelines", help="Deals have pipelines, and must name theirs.")] = False,
-    production: Annotated[
-        bool, typer.Option("--production", help="It says that it is no sandbox, so that commands ask first.")
-    ] = False,
-    special: Annotated[
-        list[str] | None, typer.Option(metavar="KIND[=N]", help="The first leads are of special kinds, like locked=3.")
-    ] = None,
-    faults: Annotated[Path | None, typer.Option(metavar="F.json", help="What shall go wrong, and when.")] = None,
-    host: Annotated[str, typer.Option(metavar="H", help="The address to listen on.")] = "127.0.0.1",
-) -> None:
+def _simulator(ctx: typer.Context) -> None:
     """Run a simulated Zoho CRM until Ctrl-C."""
-    say("the simulated Zoho CRM runs until Ctrl-C; what points workers at it:")
     try:
-        simulator.run(
-            host=host,
-            port=port,
-            leads=leads,
-            unknown=unknown,
-            converted=converted,
-            job_seconds=job_seconds,
-            latency=latency,
-            pipelines=pipelines,
-            production=production,
-            special=special or (),
-            faults=faults,
-        )
+        parser().parse_args(ctx.args)
+        say("the simulated Zoho CRM runs until Ctrl-C; what points workers at it:")
+        simulator.run(ctx.args)
     except simulator.SimulatorError as error:
-        raise InputError(str(error)) from error
+        raise InputError(f"{str(error).removesuffix('.')}.") from error

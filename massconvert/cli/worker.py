@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
-from typing import Any
 
 import typer
 
 from massconvert.celery import celery_command
 from massconvert.cli.account import account_chosen
-from massconvert.cli.commands import Helped
-from massconvert.cli.layout import wrapped
+from massconvert.cli.commands import PassedOn
 from massconvert.errors import InputError
 
 _WORKER = """\b
@@ -31,26 +29,18 @@ Examples:
 Conversions do not depend on it, only schedules do. Exit status: 0 after SIGTERM, 3 if the settings are wrong."""
 
 
-class CelerysOwn(Helped):
-    """A command whose options are those of the Celery command of its name, and are passed on as they are."""
+class CelerysOwn(PassedOn):
+    """A command whose options are those of the Celery command of its name."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Parse nothing but a request for help."""
-        if {"-h", "--help"} & set(args):
-            return super().parse_args(ctx, ["--help"])
-        ctx.args = args
-        return args
-
-    def format_options(self, ctx: Any, formatter: Any) -> None:
-        """Write Celery's options, in Celery's words."""
+    def theirs(self, width: int) -> str:
+        """Celery's options, in Celery's words."""
         import click  # noqa: PLC0415 - as the next line
 
         # It takes a while to load, and is for help alone.
         theirs = getattr(import_module(f"celery.bin.{self.name}"), str(self.name))
-        page = click.HelpFormatter(width=formatter.width)
-        theirs.format_options(click.Context(theirs, info_name=ctx.command_path), page)
-        for line in page.getvalue().splitlines():
-            formatter.write("".join(f"{part}\n" for part in wrapped(line, formatter.width)))
+        page = click.HelpFormatter(width=width)
+        theirs.format_options(click.Context(theirs, info_name=f"massconvert {self.name}"), page)
+        return page.getvalue()
 
 
 def register(app: typer.Typer) -> None:

@@ -3,81 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import signal
 import sys
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, NoReturn, TextIO
 
 from massconvert.simulator.accounts import Credentials
 from massconvert.simulator.faults import read_script
 from massconvert.simulator.messages import SimulatorError
-from massconvert.simulator.rules import CONCURRENCY, Rules
+from massconvert.simulator.organisation import Answered
+from massconvert.simulator.rules import CONCURRENCY, SCOPES, Rules
 from massconvert.simulator.server import Simulator
 from massconvert.simulator.special import kinds_of
 
+_COLUMNS = ("Company", "Last_Name")
+
 
 def run(
+    arguments: Sequence[str] = (),
     *,
-    host: str = "127.0.0.1",
-    port: int = 0,
-    leads: int = 100,
-    unknown: int = 0,
-    converted: int = 0,
-    seed: int = 0,
-    latency: float = 0.0,
-    job_seconds: float = 1.0,
-    job_jitter: float = 0.0,
-    edition: str = "enterprise",
-    production: bool = False,
-    trial_days: float | None = None,
-    pipelines: bool = False,
-    more_users: int = 0,
-    mandatory: Collection[str] = (),
-    concurrency: int | None = None,
-    day_credits: int | None = None,
-    accepted_status: int = 200,
-    id_characters: int | None = None,
-    special: Collection[str] = (),
-    faults: Path | None = None,
-    credentials: Credentials | None = None,
     out: TextIO | None = None,
+    err: TextIO | None = None,
     stop: threading.Event | None = None,
 ) -> None:
     """Run a simulator until SIGINT or SIGTERM, or until ``stop`` is set; for the main thread.
 
-    The environment goes to ``out`` (stdout) as ``KEY=value`` lines. Raises SimulatorError, whose text is one line for
-    a person, if the port is taken or the fault script is wrong.
+    ``arguments`` are those of the command line. The environment goes to ``out`` (stdout) as ``KEY=value`` lines; calls
+    and the faults that struck go to ``err`` (stderr). Raises SimulatorError, whose text is one line for a person, for
+    wrong arguments, a wrong fault script, or a port that is taken.
     """
-    rules = Rules(
-        job_seconds=job_seconds,
-        job_jitter=job_jitter,
-        edition=edition,
-        kind="production" if production else "sandbox",
-        trial_days=trial_days,
-        concurrency=concurrency,
-        credits=day_credits,
-        pipelines=pipelines,
-        more_users=more_users,
-        mandatory_deal_fields=frozenset(mandatory),
-        accepted_status=accepted_status,
-        most_id_characters=id_characters,
-    )
-    simulator = Simulator(
-        leads,
-        unknown=unknown,
-        converted=converted,
-        seed=seed,
-        host=host,
-        port=port,
-        latency=latency,
-        rules=rules,
-        faults=read_script(faults) if faults else (),
-        credentials=credentials,
-    )
-    for lead_id, kind in zip(simulator.organisation.truth(), kinds_of(special), strict=False):
-        simulator.organisation.make_special(lead_id, kind)
+    chosen = parser().parse_args(list(arguments))
+    simulator, told = _made(chosen), err or sys.stderr
+    if chosen.log:
+        simulator.organisation.listener = lambda answered: print(_line(answered), file=told, flush=True)
+    if chosen.write_leads:
+        _write_leads(chosen.write_leads, simulator)
     stop = stop or threading.Event()
     before: dict[signal.Signals, Any] = {}
     with simulator:
@@ -90,59 +55,151 @@ def run(
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+    for line in _faults_told(simulator.organisation.faults()):
+        print(line, file=told, flush=True)
+
+
+def _made(chosen: argparse.Namespace) -> Simulator:
+    rules = Rules(
+        job_seconds=chosen.job_seconds,
+        job_jitter=chosen.job_jitter,
+        edition=chosen.edition,
+        kind="production" if chosen.production else "sandbox",
+        trial_days=chosen.trial_days,
+        concurrency=chosen.concurrency,
+        credits=chosen.day_credits,
+        pipelines=chosen.pipelines,
+        more_users=chosen.more_users,
+        mandatory_deal_fields=frozenset(chosen.mandatory),
+        accepted_status=chosen.accepted_status,
+        most_id_characters=chosen.id_characters,
+        scopes=SCOPES - frozenset(chosen.without_scope),
+    )
+    simulator = Simulator(
+        chosen.leads,
+        unknown=chosen.unknown,
+        converted=chosen.converted,
+        seed=chosen.seed,
+        host=chosen.host,
+        port=chosen.port,
+        latency=chosen.latency,
+        rules=rules,
+        faults=read_script(chosen.faults) if chosen.faults else (),
+        credentials=Credentials(*chosen.credentials) if chosen.credentials else None,
+    )
+    for lead_id, kind in zip(simulator.organisation.truth(), kinds_of(chosen.special), strict=False):
+        simulator.organisation.make_special(lead_id, kind)
+    return simulator
+
+
+def _write_leads(path: Path, simulator: Simulator) -> None:
+    """Write all ids with the names of their leads. Raises SimulatorError rather than write over something else."""
+    text = io.StringIO(newline="")
+    rows = csv.writer(text, lineterminator="\n")
+    rows.writerow(("id", *_COLUMNS))
+    named = simulator.organisation.rows(_COLUMNS)
+    rows.writerows((lead_id, *row) for lead_id, row in zip(simulator.lead_ids(), named, strict=True))
+    try:
+        if path.exists() and path.read_text(encoding="utf-8") != text.getvalue():
+            raise SimulatorError(f"{path} is there already, and holds something else")
+        path.write_text(text.getvalue(), encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", None) or "it is not text"
+        raise SimulatorError(f"the leads cannot be written to {path}: {why}") from None
+
+
+def _line(answered: Answered) -> str:
+    """A call in one line: when, what, how many leads, what was answered, what struck."""
+    at = datetime.fromtimestamp(answered.at).strftime("%H:%M:%S")  # noqa: DTZ006 - the clock of the person who reads it
+    about = f" ({answered.leads} leads)" if answered.leads > 1 else ""
+    struck = f"   fault: {', '.join(answered.struck)}" if answered.struck else ""
+    return f"{at}  {answered.name}{about}  {answered.said}{struck}"
+
+
+def _faults_told(rules: Sequence[dict[str, Any]]) -> Iterator[str]:
+    """Which faults struck, how often, and how often they were to."""
+    for rule in rules:
+        most = f" of {rule['times']}" if "times" in rule else ""
+        yield f"fault {rule['name']}: struck {rule['fired']}{most}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """``python -m massconvert.simulator``; the exit status."""
-    parser = _parser()
-    chosen = vars(parser.parse_args(arguments))
-    if chosen["credentials"]:
-        chosen["credentials"] = Credentials(*chosen["credentials"])
     try:
-        run(**chosen)
+        run(sys.argv[1:] if arguments is None else arguments)
     except SimulatorError as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
+        print(f"massconvert simulator: {error}", file=sys.stderr)
         return 2
     return 0
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="massconvert simulator", description="A Zoho CRM for this machine, with invented leads."
+class _Parser(argparse.ArgumentParser):
+    """Raises SimulatorError for wrong arguments."""
+
+    def error(self, message: str) -> NoReturn:
+        raise SimulatorError(message)
+
+
+def parser(width: int = 100) -> argparse.ArgumentParser:
+    """What the command line may have; its help is so wide."""
+    made = _Parser(
+        prog="massconvert simulator",
+        usage=argparse.SUPPRESS,
+        allow_abbrev=False,
+        formatter_class=lambda prog: argparse.HelpFormatter(prog, max_help_position=26, width=width),
     )
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
-    parser.add_argument("--port", type=_bounded(int, 65535), default=0, help="0 takes a free one (%(default)s)")
-    parser.add_argument("--leads", type=_bounded(int), default=100, help="how many lead ids there are (%(default)s)")
-    parser.add_argument("--unknown", type=_bounded(int), default=0, help="so many of them do not exist (%(default)s)")
-    parser.add_argument(
-        "--converted", type=_bounded(int), default=0, help="so many are converted already (%(default)s)"
+    _add_place(made)
+    _add_rules(made)
+    return made
+
+
+def _add_place(made: argparse.ArgumentParser) -> None:
+    """Where it listens, which leads it has, what goes wrong."""
+    add = made.add_argument
+    count = _bounded(int)
+    add("--host", default="127.0.0.1", metavar="H", help="the address to listen on (%(default)s)")
+    add("--port", type=_bounded(int, 65535), default=0, metavar="P", help="0 takes a free one (%(default)s)")
+    add("--leads", type=count, default=100, metavar="N", help="how many lead ids there are (%(default)s)")
+    add("--unknown", type=count, default=0, metavar="N", help="of which so many do not exist (%(default)s)")
+    add("--converted", type=count, default=0, metavar="N", help="and so many are converted already (%(default)s)")
+    add("--seed", type=int, default=0, metavar="N", help="decides which, and all that is left to chance (%(default)s)")
+    add("--special", action="append", default=[], metavar="KIND[=N]", help="the first leads are special: locked=3")
+    add("--write-leads", type=Path, metavar="F.csv", help="write the leads to a file that convert takes")
+    add("--faults", type=Path, metavar="F.json", help="what goes wrong, and when")
+    add("--log", action="store_true", help="tell each call on stderr, in a line")
+    add("--latency", type=_bounded(float), default=0.0, metavar="S", help="seconds of each call (%(default)s)")
+    add("--job-seconds", type=_bounded(float), default=1.0, metavar="S", help="seconds of a job (%(default)s)")
+    add("--job-jitter", type=_bounded(float), default=0.0, metavar="S", help="up to so many more (%(default)s)")
+
+
+def _add_rules(made: argparse.ArgumentParser) -> None:
+    """What kind of organisation it is."""
+    add = made.add_argument
+    count = _bounded(int)
+    add("--edition", choices=sorted(CONCURRENCY), default="enterprise", help="its edition (%(default)s)")
+    add("--production", action="store_true", help="it says that it is no sandbox, so that commands ask first")
+    add("--trial-days", type=float, metavar="D", help="days until its trial ends, below 0: it is over")
+    add("--concurrency", type=count, metavar="N", help="calls at once (the edition's)")
+    add("--day-credits", type=count, metavar="N", help="credits of a rolling day (no limit)")
+    add("--pipelines", action="store_true", help="deals have pipelines, and must name theirs")
+    add("--mandatory", action="append", default=[], metavar="FIELD", help="a further field that a deal must have")
+    add("--more-users", type=count, default=0, metavar="N", help="so many users more than three")
+    add("--without-scope", action="append", default=[], type=_scope, metavar="S", help="tokens are without this scope")
+    add("--accepted-status", type=int, choices=(200, 202), default=200, help="of an accepted payload (%(default)s)")
+    add("--id-characters", type=count, metavar="N", help="of ids in a read (no limit)")
+    add(
+        "--credentials",
+        nargs=3,
+        metavar=("ID", "SECRET", "TOKEN"),
+        help="client id, secret and refresh token, the only ones that it takes (any)",
     )
-    parser.add_argument("--seed", type=int, default=0, help="decides which (%(default)s)")
-    parser.add_argument("--latency", type=_bounded(float), default=0.0, help="seconds of each API call (%(default)s)")
-    parser.add_argument("--job-seconds", type=_bounded(float), default=1.0, help="seconds of a job (%(default)s)")
-    parser.add_argument("--job-jitter", type=_bounded(float), default=0.0, help="up to so many more (%(default)s)")
-    parser.add_argument("--edition", choices=sorted(CONCURRENCY), default="enterprise", help="(%(default)s)")
-    parser.add_argument("--production", action="store_true", help="it says that it is no sandbox")
-    parser.add_argument("--trial-days", type=float, help="until its trial ends, below 0: it is over (paid for)")
-    parser.add_argument("--concurrency", type=_bounded(int), help="simultaneous calls (the edition's)")
-    parser.add_argument("--day-credits", type=_bounded(int), help="credits of a rolling day (unbounded)")
-    parser.add_argument("--pipelines", action="store_true", help="deals have pipelines, and must name theirs")
-    parser.add_argument("--more-users", type=_bounded(int), default=0, help="users besides three (%(default)s)")
-    parser.add_argument(
-        "--mandatory", action="append", default=[], metavar="FIELD", help="a field that a deal must have besides"
-    )
-    parser.add_argument(
-        "--accepted-status", type=int, choices=(200, 202), default=200, help="of an accepted payload (%(default)s)"
-    )
-    parser.add_argument("--id-characters", type=_bounded(int), help="characters of ids in a read (unbounded)")
-    parser.add_argument(
-        "--special", action="append", default=[], metavar="KIND[=N]", help="the first leads, N of a kind (1 of it)"
-    )
-    parser.add_argument("--faults", type=Path, metavar="F.json", help="a fault script")
-    parser.add_argument(
-        "--credentials", nargs=3, metavar=("ID", "SECRET", "REFRESH_TOKEN"), help="the only ones to accept (any)"
-    )
-    return parser
+
+
+def _scope(text: str) -> str:
+    known = {scope.lower(): scope for scope in SCOPES}
+    if text.lower() not in known:
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(sorted(SCOPES))}")
+    return known[text.lower()]
 
 
 def _bounded(kind: Callable[[str], float], most: float = 1e9) -> Callable[[str], Any]:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any
 
@@ -18,7 +18,7 @@ from massconvert.simulator.accounts import Accounts, Credentials
 from massconvert.simulator.api import Api, Visit
 from massconvert.simulator.faults import ACCOUNTS, HEAVY, Faults, Verdict
 from massconvert.simulator.jobs import Jobs
-from massconvert.simulator.leads import Leads
+from massconvert.simulator.leads import Leads, field_value
 from massconvert.simulator.limits import Limits
 from massconvert.simulator.messages import Fate, RefusedError, Request, Response
 from massconvert.simulator.routes import Found, find, ids_of
@@ -36,6 +36,18 @@ class Call:
     wait: float
     refusal: Response | None = None
     inside: bool = False
+    struck: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Answered:
+    """A call that has been answered, for whoever listens: nothing in it is a secret."""
+
+    at: float
+    name: str
+    leads: int
+    said: str
+    struck: tuple[str, ...]
 
 
 class Organisation:
@@ -67,6 +79,8 @@ class Organisation:
         self._calls: Counter[str] = Counter()
         script = Faults(faults, Random(random.random()))
         self._api = Api(rules, self._leads, self._jobs, self._accounts, script)
+        #: Is told of each call once it has been answered.
+        self.listener: Callable[[Answered], None] | None = None
 
     # --- a call -------------------------------------------------------------------------------------------
 
@@ -89,17 +103,24 @@ class Organisation:
                     self._limits.enter(self._clock(), heavy=found.name in HEAVY)
             except RefusedError as error:
                 return Call(request, found, Verdict(), 0.0, refusal=error.response())
+            before = self._api.faults.fired() if self.listener else Counter()
             verdict = self._api.faults.on_call(found.name, ids_of(request, found.name))
-            return Call(request, found, verdict, verdict.wait_before, inside=found.name not in ACCOUNTS)
+            call = Call(request, found, verdict, verdict.wait_before, inside=found.name not in ACCOUNTS)
+            call.struck += self._struck_since(before)
+            return call
 
     def answer(self, call: Call) -> Response:
         """Work on a call: its effect, unless a fault comes before it, and what is answered."""
         with self._lock:
+            before = self._api.faults.fired() if self.listener else Counter()
             response = call.refusal or self._work(call)
+            call.struck += self._struck_since(before)
             if call.found.name not in ACCOUNTS and response.arrives:
                 response.headers |= self._limits.headers()
             response.delay += call.verdict.wait_after
-            return response
+        if self.listener:
+            self.listener(_answered(call, response, self._clock()))
+        return response
 
     def leave(self, call: Call) -> None:
         """A call ends, before its answer goes out: a client that has it may call again without being over a limit."""
@@ -107,6 +128,9 @@ class Organisation:
             if call.inside:
                 call.inside = False
                 self._limits.leave(heavy=call.found.name in HEAVY)
+
+    def _struck_since(self, before: Counter[str]) -> list[str]:
+        return list(self._api.faults.fired() - before) if self.listener else []
 
     def _work(self, call: Call) -> Response:
         now, verdict = self._clock(), call.verdict
@@ -128,6 +152,15 @@ class Organisation:
     def lead_ids(self) -> list[str]:
         """All ids, those of leads that do not exist too."""
         return list(self._leads.all_ids)
+
+    def rows(self, fields: Sequence[str]) -> list[list[str]]:
+        """These fields of all leads, in the order of `lead_ids`; blank of one that does not exist."""
+        with self._lock:
+            now, found = self._clock(), {lead.id: lead for lead in self._leads}
+            return [
+                [str(field_value(found[lead_id], name, now)) if lead_id in found else "" for name in fields]
+                for lead_id in self._leads.all_ids
+            ]
 
     def truth(self) -> dict[str, dict[str, Any]]:
         """What became of each lead that exists, by id, as of now: see `Lead` for the words."""
@@ -210,3 +243,16 @@ class Organisation:
         """Somebody revokes all access tokens."""
         with self._lock:
             self._accounts.expire()
+
+
+def _answered(call: Call, response: Response, now: float) -> Answered:
+    name = call.found.name
+    if call.found.route is None:
+        name = f"{call.request.method} {call.request.path}"
+    body = response.body if isinstance(response.body, dict) else {}
+    code = body.get("code") or body.get("error") or ""
+    fate = "" if response.fate is Fate.SENT else response.fate.value
+    status = str(response.status) if response.status else ""
+    said = " ".join(filter(None, (status, str(code), fate)))
+    leads = len([lead_id for lead_id in ids_of(call.request, call.found.name) if lead_id])
+    return Answered(now, name, leads, said, tuple(dict.fromkeys(call.struck)))

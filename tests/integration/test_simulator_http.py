@@ -316,11 +316,10 @@ def test_a_simulator_that_is_closed_leaves_no_thread_and_no_port(make_client: Ma
         assert sim.url
 
 
-def start(*arguments: str) -> tuple[subprocess.Popen[str], dict[str, str]]:
+def start(*arguments: str, cwd: Path | None = None) -> tuple[subprocess.Popen[str], dict[str, str]]:
     """The command, and the environment that it printed."""
-    process = subprocess.Popen(
-        [sys.executable, "-m", "massconvert.simulator", *arguments], stdout=subprocess.PIPE, text=True
-    )
+    command = [sys.executable, "-m", "massconvert", "simulator", *arguments]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=cwd)
     assert process.stdout
     lines = [process.stdout.readline().strip() for _ in range(5)]
     return process, dict(line.split("=", 1) for line in lines)
@@ -344,9 +343,45 @@ def test_the_command_prints_its_environment_and_ends_when_told(
         assert process.wait(10) == 0
     finally:
         process.kill()
+        process.communicate(timeout=10)
+
+
+def test_the_command_tells_each_call_and_at_its_end_which_faults_struck(
+    tmp_path: Path, make_client: MakeClient
+) -> None:
+    (tmp_path / "faults.json").write_text(
+        json.dumps(
+            [
+                {"name": "busy", "method": "GET org", "do": "status", "status": 429, "times": 2},
+                {"name": "never", "method": "GET users", "do": "reset"},
+            ]
+        )
+    )
+    process, environment = start(
+        *("--leads", "3", "--unknown", "1", "--faults", "faults.json", "--log", "--write-leads", "leads.csv"),
+        *("--without-scope", "zohocrm.coql.read"),
+        cwd=tmp_path,
+    )
+    try:
+        client = make_client(environment["ZOHO_API_DOMAIN"])
+        assert client.call("GET", "/crm/v8/org")[0] == 429
+        status, answer = client.call("POST", "/crm/v8/coql", b'{"select_query": "select id from Leads"}')
+        assert (status, answer["code"]) == (401, "OAUTH_SCOPE_MISMATCH")
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    finally:
+        process.kill()
         process.wait(10)
-        assert process.stdout
-        process.stdout.close()
+    assert "GET org  429 TOO_MANY_REQUESTS   fault: busy\n" in err
+    assert "POST coql  401 OAUTH_SCOPE_MISMATCH\n" in err
+    assert err.splitlines()[-2:] == ["fault busy: struck 1 of 2", "fault never: struck 0"]
+    assert "access_token" not in err
+    rows = (tmp_path / "leads.csv").read_text().splitlines()
+    assert rows[0] == "id,Company,Last_Name"
+    assert len(rows) == 4
+    (tmp_path / "leads.csv").write_text("mine\n")
+    assert main(["--write-leads", str(tmp_path / "leads.csv")]) == 2
+    assert (tmp_path / "leads.csv").read_text() == "mine\n"
 
 
 def test_what_the_command_cannot_do_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -361,14 +396,15 @@ def test_what_the_command_cannot_do_is_one_line(tmp_path: Path, capsys: pytest.C
     assert len(lines) == 4
     assert "fault rule 1: 'do' must be one of status" in lines[0]
     assert "Address already in use" in lines[3]
-    with pytest.raises(SystemExit):
-        main(["--leads", "-1"])
+    assert main(["--leads", "-1"]) == 2
+    assert main(["--without-scope", "nonsense"]) == 2
+    assert "ZohoCRM.coql.READ" in capsys.readouterr().err
 
 
 def test_run_can_be_stopped_and_puts_the_signals_back() -> None:
     stop, out = threading.Event(), io.StringIO()
     stop.set()
     before = signal.getsignal(signal.SIGTERM)
-    run(leads=1, out=out, stop=stop)
+    run(["--leads", "1"], out=out, stop=stop)
     assert signal.getsignal(signal.SIGTERM) is before
     assert out.getvalue().splitlines()[-1].startswith("ZOHO_API_DOMAIN=http://127.0.0.1:")

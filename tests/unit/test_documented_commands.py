@@ -46,6 +46,8 @@ def massconvert(words: list[str]) -> None:
         return
     if words[0] in ("worker", "beat"):  # whatever follows is passed on
         celery_worker(words)
+    if words[0] == "simulator":
+        simulator.parser().parse_args(words[1:])
     try:
         walk(command, "massconvert", words)
     except typer.Exit:  # --help

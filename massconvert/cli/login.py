@@ -32,7 +32,7 @@ from massconvert.settings import Settings
 from massconvert.values import credential
 from massconvert.wording import number_of
 from massconvert.zoho.datacenters import DATA_CENTERS, data_center_of
-from massconvert.zoho.login import CONSOLE, Login, Place, SelfClient, in_words, log_in, places
+from massconvert.zoho.login import CONSOLE, Login, LoginServer, SelfClient, in_words, log_in, places
 from massconvert.zoho.transport import Transport
 
 #: Where a script puts the code.
@@ -107,7 +107,7 @@ class _Session:
         self._transport = Transport(
             connect_timeout=settings.connect_timeout, deadline=settings.call_deadline / 2, slots=1
         )
-        self._places: tuple[Place, ...] = ()
+        self._places: tuple[LoginServer, ...] = ()
         self._named, self._asks = False, False
         self._client = SelfClient("", SecretStr(""), SecretStr(""))
         self._login: Login | None = None

@@ -20,7 +20,7 @@ It accepts any credentials and listens on this machine alone unless --host says 
 scripts to copy."""
 
 
-class _Options(PassedOn):
+class SimulatorsOwn(PassedOn):
     """The simulator knows its options itself, since it imports nothing else of massconvert."""
 
     def theirs(self, width: int) -> str:
@@ -30,7 +30,7 @@ class _Options(PassedOn):
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("simulator", cls=_Options, epilog=_EXAMPLES)(_simulator)
+    app.command("simulator", cls=SimulatorsOwn, epilog=_EXAMPLES)(_simulator)
 
 
 def _simulator(ctx: typer.Context) -> None:

@@ -39,7 +39,7 @@ class CelerysOwn(PassedOn):
         # It takes a while to load, and is for help alone.
         theirs = getattr(import_module(f"celery.bin.{self.name}"), str(self.name))
         page = click.HelpFormatter(width=width)
-        theirs.format_options(click.Context(theirs, info_name=f"massconvert {self.name}"), page)
+        theirs.format_options(click.Context(theirs, info_name=self.name), page)
         return page.getvalue()
 
 

@@ -128,7 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         run(sys.argv[1:] if arguments is None else arguments)
     except SimulatorError as error:
-        print(f"massconvert simulator: {error}", file=sys.stderr)
+        print(f"{parser().prog}: {error}", file=sys.stderr)
         return 2
     return 0
 

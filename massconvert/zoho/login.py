@@ -32,7 +32,7 @@ class SelfClient:
 
 
 @dataclass(frozen=True)
-class Place:
+class LoginServer:
     """An accounts server that may know the client; without a ``data_center`` its address was given by hand."""
 
     data_center: str
@@ -43,7 +43,7 @@ class Place:
 class Login:
     """Where the code was good, and what Zoho gave for it."""
 
-    place: Place
+    place: LoginServer
     grant: Grant
 
     def client(self, transport: Transport, version: str) -> ZohoClient:
@@ -67,18 +67,18 @@ class _OneToken:
         """There is no other."""
 
 
-def places(data_center: str, accounts_url: str | None, api_domain: str | None) -> tuple[Place, ...]:
+def places(data_center: str, accounts_url: str | None, api_domain: str | None) -> tuple[LoginServer, ...]:
     """Where to ask, in this order: the data centre that was named, then all others; or the one address given by hand.
 
     Raises SettingsError for an address that cannot be used.
     """
     if accounts_url:
-        return (Place("", resolve(data_center or DATA_CENTERS[0], accounts_url, api_domain)),)
+        return (LoginServer("", resolve(data_center or DATA_CENTERS[0], accounts_url, api_domain)),)
     names = dict.fromkeys([*([data_center] if data_center else []), *DATA_CENTERS])
-    return tuple(Place(name, resolve(name, None, api_domain)) for name in names)
+    return tuple(LoginServer(name, resolve(name, None, api_domain)) for name in names)
 
 
-def log_in(transport: Transport, client: SelfClient, asked: Sequence[Place], *, named: bool) -> Login | NotSent:
+def log_in(transport: Transport, client: SelfClient, asked: Sequence[LoginServer], *, named: bool) -> Login | NotSent:
     """Exchange the code at the first of these places that takes it. Raises nothing.
 
     ``named``: a person has named the first one, so that what it says of the code is the answer. Otherwise a client may
@@ -120,7 +120,7 @@ _WRONG: Mapping[str, tuple[str, str]] = {
 }
 
 
-def in_words(trouble: NotSent, asked: Sequence[Place]) -> tuple[str, str]:
+def in_words(trouble: NotSent, asked: Sequence[LoginServer]) -> tuple[str, str]:
     """What is wrong with a login, and the way on: a line of each."""
     if trouble.code == "invalid_client":
         where = ", ".join(place.data_center for place in asked)

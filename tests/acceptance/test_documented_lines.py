@@ -20,6 +20,7 @@ ELSEWHERE = {
     "massconvert convert": "test_cli.py and test_first_minutes.py: processes of its own",
     "massconvert simulator": "test_cli.py: it runs until it is told to stop",
     "massconvert options init --output": "test_names.py: it asks",
+    "massconvert dashboard": "test_dashboard.py: it runs until it is told to stop",
     "massconvert login": "test_login.py: it asks, and a code is good once",
     "massconvert logout": "test_login.py: it ends the token of all the others",
     "massconvert webhook test": "tests/integration/test_webhook_command.py: it calls a receiver",

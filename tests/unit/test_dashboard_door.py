@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 from importlib.resources import files
@@ -54,6 +55,19 @@ def test_without_a_name_for_who_asks_this_machine_alone_is_answered(come: Come) 
     assert near.get("/batches", x_forwarded_for="203.0.113.9").status_code == 403
     assert near.get("/batches", forwarded="for=203.0.113.9").status_code == 403
     assert not changed(far)
+
+
+def test_what_comes_through_a_socket_in_the_file_system_may_be_a_proxy_s(come: Come) -> None:
+    """Then nothing tells whether it is this machine."""
+    visitor = come()
+    answered: list[int] = []
+
+    async def send(message: Any) -> None:
+        answered.append(message.get("status", 0))
+
+    scope = {"type": "http", "method": "GET", "path": "/batches", "root_path": "", "query_string": b"", "client": None}
+    asyncio.run(visitor.door({**scope, "headers": [(b"host", b"localhost")]}, None, send))
+    assert answered[0] == 403
 
 
 def test_with_a_token_nobody_sees_anything_without_a_login(come: Come) -> None:

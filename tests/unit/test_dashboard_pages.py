@@ -16,7 +16,7 @@ from massconvert import MassConvert
 from massconvert.dashboard import app
 from massconvert.dashboard.reads import LOOKED_AT, SHOWN, Cache
 from massconvert.errors import SettingsError, StoreError
-from massconvert.ledger import Member
+from massconvert.ledger import Deed, Member
 from massconvert.model import Owner, OwnerKind
 from massconvert.policy import HoldKind
 from massconvert.results import Part, write_results
@@ -260,6 +260,14 @@ def test_a_batch_is_paused_with_a_reason_and_goes_on(visitor: Visitor, waiting: 
     assert visitor.post("/batches/b/resume").headers["location"] == "/batches/b?done=resume"
     assert visitor.crm.ledger.batches.status("b").held == ""
     assert [deed.what for deed in visitor.crm.ledger.deeds.latest()] == ["resume", "pause"]
+
+
+def test_the_latest_five_hundred_deeds_are_kept(visitor: Visitor) -> None:
+    deeds = visitor.crm.ledger.deeds
+    for place in range(510):
+        deeds.note(Deed(float(place), "ann", "pause", "b", f"reason {place}"))
+    kept = deeds.latest()
+    assert (len(kept), kept[0].more, kept[-1].more) == (500, "reason 509", "reason 10")
 
 
 def test_a_button_that_comes_too_late_changes_nothing_and_says_so(visitor: Visitor, failed: MassConvert) -> None:

@@ -247,7 +247,8 @@ def test_read_only_and_a_prefix(stocked: House, serve: Callable[..., Served], vi
     page.get_by_role("link", name="b", exact=True).click()
     page.get_by_text("This page is read-only.").wait_for()
     assert page.url == f"{served.url}/jobs/of/batches/b"
-    assert page.evaluate("getComputedStyle(document.querySelector('.state')).borderRadius") != "0px"
+    radius = "getComputedStyle(document.querySelector('.state')).borderRadius"
+    until(lambda: page.evaluate(radius) != "0px", 10, "the style, which stands below the prefix too")
     assert page.locator("form[method=post]").count() == 0
     stocked.producer().pause("b", reason="from outside")
     page.get_by_text("from outside").wait_for()

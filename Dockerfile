@@ -6,7 +6,7 @@ RUN python -m venv /opt/venv
 WORKDIR /src
 # The dependencies are a layer of their own, made again only when they change: an empty package brings them.
 COPY pyproject.toml README.md LICENSE ./
-RUN mkdir massconvert tasks workers && touch celeryconfig.py massconvert/__init__.py && /opt/venv/bin/pip install '.[dashboard]'
+RUN mkdir massconvert tasks workers && touch celeryconfig.py massconvert/__init__.py && /opt/venv/bin/pip install '.[dashboard,metrics]'
 COPY celeryconfig.py ./
 COPY massconvert massconvert
 COPY tasks tasks

@@ -124,12 +124,12 @@ def test_the_simulator_runs_only_when_asked_for(compose: dict[str, Any]) -> None
 def test_the_dashboard_runs_only_when_asked_for_on_loopback_and_asks_for_its_token(compose: dict[str, Any]) -> None:
     """No credentials of Zoho's; inside its container it listens to all, so the command demands a token."""
     service = compose["services"]["dashboard"]
-    assert service["profiles"] == ["dashboard"]
+    assert service["profiles"] == ["dashboard", "monitoring"]
     assert service["command"] == ["massconvert", "dashboard", "--host", "0.0.0.0"]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert service["environment"]["MASSCONVERT_DASHBOARD_TOKEN"] is None
     assert not set(SECRETS) & set(service["environment"])
-    assert "'.[dashboard]'" in (ROOT / "Dockerfile").read_text()
+    assert "'.[dashboard,metrics]'" in (ROOT / "Dockerfile").read_text()
 
 
 def test_sentinels_and_replicas_run_only_when_asked_for_and_are_what_sentinel_env_names(

@@ -19,6 +19,7 @@ Name = Literal[
     "doctor",
     "enqueue",
     "health",
+    "lead",
     "letters",
     "login",
     "logout",

@@ -12,9 +12,10 @@ from massconvert.batch import Batch
 from massconvert.deal_values import demand_deal, parse_deal_values
 from massconvert.errors import InputError
 from massconvert.intake import Intake, Progress, body_of, calls_of, new_batch_id, start_of
-from massconvert.leads import check_batch_key, demand_valid
+from massconvert.leads import check_batch_key, demand_valid, parse_lead_id
 from massconvert.ledger import Ledger
 from massconvert.model import Priority
+from massconvert.model.story import Story
 from massconvert.nudge import Nudge
 from massconvert.on_complete import Given
 from massconvert.options import Options
@@ -71,6 +72,14 @@ class MassConvert:
         Returns how many leads that ends and how many are followed. Raises UnknownBatchError, StoreError.
         """
         return self._intake.cancel(batch_id)
+
+    def lead(self, lead_id: str | int) -> list[Story]:
+        """The story of a lead in each batch that is kept, the oldest first; empty where none has it.
+
+        A story has the payloads that the lead was in, each with what Zoho answered, the outcome, and how that is known
+        (docs/stories.md). Raises InputError for what is no lead id, StoreError, LedgerError.
+        """
+        return self._ledger.stories.of(parse_lead_id(lead_id))
 
     def pause(self, batch_id: str, *, reason: str = "", by: str = "") -> bool:
         """Send nothing more of this batch until `resume`; others go on. What has been sent is followed.

@@ -16,6 +16,8 @@ from typing import Any, TypeAlias
 
 from massconvert.leads.spreadsheets import guarded
 from massconvert.model import BatchStatus, Kind, LeadRow
+from massconvert.model.story import Story
+from massconvert.policy.sentences import PROOFS, SENTENCES
 
 #: The names of a report's columns, in their order; scripts rely on them.
 COLUMNS = (
@@ -62,6 +64,42 @@ def status_record(status: BatchStatus) -> dict[str, Any]:
         "held_since": utc_time(status.held_since),
         "created_at": utc_time(status.created_at),
         "finished_at": utc_time(status.finished_at),
+    }
+
+
+def story_record(story: Story) -> dict[str, Any]:
+    """A lead's story in one batch, for scripts. Times are ISO 8601 in UTC; what is not known is ``None``."""
+    parents = {payload.id: payload.parent for payload in story.payloads}
+    return {
+        "batch": story.batch,
+        "account": story.account,
+        "priority": story.priority.value,
+        "profile": story.profile or None,
+        "enqueued_at": utc_time(story.enqueued_at),
+        "place": story.place.value,
+        "payload_state": story.state or None,
+        "next_step_at": utc_time(story.due_at),
+        "whole": story.whole,
+        **{name: value for name, value in record(LeadRow(story.lead_id, story.outcome)).items() if name != "lead_id"},
+        "known_by": story.proof.value if story.proof else None,
+        "known_by_in_words": PROOFS[story.proof] if story.proof else None,
+        "entries": [
+            {
+                "event": entry.event,
+                "said": SENTENCES.get(entry.event),
+                "at": utc_time(entry.at),
+                "times": entry.times,
+                "last_at": utc_time(entry.last_at),
+                "payload": entry.payload or None,
+                "parent": parents.get(entry.payload) or None,
+                "leads": entry.leads or None,
+                "job_id": entry.told.job_id or None,
+                "status": entry.told.status or None,
+                "code": entry.told.code or None,
+                "message": entry.told.message or None,
+            }
+            for entry in story.entries
+        ],
     }
 
 

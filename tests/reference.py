@@ -23,6 +23,12 @@ SECTIONS: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
         ("MassConvert", "Batch", "BatchStatus", "LeadRow", "Outcome", "Kind"),
     ),
     (
+        "What happened to a lead",
+        "`MassConvert().lead(lead_id)` returns stories: [stories](stories.md).",
+        "massconvert.model.story",
+        ("Story", "Payload", "Entry", "Told", "Whereabouts", "Proof"),
+    ),
+    (
         "What to convert into",
         "The same as JSON: [options](options.md).",
         "massconvert",

@@ -15,7 +15,7 @@ from urllib.parse import unquote
 
 from massconvert.ledger.codec import load_outcome, segments, unreadable
 from massconvert.model import Priority
-from massconvert.model.story import Entry, Mark, Place, Story, Told
+from massconvert.model.story import Entry, Mark, Story, Told, Whereabouts
 from massconvert.policy.sentences import how_known
 from massconvert.store import Keys, Redis, reaching
 
@@ -125,7 +125,7 @@ class Stories:
             priority=batch.priority,
             profile=self._ask("hget", self._keys.run(batch.id), "profile") or "",
             enqueued_at=batch.created_at,
-            place=Place.WAITING,
+            place=Whereabouts.WAITING,
         )
         for _ in range(_TRIES):  # in the order in which a lead moves
             if told := self._waiting(story) or self._in_a_payload(story) or self._ended(story):
@@ -146,7 +146,7 @@ class Stories:
         for chunk_id, (members, text, state, due) in zip(chunk_ids, rows, strict=True):
             if any(batch == story.batch and story.lead_id in leads for batch, leads in segments(members or "")):
                 entries, whole = _entries(text, f"chunk:{chunk_id}")
-                place, due_at = Place.PAYLOAD, float(due)
+                place, due_at = Whereabouts.PAYLOAD, float(due)
                 return replace(story, place=place, entries=entries, whole=whole, state=state, due_at=due_at)
         return None
 
@@ -160,7 +160,7 @@ class Stories:
         entries, whole = _entries(text, where)
         return replace(
             story,
-            place=Place.ENDED,
+            place=Whereabouts.ENDED,
             entries=entries,
             whole=whole,
             outcome=outcome,

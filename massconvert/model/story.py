@@ -36,7 +36,7 @@ class Proof(str, Enum):
     GIVEN = "given"
 
 
-class Place(str, Enum):
+class Whereabouts(str, Enum):
     """Where a lead of a batch is."""
 
     WAITING = "waiting"  # in the inbox
@@ -76,7 +76,8 @@ class Entry:
 
 @dataclass(frozen=True)
 class Payload:
-    """A part of a story: what happened to the lead in one payload; ``parent`` is the one that it was split from."""
+    """A part of a story: what happened to the lead in one payload; ``parent`` is the one that it was split
+    from, ``leads`` how many it had at first."""
 
     id: str
     parent: str
@@ -99,7 +100,7 @@ class Story:
     priority: Priority
     profile: str
     enqueued_at: float
-    place: Place
+    place: Whereabouts
     entries: tuple[Entry, ...] = ()
     whole: bool = True
     state: str = ""
@@ -117,5 +118,5 @@ class Story:
             if not found or found[-1].id != entry.payload:
                 found.append(Payload(entry.payload, found[-1].id if found else "", entry.leads, ()))
             last = found[-1]
-            found[-1] = Payload(last.id, last.parent, entry.leads or last.leads, (*last.entries, entry))
+            found[-1] = Payload(last.id, last.parent, last.leads or entry.leads, (*last.entries, entry))
         return tuple(found)

@@ -46,7 +46,7 @@ def _counts(answer: JobStatus | LeadsRead | DealsUpdated | Page | None) -> str:
         return f"{answer.converted} of {answer.total} converted{failed}" if answer.total else answer.progress.value
     if isinstance(answer, LeadsRead):
         converted = sum(state.converted for state in answer.states.values())
-        return f"{converted} of {len(answer.states)} that it shows are converted"
+        return f"{len(answer.states)} shown, {converted} converted"
     if isinstance(answer, DealsUpdated):
         return f"{answer.refused.count(None)} of {len(answer.refused)} updated"
     return NOTHING_TOLD.message

@@ -24,7 +24,7 @@ from massconvert.model import (
     Resend,
     State,
 )
-from massconvert.model.story import Entry, Place, Proof, Story, Told
+from massconvert.model.story import Entry, Proof, Story, Told, Whereabouts
 from massconvert.policy import Decision, Row, after_post, after_read, no_permit
 from massconvert.policy.told import told_of
 from tests.integration.books import MOMENT, NOW, TUNING, Books, leads
@@ -68,7 +68,7 @@ def test_a_lead_that_was_converted_at_once_has_four_events_and_zohos_counts(book
     (chunk_id,) = books.form()
     books.convert(chunk_id)
     story = told(books, B)
-    assert (story.batch, story.place, story.enqueued_at, story.whole) == ("b", Place.ENDED, NOW, True)
+    assert (story.batch, story.place, story.enqueued_at, story.whole) == ("b", Whereabouts.ENDED, NOW, True)
     assert story.outcome == Outcome(Kind.CONVERTED, job_id=f"9{chunk_id}", attempts=1)
     assert story.proof is Proof.COUNTS
     assert events(story) == ["formed", "sending", "accepted", "job_all_converted"]
@@ -83,7 +83,7 @@ def test_an_answer_of_zohos_stands_in_the_story_word_for_word(books: Books) -> N
     words = "a; b | c % d, \x00 \x1b and \N{LATIN SMALL LETTER E WITH ACUTE}"
     post(books, sending, PerhapsAccepted(words, 500, "INTERNAL_ERROR"), THEN)
     story = told(books, A)
-    assert story.place is Place.PAYLOAD
+    assert story.place is Whereabouts.PAYLOAD
     assert story.state == "settling"
     last = story.entries[-1]
     assert last == Entry("perhaps_accepted", THEN, 1, THEN, sending.id, 0, Told("", 500, "INTERNAL_ERROR", words))
@@ -213,7 +213,7 @@ def test_a_lead_that_waits_or_is_elsewhere_or_was_cancelled_says_so(books: Books
     books.batch("b1", [A, B])
     books.batch("b2", [A])
     first, second = books.ledger.stories.of(A)
-    assert (first.batch, first.place, first.entries) == ("b1", Place.WAITING, ())
+    assert (first.batch, first.place, first.entries) == ("b1", Whereabouts.WAITING, ())
     assert (second.batch, second.proof, events(second)) == ("b2", Proof.ELSEWHERE, ["already_queued"])
     books.batches.cancel("b1", now=NOW + 5)
     books.chunks.drain(now=NOW + 5)
@@ -251,7 +251,7 @@ def test_a_lead_that_zoho_names_is_known_by_its_name(books: Books) -> None:
     story = told(books, B)
     assert story.proof is Proof.NAMED
     assert events(story) == ["formed", "sending", "bad_leads", "read_lags", "named_out"]
-    assert told(books, A).place is Place.PAYLOAD
+    assert told(books, A).place is Whereabouts.PAYLOAD
 
 
 def test_a_lead_of_no_batch_has_no_story(books: Books) -> None:

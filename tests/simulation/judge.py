@@ -34,6 +34,7 @@ from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
 from tests.simulation.hearing import Hearing
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
 from tests.simulation.store_port import StoreFaults, Wire, packed
+from tests.simulation.telling import Telling
 from tests.simulation.world import EPOCH, Task, World
 
 AUDIT = (Path(__file__).parent / "audit.lua").read_text(encoding="utf-8")
@@ -82,6 +83,7 @@ class Judge:
         self._paused = 0  # since when a person has paused everything
         self._formed: dict[str, float] = {}  # options: when the last payload of them was made
         self.hearing = Hearing(plan, world, wire, prefix, self.outcomes)
+        self._telling = Telling(world, wire, prefix)
 
     # --- after every step ---
 
@@ -110,6 +112,7 @@ class Judge:
 
     def _written(self, batch: str, lead_id: str, outcome: Outcome) -> None:
         self.outcomes[batch, lead_id] = outcome
+        self._telling.ends(batch, lead_id, outcome)
         self.world.note(f"   {batch} {lead_id}: {outcome.kind.value} {outcome.code}".rstrip())
         wrong = self._untrue(batch, lead_id, outcome) or self._too_soon(lead_id, outcome)
         if wrong:
@@ -122,6 +125,7 @@ class Judge:
     def forgot(self) -> None:
         """Redis has lost what it acknowledged last: outcomes and stops that it knows no more are none."""
         self.outcomes.clear()
+        self._telling.forgot()
         for (_, lead_id), submissions in self._over.items():
             self.crm.leads[lead_id].submissions[:0] = submissions
         self._over.clear()
@@ -142,6 +146,7 @@ class Judge:
         self._step += 1
         task = self.world.current()
         self._count(name, args, answer)
+        self._telling.note(name, args, answer)
         if name == "begin_send" and answer[0] == 1:
             self._sent[args[0]] = self._step
             if self.plan.store.forgets:
@@ -480,6 +485,7 @@ class Judge:
     def at_the_end(self, ledger: Ledger) -> None:
         """Compare once more, when every job has ended; through the product's own report, as a user would see it."""
         self.read("the end", self._wire.calls(self.words)[0])
+        self._telling.judge()
         self._judge_batches(ledger)
         self._judge_counts(ledger)
         for name in (

@@ -714,6 +714,46 @@ MUTANTS = (
         "ends are counted",
     ),
     Mutant(
+        "a move is missing in the story",
+        in_lua(
+            "move_chunk", "fields.story = story_with(c[13], changes.row, now, changes.told)", "fields.story = c[13]"
+        ),
+        "calm",
+        "the story of lead",
+    ),
+    Mutant(
+        "a move is told twice",
+        in_lua(
+            "move_chunk", "story_with(c[13], changes.row", "story_with(story_with(c[13], changes.row, now), changes.row"
+        ),
+        "calm",
+        "the story of lead",
+    ),
+    Mutant(
+        "what is told again is not counted",
+        in_lua("move_chunk", "(tonumber(string.match(before, '^%d+') or nil) or 1) + 1", "1"),
+        "calm",
+        "the story of lead",
+    ),
+    Mutant(
+        "a half does not know what happened before",
+        in_lua("move_chunk", "story_with(fields.story, 'split_off', now,", "story_of('split_off', now,"),
+        "",
+        "the story of lead",
+    ),
+    Mutant(
+        "the write-ahead is not told",
+        in_lua("begin_send", "story_with(c[9], 'sending', now, '|' .. leads)", "c[9]"),
+        "calm",
+        "the story of lead",
+    ),
+    Mutant(
+        "a story is told of others, too",
+        in_lua("move_chunk", "n == 1 and fields.story or nil, #groups", "n == 1 and fields.story or nil, 1"),
+        "answers",
+        "the story of lead",
+    ),
+    Mutant(
         "what is given back twice is counted twice",
         in_lua("return_permit", "if ours == 1 then count_call", "if true then count_call"),
         "store",

@@ -22,11 +22,14 @@ from benchmarks.ledger import FINGERPRINT, Server, convert, ids, server
 from benchmarks.stand import OPTIONS, Figure, show
 from massconvert.dashboard import app
 from massconvert.ledger import Ledger
+from massconvert.model import Accepted, Chunk, State
+from massconvert.policy import Moment, Tuning, after_post
 from massconvert.settings import Settings
 
 MOST_MS, MOST_BYTES, MOST_COMMANDS = 50.0, 60_000, 50.0
 _SLICE = 2000
 _EVERY = 2.0  # seconds
+_JOBS = 200  # that run at Zoho: MASSCONVERT_MAX_JOBS
 _pause = threading.Event().wait
 
 
@@ -43,6 +46,21 @@ def fill(ledger: Ledger, leads: int, converted: int, others: int) -> None:
         ledger.batches.open(name, FINGERPRINT, OPTIONS, leads=100)
         ledger.batches.add(name, "a", ids(100, 10 * leads + 100 * place))
         ledger.batches.seal(name, flush=True)
+
+
+def send(ledger: Ledger, payloads: int) -> None:
+    """Have so many jobs run at Zoho: as many as may be open at once."""
+    now, tuning, sent = time.time(), Tuning(), 0
+    while sent < payloads:
+        for chunk_id in ledger.chunks.form(now=now).chunk_ids:
+            chunk = ledger.chunks.claim(chunk_id, [State.WAITING], token="a" * 32, now=now)
+            assert isinstance(chunk, Chunk)
+            sending = ledger.chunks.begin_send(chunk, now=now)
+            assert sending is not None
+            moment = Moment(now=now, chance=0.5, tuning=tuning)
+            ledger.chunks.move(sending, after_post(sending, Accepted(f"8{chunk_id:0>18}"), moment), now=now)
+            sent += 1
+        now += 0.01
 
 
 @contextmanager
@@ -103,7 +121,9 @@ def main() -> int:
     arguments = parser.parse_args()
     figures = []
     with server() as here:
-        fill(here.ledger(), arguments.leads, arguments.leads // 50, 40)
+        ledger = here.ledger()
+        fill(ledger, arguments.leads, arguments.leads // 50, 40)
+        send(ledger, _JOBS)
         with served(here) as (port, reads):
             for path in ("/", "/batches", "/batches/big"):
                 ask(port, path)

@@ -14,10 +14,12 @@ import pytest
 
 from massconvert import MassConvert
 from massconvert.dashboard import app
+from massconvert.dashboard.chart import draw
 from massconvert.dashboard.reads import LOOKED_AT, SHOWN, Cache
 from massconvert.errors import SettingsError, StoreError
 from massconvert.ledger import Deed, Member
-from massconvert.model import Owner, OwnerKind
+from massconvert.ledger.days import Counted, Quarter
+from massconvert.model import Kind, Owner, OwnerKind
 from massconvert.policy import HoldKind
 from massconvert.results import Part, write_results
 from massconvert.testing import FakeCrm
@@ -134,6 +136,26 @@ def test_what_was_counted_is_drawn_and_served_to_prometheus(visitor: Visitor, fa
     metrics = visitor.get("/metrics")
     assert metrics.headers["content-type"].startswith("text/plain; version=0.0.4")
     assert 'massconvert_leads_ended_total{account="default",outcome="failed",code="NOT_FOUND"} 2' in metrics.text
+
+
+def test_a_full_day_and_a_large_fleet_fit_into_sixty_kilobytes(visitor: Visitor, waiting: MassConvert) -> None:
+    ledger, now = visitor.crm.ledger, visitor.crm.clock.now()
+    for place in range(60):
+        member = Member(
+            "worker", f"worker-of-a-long-name-{place}@a-host-of-a-long-name.example", now, now, now, 7, "1.2.3"
+        )
+        ledger.fleet.note(member)
+    for place in range(20):
+        waiting.enqueue(lead_ids(1, 100 + place), OPTIONS, key=f"{place}-{'x' * 190}")
+    ended = {f"lead|{kind.value}|": 123_456 for kind in Kind}
+    last = int(now) // 900 * 900
+    day = [Quarter(last - 900 * place, Counted(ended)) for place in range(96)]
+    visitor.door._pages.state.reads.chart = lambda: draw(day, now)
+    page = visitor.get("/")
+    assert page.text.count("<rect class=") >= 96 * 4
+    assert "20 of 60 are shown" in words(page.text)
+    assert len(page.content) <= 60_000
+    assert len(visitor.get("/batches").content) <= 60_000
 
 
 def test_the_organisation_is_paused_and_goes_on_by_a_button(visitor: Visitor, waiting: MassConvert) -> None:

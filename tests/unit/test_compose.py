@@ -125,7 +125,9 @@ def test_the_dashboard_runs_only_when_asked_for_on_loopback_and_asks_for_its_tok
     """No credentials of Zoho's; inside its container it listens to all, so the command demands a token."""
     service = compose["services"]["dashboard"]
     assert service["profiles"] == ["dashboard", "monitoring"]
-    assert service["command"] == ["massconvert", "dashboard", "--host", "0.0.0.0"]
+    assert service["command"] == ["massconvert", "dashboard", "--host", "0.0.0.0", "--public-host", "dashboard"]
+    targets = re.findall(r'"(\w+):8640"', (ROOT / "monitoring" / "prometheus.yml").read_text())
+    assert targets == [service["command"][-1]]
     assert all(port.startswith("127.0.0.1:") for port in service["ports"])
     assert service["environment"]["MASSCONVERT_DASHBOARD_TOKEN"] is None
     assert not set(SECRETS) & set(service["environment"])

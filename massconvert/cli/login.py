@@ -41,9 +41,9 @@ _TRIES = 3
 _INTERRUPTED = 130
 
 _STEPS = (
-    f"1  Open {CONSOLE} (your data centre's own: api-console.zoho.eu, .in, …) as a user who may convert leads.",
-    "2  Choose Self Client (the first time: Create). The tab Client Secret has an id and a secret.",
-    "3  In the tab Generate Code paste these scopes, choose 10 minutes, write any text, and press Create:",
+    f"1 Open {CONSOLE} (your data centre's own: api-console.zoho.eu, .in, …) as a user who may convert leads.",
+    "2 Choose Self Client (the first time: Create). The tab Client Secret has an id and a secret.",
+    "3 In the tab Generate Code paste these scopes, choose 10 minutes, write any text, and press Create:",
 )
 
 _EXAMPLES = """\b
@@ -167,12 +167,12 @@ class _Session:
         say("log in to Zoho CRM. It takes about two minutes in a browser.")
         console = err()
         for text in _STEPS:
-            console.print(Prose(text, hanging=3))
+            console.print(Prose(text, hanging=2))
         console.print(f"\n{','.join(ALL)}\n")
         least = self._command("login", "--scopes")
-        console.print(Prose(f"   What each is for, and the least that converts leads: {least}", hanging=3))
+        console.print(Prose(f"  What each is for, and the least that converts leads: {least}", hanging=2))
         console.print(
-            Prose("4  Choose the CRM and its organisation (production, or a sandbox), and copy the code.", hanging=3)
+            Prose("4 Choose the CRM and its organisation (production, or a sandbox), and copy the code.", hanging=2)
         )
 
     def _ask_where(self, known: str) -> str:

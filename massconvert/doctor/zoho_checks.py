@@ -146,7 +146,7 @@ def _stops_all_calls(answer: Answer) -> Finding | None:
     if isinstance(answer, Refused) and answer.status == 429:
         mend = "See what else calls this organisation's API, and how many credits are left."
         return warning("api", f"Zoho answered 429 {answer.code}: over a limit.", mend)
-    if isinstance(answer, Refused) and answer.status in (404, 405):
+    if isinstance(answer, Refused) and (answer.status in (404, 405) or _is_another_version(answer)):
         mend = "Mend ZOHO_API_VERSION or ZOHO_API_DOMAIN."
         return wrong("api", f"Zoho knows no such call: {answer.status} {answer.code}.", mend)
     return None
@@ -162,6 +162,11 @@ def _judge(scope: Scope, answer: Answer) -> Finding:
         what = f"{scope.name}: the token's user may not ({answer.code} {answer.message}): {scope.without}."
         return found("scope", what, "Give the user's profile the permission, or use another user's refresh token.")
     return ok("scope", scope.name)
+
+
+def _is_another_version(answer: Refused) -> bool:
+    """Some calls say the same in a sandbox, and name it then."""
+    return answer.code == "API_NOT_SUPPORTED" and "unsupported_environment" not in answer.details
 
 
 def _is_missing(answer: Answer | None) -> bool:

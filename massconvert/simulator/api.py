@@ -21,6 +21,7 @@ from massconvert.simulator.rules import Rules
 from massconvert.simulator.special import Special
 from massconvert.simulator.validation import read_payload
 
+MASS_CONVERT_FROM = 4  # the first version that has it (likewise)
 SCHEDULED_FROM = 7  # the first version whose code of success is SCHEDULED (Zoho's SDKs, one a version)
 
 
@@ -88,7 +89,7 @@ class Api:
         return self.accounts.grant(_form(visit), f"http://{visit.request.headers.get('host', '127.0.0.1')}", visit.now)
 
     def _mass_convert(self, visit: Visit) -> Response:
-        self._check_permission()
+        self._check_mass_convert(visit)
         rules = self.rules.of_version(visit.found.version)
         payload = read_payload(visit.request.body, rules, self._convertible, self._special)
         fault = self.faults.on_job(payload.ids)
@@ -102,7 +103,7 @@ class Api:
         return Response(self.rules.accepted_status, answer)
 
     def _status(self, visit: Visit) -> Response:
-        self._check_permission()
+        self._check_mass_convert(visit)
         job_id = visit.request.query.get("job_id", "")
         if not job_id:
             details = {"param": "job_id", "json_path": "$.job_id"}
@@ -234,7 +235,9 @@ class Api:
             raise RefusedError(400, "INVALID_DATA", message, {"param_name": "layout_id"})
         return Response(200, {"pipeline": catalogue.pipelines()}) if self.rules.pipelines else Response(204)
 
-    def _check_permission(self) -> None:
+    def _check_mass_convert(self, visit: Visit) -> None:
+        if visit.found.version < MASS_CONVERT_FROM:
+            raise RefusedError(400, "API_NOT_SUPPORTED", "The API is not supported in this version")
         if not self.rules.may_convert:
             details = {"permissions": ["Crm_Implied_Mass_Convert_Leads"]}
             raise RefusedError(403, "NO_PERMISSION", "permission denied", details)

@@ -67,6 +67,19 @@ def test_every_scope_that_the_simulator_knows_is_looked_at() -> None:
     assert {scope.name for scope in SCOPES} == ALL_SCOPES
 
 
+def test_a_version_without_mass_convert_is_wrong(ask: Examine) -> None:
+    found = not_ok(ask({"ZOHO_API_VERSION": "v2.1"}))
+    assert found[0].level is WRONG
+    assert "API_NOT_SUPPORTED" in found[0].what
+    assert "ZOHO_API_VERSION" in found[0].mend
+
+
+def test_a_setting_that_a_sandbox_does_not_have_stops_nothing(ask: Examine) -> None:
+    there = {"status": 400, "code": "API_NOT_SUPPORTED", "details": {"unsupported_environment": "sandbox"}}
+    found = ask(faults=[{"method": "GET settings/portals", "do": "status", **there}])
+    assert not [finding for finding in found if finding.level is WRONG]
+
+
 def test_a_user_who_may_not_convert_is_wrong(ask: Examine) -> None:
     found = not_ok(ask(may_convert=False))
     assert found[0].level is WRONG

@@ -324,6 +324,24 @@ def test_a_call_without_a_token_of_ours_is_refused() -> None:
     assert code(crm.organisation.handle(Request("GET", "/crm/v8/org"))) == (401, "AUTHENTICATION_FAILURE")
 
 
+@pytest.mark.parametrize(
+    ("version", "wanted"),
+    [
+        ("v2.1", (400, "API_NOT_SUPPORTED")),
+        ("v3", (400, "API_NOT_SUPPORTED")),
+        ("v4", (200, "SUCCESS")),
+        ("v6", (200, "SUCCESS")),
+        ("v7", (200, "SCHEDULED")),
+        ("v8", (200, "SCHEDULED")),
+    ],
+)
+def test_mass_convert_answers_as_its_version_does(version: str, wanted: tuple[int, str]) -> None:
+    crm = Crm()
+    assert code(crm.post(crm.ids[:1], version=version)) == wanted
+    status = crm.call("GET", f"/crm/{version}/Leads/actions/mass_convert", {"job_id": "7"})
+    assert code(status)[1] == ("API_NOT_SUPPORTED" if wanted[0] == 400 else "INVALID_DATA")
+
+
 def test_a_missing_scope_is_refused_and_a_wide_one_covers_it() -> None:
     narrow = Crm(scopes=frozenset({"ZohoCRM.modules.ALL"}))
     assert narrow.read(narrow.ids).status == 200

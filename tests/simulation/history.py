@@ -92,6 +92,7 @@ class History:
         self.unready: set[str] = set()  # producers and commands that have not come to an end
         self._looks, self._batches_finished = -1, False
         self._ask_runs_at, self._finding = 0.0, True
+        self._beginning: list[Process] = []  # workers that have taken a beat's message; a frozen one begins late
         self._people = world.chance("people")
         world.on_death = self._died
         world.watched, world.on_visit = plan.stop_at[0], self._visited
@@ -202,11 +203,15 @@ class History:
 
         def body() -> None:
             worker.holds.append(redeliver)
+            if task == "beat":
+                self._beginning.append(worker)
             try:
                 self._obey(task, chunk_id)
             finally:
                 if worker.alive:
                     worker.holds.remove(redeliver)
+                    if task == "beat":
+                        self._beginning.remove(worker)
 
         self.world.start(worker, f"{task} {chunk_id}", body, about=chunk_id)
 
@@ -529,7 +534,8 @@ class History:
         if runs and self.world.elapsed >= self._ask_runs_at:
             self._ask_runs_at = max(self.world.elapsed, *(order.at + LATEST_BEAT for order in runs)) + 10.0
             states = [self.wire.call("HGET", f"{self.prefix}run:{order.batch}", "state") for order in runs]
-            self._finding = RunState.FINDING.value in states or self.world.elapsed < self._ask_runs_at - 10.0
+            begins = any(worker.alive for worker in self._beginning) or self.world.elapsed < self._ask_runs_at - 10.0
+            self._finding = begins or RunState.FINDING.value in states
         return not (runs and self._finding)
 
     def play(self) -> Verdict:

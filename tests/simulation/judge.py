@@ -453,9 +453,11 @@ class Judge:
         if outcome.code == Code.UNKNOWN_NAME:
             return order.assignee == NOBODY
         if outcome.code == Code.GAVE_UP:
-            # Workers that go on dying or freezing are an outage, too: a chunk whose senders were lost had no answer.
-            mishaps = self.plan.mishaps
-            died = mishaps.crash + mishaps.freeze > 0.0 and "died before it could record" in outcome.message
+            # Workers that go on dying or freezing are an outage, too, and so is a Redis that goes on refusing what they
+            # would record: a chunk whose senders were lost had no answer.
+            mishaps, store = self.plan.mishaps, self.plan.store
+            lost = mishaps.crash + mishaps.freeze + store.before + store.after + store.refused
+            died = lost > 0.0 and "died before it could record" in outcome.message
             long = any(window.length >= self.plan.tuning.give_up for window in faults.windows)
             # Where jobs take minutes, so do looks: a day of twenty has too few of them to find who is to blame.
             slow = faults.bad_job > 0.0 and any(each.chokes for each in self.crm.leads.values())

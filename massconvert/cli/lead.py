@@ -100,11 +100,11 @@ def _show(found: dict[str, list[Story]]) -> None:
             console.print(Pairs(list(_heading(story))))
             for payload in story.payloads:
                 console.print(Prose(f"\n{_name_of(payload)}"))
-                console.print(Pairs([(_when(entry), _said(entry)) for entry in payload.entries]))
+                console.print(Pairs([(_when(entry), entry_in_words(entry)) for entry in payload.entries]))
             apart = [entry for entry in story.entries if not entry.payload]
             if apart:
                 console.print()
-                console.print(Pairs([(_when(entry), _said(entry)) for entry in apart]))
+                console.print(Pairs([(_when(entry), entry_in_words(entry)) for entry in apart]))
 
 
 def _heading(story: Story) -> Iterator[tuple[str, str]]:
@@ -118,7 +118,7 @@ def _heading(story: Story) -> Iterator[tuple[str, str]]:
         if made := _made(story.outcome):
             yield "made", made
     else:
-        yield "outcome", _not_yet(story)
+        yield "outcome", not_yet_in_words(story)
     if not story.whole and story.place is not Whereabouts.WAITING:
         yield "note", "What an older version of massconvert did is not in this story."
 
@@ -133,7 +133,8 @@ def _made(outcome: Outcome) -> str:
     return ", ".join(f"{name} {record}" for name, record in ids if record)
 
 
-def _not_yet(story: Story) -> str:
+def not_yet_in_words(story: Story) -> str:
+    """How a lead stands that has no outcome; moments in this machine's time zone."""
     if story.place is Whereabouts.WAITING:
         return "none yet: it waits to be put into a payload"
     due = f", next step {local_time(story.due_at)}" if story.due_at else ""
@@ -150,7 +151,8 @@ def _when(entry: Entry) -> str:
     return local_time(entry.at)
 
 
-def _said(entry: Entry) -> str:
+def entry_in_words(entry: Entry) -> str:
+    """What happened, how often, and what Zoho answered; moments in this machine's time zone."""
     said = SENTENCES.get(entry.event, f"{entry.event}.")
     again = f" ({entry.times:,} times, last {local_time(entry.last_at)})" if entry.times > 1 else ""
     leads = f" [{number_of(entry.leads, 'lead')}]" if entry.event == Mark.SENDING.value else ""

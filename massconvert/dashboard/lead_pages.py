@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 from starlette.requests import Request
 from starlette.responses import Response
 
+from massconvert.cli.lead import entry_in_words, not_yet_in_words
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.reads import Reads
 from massconvert.leads import parse_lead_id, valid_ids
 from massconvert.model import Outcome
-from massconvert.model.story import Entry, Story
+from massconvert.model.story import Story
 from massconvert.policy.codes import words_of
-from massconvert.policy.sentences import PROOFS, SENTENCES
+from massconvert.policy.sentences import PROOFS
 from massconvert.readable import readable
-from massconvert.wording import number_of
 
 #: So many leads of a pasted column are looked up: each is looked for in every batch.
 MOST = 100
@@ -34,17 +33,6 @@ _RECORDS = (
 
 
 @dataclass(frozen=True)
-class Happened:
-    """An event of a story for people; ``again`` is how often it happened beyond once, and until when."""
-
-    at: float
-    said: str
-    told: str
-    again: str
-    last_at: float
-
-
-@dataclass(frozen=True)
 class ToldStory:
     """A story for people: how it stands, how that is known, the records that were made, and what happened."""
 
@@ -53,7 +41,7 @@ class ToldStory:
     said: str
     known: str
     records: tuple[tuple[str, str, str], ...]
-    happened: tuple[Happened, ...]
+    happened: tuple[tuple[float, str], ...]
 
 
 class LeadPages:
@@ -91,24 +79,22 @@ class LeadPages:
             if outcome and (record := getattr(outcome, field))
         )
         state = outcome.kind.value if outcome else story.place.value
-        return ToldStory(story, state, _how(story, outcome), known, records, tuple(_happened(story.entries)))
+        return ToldStory(
+            story,
+            state,
+            _how(story, outcome),
+            known,
+            records,
+            tuple((entry.at, entry_in_words(entry)) for entry in story.entries),
+        )
 
 
 def _how(story: Story, outcome: Outcome | None) -> str:
     if outcome is None:
-        return {"waiting": "It waits to be sent.", "payload": "It is under way."}.get(story.place.value, "")
+        words = not_yet_in_words(story)
+        return f"{words[:1].upper()}{words[1:]}."
     if not outcome.code:
         return ""
     words, said = words_of(outcome.code), readable(outcome.message, longest=_LONGEST)
     parts = [outcome.code, words, f"“{said}”" if said else ""]
     return ": ".join(part for part in parts if part)
-
-
-def _happened(entries: tuple[Entry, ...]) -> Iterator[Happened]:
-    for entry in entries:
-        said = SENTENCES.get(entry.event, entry.event)
-        answer = " ".join(filter(None, (str(entry.told.status or ""), entry.told.code, entry.told.message)))
-        job = f"job {entry.told.job_id}" if entry.told.job_id else ""
-        told = readable(", ".join(filter(None, (answer, job))), longest=_LONGEST)
-        again = number_of(entry.times, "time") if entry.times > 1 else ""
-        yield Happened(entry.at, said, told, again, entry.last_at)

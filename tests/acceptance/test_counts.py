@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
+import signal
 from collections import Counter
+from urllib.request import urlopen
 
 import pytest
 
@@ -51,3 +54,32 @@ def test_workers_are_killed_in_mid_batch_and_every_sum_is_the_truth(house: House
     assert answered <= reached <= sum(posts.values()) + counted["calls_running",]
     assert counted["last_outcome_timestamp_seconds",] == pytest.approx(batch.progress().finished_at, abs=1.0)
     assert (counted["leads_waiting",], counted["leads_at_zoho",]) == (0, 0)
+
+
+def test_a_worker_serves_its_own_metrics_and_logs_json(house: House) -> None:
+    house.environment |= {
+        "MASSCONVERT_METRICS_PORT": "0",
+        "MASSCONVERT_LOG_FORMAT": "json",
+        "MASSCONVERT_STATE_DIR": str(house.folder / "state"),
+    }
+    house.redis()
+    house.simulator("--leads", "100", "--job-seconds", "0.3")
+    worker = house.worker()
+    batch = house.producer().enqueue(house.leads(), options=OPTIONS, key="watched")
+    until(lambda: batch.progress().finished, 60, "the batch")
+    (place,) = (house.folder / "state").glob("metrics-*.json")
+    ((target,),) = (entry["targets"] for entry in json.loads(place.read_text(encoding="utf-8")))
+    with urlopen(f"http://{target}/metrics", timeout=5) as answer:
+        text = answer.read().decode()
+    found = dict(line.rsplit(" ", 1) for line in text.splitlines() if not line.startswith("#"))
+    posts = found['massconvert_worker_call_duration_seconds_count{kind="post"}']
+    assert float(posts) == house.calls("POST mass_convert")
+    assert float(found["massconvert_worker_redis_round_trips_total"]) > 10
+    assert float(found["massconvert_worker_threads"]) > 1
+    lines = [json.loads(line) for line in house.log().splitlines() if line.startswith("{")]
+    ended = [line for line in lines if line.get("event") == "payload_ended"]
+    assert sum(line["converted"] for line in ended) == 100
+    assert {"accepted", "job_all_converted"} <= {line.get("event") for line in lines}
+    assert all(line["ts"].endswith("Z") and line["msg"] for line in lines)
+    house.kill(worker, signal.SIGTERM)
+    assert not place.exists()

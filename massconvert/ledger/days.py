@@ -19,7 +19,7 @@ QUARTER, DAY = 900, 86_400
 #: For how many days the quarters are kept (lua/_counts.lua).
 DAYS_KEPT = 400
 _NUMBER = re.compile(r"([A-Z]+|\*)([0-9a-z]+)")
-_NO_NUMBERS = ("quarter", "ended_at")
+_NO_NUMBERS = ("quarter", "ended_at", "names")
 _UNTIMED = ("none", "unknown")
 
 

@@ -91,7 +91,8 @@ def test_a_clock_that_is_put_back_counts_in_the_quarter_that_it_was(books: Books
 
 
 def test_a_server_that_invents_codes_fills_no_memory(books: Books) -> None:
-    books.redis.hset(books.keys.counts, mapping={f"lead|failed|CODE_{number}": 1 for number in range(400)})
+    codes = {f"lead|failed|CODE_{number}": 1 for number in range(400)}
+    books.redis.hset(books.keys.counts, mapping={**codes, "names": 400})
     for number in range(2):
         books.batch(f"b{number}", leads(1, 1 + number))
         (formed,) = books.form()

@@ -5,12 +5,14 @@
 local QUARTER, DAYS_KEPT = 900, 400 -- seconds, days
 -- More names than Zoho documents; those of a server that invents codes are `other`.
 local MOST_NAMES = 400
-local NO_NUMBERS = { quarter = true, ended_at = true }
+local NO_NUMBERS = { quarter = true, ended_at = true, names = true }
 local counted_at
 
 local function count(p, name, n)
+  if n == 0 then return end
   local key = p .. 'counts'
-  if redis.call('HINCRBY', key, name, n) == n and redis.call('HLEN', key) > MOST_NAMES then
+  if redis.call('HINCRBY', key, name, n) == n and redis.call('HINCRBY', key, 'names', 1) > MOST_NAMES then
+    redis.call('HINCRBY', key, 'names', -1)
     redis.call('HDEL', key, name)
     redis.call('HINCRBY', key, string.match(name, '^.*|') .. 'other', n)
   end
@@ -31,7 +33,7 @@ local function letters_of(p, name)
   local key = p .. 'counts:letters'
   local letters = redis.call('HGET', key, name)
   if letters then return letters end
-  local left = redis.call('HLEN', key)
+  local left = redis.call('HINCRBY', key, 'next', 1) - 1
   letters = ''
   repeat
     letters, left = string.char(65 + left % 26) .. letters, math.floor(left / 26) - 1

@@ -125,7 +125,6 @@ class Judge:
     def forgot(self) -> None:
         """Redis has lost what it acknowledged last: outcomes and stops that it knows no more are none."""
         self.outcomes.clear()
-        self._telling.forgot()
         for (_, lead_id), submissions in self._over.items():
             self.crm.leads[lead_id].submissions[:0] = submissions
         self._over.clear()
@@ -138,6 +137,7 @@ class Judge:
             if not self._wire.call("HGET", f"{self._prefix}batch:{batch}", "drain"):
                 del self._cancelled[batch]
         self.read("a failover", self._wire.calls(self.words)[0])
+        self._telling.forgot()  # of what had ended before the story was judged then
 
     # --- what was stopped ---
 

@@ -60,7 +60,8 @@ class Telling:
         self._ended.clear()
         for chunk in self._made():
             text = self._wire.call("HGET", f"{self._prefix}chunk:{chunk}", "story")
-            self._happened[chunk] = [entry.event for entry in load_story(text or "0") for _ in range(entry.times)]
+            if text:  # else it is done, and its leads have what happened to it
+                self._happened[chunk] = [entry.event for entry in load_story(text) for _ in range(entry.times)]
 
     def _made(self) -> list[str]:
         before, self._known = self._known, int(self._wire.call("GET", f"{self._prefix}chunks") or 0)

@@ -151,7 +151,7 @@ class Judge:
             self._sent[args[0]] = self._step
             if self.plan.store.forgets:
                 self.on_their_way[task] = self.leads_of(args[0])
-        elif name == "cancel_batch":
+        elif name == "cancel_batch" and answer[4] != "":  # else it had finished, and the command says so
             self._cancelled.setdefault(args[0], self._step)
         elif name == "take_permit" and answer[0] == "taken" and task:
             self._permitted[task] = self._step

@@ -38,7 +38,8 @@ _TELLERS = (
 )
 #: So often the same warning is written within a minute.
 MOST_REPEATS = 3
-_DIGITS = re.compile(r"\d+")
+#: Spans of time. Other numbers may be the id of what a line is about, and each of these is to be found in the log.
+_SPANS = re.compile(r"\d+\.\d+|\d+(?= ?(?:s|ms|min|seconds|minutes)\b)")
 _MOST_KEPT = 1000
 
 _FREQUENT = "Frequent restarts detected: %r"
@@ -106,7 +107,7 @@ BROKER_LINES = BrokerLines()
 class Repeats(logging.Filter):
     """Lets the same warning or error through three times a minute; the next one after that says how many there were.
 
-    The same is what differs in numbers alone. ``monotonic`` is in seconds.
+    The same is what differs in spans of time alone. ``monotonic`` is in seconds.
     """
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
@@ -118,7 +119,7 @@ class Repeats(logging.Filter):
         """Whether the record is to be written; ``record.repeated`` is how many were not."""
         if record.levelno < logging.WARNING:
             return True
-        key, now = (record.name, record.levelno, _DIGITS.sub("#", message_of(record))), self._monotonic()
+        key, now = (record.name, record.levelno, _SPANS.sub("#", message_of(record))), self._monotonic()
         since, number = self._seen.get(key, (now, 0))
         if now - since >= REMIND_EVERY:
             record.repeated = max(0, number - MOST_REPEATS)

@@ -104,11 +104,11 @@ def test_the_same_warning_is_said_three_times_a_minute_and_then_counted() -> Non
         record = logging.LogRecord("massconvert", level, "", 0, words, args, None)
         return repeats.filter(record), getattr(record, "repeated", 0)
 
-    assert [said(logging.WARNING, "chunk %d failed", number)[0] for number in range(10)] == [True] * 3 + [False] * 7
-    assert said(logging.WARNING, "chunk %s failed", "other") == (True, 0)
-    assert said(logging.INFO, "chunk 1 failed") == (True, 0)
+    assert [said(logging.WARNING, "gone for %d s", number)[0] for number in range(10)] == [True] * 3 + [False] * 7
+    assert said(logging.INFO, "gone for 1 s") == (True, 0)
+    assert all(said(logging.WARNING, "chunk:%d cannot be read", number) == (True, 0) for number in range(10)), "each"
     now[0] = REMIND_EVERY
-    assert said(logging.WARNING, "chunk 11 failed") == (True, 10 - MOST_REPEATS)
+    assert said(logging.WARNING, "gone for 0.5 s") == (True, 10 - MOST_REPEATS)
 
 
 def test_no_number_of_kinds_of_warnings_fills_the_memory() -> None:

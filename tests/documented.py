@@ -22,6 +22,7 @@ PROGRAMS = (
 #: What stands for a value in the docs.
 FILLED = {
     "BATCH": "import-2026-11-24",
+    "LEAD_ID": "3652397000009850001",
     "FILE": "leads.csv",
     "LEADS.csv": "leads.csv",
     "IDS": "3652397000009850001",

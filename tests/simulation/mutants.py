@@ -675,7 +675,7 @@ MUTANTS = (
     ),
     Mutant(
         "ids that are none come into a finished batch",
-        in_lua("refuse_ids", "if sealed == '1' then reopen_batch(p, batch, time_of(ARGV[2])) end", ""),
+        in_lua("refuse_ids", "if sealed == '1' then reopen_batch(p, batch, now) end", ""),
         "producers",
         "was never told",
         within=400,

@@ -214,7 +214,7 @@ def test_connections_that_are_reset_again_and_again_change_nothing(house: House)
             for kind in ("normal", "pubsub"):
                 ledger.client_kill_filter(_type=kind, skipme=True)
             time.sleep(0.15)
-    all_converted(house, batch, leads)
+    all_converted(house, batch, leads, seconds=150)  # the mark of a payload that was reset waits for its lease's end
     assert worker.poll() is None
 
 

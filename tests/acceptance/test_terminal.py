@@ -80,7 +80,7 @@ def at_work(house: House) -> House:
     """A house with a Redis, a slow Zoho of 300 leads that takes one call at a time, and a worker."""
     house.environment["ZOHO_CONCURRENCY"] = "1"
     house.redis()
-    house.simulator("--leads", "300", "--job-seconds", "0.1", "--latency", "0.4")
+    house.simulator("--leads", "300", "--job-seconds", "0.1", "--latency", "0.8")
     house.worker()
     (house.folder / "options.json").write_text(json.dumps(OPTIONS))
     (house.folder / "leads.txt").write_text("\n".join(house.leads()))

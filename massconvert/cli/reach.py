@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from shlex import quote
@@ -37,8 +37,15 @@ def find_desk(batch: str | None = None, *, last: bool = False) -> Desk:
     Where REDIS_URL is not set, ``convert`` may have left a ledger on this machine, and the Redis of the default address
     may have one. Of two that are there, the one that has ``batch`` is meant (``last``: where this command line has made
     a batch later). Raises InputError where that does not tell, UnknownBatchError, EmbeddedError, StoreError,
-    SettingsError.
+    SettingsError, LedgerMismatchError for a ledger of another version.
     """
+    desk = _found(batch, last=last)
+    with suppress(StoreError):  # the command itself tells that
+        desk.ledger.title.demand_readable()
+    return desk
+
+
+def _found(batch: str | None, *, last: bool) -> Desk:
     settings = command_settings()
     if settings.redis_url_given:
         return open_desk(settings)

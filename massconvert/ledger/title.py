@@ -38,6 +38,16 @@ class Title:
             if found is None and not self._is_older():
                 self._redis.hsetnx(self._keys.title, "format", FORMAT)
                 found = self._redis.hget(self._keys.title, "format")
+        self._refuse(found)
+
+    def demand_readable(self) -> None:
+        """Raises LedgerMismatchError where another version's format stands in the ledger; writes nothing."""
+        with reaching(self._redis):
+            found = self._redis.hget(self._keys.title, "format")
+        if found is not None:
+            self._refuse(found)
+
+    def _refuse(self, found: str | None) -> None:
         if found == str(FORMAT):
             return
         what = f"format {found}" if found else "an older format, which has no number"

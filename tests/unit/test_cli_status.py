@@ -319,3 +319,11 @@ def test_a_batch_whose_payloads_are_to_be_tried_again_says_why_and_when(shell: S
     assert "Zoho said: OAUTH_SCOPE_MISMATCH: invalid scope" in said.out
     redis.delete(*(f"{prefix}chunk:{number}" for number in range(8)))
     assert shell.run("status", "k", "--json").json["waits_for"] is None
+
+
+def test_a_ledger_of_another_version_is_refused_and_not_shown_as_empty(shell: Shell) -> None:
+    shell.connect("").hset("mc:{default}:ledger", "format", "2")
+    for command in (("status",), ("status", "k"), ("report", "k"), ("cancel", "k"), ("metrics",), ("stats",)):
+        said = shell.run(*command)
+        assert said.code == Exit.UNREACHABLE, command
+        assert "has format 2" in said.err

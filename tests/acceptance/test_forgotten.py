@@ -49,6 +49,7 @@ def is_there(client: redis.Redis) -> Callable[[], bool]:
     return answers
 
 
+@pytest.mark.timeout(300)
 @takes(Row.PERHAPS_SENT, Row.PERHAPS_RAN_ON, Row.PERHAPS_READ, Row.UNCONVERTED_AGAIN)
 def test_a_redis_that_is_restored_from_an_older_copy_sends_nothing_twice(house: House) -> None:
     """The copy shows a payload whose job runs, one whose answer was lost, and hundreds of leads that wait."""
@@ -86,7 +87,7 @@ def test_a_redis_that_is_restored_from_an_older_copy_sends_nothing_twice(house: 
     house.run(redis_binary(), *words, name="restored")
     until(is_there(redis.Redis(port=house.port)), 20, "the restored Redis")
     house.worker("second")
-    all_converted(house, batch, leads[50:], seconds=60)
+    all_converted(house, batch, leads[50:], seconds=150)
 
 
 @takes(Row.TOO_FEW_REPLICAS, Row.ACCEPTED)

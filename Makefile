@@ -11,7 +11,7 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 10))
 PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.10 python; do \
 	$$python -c '$(NEW_ENOUGH)' >/dev/null 2>&1 && echo $$python && break; done)
 # Test processes at once. Most of them wait most of the time.
-JOBS ?= 8
+JOBS ?= 5
 PYTEST_ARGS ?=
 
 .DEFAULT_GOAL := help

@@ -22,7 +22,7 @@ from massconvert.errors import StoreError
 from massconvert.policy import Row
 from massconvert.store import Keys
 from tests.acceptance.broker import RedisBroker
-from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.house import OPTIONS, SHORT_LEASES, House, until
 from tests.acceptance.rows import steps, takes
 from tests.acceptance.truth import assert_true, outcomes_of
 
@@ -45,11 +45,7 @@ HANG = float(os.environ.get("TEST_HANG_SECONDS", "12"))
 @pytest.fixture
 def house(house: House) -> House:
     """A house whose leases are as short as settings allow (13 s)."""
-    house.environment |= {
-        "MASSCONVERT_CALL_DEADLINE": "1.5",
-        "MASSCONVERT_JOB_WAIT": "2",
-        "MASSCONVERT_PERMIT_WAIT": "0",
-    }
+    house.environment |= SHORT_LEASES
     return house
 
 

@@ -14,7 +14,7 @@ from massconvert import Batch
 from massconvert.errors import StoreError
 from massconvert.policy import Row
 from massconvert.store import Keys
-from tests.acceptance.house import OPTIONS, House, free_port, redis_binary, until
+from tests.acceptance.house import OPTIONS, SHORT_LEASES, House, free_port, redis_binary, until
 from tests.acceptance.rows import steps, takes
 from tests.acceptance.test_crashes import all_converted
 
@@ -27,11 +27,7 @@ KEYS = Keys("default")
 @pytest.fixture
 def house(house: House) -> House:
     """A house of little patience: what was sent before a break has ended 5 + 2 s after it."""
-    house.environment |= {
-        "MASSCONVERT_CALL_DEADLINE": "1.5",
-        "MASSCONVERT_JOB_WAIT": "2",
-        "MASSCONVERT_PERMIT_WAIT": "0",
-    }
+    house.environment |= SHORT_LEASES
     return house
 
 

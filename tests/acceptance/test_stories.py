@@ -11,7 +11,7 @@ import pytest
 from massconvert import Batch
 from massconvert.model.story import Proof, Story
 from massconvert.policy.sentences import PROOFS, SENTENCES
-from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.house import OPTIONS, SHORT_LEASES, House, until
 
 pytestmark = pytest.mark.acceptance
 
@@ -21,11 +21,7 @@ POST = "POST mass_convert"
 @pytest.fixture
 def house(house: House) -> House:
     """A house whose leases are as short as settings allow, and where a lost answer is looked for soon."""
-    house.environment |= {
-        "MASSCONVERT_CALL_DEADLINE": "1.5",
-        "MASSCONVERT_JOB_WAIT": "2",
-        "MASSCONVERT_PERMIT_WAIT": "0",
-    }
+    house.environment |= SHORT_LEASES
     return house
 
 

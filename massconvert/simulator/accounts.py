@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -122,6 +123,8 @@ class Accounts:
 
 
 def _covers(granted: str, scope: str) -> bool:
-    """``ZohoCRM.modules.ALL`` covers ``ZohoCRM.modules.leads.READ``; letter case does not matter."""
+    """``ZohoCRM.modules.ALL`` and ``.READ`` cover ``ZohoCRM.modules.leads.READ``; letter case does not matter."""
     granted, scope = granted.lower(), scope.lower()
-    return granted == scope or (granted.endswith(".all") and scope.startswith(granted.removesuffix("all")))
+    if granted in (scope, re.sub(r"(\.modules)\.\w+(?=\.)", r"\1", scope)):
+        return True
+    return granted.endswith(".all") and scope.startswith(granted.removesuffix("all"))

@@ -2,53 +2,41 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
-from itertools import islice
-from typing import Any
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl
 
-from massconvert.simulator import catalogue, coql, routes, search
+from massconvert.simulator import catalogue, coql, routes
 from massconvert.simulator.accounts import Accounts
-from massconvert.simulator.deals import read_rows, update_deal
-from massconvert.simulator.faults import POST, QUERY, READ, REVOKE, SEARCH, TOKEN, UPDATE, Faults
+from massconvert.simulator.composite import requests_in, response_of
+from massconvert.simulator.faults import COMPOSITE, CONVERT, OPTIONS, POST, QUERY, REVOKE, SEARCH, TOKEN, Faults
+from massconvert.simulator.fields import NAME_OF
 from massconvert.simulator.jobs import Jobs
-from massconvert.simulator.leads import PLAIN_FIELDS, Lead, Leads, blanked, converted_detail, field_value, record
-from massconvert.simulator.messages import RefusedError, Request, Response
-from massconvert.simulator.routes import Found
+from massconvert.simulator.leads import Lead
+from massconvert.simulator.messages import RefusedError, Response
+from massconvert.simulator.reading import Reading, select_query
+from massconvert.simulator.records import Records
+from massconvert.simulator.routes import Found, Route, Visit
 from massconvert.simulator.rules import Rules
-from massconvert.simulator.special import Special
+from massconvert.simulator.single import Single
 from massconvert.simulator.validation import read_payload
+from massconvert.simulator.writing import Writing
 
-MASS_CONVERT_FROM = 4  # the first version that has it (likewise)
 SCHEDULED_FROM = 7  # the first version whose code of success is SCHEDULED (Zoho's SDKs, one a version)
-
-
-@dataclass(frozen=True)
-class Visit:
-    """A call that was let in, and the moment (Unix seconds) it is answered for; ``stale`` seconds ago for reads.
-
-    Reads do not show the leads that are ``hidden``, and do not say of ``blank`` ones whether they are converted.
-    """
-
-    request: Request
-    found: Found
-    now: float
-    stale: float = 0.0
-    hidden: frozenset[str] = frozenset()
-    blank: frozenset[str] = frozenset()
 
 
 @dataclass
 class Api:
-    """The calls over the organisation's leads, jobs and tokens. Not thread-safe."""
+    """The calls over the organisation's records, jobs and tokens. Not thread-safe."""
 
     rules: Rules
-    leads: Leads
+    records: Records
     jobs: Jobs
     accounts: Accounts
     faults: Faults
+    reading: Reading
+    single: Single
+    writing: Writing
     _work: dict[str, Callable[[Visit], Response]] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,11 +45,15 @@ class Api:
             REVOKE: lambda visit: self.accounts.revoke(_form(visit)),
             POST: self._mass_convert,
             "GET mass_convert": self._status,
-            READ: self._read,
-            "GET Lead": self._read_one,
-            UPDATE: self._update_deals,
+            CONVERT: lambda visit: self.single.convert(visit, self.faults),
+            OPTIONS: self.single.options,
+            COMPOSITE: self._composite,
+            "POST lock": self.writing.lock,
+            "DELETE lock": self.writing.lock,
+            "GET recycle_bin": self.writing.bin,
+            "DELETE recycle_bin": self.writing.empty,
             QUERY: self._query,
-            SEARCH: self._search,
+            SEARCH: self.reading.search,
             "GET users": self._users,
             "GET org": lambda visit: Response(200, catalogue.organisation(self.rules, visit.now)),
             "GET settings/modules": lambda _visit: Response(200, catalogue.modules()),
@@ -71,6 +63,12 @@ class Api:
             "GET settings/portals": lambda _visit: Response(200, {"portals": catalogue.portals()}),
             "GET settings/user_type": self._user_types,
         }
+        for module in NAME_OF:
+            self._work[f"GET {module}"] = self.reading.read
+            self._work[f"POST {module}"] = self.writing.create
+            self._work[f"PUT {module}"] = self.writing.update
+            self._work[f"DELETE {module}"] = self._work[f"DELETE {module.removesuffix('s')}"] = self.writing.delete
+            self._work[f"GET {module.removesuffix('s')}"] = self.reading.read_one
 
     def answer(self, visit: Visit) -> Response:
         """Zoho's answer, whether it is what was asked for or a refusal. Raises nothing."""
@@ -79,23 +77,34 @@ class Api:
             if route is None:
                 raise _no_such_call(found)
             if route.scope:
-                self.accounts.check(visit.request.headers.get("authorization", ""), route.scope, visit.now)
+                self._let_in(visit, route)
             return self._work[route.name](visit)
         except RefusedError as error:
             return error.response()
+
+    def _let_in(self, visit: Visit, route: Route) -> None:
+        self._check_scope(visit, route.scope)
+        if visit.found.version < route.since:
+            raise RefusedError(400, "API_NOT_SUPPORTED", "The API is not supported in this version")
+        if forbidden := self.rules.forbidden(route.permission):
+            raise RefusedError(403, "NO_PERMISSION", "permission denied", {"permissions": [forbidden]})
+
+    def _check_scope(self, visit: Visit, scope: str) -> None:
+        self.accounts.check(visit.request.headers.get("authorization", ""), scope, visit.now)
 
     def _token(self, visit: Visit) -> Response:
         # The origin that the client itself uses, so that a container's name works too.
         return self.accounts.grant(_form(visit), f"http://{visit.request.headers.get('host', '127.0.0.1')}", visit.now)
 
     def _mass_convert(self, visit: Visit) -> Response:
-        self._check_mass_convert(visit)
-        rules = self.rules.of_version(visit.found.version)
-        payload = read_payload(visit.request.body, rules, self._convertible, self._special)
+        version = visit.found.version
+        payload = read_payload(visit.request.body, self.rules.of_version(version), self._seen_lead, version)
         fault = self.faults.on_job(payload.ids)
-        job = self.jobs.add(payload.ids, visit.now, deal=payload.deal, fault=fault)
+        if payload.fails:
+            fault = replace(fault, spared=frozenset(payload.ids))
+        job = self.jobs.add(payload.ids, visit.now, self.single.converting.of_job(payload.options), fault)
         answer = {
-            "code": "SCHEDULED" if visit.found.version >= SCHEDULED_FROM else "SUCCESS",
+            "code": self.rules.accepted_code or ("SCHEDULED" if version >= SCHEDULED_FROM else "SUCCESS"),
             "details": {"job_id": job.id},
             "message": "Mass Convert scheduled successfully",
             "status": "success",
@@ -103,98 +112,27 @@ class Api:
         return Response(self.rules.accepted_status, answer)
 
     def _status(self, visit: Visit) -> Response:
-        self._check_mass_convert(visit)
         job_id = visit.request.query.get("job_id", "")
         if not job_id:
             details = {"param": "job_id", "json_path": "$.job_id"}
             raise RefusedError(400, "REQUIRED_PARAM_MISSING", "job_id is required.", details)
         job = self.jobs.all.get(job_id)
-        if job is None or visit.now < job.known_from:
+        if job is None or not job.known(visit.now, self.rules):
             message = "The jobid given seems to be invalid"
             raise RefusedError(400, "INVALID_DATA", message, {"param_name": "job_id"})
         return Response(200, {"data": [job.status(visit.now, self.rules)]})
 
-    def _read(self, visit: Visit) -> Response:
-        query, as_of = visit.request.query, visit.now - visit.stale
-        fields = routes.checked_fields(query.get("fields", ""), visit.found.version) or list(PLAIN_FIELDS)
-        wanted = routes.wanted_states(query)
-        page = routes.number(query, "page", 1, 10**6)
-        per_page = routes.number(query, "per_page", routes.MOST_PER_PAGE, routes.MOST_PER_PAGE)
-        if "ids" in query:
-            found: Iterable[Lead] = filter(
-                None, map(self.leads.get, routes.checked_ids(query["ids"], self.rules.most_id_characters))
-            )
-        else:
-            found = self.leads
-        chosen = (lead for lead in found if lead.converted(as_of) in wanted and lead.id not in visit.hidden)
-        shown = list(islice(chosen, (page - 1) * per_page, page * per_page + 1))
-        if not shown:
-            return Response(204)
-        more = len(shown) > per_page
-        del shown[per_page:]
-        info = {"per_page": per_page, "count": len(shown), "page": page, "more_records": more}
-        rows = [record(lead, fields, as_of) for lead in shown]
-        return Response(
-            200, {"data": [blanked(row) if row["id"] in visit.blank else row for row in rows], "info": info}
-        )
-
-    def _read_one(self, visit: Visit) -> Response:
-        lead_id, query, as_of = visit.found.rest.rpartition("/")[2], visit.request.query, visit.now - visit.stale
-        if not lead_id.isdigit():
-            details = {"resource_path_index": 1}
-            raise RefusedError(400, "INVALID_DATA", "the id given seems to be invalid", details)
-        wanted, lead = routes.wanted_states(query), self.leads.get(lead_id)
-        if lead is None or lead.converted(as_of) not in wanted:
-            return Response(204)
-        fields = routes.checked_fields(query.get("fields", ""), 0) or PLAIN_FIELDS
-        shown = record(lead, fields, as_of) | {"$converted_detail": converted_detail(lead, as_of)}
-        return Response(200, {"data": [shown]})
-
-    def _update_deals(self, visit: Visit) -> Response:
-        if not self.rules.may_edit_deals:
-            details = {"permissions": ["Crm_Implied_Edit_Potentials"]}
-            raise RefusedError(403, "NO_PERMISSION", "permission denied", details)
-        results = [update_deal(self.leads, row) for row in read_rows(visit.request.body)]
-        failed = sum(result["status"] == "error" for result in results)
-        status = 200 if not failed else 207 if failed < len(results) else 202
-        return Response(status, {"data": results})
+    def _composite(self, visit: Visit) -> Response:
+        answers = []
+        for sub_request_id, request in requests_in(visit.request):
+            answer = self.answer(replace(visit, request=request, found=routes.find(request)))
+            answers.append(response_of(sub_request_id, answer))
+        return Response(200, {"__composite_requests": answers})
 
     def _query(self, visit: Visit) -> Response:
-        try:
-            text = json.loads(visit.request.body)["select_query"]
-        except (ValueError, RecursionError, KeyError, TypeError):
-            text = None
-        if not isinstance(text, str):
-            raise RefusedError(400, "MANDATORY_NOT_FOUND", "required field not found", {"api_name": "select_query"})
-        query, as_of = coql.parse(text), visit.now - visit.stale
-        found = [lead for lead in self.leads if query.test(lead, as_of)]
-        if query.count:
-            info = {"count": 1, "more_records": False}
-            return Response(200, {"data": [{"COUNT(id)": len(found)}], "info": info})
-        found.sort(key=lambda lead: int(lead.id), reverse=query.descending)
-        shown = found[query.offset : query.offset + query.limit]
-        if not shown:
-            return Response(204)
-        info = {"count": len(shown), "more_records": len(found) > query.offset + query.limit}
-        rows = [{name: _shown(lead, name, as_of) for name in {*query.columns, "id"}} for lead in shown]
-        return Response(200, {"data": rows, "info": info})
-
-    def _search(self, visit: Visit) -> Response:
-        query, as_of = visit.request.query, visit.now - visit.stale
-        if not query.get("criteria"):
-            raise RefusedError(400, "EXPECTED_PARAM_MISSING", "mandatory param missing", {"param_name": "criteria"})
-        test, wanted = search.parse(query["criteria"]), routes.wanted_states(query)
-        page, per_page = routes.number(query, "page", 1, 10**6), routes.number(query, "per_page", 200, search.MOST_PAGE)
-        if page * per_page > search.MOST_FOUND:
-            raise RefusedError(400, "LIMIT_REACHED", "Maximum response iteration limit reached", {"limit": 2000})
-        found = [lead for lead in self.leads if lead.converted(as_of) in wanted and test(lead, as_of)]
-        shown = found[(page - 1) * per_page : page * per_page]
-        if not shown:
-            return Response(204)
-        fields = [name.strip() for name in query.get("fields", "").split(",") if name.strip()] or list(PLAIN_FIELDS)
-        more = len(found) > page * per_page
-        info = {"per_page": per_page, "count": len(shown), "page": page, "more_records": more}
-        return Response(200, {"data": [record(lead, fields, as_of) for lead in shown], "info": info})
+        query = coql.parse(select_query(visit.request.body), self.rules, visit.found.version)
+        self._check_scope(visit, f"ZohoCRM.modules.{query.module.lower()}.READ")
+        return self.reading.query(visit, query)
 
     def _users(self, visit: Visit) -> Response:
         query = visit.request.query
@@ -206,14 +144,10 @@ class Api:
         if kind == "CurrentUser":
             users = users[:1]
         shown = users[(page - 1) * per_page : page * per_page]
-        if not shown:
-            return Response(204)
-        more = len(users) > page * per_page
-        info = {"per_page": per_page, "count": len(shown), "page": page, "more_records": more}
-        return Response(200, {"users": shown, "info": info})
+        return routes.page_of("users", shown, page, per_page, more=len(users) > page * per_page)
 
     def _fields(self, visit: Visit) -> Response:
-        found = catalogue.fields(_module(visit), pipelines=self.rules.pipelines)
+        found = catalogue.fields(_module(visit), pipelines=self.rules.pipelines, unique=self.rules.unique_fields)
         return Response(200, {"fields": found}) if found else Response(204)
 
     def _layouts(self, visit: Visit) -> Response:
@@ -230,33 +164,17 @@ class Api:
         return Response(200, {"user_type": catalogue.user_types(portal)})
 
     def _pipelines(self, visit: Visit) -> Response:
-        if _param(visit, "layout_id") != catalogue.LAYOUTS["Deals"]:
+        if routes.param(visit, "layout_id") != catalogue.LAYOUTS["Deals"]:
             message = "the layout_id given seems to be invalid"
             raise RefusedError(400, "INVALID_DATA", message, {"param_name": "layout_id"})
         return Response(200, {"pipeline": catalogue.pipelines()}) if self.rules.pipelines else Response(204)
 
-    def _check_mass_convert(self, visit: Visit) -> None:
-        if visit.found.version < MASS_CONVERT_FROM:
-            raise RefusedError(400, "API_NOT_SUPPORTED", "The API is not supported in this version")
-        if not self.rules.may_convert:
-            details = {"permissions": ["Crm_Implied_Mass_Convert_Leads"]}
-            raise RefusedError(403, "NO_PERMISSION", "permission denied", details)
-
-    def _special(self, lead_id: str) -> Special | None:
-        lead = self.leads.get(lead_id)
-        return lead.special if lead else None
-
-    def _convertible(self, lead_id: str) -> bool:
-        lead = self.leads.get(lead_id)
-        return lead is not None and lead.converted_at is None
+    def _seen_lead(self, lead_id: str) -> Lead | None:
+        return self.records.leads.get(lead_id) if lead_id not in self.records.hidden else None
 
 
 def _form(visit: Visit) -> dict[str, str]:
     return dict(visit.request.query) | dict(parse_qsl(visit.request.body.decode("utf-8", "replace")))
-
-
-def _shown(lead: Lead, name: str, as_of: float) -> Any:
-    return lead.id if name == "id" else field_value(lead, name, as_of)
 
 
 def _no_such_call(found: Found) -> RefusedError:
@@ -266,16 +184,8 @@ def _no_such_call(found: Found) -> RefusedError:
     return RefusedError(404, "INVALID_URL_PATTERN", message)
 
 
-def _param(visit: Visit, name: str) -> str:
-    value = visit.request.query.get(name, "")
-    if not value:
-        message = "One of the expected parameter is missing"
-        raise RefusedError(400, "REQUIRED_PARAM_MISSING", message, {"param_name": name})
-    return value
-
-
 def _module(visit: Visit) -> str:
-    module = _param(visit, "module")
+    module = routes.param(visit, "module")
     if module not in catalogue.MODULES:
         message = "the module name given seems to be invalid"
         raise RefusedError(400, "INVALID_MODULE", message, {"param_name": "module"})

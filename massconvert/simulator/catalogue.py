@@ -6,7 +6,8 @@ from collections.abc import Collection
 from typing import Any
 
 from massconvert.simulator import metadata
-from massconvert.simulator.leads import moment
+from massconvert.simulator.fields import FIELDS, LOOKS_UP, MADE
+from massconvert.simulator.leads import CALLER, moment
 from massconvert.simulator.rules import Rules
 
 ORG_ID = "3652397"
@@ -59,7 +60,7 @@ USERS: tuple[dict[str, Any], ...] = tuple(
         "profile": {"name": "Administrator", "id": "3652397000000026011"},
     }
     for user_id, first, last, status in (
-        ("3652397000000281001", "Ann", "Archer", "active"),
+        (CALLER, "Ann", "Archer", "active"),
         ("3652397000000282001", "Bob", "Baker", "active"),
         ("3652397000000283001", "Carol", "Cooper", "disabled"),
     )
@@ -95,50 +96,8 @@ _CHOICES = {
     "Type": ("-None-", "Existing Business", "New Business"),
     "Sales_Regions": ("North", "East", "South"),
 }
-#: Fields of Leads that fill a field of Deals when a lead is converted.
-_MAPPED = {"Budget_Code": "Budget_Code"}
 #: Fields of Deals that nobody writes, or that the conversion fills in.
-_COMPUTED = frozenset({"Expected_Revenue"})
-_LOOKUPS = {"Account_Name": "Accounts", "Contact_Name": "Contacts"}
-
-#: Fields by module: API name, data type, JSON type, and whether it is mandatory.
-_FIELDS: dict[str, tuple[tuple[str, str, str, bool], ...]] = {
-    "Leads": (
-        ("Last_Name", "text", "string", True),
-        ("Budget_Code", "text", "string", False),
-        ("Company", "text", "string", True),
-        ("Email", "email", "string", False),
-        ("Full_Name", "text", "string", False),
-        ("Lead_Status", "picklist", "string", False),
-        ("Lead_Source", "picklist", "string", False),
-        ("Annual_Revenue", "currency", "double", False),
-        ("Converted__s", "boolean", "boolean", False),
-        ("Converted_Date_Time", "datetime", "string", False),
-        ("Converted_Account", "lookup", "jsonobject", False),
-        ("Converted_Contact", "lookup", "jsonobject", False),
-        ("Converted_Deal", "lookup", "jsonobject", False),
-    ),
-    "Deals": (
-        ("Deal_Name", "text", "string", True),
-        ("Stage", "picklist", "string", True),
-        ("Closing_Date", "date", "string", True),
-        ("Pipeline", "picklist", "string", False),
-        ("Amount", "currency", "double", False),
-        ("Owner", "ownerlookup", "jsonobject", False),
-        ("Account_Name", "lookup", "jsonobject", False),
-        ("Contact_Name", "lookup", "jsonobject", False),
-        ("Type", "picklist", "string", False),
-        ("Sales_Regions", "multiselectpicklist", "jsonarray", False),
-        ("Next_Step", "text", "string", False),
-        ("Probability", "integer", "integer", False),
-        ("Renewal", "boolean", "boolean", False),
-        ("Demo_At", "datetime", "string", False),
-        ("Budget_Code", "text", "string", False),
-        ("Expected_Revenue", "formula", "double", False),
-    ),
-    "Contacts": (("Last_Name", "text", "string", True), ("Email", "email", "string", False)),
-    "Accounts": (("Account_Name", "text", "string", True),),
-}
+_COMPUTED = frozenset({"Expected_Revenue", "Full_Name"})
 
 
 def modules() -> dict[str, Any]:
@@ -161,42 +120,49 @@ def modules() -> dict[str, Any]:
     }
 
 
-def fields(module: str, *, pipelines: bool) -> list[dict[str, Any]]:
+def field_id(module: str, name: str) -> str:
+    """The id of a field."""
+    names = [each.name for each in FIELDS[module]]
+    return f"36523970000000{list(MODULES).index(module) + 10}{names.index(name):03}"
+
+
+def fields(module: str, *, pipelines: bool, unique: Collection[str] = ()) -> list[dict[str, Any]]:
     """The fields of a module, as ``GET settings/fields`` and the sections of a layout have them."""
     found = []
-    for number, (name, data_type, json_type, mandatory) in enumerate(_FIELDS.get(module, ())):
+    for number, known in enumerate(FIELDS.get(module, ())):
+        name = known.name
         if name == "Pipeline" and not pipelines:
             continue
         values, label = _CHOICES.get(name, ()), name.removesuffix("__s").replace("_", " ")
         field: dict[str, Any] = {
             **metadata.of_field(name, label, (module, MODULES[module][0]), number),
-            "id": f"36523970000000{list(MODULES).index(module) + 10}{number:03}",
+            "id": field_id(module, name),
             "api_name": name,
             "field_label": label,
-            "data_type": data_type,
-            "json_type": json_type,
+            "data_type": known.data_type,
+            "json_type": known.json_type,
             "length": 120,
-            "system_mandatory": mandatory,
+            "system_mandatory": known.mandatory,
             "custom_field": name in ("Budget_Code", "Sales_Regions", "Renewal", "Demo_At"),
             "visible": True,
             "read_only": name.startswith("Converted_") or name in _COMPUTED,
+            "unique": {"casesensitive": False} if f"{module}.{name}" in unique else {},
             "pick_list_values": [
                 {**metadata.of_value(place), "display_value": value, "actual_value": value}
                 for place, value in enumerate(values, start=1)
             ],
         }
         if module == "Leads":
-            field["convert_mapping"] = {"Contacts": None, "Accounts": None, "Deals": _MAPPED.get(name)}
-        if data_type == "lookup":
-            module_of = _LOOKUPS.get(name) or f"{name.removeprefix('Converted_')}s"
-            field["lookup"] = {"module": {"api_name": module_of, "id": MODULES[module_of][0]}}
+            field["convert_mapping"] = {made: known.fills.get(made) for made in MADE}
+        if known.data_type == "lookup":
+            field["lookup"] = {"module": {"api_name": LOOKS_UP[name], "id": MODULES[LOOKS_UP[name]][0]}}
         found.append(field)
     return found
 
 
 def layouts(module: str, *, pipelines: bool, required: Collection[str] = ()) -> list[dict[str, Any]]:
     """The layouts of a module: one, Standard. ``required`` are fields besides those that always are."""
-    always = ("Pipeline", "Owner", "Account_Name") if module == "Deals" else ()
+    always = {"Deals": ("Pipeline", "Owner", "Account_Name"), "Leads": ("Company",)}.get(module, ())
     mandatory = fields(module, pipelines=pipelines)
     for field in mandatory:
         field.update(metadata.of_laid_out_field(1))

@@ -14,14 +14,15 @@ from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
 from massconvert.simulator.accounts import Credentials
+from massconvert.simulator.behaviour import PROFILES, profile
 from massconvert.simulator.faults import read_script
 from massconvert.simulator.messages import SimulatorError
 from massconvert.simulator.organisation import Answered
-from massconvert.simulator.rules import CONCURRENCY, SCOPES, Rules
+from massconvert.simulator.rules import ALL_SCOPES, CONCURRENCY, Rules
 from massconvert.simulator.server import Simulator
 from massconvert.simulator.special import kinds_of
 
-_COLUMNS = ("Company", "Last_Name")
+_COLUMNS = ("Company", "Last_Name", "First_Name", "Email")
 
 
 def run(
@@ -60,20 +61,25 @@ def run(
 
 
 def _made(chosen: argparse.Namespace) -> Simulator:
+    told = {
+        "job_seconds": chosen.job_seconds,
+        "job_jitter": chosen.job_jitter,
+        "concurrency": chosen.concurrency,
+        "accepted_status": chosen.accepted_status,
+        "most_id_characters": chosen.id_characters,
+    }
     rules = Rules(
-        job_seconds=chosen.job_seconds,
-        job_jitter=chosen.job_jitter,
+        **(profile(chosen.profile) | {name: value for name, value in told.items() if value is not None}),
         edition=chosen.edition,
-        kind="production" if chosen.production else "sandbox",
+        kind="production" if chosen.production else "developer" if chosen.developer else "sandbox",
         trial_days=chosen.trial_days,
-        concurrency=chosen.concurrency,
         credits=chosen.day_credits,
         pipelines=chosen.pipelines,
         more_users=chosen.more_users,
         mandatory_deal_fields=frozenset(chosen.mandatory),
-        accepted_status=chosen.accepted_status,
-        most_id_characters=chosen.id_characters,
-        scopes=SCOPES - frozenset(chosen.without_scope),
+        unique_fields=frozenset(chosen.unique),
+        without_permissions=frozenset(chosen.without_permission),
+        scopes=ALL_SCOPES - frozenset(chosen.without_scope),
     )
     simulator = Simulator(
         chosen.leads,
@@ -87,8 +93,10 @@ def _made(chosen: argparse.Namespace) -> Simulator:
         faults=read_script(chosen.faults) if chosen.faults else (),
         credentials=Credentials(*chosen.credentials) if chosen.credentials else None,
     )
-    for lead_id, kind in zip(simulator.organisation.truth(), kinds_of(chosen.special), strict=False):
-        simulator.organisation.make_special(lead_id, kind)
+    organisation = simulator.organisation
+    for lead_id, kind in zip(organisation.truth(), kinds_of(chosen.special), strict=False):
+        organisation.make_special(lead_id, kind)
+    organisation.know(organisation.lead_ids()[: chosen.known])
     return simulator
 
 
@@ -164,12 +172,13 @@ def _add_place(made: argparse.ArgumentParser) -> None:
     add("--converted", type=count, default=0, metavar="N", help="and so many are converted already (%(default)s)")
     add("--seed", type=int, default=0, metavar="N", help="decides which, and all that is left to chance (%(default)s)")
     add("--special", action="append", default=[], metavar="KIND[=N]", help="the first leads are special: locked=3")
+    add("--known", type=count, default=0, metavar="N", help="so many first leads are customers already")
     add("--write-leads", type=Path, metavar="F.csv", help="write the leads to a file that convert takes")
     add("--faults", type=Path, metavar="F.json", help="what goes wrong, and when")
     add("--log", action="store_true", help="tell each call on stderr, in a line")
     add("--latency", type=_bounded(float), default=0.0, metavar="S", help="seconds of each call (%(default)s)")
-    add("--job-seconds", type=_bounded(float), default=1.0, metavar="S", help="seconds of a job (%(default)s)")
-    add("--job-jitter", type=_bounded(float), default=0.0, metavar="S", help="up to so many more (%(default)s)")
+    add("--job-seconds", type=_bounded(float), metavar="S", help="seconds of a job (1, or the profile's)")
+    add("--job-jitter", type=_bounded(float), metavar="S", help="up to so many more (0, or the profile's)")
 
 
 def _add_rules(made: argparse.ArgumentParser) -> None:
@@ -177,7 +186,9 @@ def _add_rules(made: argparse.ArgumentParser) -> None:
     add = made.add_argument
     count = _bounded(int)
     add("--edition", choices=sorted(CONCURRENCY), default="enterprise", help="its edition (%(default)s)")
+    add("--profile", default="as-documented", metavar="P", help=f"how it behaves: {', '.join(PROFILES)}, or a file")
     add("--production", action="store_true", help="it says that it is no sandbox, so that commands ask first")
+    add("--developer", action="store_true", help="it says that it is a developer's edition")
     add("--trial-days", type=float, metavar="D", help="days until its trial ends, below 0: it is over")
     add("--concurrency", type=count, metavar="N", help="calls at once (the edition's)")
     add("--day-credits", type=count, metavar="N", help="credits of a rolling day (no limit)")
@@ -185,7 +196,9 @@ def _add_rules(made: argparse.ArgumentParser) -> None:
     add("--mandatory", action="append", default=[], metavar="FIELD", help="a further field that a deal must have")
     add("--more-users", type=count, default=0, metavar="N", help="so many users more than three")
     add("--without-scope", action="append", default=[], type=_scope, metavar="S", help="tokens are without this scope")
-    add("--accepted-status", type=int, choices=(200, 202), default=200, help="of an accepted payload (%(default)s)")
+    add("--without-permission", action="append", default=[], metavar="P", help="the user's profile forbids this")
+    add("--unique", action="append", default=[], metavar="FIELD", help="a field that is unique: Contacts.Email")
+    add("--accepted-status", type=int, choices=(200, 202), help="of an accepted payload (200, or the profile's)")
     add("--id-characters", type=count, metavar="N", help="of ids in a read (no limit)")
     add(
         "--credentials",
@@ -196,9 +209,9 @@ def _add_rules(made: argparse.ArgumentParser) -> None:
 
 
 def _scope(text: str) -> str:
-    known = {scope.lower(): scope for scope in SCOPES}
+    known = {scope.lower(): scope for scope in ALL_SCOPES}
     if text.lower() not in known:
-        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(sorted(SCOPES))}")
+        raise argparse.ArgumentTypeError(f"{text!r} is none of {', '.join(sorted(ALL_SCOPES))}")
     return known[text.lower()]
 
 

@@ -1,4 +1,4 @@
-"""COQL as far as criteria need it: one SELECT on Leads with comparisons, and/or, in, like, null, order, limit.
+"""COQL as far as criteria need it: one SELECT on a module with comparisons, and/or, in, like, null, order, limit.
 
 Sources: Zoho's pages on COQL, its limits and its possible errors. The grammar is theirs where it is narrow: conditions
 are grouped in pairs, a WHERE there must be, a text takes no ``>``, a boolean only ``=``.
@@ -9,20 +9,22 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
-from massconvert.simulator.leads import FIELD_TYPES, Lead, field_value
+from massconvert.simulator.fields import FIELDS, kind_of
 from massconvert.simulator.messages import RefusedError
+from massconvert.simulator.rules import Rules
 
-MOST_ROWS, USUAL_ROWS, MOST_OFFSET = 2000, 200, 100_000
-MOST_IN, MOST_CRITERIA = 50, 25
+USUAL_ROWS, MOST_CRITERIA = 200, 25
+#: The most rows of a call and of all pages together, from v8 on, and before it.
+MOST_ROWS, MOST_ROWS_BEFORE = (2000, 100_000), (200, 10_000)
 
 _TOKEN = re.compile(
     r"\s*(?:(?P<text>'(?:[^'\\]|''|\\.)*'|\"(?:[^\"\\]|\"\"|\\.)*\")|(?P<number>-?\d+(?:\.\d+)?)"
     r"|(?P<sign>[<>!]=|[=<>(),*])|(?P<word>[A-Za-z$!][\w.$>-]*))"
 )
-_Test = Callable[[Lead, float], bool]
+#: What a field of a row holds, by its name.
+Values = Callable[[str], Any]
 #: Comparators by the type of a field (Zoho: "Supported Field Types and Operators").
 _ORDERED = frozenset({"=", "!=", "<", ">", "<=", ">=", "in", "not in", "is", "between", "not between"})
 _COMPARATORS = {
@@ -34,81 +36,146 @@ _COMPARATORS = {
 }
 
 
+@dataclass(frozen=True)
+class Condition:
+    """A comparison; texts are compared as ``alike`` makes them."""
+
+    column: str
+    comparator: str
+    values: list[Any]
+    alike: Callable[[Any], Any]
+
+    def __call__(self, held: Values) -> bool:
+        """Whether a row meets it."""
+        has = held(self.column)
+        if self.comparator in ("is", "is not"):
+            return (has is None) != (self.comparator == "is not")
+        if has is None:
+            return False
+        negated = self.comparator.startswith("not ") or self.comparator == "!="
+        return _POSITIVE[self.comparator.removeprefix("not ")](self.alike(has), self.values) != negated
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two conditions with ``and`` or ``or`` between them."""
+
+    word: str
+    left: Condition | Pair
+    right: Condition | Pair
+
+    def __call__(self, held: Values) -> bool:
+        """Whether a row meets them."""
+        if self.word == "and":
+            return self.left(held) and self.right(held)
+        return self.left(held) or self.right(held)
+
+
 @dataclass
 class Query:
     """A parsed query. ``count`` is COUNT(id) instead of rows."""
 
+    test: Condition | Pair
+    module: str
     columns: list[str] = field(default_factory=list)
     count: bool = False
-    test: _Test = lambda _lead, _as_of: True
+    order: str = "id"
     descending: bool = False
     limit: int = USUAL_ROWS
     offset: int = 0
 
+    def narrow(self) -> tuple[str, list[Any]] | None:
+        """A column and the texts of which every row found has one in it, if the query says so."""
+        given = self.test
+        tests = (given.left, given.right) if isinstance(given, Pair) and given.word == "and" else (given,)
+        for test in tests:
+            if not isinstance(test, Condition) or test.comparator not in ("=", "in") or "." in test.column:
+                continue
+            if kind_of(self.module, test.column) == "text":
+                return test.column, test.values
+        return None
 
-def parse(text: str) -> Query:
+
+def parse(text: str, rules: Rules, version: int) -> Query:
     """A query from its text. Raises RefusedError with Zoho's code."""
-    return _Parser(list(_tokens(text))).query()
+    return _Parser(list(_tokens(text, rules.query_quotes)), rules, version).query()
 
 
-def _tokens(text: str) -> Iterator[tuple[str, str]]:
+def _tokens(text: str, quotes: str) -> Iterator[tuple[str, str]]:
     place, end = 0, len(text.rstrip())
     while place < end:
         match = _TOKEN.match(text, place)
         if match is None or match.end() == place:
             raise _syntax("unexpected character", text[place : place + 10].strip())
-        yield str(match.lastgroup), str(match[str(match.lastgroup)])
+        kind, found = str(match.lastgroup), str(match[str(match.lastgroup)])
+        if kind == "text" and _badly_quoted(found, quotes):
+            raise _syntax("unexpected quote", found[:10])
+        yield kind, found
         place = match.end()
+
+
+def _badly_quoted(text: str, quotes: str) -> bool:
+    """Whether a quote within a text is written in a way that this organisation does not take."""
+    quote, inner = text[0], text[1:-1]
+    if quotes == "backslash":
+        return quote in re.sub(r"\\.", "", inner)
+    return quotes == "doubled" and f"\\{quote}" in inner
 
 
 class _Parser:
     """Recursive descent over the tokens."""
 
-    def __init__(self, tokens: list[tuple[str, str]]) -> None:
+    def __init__(self, tokens: list[tuple[str, str]], rules: Rules, version: int) -> None:
         self._tokens = tokens
+        self._rules = rules
+        self._most_rows, self._most_offset = MOST_ROWS if version >= 8 else MOST_ROWS_BEFORE
         self._place = 0
         self._criteria = 0
+        self._module = "Leads"
 
     def query(self) -> Query:
         if not self._take("select"):
             raise _syntax("only the select query is supported", self._here())
-        query = Query()
-        self._columns(query)
-        if not self._take("from"):
-            raise _syntax("missing clause", "from")
-        module = self._word().lstrip("!")
-        if module != "Leads":
-            raise _invalid("invalid module", {"module": module})
+        words = [text.lower() if kind == "word" else "" for kind, text in self._tokens]
+        after = words.index("from") + 1 if "from" in words else len(words)
+        if after < len(words):
+            self._module = self._tokens[after][1].lstrip("!")
+        if self._module not in FIELDS:
+            raise _invalid("invalid module", {"module": self._module})
+        columns, count = self._columns()
+        self._demand("from")
+        self._word()
         if not self._take("where"):
             raise _syntax("missing clause", "where")
-        query.test = self._pair()
+        query = Query(self._pair(), self._module, columns, count)
         self._rest(query)
         if self._place < len(self._tokens):
             raise _syntax("error near", self._here())
         return query
 
-    def _columns(self, query: Query) -> None:
+    def _columns(self) -> tuple[list[str], bool]:
+        columns: list[str] = []
+        count = False
         while True:
             if self._take("count"):
                 self._demand("(")
                 self._column()
                 self._demand(")")
-                query.count = True
+                count = True
             else:
-                query.columns.append(self._column())
+                columns.append(self._column())
             if not self._take(","):
                 break
-        if len(set(query.columns)) < len(query.columns):
+        if len(set(columns)) < len(columns):
             raise RefusedError(400, "DUPLICATE_DATA", "duplicate select columns", {})
-        if len(query.columns) > 50:
+        if len(columns) > 50:
             raise RefusedError(400, "LIMIT_EXCEEDED", "select columns limit exceeded", {"limit": 50})
+        return columns, count
 
     def _rest(self, query: Query) -> None:
         if self._take("order"):
             self._demand("by")
-            column = self._column()
-            if column != "id":
-                raise _invalid("the simulator orders by id only", {"column_name": column})
+            query.order = self._column()
             query.descending = self._take("desc")
             if not query.descending:
                 self._take("asc")
@@ -118,42 +185,50 @@ class _Parser:
                 query.offset, query.limit = query.limit, self._number()
         if self._take("offset"):
             query.offset = self._number()
-        if query.limit > MOST_ROWS:
-            raise RefusedError(400, "LIMIT_EXCEEDED", "Max records limit exceeded", {"limit": MOST_ROWS})
-        if query.offset + query.limit > MOST_OFFSET:
-            raise RefusedError(400, "LIMIT_EXCEEDED", "Max records limit exceeded", {"limit": MOST_OFFSET})
+        if query.limit > self._most_rows:
+            raise RefusedError(400, "LIMIT_EXCEEDED", "Max records limit exceeded", {"limit": self._most_rows})
+        if query.offset + query.limit > self._most_offset:
+            raise RefusedError(400, "LIMIT_EXCEEDED", "Max records limit exceeded", {"limit": self._most_offset})
 
-    def _pair(self) -> _Test:
+    def _pair(self) -> Condition | Pair:
         """One condition or group, or two with one and/or between: more must be grouped in pairs."""
         left = self._term()
-        for word, join in (("and", _both), ("or", _either)):
+        for word in ("and", "or"):
             if self._take(word):
                 right = self._term()
                 if self._peek("and") or self._peek("or"):
                     raise _syntax("more than two criteria must be grouped in pairs, near", self._here())
-                return partial(join, left, right)
+                return Pair(word, left, right)
         return left
 
-    def _term(self) -> _Test:
+    def _term(self) -> Condition | Pair:
         if self._take("("):
             test = self._pair()
             self._demand(")")
             return test
         return self._condition()
 
-    def _condition(self) -> _Test:
+    def _condition(self) -> Condition:
         self._criteria += 1
         if self._criteria > MOST_CRITERIA:
             raise RefusedError(400, "LIMIT_EXCEEDED", "criteria limit exceeded", {"limit": MOST_CRITERIA})
         column = self._column()
-        kind, comparator = FIELD_TYPES[column], self._comparator()
+        kind, comparator = kind_of(self._module, column) or "text", self._comparator()
         if comparator not in _COMPARATORS[kind]:
             raise _invalid("invalid operator found", {"column_name": column, "operator": comparator})
         if comparator == "is":
-            negated = self._take("not")
+            comparator = "is not" if self._take("not") else "is"
             self._demand("null")
-            return partial(_null, column, negated)
-        return partial(_compare, column, comparator, self._values(column, comparator))
+            return Condition(column, comparator, [], self._alike)
+        values = [self._alike(value) for value in self._values(column, comparator)]
+        return Condition(column, comparator, values, self._alike)
+
+    def _alike(self, value: Any) -> Any:
+        """A text as this organisation compares it."""
+        if not isinstance(value, str):
+            return value
+        value = value.strip() if self._rules.query_spaces == "trimmed" else value
+        return value.casefold() if self._rules.query_case == "folded" else value
 
     def _comparator(self) -> str:
         word = self._next()[1].lower()
@@ -171,8 +246,8 @@ class _Parser:
         while self._take(","):
             values.append(self._value(column))
         self._demand(")")
-        if len(values) > MOST_IN:
-            raise RefusedError(400, "LIMIT_EXCEEDED", "in values limit exceeded", {"limit": MOST_IN})
+        if len(values) > self._rules.most_values:
+            raise RefusedError(400, "LIMIT_EXCEEDED", "in values limit exceeded", {"limit": self._rules.most_values})
         return values
 
     def _value(self, column: str) -> Any:
@@ -181,12 +256,12 @@ class _Parser:
             raise _syntax("error near", text)
         if kind == "text":
             text = re.sub(r"\\(.)", r"\1", text[1:-1].replace(text[0] * 2, text[0]))
-        return typed(column, text)
+        return typed(self._module, column, text)
 
     def _column(self) -> str:
         kind, text = self._next()
         name = text.strip("'\"") if kind in ("word", "text") else ""
-        if name not in FIELD_TYPES:
+        if kind_of(self._module, name) is None:
             raise _invalid("column given seems to be invalid", {"column_name": text})
         return name
 
@@ -227,9 +302,9 @@ class _Parser:
         return self._tokens[self._place][1] if self._place < len(self._tokens) else "the end"
 
 
-def typed(column: str, text: str) -> Any:
+def typed(module: str, column: str, text: str) -> Any:
     """A value of a query as its field has it. Raises RefusedError where it is of another type."""
-    kind = FIELD_TYPES[column]
+    kind = kind_of(module, column)
     try:
         if kind == "id":
             return int(text)
@@ -242,26 +317,6 @@ def typed(column: str, text: str) -> Any:
             raise _invalid("value given seems to be invalid for the column", {"column_name": column})
         return text.lower() == "true"
     return text
-
-
-def _both(left: _Test, right: _Test, lead: Lead, as_of: float) -> bool:
-    return left(lead, as_of) and right(lead, as_of)
-
-
-def _either(left: _Test, right: _Test, lead: Lead, as_of: float) -> bool:
-    return left(lead, as_of) or right(lead, as_of)
-
-
-def _null(column: str, negated: bool, lead: Lead, as_of: float) -> bool:
-    return (field_value(lead, column, as_of) is None) != negated
-
-
-def _compare(column: str, comparator: str, values: list[Any], lead: Lead, as_of: float) -> bool:
-    has = field_value(lead, column, as_of)
-    if has is None:
-        return False
-    negated = comparator.startswith("not ") or comparator == "!="
-    return _POSITIVE[comparator.removeprefix("not ")](has, values) != negated
 
 
 #: Each comparator without its negation.

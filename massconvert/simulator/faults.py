@@ -57,11 +57,19 @@ from typing import Any
 from massconvert.simulator.jobs import JobFault
 from massconvert.simulator.messages import Fate, Response, SimulatorError, envelope
 
+#: The modules whose records calls read and write.
+_OF_RECORDS = ("Leads", "Contacts", "Accounts", "Deals")
 METHODS = (
     "POST mass_convert",
     "GET mass_convert",
-    "GET Leads",
-    "GET Lead",
+    "POST convert",
+    "GET conversion_options",
+    *(f"{method} {module}" for module in _OF_RECORDS for method in ("GET", "POST", "PUT", "DELETE")),
+    *(f"{method} {module.removesuffix('s')}" for module in _OF_RECORDS for method in ("GET", "DELETE")),
+    "POST lock",
+    "DELETE lock",
+    "GET recycle_bin",
+    "DELETE recycle_bin",
     "GET users",
     "GET org",
     "GET settings/modules",
@@ -70,18 +78,19 @@ METHODS = (
     "GET settings/pipeline",
     "GET settings/portals",
     "GET settings/user_type",
-    "PUT Deals",
     "POST coql",
     "GET search",
+    "POST composite",
     "POST token",
     "POST revoke",
 )
 POST, READ, TOKEN, REVOKE = "POST mass_convert", "GET Leads", "POST token", "POST revoke"
+CONVERT, OPTIONS, COMPOSITE = "POST convert", "GET conversion_options", "POST composite"
 #: Calls of the accounts server, which no limit of the organisation counts.
 ACCOUNTS = frozenset({TOKEN, REVOKE})
-QUERY, SEARCH, UPDATE = "POST coql", "GET search", "PUT Deals"
-#: Calls under the organisation's sub-limit.
-HEAVY = frozenset({POST, QUERY, UPDATE})
+QUERY, SEARCH = "POST coql", "GET search"
+#: Calls under the organisation's sub-limit; those that write more than ten records are too.
+HEAVY = frozenset({POST, CONVERT, QUERY})
 
 _FATES = {"reset": Fate.RESET, "drop": Fate.DROP, "hang": Fate.HANG, "cut": Fate.CUT, "trickle": Fate.TRICKLE}
 _ANSWERS = frozenset({"status", "garbage", *_FATES})
@@ -352,7 +361,7 @@ def _check_together(rule: str, words: Mapping[str, Any]) -> None:
     ):
         if do in faults and words["method"] != only:
             raise SimulatorError(f"{rule}: 'method' must be {only!r}")
-    if "ids" in words and words["method"] not in (POST, READ, "*"):
+    if "ids" in words and words["method"] not in (POST, CONVERT, OPTIONS, READ, "*"):
         raise SimulatorError(f"{rule}: calls of {words['method']!r} name no leads, so 'ids' cannot match")
     if do == "job_partial" and ("leads" in words) == ("ids" in words):
         raise SimulatorError(f"{rule}: give 'leads' (how many are not converted) or 'ids' (which), one of the two")

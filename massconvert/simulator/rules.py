@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from massconvert.simulator.behaviour import Behaviour
+from massconvert.simulator.fields import FIELDS, MADE
 from massconvert.simulator.messages import SimulatorError
 
 #: Simultaneous calls, per organisation and connected app, by edition.
@@ -13,6 +15,9 @@ CONCURRENCY = {"free": 5, "standard": 10, "professional": 15, "enterprise": 20, 
 #: The first version whose code for too many leads is LIMIT_EXCEEDED.
 LIMIT_EXCEEDED_FROM = 7
 
+_MODULES = ("leads", "contacts", "accounts", "deals")
+_DEEDS = {"READ": "View", "CREATE": "Create", "UPDATE": "Edit", "DELETE": "Delete"}
+#: What the calls of a conversion need.
 SCOPES = frozenset(
     {
         "ZohoCRM.mass_convert.leads.CREATE",
@@ -30,34 +35,44 @@ SCOPES = frozenset(
         "ZohoSearch.securesearch.READ",
     }
 )
+#: What all the other calls need: those of single conversions, of matching, and of a rehearsal.
+MORE_SCOPES = (
+    frozenset(f"ZohoCRM.modules.{module}.{deed}" for module in _MODULES for deed in _DEEDS)
+    | {"ZohoCRM.settings.recycle_bin.READ", "ZohoCRM.settings.recycle_bin.DELETE", "ZohoCRM.composite_requests.CUSTOM"}
+) - SCOPES
+ALL_SCOPES = SCOPES | MORE_SCOPES
+#: What a profile of the user may forbid, as ``details.permissions`` of NO_PERMISSION name it.
+API_ACCESS, MASS_CONVERT, CONVERT = (
+    "Crm_Implied_Api_Access",
+    "Crm_Implied_Mass_Convert_Leads",
+    "Crm_Implied_Convert_Leads",
+)
+
+
+def permission(module: str, deed: str) -> str:
+    """The permission for READ, CREATE, UPDATE or DELETE of a module; deals are Potentials there."""
+    return f"Crm_Implied_{_DEEDS[deed]}_{module.replace('Deals', 'Potentials')}"
+
+
+PERMISSIONS = frozenset(
+    {API_ACCESS, MASS_CONVERT, CONVERT} | {permission(module.title(), deed) for module in _MODULES for deed in _DEEDS}
+)
+#: Fields that may be unique.
+_TEXTS = frozenset(f"{module}.{each.name}" for module in MADE for each in FIELDS[module] if each.json_type == "string")
 
 
 @dataclass(frozen=True)
-class Rules:
-    """Every choice about an organisation. Durations are seconds, ``None`` is no limit.
+class Rules(Behaviour):
+    """Every choice about an organisation: how it behaves, and these. Durations are seconds, ``None`` is no limit.
 
-    Raises SimulatorError for an unknown edition.
+    Raises SimulatorError for an unknown edition, unique field or permission.
     """
 
-    # Jobs: one takes job_seconds + its leads * job_seconds_per_lead + a draw up to job_jitter.
-    job_seconds: float = 1.0
-    job_seconds_per_lead: float = 0.0
-    job_jitter: float = 0.0
-    scheduled_share: float = 0.2  # of a job's time, in which its status is "scheduled"
-    status_case: Literal["upper", "lower", "title"] = "upper"  # the page's sample has COMPLETED, its text completed
-
-    # Payloads. Which bad leads a refusal names is open; so is whether the options or the leads are looked at first.
-    names_bad_leads: Literal["first", "all", "none"] = "first"
-    leads_first: bool = False
-    most_leads: int = 50
-    too_many_code: Literal["RECORD_LIMIT_EXCEEDED", "LIMIT_EXCEEDED", ""] = ""  # as the version has it
-    accepted_status: int = 200  # the newest description has 202
-    most_id_characters: int | None = None  # of ``ids`` in a read: 1,024 in the newest description, if that is enforced
     pipelines: bool = False  # enabled for Deals: the key is mandatory then
-    assign_to_mandatory: bool = False  # the page says so, its sample and the description do not
     takes_any_options: bool = False  # users, stages and modules of somebody else's organisation: none is looked up
     may_convert: bool = True  # the user's permission
-    may_edit_deals: bool = True
+    without_permissions: frozenset[str] = frozenset()  # what else the user's profile forbids, see `PERMISSIONS`
+    unique_fields: frozenset[str] = frozenset()  # such as Contacts.Email
 
     # The organisation.
     kind: Literal["sandbox", "developer", "production"] = "sandbox"  # nothing is lost in a simulator
@@ -67,8 +82,6 @@ class Rules:
 
     # Limits.
     edition: str = "enterprise"
-    concurrency: int | None = None  # overrides the edition's
-    heavy_concurrency: int = 10  # the sub-limit, which mass convert posts share
     credits: int | None = None  # of a rolling day
 
     # Tokens.
@@ -76,17 +89,28 @@ class Rules:
     tokens_in_ten_minutes: int | None = 10
     live_tokens: int = 15
     too_many_tokens_status: int = 200  # seen with 400 too
-    scopes: frozenset[str] = SCOPES
+    scopes: frozenset[str] = ALL_SCOPES
 
     def __post_init__(self) -> None:
         if self.edition not in CONCURRENCY:
             raise SimulatorError(f"{self.edition!r} is no edition; there are {', '.join(CONCURRENCY)}")
+        for named, known, what in (
+            (self.unique_fields, _TEXTS, "field that can be unique"),
+            (self.without_permissions, PERMISSIONS, "permission"),
+        ):
+            if wrong := sorted(named - known):
+                raise SimulatorError(f"{wrong[0]!r} is no {what}; there are {', '.join(sorted(known))}")
 
     def of_version(self, version: int) -> Rules:
         """These rules, with what a version of the API decides."""
         code: Literal["RECORD_LIMIT_EXCEEDED", "LIMIT_EXCEEDED"]
         code = "LIMIT_EXCEEDED" if version >= LIMIT_EXCEEDED_FROM else "RECORD_LIMIT_EXCEEDED"
         return self if self.too_many_code else replace(self, too_many_code=code)
+
+    def forbidden(self, permission: str) -> str:
+        """Which permission the user lacks for a call that needs this one; nothing if none."""
+        forbidden = self.without_permissions | (frozenset() if self.may_convert else {MASS_CONVERT})
+        return next((each for each in (API_ACCESS, permission) if each in forbidden), "")
 
     @property
     def calls_at_once(self) -> int:

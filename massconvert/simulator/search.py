@@ -10,13 +10,13 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from massconvert.simulator.coql import typed
-from massconvert.simulator.leads import FIELD_TYPES, Lead, field_value
+from massconvert.simulator.coql import Values, typed
+from massconvert.simulator.fields import kind_of
 from massconvert.simulator.messages import RefusedError
 
 MOST_CRITERIA, MOST_FOUND, MOST_PAGE = 10, 2000, 200
 _CRITERION = re.compile(r"\s*(?P<field>\w+):(?P<operator>\w+):(?P<value>(?:[^()\\]|\\.)*)")
-_Test = Callable[[Lead, float], bool]
+_Test = Callable[[Values], bool]
 _OPERATORS = ("equals", "not_equal", "starts_with", "in", "greater_than", "greater_equal", "less_than", "less_equal")
 
 
@@ -57,9 +57,9 @@ class _Reader:
             raise _invalid("invalid query formed", self.rest[:20])
         self.rest = self.rest[match.end() :]
         name, operator, value = match["field"], match["operator"], re.sub(r"\\(.)", r"\1", match["value"])
-        if name not in FIELD_TYPES or operator not in _OPERATORS or not value:
+        if kind_of("Leads", name) is None or operator not in _OPERATORS or not value:
             raise _invalid("invalid query formed", f"{name}:{operator}")
-        values = [typed(name, part) for part in (value.split(",") if operator == "in" else [value])]
+        values = [typed("Leads", name, part) for part in (value.split(",") if operator == "in" else [value])]
         return partial(_meets, name, operator, values)
 
     def _demand(self, sign: str) -> None:
@@ -69,12 +69,12 @@ class _Reader:
         self.rest = self.rest[1:]
 
 
-def _join(both: bool, left: _Test, right: _Test, lead: Lead, as_of: float) -> bool:
-    return (left(lead, as_of) and right(lead, as_of)) if both else (left(lead, as_of) or right(lead, as_of))
+def _join(both: bool, left: _Test, right: _Test, held: Values) -> bool:
+    return (left(held) and right(held)) if both else (left(held) or right(held))
 
 
-def _meets(name: str, operator: str, values: list[Any], lead: Lead, as_of: float) -> bool:
-    has, value = field_value(lead, name, as_of), values[0]
+def _meets(name: str, operator: str, values: list[Any], held: Values) -> bool:
+    has, value = held(name), values[0]
     if has is None:
         return operator == "not_equal"
     if operator in ("greater_than", "greater_equal", "less_than", "less_equal"):
@@ -84,7 +84,7 @@ def _meets(name: str, operator: str, values: list[Any], lead: Lead, as_of: float
         return str(has).lower().startswith(str(value).lower())
     if operator == "in":
         return has in values
-    alike = str(value).lower() in str(has).lower() if FIELD_TYPES[name] == "text" else has == value
+    alike = str(value).lower() in str(has).lower() if kind_of("Leads", name) == "text" else has == value
     return alike == (operator == "equals")
 
 

@@ -46,6 +46,10 @@ class Special:
     shape: str = "bare"
     shows: Mapping[str, Any] = field(default_factory=dict)
 
+    def alone(self) -> RefusedError:
+        """What is said of a call about this lead alone, which names it by its path."""
+        return RefusedError(self.status, self.code, self.message, {**self.details, "resource_path_index": 1})
+
     def refusal(self, lead_id: str, number: int) -> RefusedError:
         """What is said of a payload with this lead at place ``number``."""
         names: dict[str, dict[str, Any]] = {
@@ -63,17 +67,14 @@ class Special:
 NAMED = ("path", "inside", "data", "id", "other", "resource", "nothing")
 SHAPES = ("bare", "data", "errors", "multi")
 CONVERTED_ELSEWHERE = "converted_elsewhere"
+LOCKED, NOT_APPROVED, ALREADY_CONVERTED = "RECORD_LOCKED", "NOT_APPROVED", "ID_ALREADY_CONVERTED"
 
 KINDS: dict[str, Special] = {
-    "locked": Special(
-        "RECORD_LOCKED", "record is locked", named="id", shows={"Locked__s": True, "$locked_for_me": True}
-    ),
-    "image_checked": Special(
-        "RECORD_LOCKED", "record is locked", named="id", details={"action": "zia_vision_processing"}
-    ),
-    "in_merge": Special("RECORD_LOCKED", "record is being merged", named="nothing", shows={"$in_merge": True}),
+    "locked": Special(LOCKED, "record is locked", named="id", shows={"Locked__s": True, "$locked_for_me": True}),
+    "image_checked": Special(LOCKED, "record is locked", named="id", details={"action": "zia_vision_processing"}),
+    "in_merge": Special(LOCKED, "record is being merged", named="nothing", shows={"$in_merge": True}),
     "not_approved": Special(
-        "NOT_APPROVED",
+        NOT_APPROVED,
         "record not approved",
         named="nothing",
         shows={"$approved": False, "$approval_state": "approval_process_pending"},
@@ -81,7 +82,7 @@ KINDS: dict[str, Special] = {
     "not_reviewed": Special(
         "NOT_REVIEWED", "record not reviewed", shows={"$review_process": {"approve": True, "reject": True}}
     ),
-    CONVERTED_ELSEWHERE: Special("ID_ALREADY_CONVERTED", "id already converted", named="id"),
+    CONVERTED_ELSEWHERE: Special(ALREADY_CONVERTED, "id already converted", named="id"),
     "duplicate": Special("DUPLICATE_DATA", "duplicate data"),
 }
 

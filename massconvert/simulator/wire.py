@@ -9,11 +9,13 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from massconvert.simulator.fields import MADE
 from massconvert.simulator.messages import Fate, Request, Response, SimulatorError
 from massconvert.simulator.organisation import Organisation
 
@@ -190,9 +192,11 @@ def answer_page(organisation: Organisation, request: Request) -> Response:
         "limits": organisation.load,
         "fired": organisation.fired,
         "faults": organisation.faults,
+        "behaviour": organisation.behaviour,
+        **{module.lower(): partial(organisation.records, module) for module in MADE},
     }
-    # What is PUT to a page, as JSON: a fault script, limits, a list of lead ids to which somebody does something, or
-    # an object of lead ids and what special kind each is of.
+    # What is PUT to a page, as JSON: a fault script, limits, behaviours, a list of lead ids to which somebody does
+    # something, an object of lead ids and what special kind each is of or which fields it is given, a list of records.
     deeds: dict[str, Callable[[Any], None]] = {
         "faults": organisation.set_faults,
         "limits": organisation.set_limits,
@@ -200,6 +204,10 @@ def answer_page(organisation: Organisation, request: Request) -> Response:
         "locked": lambda ids: _for_each(organisation.lock_lead, ids),
         "deleted": lambda ids: _for_each(organisation.delete_lead, ids),
         "special": lambda kinds: _make_special(organisation, kinds),
+        "leads": organisation.give_leads,
+        "hidden": organisation.hide,
+        "behaviour": organisation.set_behaviour,
+        **{module.lower(): partial(organisation.put_records, module) for module in MADE},
     }
     if name not in pages and name not in deeds:
         return Response(404, {"error": f"there is no page {name!r}; there are {', '.join({**pages, **deeds})}"})

@@ -26,6 +26,8 @@ from tests.acceptance.door import Door
 from tests.printed import demand_typed
 
 ROOT = Path(__file__).resolve().parents[2]
+#: The environment's name for how simulators behave in these tests: a profile of docs/simulator.md.
+PROFILE = "MASSCONVERT_TEST_PROFILE"
 #: As short as settings allow: leases end after 13 s, and a lost answer is looked into after 2 s.
 SHORT_LEASES = {"MASSCONVERT_CALL_DEADLINE": "1.5", "MASSCONVERT_JOB_WAIT": "2", "MASSCONVERT_PERMIT_WAIT": "0"}
 OPTIONS = {
@@ -136,7 +138,8 @@ class House:
     def simulator(self, *arguments: str) -> subprocess.Popen[bytes]:
         """Start the simulator, and point what is started afterwards at it."""
         port = free_port()
-        command = [self.python, "-m", "massconvert.simulator", "--port", str(port), *arguments]
+        profile = ("--profile", os.environ[PROFILE]) if PROFILE in os.environ else ()
+        command = [self.python, "-m", "massconvert.simulator", "--port", str(port), *profile, *arguments]
         process = subprocess.Popen(
             command, cwd=self.folder, env=self.environment, stdout=subprocess.PIPE, start_new_session=True
         )

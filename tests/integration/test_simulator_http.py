@@ -284,6 +284,29 @@ def test_another_process_can_do_what_people_do_in_zoho_s_pages(make_client: Make
         assert client.call("GET", "/__simulator__/deleted")[0] == 405
 
 
+def test_another_process_can_put_in_who_is_a_customer_already_and_see_who_was_linked(make_client: MakeClient) -> None:
+    with Simulator(3, job_seconds=0) as sim:
+        client, lead = make_client(sim.url), sim.lead_ids()[0]
+
+        def page(name: str, method: str = "GET", body: Any = None) -> Any:
+            status, answer = client.call(method, f"/__simulator__/{name}", json.dumps(body).encode() if body else None)
+            return answer if status == 200 else (status, answer["error"])
+
+        page("leads", "PUT", {lead: {"Email": "ann@example.com", "Company": "Acme", "Last_Name": "Ng"}})
+        page("accounts", "PUT", [{"id": "1", "Account_Name": "Acme"}])
+        page("contacts", "PUT", [{"id": "2", "Last_Name": "Ng", "Email": "ann@example.com", "Account_Name": "1"}])
+        body = {"data": [{"Accounts": {"id": "1"}, "Contacts": {"id": "2"}}]}
+        status, _ = client.call("POST", f"/crm/v8/Leads/{lead}/actions/convert", json.dumps(body).encode())
+        assert status == 200
+        assert page("contacts")["2"]["leads"] == page("accounts")["1"]["leads"] == [lead]
+        assert page("deals") == {}
+        assert page("behaviour", "PUT", {"duplicates": "link_both"})["duplicates"] == "link_both"
+        assert page("behaviour", "PUT", {"duplicate": "create"})[0] == 400
+        assert page("contacts", "PUT", [{"Nonsense": 1}])[0] == 400
+        assert page("hidden", "PUT", ["2"]) == {}
+        assert client.call("GET", "/crm/v8/Contacts?ids=2&fields=Email") == (204, None)
+
+
 def test_the_environment_points_a_worker_at_it() -> None:
     with Simulator(1) as sim:
         environment = sim.environment()
@@ -377,7 +400,7 @@ def test_the_command_tells_each_call_and_at_its_end_which_faults_struck(
     assert err.splitlines()[-2:] == ["fault busy: struck 1 of 2", "fault never: struck 0"]
     assert "access_token" not in err
     rows = (tmp_path / "leads.csv").read_text().splitlines()
-    assert rows[0] == "id,Company,Last_Name"
+    assert rows[0] == "id,Company,Last_Name,First_Name,Email"
     assert len(rows) == 4
     (tmp_path / "leads.csv").write_text("mine\n")
     assert main(["--write-leads", str(tmp_path / "leads.csv")]) == 2

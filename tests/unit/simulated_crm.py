@@ -98,6 +98,10 @@ class Crm:
         entry: dict[str, Any] = answer.body["data"][0]
         return entry
 
+    def convert(self, lead_id: str, **row: Any) -> Response:
+        """POST convert of one lead."""
+        return self.call("POST", f"/crm/v8/Leads/{lead_id}/actions/convert", body={"data": [row]})
+
     def read(self, ids: Sequence[str], converted: str = "both", fields: str = FIELDS, version: str = "v8") -> Response:
         """GET Leads with ids."""
         query = {"ids": ",".join(ids), "converted": converted, "fields": fields}
@@ -108,3 +112,10 @@ def code(answer: Response) -> tuple[int, str]:
     """Status and code of an answer."""
     assert isinstance(answer.body, dict), answer
     return answer.status, str(answer.body["code"])
+
+
+def only(answer: Response, key: str = "data") -> list[dict[str, Any]]:
+    """The rows or items of an answer."""
+    assert isinstance(answer.body, dict), answer
+    found: list[dict[str, Any]] = answer.body[key]
+    return found

@@ -39,7 +39,7 @@ broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
 # A Redis that is there and refuses (a failover: READONLY, UNBLOCKED; a full disk or memory: MISCONF, OOM; no replica:
 # NOREPLICAS) is an error of the "channel" to kombu, and by default the end of the worker. RabbitMQ's errors of that
-# kind are mistakes in what was declared, which no retry mends.
+# kind are mistakes in what was declared, which no retry fixes.
 broker_channel_error_retry = _settings.broker_is_redis
 broker_transport_options = {
     # Far above the longest countdown (60 s, tasks/obey.py) plus a task's run time: a message held for longer is

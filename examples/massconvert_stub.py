@@ -32,6 +32,6 @@ def enqueue(app: Celery, lead_ids: list[str], options: dict[str, Any], *, key: s
         kwargs={"lead_ids": lead_ids, "options": options, "key": batch_id},
         queue="massconvert",
         ignore_result=True,  # else a producer with a result backend subscribes for each call
-        retry_policy={"max_retries": 1},  # a broker that is away is told within seconds
+        retry_policy={"max_retries": 1},  # an unreachable broker is told within seconds
     )
     return batch_id

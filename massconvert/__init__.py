@@ -51,7 +51,7 @@ _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = sorted(_HOME)  # noqa: PLE0605 - a list of strings, made from the one table
 
 
-if not TYPE_CHECKING:  # a type checker knows the names from above, and shall find a wrong one
+if not TYPE_CHECKING:  # a type checker knows the names from above, and must find a wrong one
 
     def __getattr__(name: str) -> object:
         if name not in _HOME:

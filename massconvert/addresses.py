@@ -279,7 +279,7 @@ def _options(scheme: str, query: str) -> str:
             raise ValueError(f"has {name}, which is for Sentinels only: begin it with redis+sentinel://")
         if check is None:
             near = get_close_matches(name, (*_OPTIONS, *_OF_SENTINELS), n=1)
-            # A name that is no word may be a piece of a password.
+            # A name that is not a word may be a piece of a password.
             named = f" {name}" if re.fullmatch(r"[a-z]{2,12}(_[a-z]{2,12}){0,3}", name) else ""
             meant = f"; did you mean {near[0]}?" if near else "; docs/settings.md lists those that are"
             raise ValueError(f"has an option{named} after its ? that is not known{meant} {_ENCODE}")

@@ -1,4 +1,4 @@
-"""A batch in the hands of whoever enqueued it: its counts, its outcomes, and waiting for them."""
+"""A batch as its producer sees it: its counts, its outcomes, and waiting for them."""
 
 from __future__ import annotations
 

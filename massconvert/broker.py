@@ -1,4 +1,4 @@
-"""Celery's broker, as Celery is told of it: by workers, and by whoever sends them messages."""
+"""Celery's broker, as Celery is told of it: by workers and by producers."""
 
 from __future__ import annotations
 

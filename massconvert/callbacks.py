@@ -1,7 +1,7 @@
 """What signs a web hook, and what checks it: for the app that receives it, so nothing else is loaded.
 
 A web hook has ``X-Massconvert-Signature: t=<Unix seconds>,v1=<hex>``: the HMAC-SHA256 of ``<t>.<body>`` with the secret
-MASSCONVERT_WEBHOOK_SECRET. Who makes the calls: `massconvert.caller`.
+MASSCONVERT_WEBHOOK_SECRET. `massconvert.caller` makes the calls.
 """
 
 from __future__ import annotations
@@ -28,10 +28,10 @@ def sign(secret: str, body: bytes, now: float) -> str:
 def verify_webhook(
     secret: str, body: bytes, signature: str, *, tolerance: float = TOLERANCE, now: float | None = None
 ) -> bool:
-    """Whether ``body`` was sent by who has ``secret``, at most ``tolerance`` seconds ago.
+    """Whether ``body`` was sent by somebody with ``secret``, at most ``tolerance`` seconds ago.
 
     ``body`` is the request's, byte for byte; ``signature`` its header ``X-Massconvert-Signature``. Raises nothing: a
-    header that is missing, or anything that is not what it should be, is not from who has the secret.
+    header that is missing, or anything that is not what it should be, does not come from somebody with the secret.
     """
     given: tuple[object, ...] = (secret, body, signature)  # what a framework makes of a request may be anything
     if not all(isinstance(value, kind) for value, kind in zip(given, (str, bytes | bytearray, str), strict=True)):

@@ -29,7 +29,7 @@ DEADLINE, CONNECT_TIMEOUT = 10.0, 5.0
 
 
 class Never(str):
-    """Why a call failed that another try would not mend."""
+    """Why a call failed that another try would not fix."""
 
 
 class Caller:

@@ -33,7 +33,7 @@ _is_number = re.compile(r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,15})?").fullmatch
 def parse_deal_values(given: Any, lead_ids: Iterable[Any]) -> dict[str, str]:
     """``given`` (lead id → field → value) as JSON by lead id; leads for which it has nothing are left out.
 
-    Raises InputError for a lead that is not among ``lead_ids``, for what is no field or no value: all at once, each
+    Raises InputError for a lead that is not among ``lead_ids``, for a wrong field or value: all at once, each
     with its lead and field.
     """
     if given is None:

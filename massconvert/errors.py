@@ -88,7 +88,7 @@ class BrokerError(MassConvertError):
 
 
 class ZohoError(MassConvertError):
-    """Zoho refused what only a person can mend: credentials, scopes, permission."""
+    """Zoho refused what only a person can fix: credentials, scopes, permission."""
 
 
 class WaitTimeoutError(MassConvertError):

@@ -53,7 +53,7 @@ class Heartbeat:
         new.replace(self.path)
 
     def try_to_beat(self, trouble: str = "") -> str:
-        """The same; returns why it cannot be written, with the mend, and only the first time. Raises nothing."""
+        """The same; returns why it cannot be written, with the fix, and only the first time. Raises nothing."""
         try:
             self.beat(trouble)
         except OSError as error:
@@ -84,7 +84,7 @@ def read_beat(path: Path) -> Beat:
 
 
 def complaint(path: Path, *, max_age: float = MAX_AGE, now: float | None = None) -> str:
-    """Why whoever writes ``path`` does not work; empty when it does. ``now`` is the monotonic clock's."""
+    """Why the process that writes ``path`` does not work; empty when it does. ``now`` is the monotonic clock's."""
     try:
         beat = read_beat(path)
     except (FileNotFoundError, NotADirectoryError):

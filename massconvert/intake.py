@@ -43,11 +43,11 @@ from massconvert.store import Clock
 
 #: Leads a script call: large enough that the round trip does not matter, small enough that Redis stays answerable.
 SLICE = 2000
-#: Above so many leads an enqueue is a bulk: its tail does not wait for company.
+#: An enqueue of more leads is a bulk: its tail does not wait for company.
 BULK = 50
-#: For so many seconds a listing of the organisation is believed when it speaks against options.
+#: Seconds for which a listing of the organisation is believed when it speaks against options.
 TRUSTED = 900.0
-#: For so many seconds a process need not look again at what is kept for options that it has enqueued with.
+#: Seconds for which a process need not look again at what is kept for options that it has enqueued with.
 REMEMBERED, MOST_REMEMBERED = 30.0, 64
 #: The longest reason for a pause, and the longest name of who paused: in characters.
 LONGEST_REASON, LONGEST_NAME = 500, 100

@@ -1,6 +1,6 @@
 """The fleet's metrics in Prometheus' text format: what was counted in the ledger, and how it stands now.
 
-Every number is the ledger's, so whoever serves them says the same, and nobody adds them up. docs/monitoring.md has the
+Every number is the ledger's, so every process that serves them says the same, and nobody adds them up. docs/monitoring.md has the
 names; they follow Prometheus' practices: seconds, ``_total`` on counters only, points in time and no ages.
 """
 
@@ -193,7 +193,7 @@ def _took(name: str, words: str, took: Took, labels: Labels | None = None) -> It
 
 
 class _Text:
-    """Prometheus' text format; the lines of a metric stand together, whoever they are about."""
+    """Prometheus' text format; the lines of a metric stand together, for all accounts."""
 
     def __init__(self) -> None:
         self._lines: dict[str, list[str]] = {}

@@ -51,7 +51,7 @@ def next_command(name: Name, *words: str, account: str) -> str:
     return " ".join(["massconvert", name, *map(shlex.quote, (*words, *chosen))])
 
 
-def then_resume(mend: str, *, account: str) -> str:
-    """What ends a pause of the organisation: ``mend``, where a person has something to mend, and then `resume`."""
+def then_resume(fix: str, *, account: str) -> str:
+    """What ends a pause of the organisation: ``fix``, where a person has something to fix, and then `resume`."""
     go_on = next_command("resume", account=account)
-    return f"{mend.removesuffix('.')}, then: {go_on}" if mend else f"To go on: {go_on}"
+    return f"{fix.removesuffix('.')}, then: {go_on}" if fix else f"To go on: {go_on}"

@@ -1,4 +1,4 @@
-"""What happens in a process, for whoever watches it: nobody without MASSCONVERT_METRICS_PORT (workers/watch.py)."""
+"""What happens in a process, for the one that watches it: none without MASSCONVERT_METRICS_PORT (workers/watch.py)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ class Watcher(Protocol):
     """Is told of what takes time. Seconds are those of a monotonic clock; it raises nothing."""
 
     def permit(self, kind: str, seconds: float) -> None:
-        """A call of this kind waited so long for its permit, or for being told that there is none."""
+        """How long a call of this kind waited for its permit, or for the answer that there is none."""
         ...
 
     def call(self, kind: str, seconds: float) -> None:

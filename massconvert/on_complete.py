@@ -30,7 +30,7 @@ DEFAULT_QUEUE = "celery"
 _NAME = re.compile(r"[\w.:/-]{1,200}")
 _SHORT = re.compile(r"(?P<task>[\w.:/-]{1,200})(@(?P<queue>[\w.:/-]{1,200}))?")
 _LONGEST_URL = 2000
-#: What a real signature of Celery's has besides.
+#: The further keys of a real signature of Celery's.
 _OF_CELERY = frozenset({"options", "subtask_type", "immutable", "chord_size"})
 _HINT = 'Write {"task": "shop.converted", "queue": "shop"}, shop.converted@shop, or https://shop.example.com/converted.'
 
@@ -98,7 +98,7 @@ def dump_targets(targets: Sequence[Target]) -> str:
 
 
 def load_targets(text: str) -> tuple[Target, ...]:
-    """Targets back from the ledger. Raises InputError for what is none."""
+    """Targets back from the ledger. Raises InputError for a wrong one."""
     return parse_targets(_loads(text))
 
 
@@ -146,7 +146,7 @@ def _full(given: Mapping[str, Any]) -> Target:
         raise _wrong(f"is a {given['subtask_type']!s:.60}; only a single task can be called")
     options = given.get("options") or {}
     if not isinstance(options, Mapping):
-        raise _wrong("has options that are no object")
+        raise _wrong("has options that are not an object")
     task, queue = given.get("task"), given.get("queue") or options.get("queue") or DEFAULT_QUEUE
     for what, name in (("task", task), ("queue", queue)):
         if not isinstance(name, str) or not _NAME.fullmatch(name):
@@ -154,7 +154,7 @@ def _full(given: Mapping[str, Any]) -> Target:
     args, kwargs = (given.get(name) for name in ("args", "kwargs"))
     args, kwargs = () if args is None else args, {} if kwargs is None else kwargs
     if not isinstance(args, list | tuple) or not isinstance(kwargs, Mapping):
-        raise _wrong("has args that are no list, or kwargs that are no object")
+        raise _wrong("has args that are not a list, or kwargs that are not an object")
     target = TaskTarget(str(task), str(queue), tuple(args), dict(kwargs), bool(given.get("immutable")))
     try:
         json.dumps(_plain(target), allow_nan=False)
@@ -172,7 +172,7 @@ def _hook(url: Any) -> HookTarget:
     except ValueError:
         host, usable = "", False
     if not host or not usable or parts.scheme not in ("https", "http"):
-        raise _wrong("has a url that is none")
+        raise _wrong("has a url that is not valid")
     if parts.username is not None or parts.password is not None or parts.fragment:
         raise _wrong(f"has a url at {host} with a user, a password or a fragment; the call is signed instead")
     if parts.scheme == "http" and not is_loopback(host):

@@ -36,7 +36,7 @@ class Ownership:
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._ours = self._formed = False
-        #: Zoho gives no token for the credentials: nothing can be sent, and whoever tries pauses the organisation.
+        #: Zoho gives no token for the credentials: nothing can be sent, and a try pauses the organisation.
         self.refused = False
         self._foreign: tuple[float, LedgerMismatchError] | None = None
 

@@ -1,6 +1,6 @@
 """Whom a message may have called when its batch has finished: which tasks, on which queues, and which addresses.
 
-Whoever can write to the broker, or has an app that does, names them. The worker that makes the call stands inside of
+Anybody who can write to the broker names them. The worker that makes the call stands inside of
 the company's network, and may send anything to the broker. So only addresses of the public internet are called, and
 only tasks that are an app's own, unless the settings say otherwise.
 """

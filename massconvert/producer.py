@@ -77,7 +77,7 @@ class MassConvert:
         """The story of a lead in each batch that is kept, the oldest first; empty where none has it.
 
         A story has the payloads that the lead was in, each with what Zoho answered, the outcome, and how that is known
-        (docs/stories.md). Raises InputError for what is no lead id, StoreError, LedgerError.
+        (docs/stories.md). Raises InputError for a wrong lead id, StoreError, LedgerError.
         """
         return self._ledger.stories.of(parse_lead_id(lead_id))
 
@@ -110,7 +110,7 @@ class MassConvert:
         """Enqueue the failed leads of a batch again, as a batch of its own: all, or those with ``codes``, ``lead_ids``.
 
         With ``deals``: the converted leads whose deals could not be updated (``DEAL_NOT_UPDATED``); their deals are
-        updated once more (docs/deals.md). ``options`` are mended options; by default those of the batch. The new batch
+        updated once more (docs/deals.md). ``options`` are fixed options; by default those of the batch. The new batch
         is named after the old one and what is retried: the same call twice is the same batch. Raises InputError when
         nothing has failed so, or not one of ``lead_ids``; with ``deals``, also when no option names fields of the lead.
         """

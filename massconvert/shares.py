@@ -21,7 +21,7 @@ class Share:
 
     Its own part, which ``part`` says (None: any number), and more while fewer than half of all ``threads`` are held. So
     one of a hundred accounts, whose part is one thread, can use a process that is not busy; and accounts whose calls
-    hang hold no more than half of it together, besides their parts.
+    hang hold no more than half of it together, beyond their parts.
     """
 
     def __init__(self, part: Callable[[], int | None], threads: Threads | None = None) -> None:

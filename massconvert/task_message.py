@@ -19,7 +19,7 @@ log = logging.getLogger("massconvert")
 
 
 def chunk_of(named: object) -> str:
-    """The chunk that a message names: digits. Whoever can write to the broker may have sent it. Raises InputError."""
+    """The chunk that a message names: digits. Anybody who can write to the broker may have sent it. Raises InputError."""
     if isinstance(named, str) and re.fullmatch("[0-9]{1,19}", named):
         return named
     raise InputError(f"The message names no chunk, but {shown(named)}; massconvert has not sent it. It is dropped.")

@@ -12,5 +12,5 @@ def number_of(count: int, one: str, many: str = "") -> str:
 
 
 def ended_of(ended: int, total: int) -> str:
-    """How many of so many leads have ended: ``399 of 400 leads have ended``."""
+    """How many of all leads have ended: ``399 of 400 leads have ended``."""
     return f"{ended:,} of {number_of(total, 'lead has', 'leads have')} ended"

@@ -17,7 +17,7 @@ class BoundTask(Protocol):
         ...
 
     def retry(self, *, countdown: float) -> BaseException:
-        """Send this task again, in so many seconds; raises what tells Celery so."""
+        """Send this task again, in ``seconds``; raises what tells Celery so."""
         ...
 
 

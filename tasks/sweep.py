@@ -9,5 +9,5 @@ from tasks.declare import BoundTask, task
 
 @task(TASK_SWEEP)
 def sweep(_self: BoundTask, account: str | None = None) -> None:
-    """Sweep one account, or all; whoever holds an account's lease does it, all others find nothing to do."""
+    """Sweep one account, or all; the worker that holds an account's lease does it, all others find nothing to do."""
     (worker_ports(account) if account else worker_fleet()).sweep()

@@ -22,7 +22,7 @@ from workers.reading import ReadingAtOnce
 
 logger = logging.getLogger("massconvert")
 
-#: When Redis is away, a task looks again so much later, in seconds. (So does the sweep.)
+#: When Redis is unreachable, a task looks again after this many seconds. (So does the sweep.)
 STORE_AWAY_COUNTDOWN = 5.0
 
 

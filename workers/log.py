@@ -1,4 +1,4 @@
-"""The log of workers and beat: one line a record, with the chunk that it is about; no traceback where Redis is away."""
+"""The log of workers and beat: one line a record, with the chunk that it is about; no traceback where Redis is unreachable."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _OUTAGES = (
 #: A connection that is closed under kombu's hands is an AttributeError, or whatever else, in its transport; amqp is
 #: RabbitMQ's.
 _TRANSPORTS = ("kombu.transport.", "amqp.")
-#: What Celery's consumer logs with an error is a connection that was lost, or a stranger's message that is no task.
+#: What Celery's consumer logs with an error is a connection that was lost, or a stranger's message that is not a task.
 _CONSUMER = "celery.worker.consumer.consumer"
 #: What Celery logs of a remote command that it cannot obey; who sent it is told the same.
 _REMOTE = "kombu.pidbox"

@@ -34,8 +34,8 @@ PAUSE = 5.0
 CELERYS = (Ignore, Reject, Retry, WorkerShutdown, WorkerTerminate)
 #: What a Redis says, or does not, that takes no notes either: not to wait for it twice.
 _AWAY = ("UNREACHABLE", "TIMEOUT")
-#: What a person mends meanwhile.
-_MENDED = (SettingsError, NotConfiguredError)
+#: What a person fixes meanwhile.
+_FIXED = (SettingsError, NotConfiguredError)
 _ENDED = "its worker ended before it was done"
 
 _stopping = threading.Event()
@@ -72,7 +72,7 @@ def come_back(task: Any, error: Exception) -> None:
     Raises what tells Celery so. A slot of a profile that comes back too late begins nothing.
     """
     expected = isinstance(error, (MassConvertError, *CELERYS))
-    if expected and (not isinstance(error, _MENDED) or isinstance(error, LedgerMismatchError)):
+    if expected and (not isinstance(error, _FIXED) or isinstance(error, LedgerMismatchError)):
         return
     tries = int(task.request.retries)
     verdict = after_failure(error, tries, chance=SystemRandom().random())

@@ -11,7 +11,7 @@ class PostsFirst(round_robin_cycle):  # type: ignore[misc]  # kombu ships no typ
     """Queues in turn, where those of payloads and of jobs take theirs as one, payloads first.
 
     Else all threads may hold tasks that wait to look at a job, while payloads wait for a thread. Jobs do not wait for
-    ever: with so many open as may be, no payload is made. kombu finds this class by its path (celeryconfig.py).
+    ever: with as many open as may be, no payload is made. kombu finds this class by its path (celeryconfig.py).
     """
 
     def update(self, it: set[str]) -> None:

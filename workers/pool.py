@@ -72,4 +72,4 @@ class WakingThreads(TaskPool):  # type: ignore[misc]  # Celery ships no types
 
 
 def _nothing() -> None:
-    """A task that is none."""
+    """A value that is not a task."""

@@ -3,11 +3,11 @@
 A worker can be alive and do nothing: after a reconnection to the broker its consumer may be gone while its loop turns
 (celery#8030 and its kin), or its loop may hang. So the heart beats only while
 
-- the event loop turns: a timer in it, set anew at each connection, says so; and
+- the event loop turns: a timer in it, set again at each connection, says so; and
 - what waits in the broker is taken: messages that wait for ``patience`` seconds in which this worker neither took nor
   ended a task are a consumer that is gone.
 
-A broker that is away is no reason to stop: nobody could work, and a restart would mend nothing.
+An unreachable broker is no reason to stop: no worker could work, and a restart would fix nothing.
 
 A worker whose heart has stopped ends itself, as SIGTERM would end it: Docker restarts what has ended, not what is
 unhealthy. A worker that does nothing is no loss.
@@ -41,7 +41,7 @@ EVERY = 5.0
 QUIET = 30.0
 #: Signs that this worker does not work must stay for so long until they are believed; longer where a task may be.
 PATIENCE = 90.0
-#: A worker that does not work ends so much later, so that whoever keeps it running starts a new one.
+#: A worker that does not work ends so much later, so that its supervisor starts a new one.
 END_AFTER = 60.0
 
 
@@ -133,7 +133,7 @@ class Pulse:
         if complaint := self._heartbeat.try_to_beat(trouble):
             logger.warning("%s", complaint)
         if self._noted is None or time.monotonic() - self._noted >= NOTE_EVERY - EVERY / 2:
-            with suppress(StoreError):  # the sweep says that Redis is away
+            with suppress(StoreError):  # the sweep says that Redis is unreachable
                 self._notes.note(lambda now: self._member(now, trouble))
                 self._noted = time.monotonic()
 

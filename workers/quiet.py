@@ -1,4 +1,4 @@
-"""What is not said again and again: that the broker is away, and any other warning.
+"""What is not said again and again: that the broker is unreachable, and any other warning.
 
 There is one line in the log when the broker goes, and one when it is back: Celery alone writes several a second.
 
@@ -23,11 +23,11 @@ logger = logging.getLogger("massconvert")
 
 #: A connection that has held for so long, in seconds, is one that holds: a refusal comes with the first commands.
 STEADY = 1.0
-#: While the broker is away, so often one line says that it still is, in seconds.
+#: While the broker is unreachable, seconds between lines that say so.
 REMIND_EVERY = 60.0
 
 _LOST = (CONNECTION_ERROR, CONNECTION_RETRY)
-#: Whose lines are about the connection, while there is none.
+#: The loggers whose lines are about the connection while it is down.
 _TELLERS = (
     "celery.worker.consumer.",
     "celery.worker.pidbox",
@@ -46,7 +46,7 @@ _FREQUENT = "Frequent restarts detected: %r"
 
 
 class BrokerLines(logging.Filter):
-    """Drops what says again that the broker is away. ``monotonic`` is in seconds."""
+    """Drops what says again that the broker is unreachable. ``monotonic`` is in seconds."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__()

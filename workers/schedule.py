@@ -24,7 +24,7 @@ from workers.signs import SignsOfLife
 logger = logging.getLogger("massconvert")
 
 _PREFIX = "profile:"
-#: A message waits in the queue no longer than a run may be late, and no less than so many seconds.
+#: A message waits in the queue no longer than a run may be late, and no less than this many seconds.
 _SHORTEST_LIFE = 60.0
 
 

@@ -86,7 +86,7 @@ class Sweeper:
 
 
 def check_redis(settings: Settings) -> None:
-    """Log what speaks against this Redis. One that is away is named and waited for, not refused. Raises nothing."""
+    """Log what speaks against this Redis. An unreachable one is named and waited for, not refused. Raises nothing."""
     client = connect_redis(settings.redis_url)
     try:
         for warning in not_well(ask_about_itself(client)):

@@ -12,16 +12,16 @@ from massconvert.readable import readable
 from massconvert.report import Summary, SummaryLine
 from massconvert.wording import number_of
 
-#: The longest example of a message: a line for each code shall stay one.
+#: The longest example of a message: each code takes one line.
 _LONGEST = 300
 _DO = {
-    Retry.WHEN_MENDED: "Mend {them} in Zoho, then: ",
-    Retry.LATER: "Nothing needs to be mended; to try {them} again, perhaps later: ",
-    Retry.MENDED_OPTIONS: "Mend the options, then: ",
+    Retry.WHEN_FIXED: "Fix {them} in Zoho, then: ",
+    Retry.LATER: "Nothing needs to be fixed; to try {them} again, perhaps later: ",
+    Retry.FIXED_OPTIONS: "Fix the options, then: ",
     Retry.NO_USE: "Zoho does not have {them}, or does not show {them} to this user: a retry would fail once more.",
-    Retry.NEW_INPUT: "Mend the ids where they come from, and enqueue {them} again.",
+    Retry.NEW_INPUT: "Fix the ids where they come from, and enqueue {them} again.",
 }
-_RETRIED = (Retry.LATER, Retry.WHEN_MENDED, Retry.MENDED_OPTIONS)
+_RETRIED = (Retry.LATER, Retry.WHEN_FIXED, Retry.FIXED_OPTIONS)
 
 
 def tell_codes(summary: Summary) -> None:
@@ -58,6 +58,6 @@ def tell_retries(batch_id: str, account: str, lines: Iterable[SummaryLine]) -> N
         named = "" if len(codes) == len(failed) else f"{', '.join(codes)}: "
         if what in _RETRIED:
             only = [] if len(codes) == len(failed) else [word for code in codes for word in ("--code", code)]
-            mended = ["--options", "O.json"] if what is Retry.MENDED_OPTIONS else []
-            do += next_command("retry", batch_id, *only, *mended, account=account)
+            fixed = ["--options", "O.json"] if what is Retry.FIXED_OPTIONS else []
+            do += next_command("retry", batch_id, *only, *fixed, account=account)
         hint(readable(f"{named}{do}"))

@@ -99,7 +99,7 @@ class Commands(HelpedGroup):
         except KeyboardInterrupt:
             say("interrupted.")
             raise typer.Exit(_INTERRUPTED) from None
-        except BrokenPipeError:  # whoever read our output has seen enough
+        except BrokenPipeError:  # the reader of our output has closed it
             _forget_stdout()
             raise typer.Exit(_BROKEN_PIPE) from None
         except OSError as error:
@@ -180,7 +180,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _forget_stdout() -> None:
     """Let the interpreter's own flush at the end go nowhere: it would fail once more, and loudly."""
-    with suppress(OSError, ValueError):  # a stdout that is no file, in a test
+    with suppress(OSError, ValueError):  # a stdout that is not a file, in a test
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

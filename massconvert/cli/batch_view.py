@@ -152,7 +152,7 @@ def counts(status: BatchStatus) -> str:
 
 
 def progress(status: BatchStatus) -> str:
-    """How far a batch is, in short: ``399 ok, 1 failed of 400``; what has no outcome yet is what is left."""
+    """How far a batch is, in short: ``399 ok, 1 failed of 400``; the rest has no outcome yet."""
     names = (("converted", "ok"), ("failed", "failed"), ("skipped", "skipped"), ("cancelled", "cancelled"))
     parts = [f"{getattr(status, name):,} {word}" for name, word in names if getattr(status, name)]
     done = ", ".join(parts) or "0"

@@ -15,7 +15,7 @@ from massconvert.zoho.standing import Held, Standing
 def workers_useful(calls: Standing) -> int:
     """How many workers, with as many slots as they have by default, can use every permit; another does not help.
 
-    By the limit and not by what 429s have left of it for now: what scales workers shall not follow each 429.
+    By the limit and not by what 429s have left of it for now: the number of workers must not follow each 429.
     """
     return max(1, -(-calls.limit // WORKER_SLOTS))
 

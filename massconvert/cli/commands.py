@@ -25,7 +25,7 @@ def help_width() -> int:
 
 
 def epilog_lines(epilog: str, width: int) -> Iterator[str]:
-    """The lines of an epilog. Those that are indented are examples; the others are prose, filled anew."""
+    """The lines of an epilog. Those that are indented are examples; the others are prose, wrapped to the width."""
     paragraphs = epilog.replace("\b\n", "\n").strip("\n").split("\n")
     for example, lines in groupby(paragraphs, lambda line: line.startswith("  ")):
         if example:

@@ -26,7 +26,7 @@ from massconvert.zoho.identity import Identity, ask_org, identity_in, papers_of
 
 #: What a command exits with at Ctrl-C, as a shell reports SIGINT.
 INTERRUPTED = 130
-#: So many leads and fewer are not asked about.
+#: This many leads and fewer are not asked about.
 UNASKED = 10
 #: Organisations in which nothing is lost, as GET ``org`` names their type. The simulator is one of them.
 _FOR_TRYING = ("sandbox", "developer")

@@ -100,7 +100,7 @@ def told_by_us() -> Iterator[None]:
 
 
 def _console(*, stderr: bool) -> Console:
-    # Made anew each time: the streams may have been replaced. Nothing of what is printed is markup.
+    # Made each time: the streams may have been replaced. Nothing of what is printed is markup.
     console = Console(stderr=stderr, highlight=False, markup=False, emoji=False, soft_wrap=True)
     if not console.is_terminal:
         console.width = _WIDTH_IN_A_PIPE

@@ -325,7 +325,7 @@ def _tell_ended(ended: _Ended, wanted: _Wanted, account: str) -> None:
     say(f"{said} The report, a line a lead: {ended.report}")
     tell_elsewhere(status)
     if status.failed:
-        _tell_mending(ended.results, wanted.source and wanted.id_column, account)
+        _tell_fixing(ended.results, wanted.source and wanted.id_column, account)
 
 
 def _write(
@@ -378,14 +378,14 @@ def _tell_earlier(earlier: BatchStatus | None) -> None:
         say(f"going on with batch {earlier.batch}: {ended_of(earlier.ended, earlier.total)}.")
 
 
-def _tell_mending(results: Results | None, id_column: str | None, account: str) -> None:
+def _tell_fixing(results: Results | None, id_column: str | None, account: str) -> None:
     if results:
         named = ["--id-column", id_column] if id_column else []
-        mended = str(results.files[Part.ERROR])
-        again = next_command("convert", mended, *named, "--options", "O.json", account=account)
-        hint(f"Mended, the failed ones are input again: {again}")
+        fixed = str(results.files[Part.ERROR])
+        again = next_command("convert", fixed, *named, "--options", "O.json", account=account)
+        hint(f"Fixed, the failed ones are input again: {again}")
     else:
-        hint("The same command with --files writes the failed ones as a file that, mended, is input again.")
+        hint("The same command with --files writes the failed ones as a file that, fixed, is input again.")
 
 
 def _report(desk: Desk, begun: _Begun, results: Results | None, *, as_json: bool) -> None:

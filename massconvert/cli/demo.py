@@ -40,7 +40,7 @@ Examples:
 \b
 Exit status: 0 if every outcome is what the simulated Zoho says of the lead, else 1."""
 
-# One lead in so many does not exist, and one in so many was converted before.
+# One lead in UNKNOWN does not exist, and one in CONVERTED was converted before.
 _ONE_ODD_IN = 200
 _CALL_SECONDS, _JOB_SECONDS = 0.1, 1.0
 _GRACE = 3.0  # seconds

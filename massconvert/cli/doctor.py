@@ -1,10 +1,9 @@
-"""``massconvert doctor``: is all there that a conversion needs, does it work, and what is to be mended?"""
+"""``massconvert doctor``: is all there that a conversion needs, does it work, and what is to be fixed?"""
 
 from __future__ import annotations
 
 import logging
 from collections import Counter
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -47,13 +46,13 @@ def _doctor(
         bool, typer.Option("--producer", help="Leave out what only workers need: credentials and Zoho.")
     ] = False,
 ) -> None:
-    """Check settings, Zoho, Redis, broker, workers and what waits; say what to mend."""
+    """Check settings, Zoho, Redis, broker, workers and what waits; say what to fix."""
     # What the library would log to nobody in particular is among the findings.
     logging.getLogger("massconvert").addHandler(logging.NullHandler())
     findings = examine(account=chosen_account(), producer=producer)
     verdict = worst(findings)
     if as_json:
-        print_json({"verdict": verdict.value, "findings": [asdict(f) | {"level": f.level.value} for f in findings]})
+        print_json({"verdict": verdict.value, "findings": [_for_json(finding) for finding in findings]})
     else:
         console = out()
         told = folded(findings)
@@ -63,21 +62,26 @@ def _doctor(
     raise typer.Exit(Exit.UNREACHABLE if verdict is Level.WRONG else Exit.OK)
 
 
+def _for_json(finding: Finding) -> dict[str, str]:
+    """A finding for a script. Scripts know its fix as ``mend``."""
+    return {"check": finding.check, "level": finding.level.value, "what": finding.what, "mend": finding.fix}
+
+
 def _show(console: Console, finding: Finding) -> None:
     """A finding, beside its level and its name; below them where a terminal is narrow."""
     level, check, what = finding.level.value, finding.check, readable(finding.what)
     left = _LEVEL_WIDTH + _CHECK_WIDTH
-    mends = [f"-> {mend}" for mend in readable(finding.mend, lines=True).splitlines()]
+    fixes = [f"-> {fix}" for fix in readable(finding.fix, lines=True).splitlines()]
     said = [what]
     if console.is_terminal:
         left = left if console.width - left >= _BESIDE else _BELOW
         said = wrapped(what, console.width - left)
-        mends = [line for mend in mends for line in wrapped(mend, console.width - left, hanging=3)]
+        fixes = [line for fix in fixes for line in wrapped(fix, console.width - left, hanging=3)]
     beside = said.pop(0) if left > _BELOW else ""
     line = Text(f"{level:<{_LEVEL_WIDTH}}", _STYLES[finding.level])
     line.append(f"{check:<{_CHECK_WIDTH}}{beside}" if beside else check, style="default")
     console.print(line)
-    for text in (*said, *mends):
+    for text in (*said, *fixes):
         console.print(Text(f"{'':<{left}}{text}"))
 
 
@@ -88,4 +92,4 @@ def _summary(findings: list[Finding]) -> str:
     warnings = number_of(count[Level.WARNING], "warning")
     if not count[Level.WRONG]:
         return f"work can go on; {warnings}."
-    return f"{count[Level.WRONG]} wrong, {warnings}: mend the first that is wrong, and ask again."
+    return f"{count[Level.WRONG]} wrong, {warnings}: fix the first that is wrong, and ask again."

@@ -211,7 +211,7 @@ class DryRun:
 
 
 def estimate(count: int, leads: Leads, options: Options, facts: Facts) -> Forecast:
-    """What converting ``leads``, which are so many, will cost."""
+    """What converting this many ``leads`` will cost."""
     deals = Deals(count, ceil(count / MAX_LEADS_A_CALL)) if deal_templates(options.body()) else _deals(leads)
     return forecast(count, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals)
 

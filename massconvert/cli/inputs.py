@@ -79,7 +79,7 @@ CanaryMaxFailedOption = Annotated[
     typer.Option(
         "--canary-max-failed",
         metavar="PERCENT",
-        help="Go on by itself if at most so many per cent of the canary failed.",
+        help="Go on by itself if at most this share of the canary failed, in per cent.",
         show_default=False,
     ),
 ]
@@ -184,7 +184,7 @@ def _source(arguments: Sequence[str], file: str | None) -> str | None:
     if len(arguments) > 1:
         also = next((argument for argument in arguments if argument != files[0]), files[0])
         raise InputError(
-            f"{files[0]} is a file, and {also} is given besides.",
+            f"{files[0]} is a file, and {also} is given too.",
             hint="Give one file, or ids. Several files go through a pipe, with - as the file: cat a.txt b.txt",
         )
     if files[0] != STDIN and Path(files[0]).is_dir():

@@ -25,7 +25,7 @@ _NONE = "none"
 _NOBODY = "-"
 _NOBODY_IN_WORDS = "- (nobody: the lead's owner stays)"
 _A_DATE = "a date like 2026-12-24, or days from when it is sent like +30d"
-#: With more than so many to choose from, a name is asked for instead of a number.
+#: With more choices than this, a name is asked for instead of a number.
 _A_LIST = 40
 _WANTED = (Listing.USERS, Listing.MODULES, Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.LEAD_FIELDS)
 

@@ -18,7 +18,7 @@ from rich.text import Text
 _WORD = r"(?:'[^']*'|\"[^\"]*\"|[^\s,;'\"])+"
 _COMMAND = re.compile(rf"(?:^|(?<=: )|(?<=, )|(?<=-> ))(?:massconvert|celery|redis-server)(?: {_WORD})+")
 _QUOTED = re.compile(r"(?:'[^']*'|\"[^\"]*\"|[^\s'\"])+")
-#: Columns of a table are so many spaces apart, and what hangs below a line is so far to the right.
+#: The spaces between the columns of a table, and before what hangs below a line.
 _GAP, _INDENT = 2, 2
 #: With less room than this, prose goes below and not beside.
 _LEAST = 20

@@ -22,7 +22,7 @@ from massconvert.readable import readable
 from massconvert.report import story_record
 from massconvert.wording import number_of
 
-#: So many leads at once; a report has all of a batch.
+#: The most leads at once; a report has all of a batch.
 _MOST = 100
 _EXAMPLES = """\b
 Examples:
@@ -134,7 +134,7 @@ def _made(outcome: Outcome) -> str:
 
 
 def not_yet_in_words(story: Story) -> str:
-    """How a lead stands that has no outcome; moments in this machine's time zone."""
+    """The state of a lead without an outcome; moments in this machine's time zone."""
     if story.place is Whereabouts.WAITING:
         return "none yet: it waits to be put into a payload"
     due = f", next step {local_time(story.due_at)}" if story.due_at else ""

@@ -22,7 +22,7 @@ Examples:
   massconvert letters                       which there are, and why
   massconvert letters --show 5f1c…          the whole message, as it came
   massconvert letters --again 5f1c…         hand one back to the workers
-  massconvert letters --again all           all that were set aside, once what is wrong is mended
+  massconvert letters --again all           all that were set aside, once what is wrong is fixed
   massconvert letters --drop 5f1c…          forget one, and its leads with it
 \b
 A message of massconvert.enqueue that cannot be taken comes back by itself. After many tries it is set
@@ -39,7 +39,7 @@ _COLUMNS = (
     Column("why", prose=True),
 )
 _ALL = "all"
-#: So many of each kind are shown; with --json all.
+#: How many of each kind are shown; with --json all.
 _SHOWN = 20
 
 

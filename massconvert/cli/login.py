@@ -195,12 +195,12 @@ class _Session:
                 self._login = answer
                 self.left = "Nothing was written, and the code is used up: make a new one."
                 break
-            what, mend = in_words(answer, self._places)
+            what, fix = in_words(answer, self._places)
             if not (self._asks and left and answer.code in ("invalid_code", "invalid_grant")):
                 then = self._command("login")
-                raise ZohoError(what, hint=f"{mend.removesuffix('.')}, then: {then}", code=answer.code)
+                raise ZohoError(what, hint=f"{fix.removesuffix('.')}, then: {then}", code=answer.code)
             say(what, "red")
-            say(mend)
+            say(fix)
             self._client = replace(self._client, code=SecretStr(_ask_secret("The new code")))
         login = self._done
         if not login.grant.refresh_token.get_secret_value():

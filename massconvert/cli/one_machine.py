@@ -72,7 +72,7 @@ class Machine:
         return [status.batch for status in self.alone.found if status.account == self.desk.settings.account]
 
     def tell_others(self, ours: Collection[str]) -> None:
-        """Say which batches besides ``ours`` have not finished; nothing of them is sent."""
+        """Say which batches other than ``ours`` have not finished; nothing of them is sent."""
         if self.alone:
             tell_left([status for status in self.alone.found if status.batch not in ours], afterwards=True)
 

@@ -31,7 +31,7 @@ call that runs excepted; jobs end at Zoho meanwhile. Only resume ends it. Safe t
 Who paused (user and host), when and why is shown by status, the doctor and whatever waits."""
 _RESUME = """\b
 Examples:
-  massconvert resume                      after a pause, whoever paused
+  massconvert resume                      after any pause, by a person or by Zoho
   massconvert resume import-2026-11-24    a batch that was paused, or waits after its canary
 \b
 A batch that was paused in its canary is behind its canary again; once that has ended, resume lets the
@@ -71,7 +71,7 @@ def _pause(
 
 
 def _resume(batch: BatchArgument = None, last: LastOption = False) -> None:
-    """Go on after a pause, whoever paused."""
+    """Go on after any pause, by a person or by Zoho."""
     desk = find_desk(batch, last=last)
     if batch is None and not last:
         _resume_all(desk)
@@ -124,7 +124,7 @@ def _resume_all(desk: Desk) -> None:
         return
     if before.code:
         why = readable(f"{before.code}: {before.reason}")
-        say(f"it had paused for {why} If that is not mended, it will pause again.")
+        say(f"it had paused for {why} If that is not fixed, it will pause again.")
     if nobody:
         tell(f"Resumed. {nobody}")
         return

@@ -53,7 +53,7 @@ class Overview:
 
     @classmethod
     def read(cls, desk: Desk, shown: int = SHOWN) -> Overview:
-        """Look, at so many batches. Raises StoreError."""
+        """Look at up to ``most`` batches. Raises StoreError."""
         organisation, now = desk.ledger.organisation, desk.clock.now()
         counts = organisation.counts()
         batches = tuple(desk.ledger.batches.recent(shown))
@@ -166,7 +166,7 @@ class Overview:
 
 
 def show_overview(desk: Desk, *, watch: bool, in_json: bool, shown: int = SHOWN) -> None:
-    """Print the overview, with so many batches; with ``watch`` again and again until every batch has finished."""
+    """Print the overview with the latest batches; with ``watch`` again and again until every batch has finished."""
     seen = Overview.read(desk, shown)
     console = out()
     if not watch or in_json or not console.is_terminal:

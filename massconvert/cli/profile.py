@@ -243,7 +243,7 @@ def _show_preview(desk: Desk, name: str, profile: Profile, *, as_json: bool) -> 
     hint("Nothing was enqueued. Leads that are in flight already would be skipped.")
     for what, why in found.not_checked.items():
         say(f"not checked: {what}: {why}", "yellow")
-    demand(found.problems, "Each run would fail. Mend them in massconvert.toml.")
+    demand(found.problems, "Each run would fail. Fix them in massconvert.toml.")
 
 
 def _preview_as_json(name: str, seen: Preview, updates: int) -> dict[str, Any]:

@@ -43,7 +43,7 @@ Examples:
   massconvert report import-2026-11-24 --files --input leads.csv --with-ids
 \b
 --files writes BATCH-success.csv, BATCH-error.csv and BATCH-unprocessed.csv. With --input they have the
-input's own columns, ours (mc_outcome, mc_code, …) behind them. The error file, mended, is input again."""
+input's own columns, ours (mc_outcome, mc_code, …) behind them. The error file, fixed, is input again."""
 
 
 class Format(str, Enum):

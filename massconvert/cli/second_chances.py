@@ -27,7 +27,7 @@ _RETRY = """\b
 Examples:
   massconvert retry import-2026-11-24                         all that failed, with the same options
   massconvert retry --last --code NOT_CONVERTED --code GAVE_UP
-  massconvert retry import-2026-11-24 --code INVALID_DATA --options mended.json --wait
+  massconvert retry import-2026-11-24 --code INVALID_DATA --options fixed.json --wait
   massconvert retry import-2026-11-24 --deals                 converted, but DEAL_NOT_UPDATED: the deals alone
 \b
 The failed leads become a batch of their own, named after the old one; the same command again is the
@@ -63,7 +63,7 @@ def _retry(
     ] = None,
     options: Annotated[
         str | None,
-        typer.Option("--options", metavar="O.json", help="Mended options; without it those of the batch are used."),
+        typer.Option("--options", metavar="O.json", help="Fixed options; without it those of the batch are used."),
     ] = None,
     deals: Annotated[
         bool,
@@ -83,19 +83,19 @@ def _retry(
     if wait is not None and desk.unattended:
         go_on = next_command("convert", "--resume", "BATCH", account=desk.settings.account)
         raise InputError("No convert runs, so there is nothing to wait for.", hint=f"Leave --wait out, then: {go_on}")
-    mended = read_options(options) if options is not None else None
+    fixed = read_options(options) if options is not None else None
     demand_ours(desk.settings)
-    if mended is not None:
-        check_before_enqueue(desk.settings, mended)
+    if fixed is not None:
+        check_before_enqueue(desk.settings, fixed)
     batch = which(desk, batch, last, "retry", changes=True)
     if preflight:
-        mended = with_preflight(mended or Options.parse(without_doubts(desk.ledger.batches.options(batch))), preflight)
+        fixed = with_preflight(fixed or Options.parse(without_doubts(desk.ledger.batches.options(batch))), preflight)
     status = desk.ledger.batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")
     try:
         made = MassConvert(desk.settings).retry(
-            batch, options=mended, codes=[code.upper() for code in codes or ()], lead_ids=ids or (), deals=deals
+            batch, options=fixed, codes=[code.upper() for code in codes or ()], lead_ids=ids or (), deals=deals
         )
     except KeyboardInterrupt:
         say("interrupted while enqueueing; the leads that were taken will be converted. The same command goes on.")

@@ -173,7 +173,7 @@ def _sheet(spans: Sequence[Span], room: int) -> Sheet:
 
 
 def bar(number: int, most: int, room: int) -> str:
-    """A bar as long as a number, of so many characters for the most, and the number; nothing for 0."""
+    """A bar as long as a number, with its length scaled to the largest, and the number; nothing for 0."""
     eighths = round(8 * room * number / most) if most else 0
     partial = "▏▎▍▌▋▊▉"[eighths % 8 - 1] if eighths % 8 else ""
     return f"{'█' * (eighths // 8)}{partial or ('' if eighths or not number else '▏')} {number:,}" if number else ""

@@ -19,7 +19,7 @@ from massconvert.wording import ended_of, number_of
 
 #: Ctrl-C, a kill, and the end of the terminal.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-#: So many unfinished batches are named.
+#: How many unfinished batches are named.
 _NAMED = 5
 
 
@@ -44,7 +44,7 @@ class Stopping:
     hurry: Callable[[], object] = bool
 
     def on_signal(self, number: int, _frame: FrameType | None) -> None:
-        """Raise Stopped, once: what follows winds up, and shall not be torn."""
+        """Raise Stopped, once: what follows cleans up, and must not be interrupted."""
         if self.number:
             self.hurry()
             return

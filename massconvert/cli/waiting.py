@@ -31,7 +31,7 @@ WaitOption = Annotated[
     typer.Option(
         "--wait",
         metavar="[SECONDS]",
-        help="Wait until every lead has its outcome, or so many seconds.",
+        help="Wait until every lead has its outcome, or for SECONDS.",
         show_default=False,
     ),
 ]

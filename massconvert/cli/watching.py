@@ -207,7 +207,7 @@ class Watch:
     def until_finished(self, timeout: float | None) -> BatchStatus | None:
         """The final counts; ``None`` when ``timeout`` seconds (``None``: for ever) are over before.
 
-        Raises StoreError when Redis is away at the first look, or stays away.
+        Raises StoreError when Redis is unreachable at the first look, or stays so.
         """
         end = None if timeout is None else self._monotonic() + timeout
         interval = 0.1

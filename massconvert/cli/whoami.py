@@ -66,7 +66,7 @@ def _whoami(as_json: Annotated[bool, typer.Option("--json", help="Print it as JS
     wrong = next((finding for finding in found if finding.level is Level.WRONG and finding.check != "scope"), None)
     if wrong or not look.complete:
         stopped = wrong or found[-1]
-        raise ZohoError(stopped.what, hint=stopped.mend)
+        raise ZohoError(stopped.what, hint=stopped.fix)
     missing = look.missing()
     if as_json:
         print_json(
@@ -79,7 +79,7 @@ def _whoami(as_json: Annotated[bool, typer.Option("--json", help="Print it as JS
     refused = [finding for finding in found if finding.level is Level.WRONG]
     if refused:
         say(refused[0].what, "red")
-        hint(refused[0].mend)
+        hint(refused[0].fix)
         raise typer.Exit(Exit.UNREACHABLE)
 
 

@@ -47,7 +47,7 @@ class Word(str, Enum):
     ITS_TURN = "its_turn"
 
 
-#: What is no reason to wait for a person: the batch goes on by itself, now or within a minute or so.
+#: The batch goes on by itself, now or within a minute or so: nobody need do anything.
 GOES_ON = frozenset({Word.LIMIT, Word.CANARY, Word.TRIED_AGAIN, Word.ZOHO_AT_WORK, Word.ITS_TURN})
 #: What is worth a word at once; the others only when nothing has moved for a while.
 TOLD_AT_ONCE = frozenset(Word) - GOES_ON - {Word.NOT_ENQUEUED_WHOLE, Word.NOTHING_TAKEN} | {Word.CANARY}
@@ -149,8 +149,8 @@ def _on_its_way(known: Known) -> Reason:
     if known.waits:
         said = f"To be tried again: {waits_in_words(known.waits, known.now)}"
         row = CODES.get(known.waits.code)
-        mend = row is not None and row.meaning is Meaning.NOT_ALLOWED
-        return Reason(Word.TRIED_AGAIN, said, f"To see what is missing: {_doctor(status)}" if mend else "")
+        fix = row is not None and row.meaning is Meaning.NOT_ALLOWED
+        return Reason(Word.TRIED_AGAIN, said, f"To see what is missing: {_doctor(status)}" if fix else "")
     if status.sent:
         leads = number_of(status.sent, "lead")
         return Reason(Word.ZOHO_AT_WORK, f"Zoho is at work on {leads}; a job may take minutes.")

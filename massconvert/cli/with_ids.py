@@ -118,7 +118,7 @@ class _Patience:
         return found
 
     def _read(self, leads: Sequence[str]) -> dict[str, LeadState] | None:
-        """The answer to one call; ``None`` where Zoho does not take so many ids."""
+        """The answer to one call; ``None`` where these are too many ids for Zoho."""
         until, tries = self._monotonic() + PATIENCE, 0
         while True:
             answer = self._look(leads)

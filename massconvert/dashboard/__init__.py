@@ -30,7 +30,7 @@ def app(
     of three says who is there. ``MASSCONVERT_DASHBOARD_TOKEN`` asks for that token. ``trust_header`` names a header
     that a proxy sets to the user's name; nobody else may be able to reach the app then. ``who`` is the app's own rule:
     it takes the request's headers (names in lower case), and returns the user's name, or ``None`` for nobody.
-    ``hosts`` are the names under which a browser may ask for it, besides addresses and ``localhost``.
+    ``hosts`` are the names under which a browser may ask for it, in addition to addresses and ``localhost``.
     ``read_only`` lets nothing be changed. Raises SettingsError, also where the extra is not installed.
     """
     try:

@@ -57,7 +57,7 @@ class Actions:
         return self._done(request, "stop", "", reason)
 
     def go(self, request: Request, form: Form) -> Response:  # noqa: ARG002 - as all actions are called
-        """Call Zoho again, whoever has paused."""
+        """Call Zoho again, after any pause."""
         desk = self._reads.desk
         if not desk.ledger.organisation.resume():
             return self._to(request, "", "nothing")

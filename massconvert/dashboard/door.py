@@ -1,6 +1,6 @@
 """Who may come in, and what they may do: the one place that decides it, before any page is asked.
 
-Everything else of the page may take for granted that the host is one of ours, that who asks is known, and that a
+Everything else of the page may take for granted that the host is one of ours, that the asker is known, and that a
 request which changes something was made by a page of ours and may change it.
 """
 
@@ -27,7 +27,7 @@ Scope = MutableMapping[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
 
 COOKIE = "massconvert"
-#: For so many seconds a login holds.
+#: How long a login holds, in seconds.
 LOGIN_HOLDS = 12 * 3600.0
 #: Under these keys of a scope the pages find who asks, and whether anything may be changed.
 PERSON, READ_ONLY = "massconvert.person", "massconvert.read_only"

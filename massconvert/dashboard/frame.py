@@ -61,7 +61,7 @@ class Frame:
     def show(
         self, request: Request, template: str, *, status_code: int = 200, every: int = 0, **values: Any
     ) -> Response:
-        """A page, or "nothing new" where the browser has it; ``every``: in so many seconds it asks again."""
+        """A page, or "nothing new" where the browser has it; ``every``: seconds until it asks again."""
         scope = request.scope
         text = self._render(scope, template, every=every, done=DONE.get(request.query_params.get("done", "")), **values)
         tag = f'"{hashlib.sha256(text.encode()).hexdigest()[:20]}"'

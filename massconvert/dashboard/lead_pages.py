@@ -18,7 +18,7 @@ from massconvert.policy.codes import words_of
 from massconvert.policy.sentences import PROOFS
 from massconvert.readable import readable
 
-#: So many leads of a pasted column are looked up: each is looked for in every batch.
+#: How many leads of a pasted column are looked up: each is looked for in every batch.
 MOST = 100
 #: How often the page of a lead that has not ended asks for what is new, in seconds.
 _EVERY = 15

@@ -36,7 +36,7 @@ STATES = {
 OFTEN, SELDOM = 2, 15
 #: The outcomes in the order in which the bar shows them.
 _KINDS = ("converted", "skipped", "failed", "cancelled", "sent", "waiting")
-#: So many of the latest batches are on the first page.
+#: How many of the latest batches are on the first page.
 _LATEST = 5
 #: Lines of a file that go out together.
 _LINES = 500

@@ -30,13 +30,13 @@ from massconvert.zoho.standing import Standing, token_trouble
 
 T = TypeVar("T")
 
-#: For so many seconds a read is good for all who ask: the counts of a batch, what changes slowly, and what costs much.
+#: Seconds for which a read serves all viewers: the counts of a batch, what changes slowly, and what costs much.
 SOON, SLOWLY, COSTLY, RARELY = 1.0, 4.0, 20.0, 60.0
 #: How many batches a page shows, and how many it looks at to find those that a filter wants.
 SHOWN, LOOKED_AT = 20, 400
-#: Of so many payloads of a batch it is asked what they wait for.
+#: How many payloads of a batch are asked what they wait for.
 _ASKED = 20
-#: What is remembered of how far batches were: for so many seconds, of so many batches.
+#: How long the progress of batches is remembered, in seconds, and of how many batches.
 _REMEMBERED, _BATCHES = 120.0, 200
 #: A payload is late when its next step is overdue for so long, in seconds.
 _LATE = 120.0
@@ -258,7 +258,7 @@ class Reads:
         )
 
     def cost(self, leads: int) -> Forecast:
-        """What converting so many leads will cost. An estimate."""
+        """What converting this many leads will cost. An estimate."""
         return forecast(leads, self._cache.get("pace", COSTLY, self._pace))
 
     def _pace(self) -> Pace:

@@ -11,7 +11,7 @@ from massconvert.dashboard import app, missing
 from massconvert.errors import SettingsError
 from massconvert.settings import Settings
 
-#: For so many seconds what is being sent may go on when it is stopped.
+#: Seconds that answers may still take to be sent when it is stopped.
 _LAST_ANSWERS = 3
 
 

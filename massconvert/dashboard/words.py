@@ -23,11 +23,11 @@ _LONGEST = 500
 _MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\b")
 
 _DO = {
-    Retry.WHEN_MENDED: "Mend these leads in Zoho, then try them again.",
-    Retry.LATER: "Nothing needs to be mended. Try them again, perhaps later.",
-    Retry.MENDED_OPTIONS: "The options of the batch are wrong for these leads. Mend the options, then: ",
+    Retry.WHEN_FIXED: "Fix these leads in Zoho, then try them again.",
+    Retry.LATER: "Nothing needs to be fixed. Try them again, perhaps later.",
+    Retry.FIXED_OPTIONS: "The options of the batch are wrong for these leads. Fix the options, then: ",
     Retry.NO_USE: "Zoho does not have them, or does not show them to this user: a retry would fail once more.",
-    Retry.NEW_INPUT: "Mend the ids where they come from, and enqueue them again.",
+    Retry.NEW_INPUT: "Fix the ids where they come from, and enqueue them again.",
     Retry.NO_NEED: "",
 }
 #: What the page says when something was done, by the word in its address.
@@ -75,9 +75,9 @@ class FailedSo:
 
 
 def failed_so(failed: FailedWith, batch_command: str) -> FailedSo:
-    """In words; ``batch_command`` is what tries it again with mended options."""
+    """In words; ``batch_command`` is what tries it again with fixed options."""
     retry = retry_of(failed.code)
-    do = f"{_DO[retry]}{batch_command}" if retry is Retry.MENDED_OPTIONS else _DO[retry]
+    do = f"{_DO[retry]}{batch_command}" if retry is Retry.FIXED_OPTIONS else _DO[retry]
     means = words_of(failed.code)
     return FailedSo(
         readable(failed.code, longest=100) or "without a code",
@@ -86,7 +86,7 @@ def failed_so(failed: FailedWith, batch_command: str) -> FailedSo:
         readable(failed.message, longest=_LONGEST),
         readable(failed.lead_id, longest=40),
         do,
-        retry in (Retry.WHEN_MENDED, Retry.LATER) and failed.code != "other",
+        retry in (Retry.WHEN_FIXED, Retry.LATER) and failed.code != "other",
     )
 
 
@@ -167,7 +167,7 @@ def timed(text: str) -> Markup:
 
 
 def left(seconds: float | None) -> str:
-    """A span until something is over, in two units at most: it shall not flicker."""
+    """A span until something is over, in two units at most, so that it does not flicker."""
     if seconds is None:
         return ""
     step = 1 if seconds < 20 else 10 if seconds < 600 else 60

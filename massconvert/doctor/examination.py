@@ -34,7 +34,7 @@ class Check:
     of_workers: bool = False
 
 
-#: In the order in which people mend: a later one often fails for the reason that an earlier one names.
+#: In the order in which people fix: a later one often fails for the reason that an earlier one names.
 CHECKS: tuple[Check, ...] = (
     Check("settings", check_settings),
     Check("credentials", check_credentials, of_workers=True),

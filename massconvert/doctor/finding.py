@@ -17,12 +17,12 @@ class Level(str, Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One line of an examination: what was looked at, what was found, and (unless it is ok) the mend."""
+    """One line of an examination: what was looked at, what was found, and (unless it is ok) the fix."""
 
     check: str
     level: Level
     what: str
-    mend: str = ""
+    fix: str = ""
 
 
 def ok(check: str, what: str) -> Finding:
@@ -30,24 +30,24 @@ def ok(check: str, what: str) -> Finding:
     return Finding(check, Level.OK, what)
 
 
-def warning(check: str, what: str, mend: str) -> Finding:
+def warning(check: str, what: str, fix: str) -> Finding:
     """Something that somebody should know."""
-    return Finding(check, Level.WARNING, what, mend)
+    return Finding(check, Level.WARNING, what, fix)
 
 
-def wrong(check: str, what: str, mend: str) -> Finding:
+def wrong(check: str, what: str, fix: str) -> Finding:
     """Something that stops work."""
-    return Finding(check, Level.WRONG, what, mend)
+    return Finding(check, Level.WRONG, what, fix)
 
 
 def folded(findings: Iterable[Finding]) -> list[Finding]:
     """The same for people: what several checks say in the same words is one line that names the others."""
     same: dict[tuple[Level, str, str], list[str]] = {}
     for finding in findings:
-        same.setdefault((finding.level, finding.what, finding.mend), []).append(finding.check)
+        same.setdefault((finding.level, finding.what, finding.fix), []).append(finding.check)
     return [
-        Finding(checks[0], level, f"{what} The same for: {', '.join(checks[1:])}." if checks[1:] else what, mend)
-        for (level, what, mend), checks in same.items()
+        Finding(checks[0], level, f"{what} The same for: {', '.join(checks[1:])}." if checks[1:] else what, fix)
+        for (level, what, fix), checks in same.items()
     ]
 
 

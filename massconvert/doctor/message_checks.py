@@ -18,11 +18,11 @@ def check_messages(site: Site) -> Iterator[Finding]:
     counts, late = letters.counts(), letters.late(now=site.clock.now())
     if late:
         what = f"{_messages(len(late))} could not be taken since {_clock(late[0].since)}: {late[0].why}"
-        yield warning("messages", what, "It is tried again at least once a minute; mend what it names.")
+        yield warning("messages", what, "It is tried again at least once a minute; fix what it names.")
     for letter in letters.latest("stuck", 1):
         what = f"{_messages(counts['stuck'])} could not be taken, set aside since {_clock(letter.at)}: {letter.why}"
         again = next_command("letters", "--again", "all", account=account)
-        yield wrong("messages", what, f"Mend what it names, then: {again}")
+        yield wrong("messages", what, f"Fix what it names, then: {again}")
     for letter in letters.latest("refused", 1):
         what = f"{_messages(counts['refused'])} refused, the last at {_clock(letter.at)}: {letter.why}"
         yield warning("messages", what, f"See who sends it: {next_command('letters', account=account)}")

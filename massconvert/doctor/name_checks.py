@@ -12,7 +12,7 @@ from massconvert.steps.check import check, why
 from massconvert.wiring import open_ports
 from massconvert.wording import number_of
 
-_MEND = "Mend it in the CRM, or cancel the batch and enqueue it with other options."
+_FIX = "Fix it in the CRM, or cancel the batch and enqueue it with other options."
 
 
 def check_names(site: Site) -> Iterator[Finding]:
@@ -32,7 +32,7 @@ def check_names(site: Site) -> Iterator[Finding]:
         names = ", ".join(sorted({repr(reference.text) for reference in unresolved(body)}))
         found = check(ports, body)
         for problem in found.problems:
-            yield wrong("names", f"{waiting} with {problem.path}, which {problem.reason}.", _MEND)
+            yield wrong("names", f"{waiting} with {problem.path}, which {problem.reason}.", _FIX)
         for listing, trouble in found.unread.items():
             what = f"{waiting} with the names {names}; the {listing.value} cannot be read: {why(trouble)}."
             yield warning("names", what, "See token, scope and calls above.")

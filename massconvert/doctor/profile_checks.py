@@ -34,7 +34,7 @@ def check_profiles(site: Site) -> Iterator[Finding]:
         if runs.stopped(name):
             what = f"The schedule of {name} is stopped, since its {failed} failed."
             go_on = next_command("profile resume", name, account=account)
-            yield wrong("profiles", what, f"To see why: {look}; when it is mended: {go_on}")
+            yield wrong("profiles", what, f"To see why: {look}; when it is fixed: {go_on}")
         else:
             check = next_command("profile check", account=account)
             yield warning("profiles", f"The {failed} of {name} failed.", f"To see why: {look}; then: {check}")

@@ -37,8 +37,8 @@ def check_redis(site: Site) -> Iterator[Finding]:
         yield from judge_standby(_standby(site, info))
     else:
         what = "Redis does not tell this user about itself, so nobody here sees whether it may lose or evict keys."
-        mend = "Allow INFO (ACL SETUSER … +info), or see to it yourself: appendonly yes, maxmemory-policy noeviction."
-        yield warning("redis", what, mend)
+        fix = "Allow INFO (ACL SETUSER … +info), or see to it yourself: appendonly yes, maxmemory-policy noeviction."
+        yield warning("redis", what, fix)
     yield _history(site)
     with reaching(site.redis):
         before, (seconds, micros), after = time.time(), site.redis.time(), time.time()
@@ -64,11 +64,11 @@ def _history(site: Site) -> Finding:
         return ok("redis history", "Scripts may use INFO, which tells them of a failover.")
     when = "just now" if unmet else f"{span(ago)} ago"
     what = f"Redis went on {when} with what may be an older state: a failover, a restart or a restored copy."
-    mend = (
+    fix = (
         "What waited then is read before it is sent. After a restored copy, enqueue again what it does not know, with "
         "the same keys: docs/high-availability.md."
     )
-    return warning("redis history", what, mend)
+    return warning("redis history", what, fix)
 
 
 def _standby(site: Site, info: dict[str, Any]) -> Standby:

@@ -56,8 +56,8 @@ def judge_redis(info: Mapping[str, Any], workers: int = 0) -> Iterator[Finding]:
 
 
 def not_well(info: Mapping[str, Any]) -> list[str]:
-    """What speaks against this Redis, each in one text with its mend: for a log."""
-    return [f"{f.what} {f.mend}" for f in judge_redis(info) if f.level is not Level.OK]
+    """What speaks against this Redis, each in one text with its fix: for a log."""
+    return [f"{f.what} {f.fix}" for f in judge_redis(info) if f.level is not Level.OK]
 
 
 def judge_clock(ahead: float) -> Finding:
@@ -78,8 +78,8 @@ def _version(info: Mapping[str, Any]) -> Iterator[Finding]:
     # Valkey says to be the Redis that it came from.
     name = f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {text}"
     if version < NEEDED:
-        mend = f"Use Redis {NEEDED[0]}.{NEEDED[1]} or newer, or Valkey."
-        yield wrong("redis version", f"{name} is too old for the ledger's scripts.", mend)
+        fix = f"Use Redis {NEEDED[0]}.{NEEDED[1]} or newer, or Valkey."
+        yield wrong("redis version", f"{name} is too old for the ledger's scripts.", fix)
     else:
         yield ok("redis version", f"{name}.")
 
@@ -92,8 +92,8 @@ def _role(info: Mapping[str, Any]) -> Iterator[Finding]:
 def _persistence(info: Mapping[str, Any]) -> Iterator[Finding]:
     failed = [name for name in ("aof_last_write_status", "aof_last_bgrewrite_status") if info.get(name) == "err"]
     if failed:
-        mend = "Its log says why; usually the disk is full."
-        yield wrong("redis persistence", f"Redis could not write its append-only file ({', '.join(failed)}).", mend)
+        fix = "Its log says why; usually the disk is full."
+        yield wrong("redis persistence", f"Redis could not write its append-only file ({', '.join(failed)}).", fix)
     elif "aof_enabled" not in info:
         return
     elif int(info["aof_enabled"]):
@@ -106,12 +106,12 @@ def _persistence(info: Mapping[str, Any]) -> Iterator[Finding]:
 def _memory(info: Mapping[str, Any]) -> Iterator[Finding]:
     most, used = int(info.get("maxmemory", 0)), int(info.get("used_memory", 0))
     policy = str(info.get("maxmemory_policy", ""))
-    mend = "Set `maxmemory-policy noeviction`."
+    fix = "Set `maxmemory-policy noeviction`."
     if policy.startswith("allkeys") and most:
-        yield wrong("redis eviction", f"Redis evicts keys when it is full (maxmemory-policy {policy}): leads!", mend)
+        yield wrong("redis eviction", f"Redis evicts keys when it is full (maxmemory-policy {policy}): leads!", fix)
     elif policy not in ("", "noeviction"):
         what = f"Redis may evict keys (maxmemory-policy {policy}) and so lose leads."
-        yield warning("redis eviction", what, mend)
+        yield warning("redis eviction", what, fix)
     elif policy:
         yield ok("redis eviction", "Redis evicts nothing.")
     if most and used > NEARLY_FULL * most:
@@ -124,12 +124,12 @@ def _clients(info: Mapping[str, Any], workers: int) -> Iterator[Finding]:
     most, now = int(info.get("maxclients", 0)), int(info.get("connected_clients", 0))
     if not most:
         return
-    mend = f"Raise maxclients: a worker of 20 threads needs up to {OF_A_WORKER}; or run it with fewer (-c)."
+    fix = f"Raise maxclients: a worker of 20 threads needs up to {OF_A_WORKER}; or run it with fewer (-c)."
     if most < OF_A_WORKER * max(1, workers):
         what = f"Redis takes only {most} connections at once (maxclients)"
         what += f", and {number_of(workers, 'worker runs', 'workers run')}." if workers else "."
-        yield warning("redis connections", what, mend)
+        yield warning("redis connections", what, fix)
     elif now > CROWDED * most:
-        yield warning("redis connections", f"{now:,} of {most:,} connections are in use (maxclients).", mend)
+        yield warning("redis connections", f"{now:,} of {most:,} connections are in use (maxclients).", fix)
     else:
         yield ok("redis connections", f"{now:,} of {most:,} connections are in use.")

@@ -14,7 +14,7 @@ from massconvert.zoho.edition import OrgAnswer, organisation_in
 from massconvert.zoho.identity import Identity, identity_in
 
 _DAY = 86_400.0
-#: What ends within so many days is worth a word. A licence that is paid monthly is always near its end.
+#: An end within this many days is told. A licence that is paid monthly is always near its end.
 _SOON = {"trial": 14 * _DAY, "licence": 3 * _DAY}
 #: The edition to which an organisation falls when its trial is over.
 _FREE = "free"
@@ -73,8 +73,8 @@ def findings_of(found: Whose, now: float) -> Iterator[Finding]:
         if ends is not None and ends - now < _SOON[what]:
             when = "ended" if ends <= now else "ends"
             day = datetime.fromtimestamp(ends, timezone.utc).date()
-            mend = "Choose an edition in the CRM's Setup, under Subscription."
-            yield warning("licence", f"The organisation's {what} {when} on {day}: Zoho may refuse calls.", mend)
+            fix = "Choose an edition in the CRM's Setup, under Subscription."
+            yield warning("licence", f"The organisation's {what} {when} on {day}: Zoho may refuse calls.", fix)
 
 
 def refused_entirely(answer: object) -> tuple[str, str] | None:
@@ -82,11 +82,11 @@ def refused_entirely(answer: object) -> tuple[str, str] | None:
     if not isinstance(answer, Refused) or answer.status not in (401, 403) or answer.code == "OAUTH_SCOPE_MISMATCH":
         return None
     what = f"Zoho gives a token and refuses the call with it: {answer.status} {answer.code} {answer.message}".rstrip()
-    mend = (
+    fix = (
         "See whether the CRM's Setup allows this machine's address (Security Control, Allowed IPs) and the user's "
         "profile API access; and whether the trial is over."
     )
-    return f"{what}.", mend
+    return f"{what}.", fix
 
 
 def _first_user(answer: object) -> Mapping[str, Any]:

@@ -91,7 +91,7 @@ def check_calls(site: Site) -> Iterator[Finding]:
     for call_id, (tries, why) in list(failing.items())[:NAMED]:
         batch = call_id.partition(":")[2]
         what = f"Batch {batch} has finished, but {number_of(tries, 'call')} about it failed: {why}."
-        yield warning("callbacks", what, _mend_of_call(why, site.settings.account))
+        yield warning("callbacks", what, _fix_of_call(why, site.settings.account))
     given_up = list(_given_up(site))
     yield from given_up
     if not failing and not given_up:
@@ -114,7 +114,7 @@ def _given_up(site: Site) -> Iterator[Finding]:
                 )
 
 
-def _mend_of_call(why: str, account: str) -> str:
+def _fix_of_call(why: str, account: str) -> str:
     if "MASSCONVERT_WEBHOOK_SECRET is not set" in why:
         return "Set MASSCONVERT_WEBHOOK_SECRET on the workers and restart them; it is called again for a day."
     test = next_command("webhook test", "URL", account=account)
@@ -133,8 +133,8 @@ def _calls(calls: Standing, account: str) -> Iterator[Finding]:
         what = f"All calls are held: {calls.hold.why}; one call finds out in {span(calls.hold.next_probe)}."
         yield wrong("calls", what, held_hint(calls.hold.kind, account))
     if calls.gate_for > 0:
-        mend = "It opens by itself; see what else calls this organisation's API."
-        yield warning("calls", f"No calls for another {span(calls.gate_for)}: {calls.gate_why}.", mend)
+        fix = "It opens by itself; see what else calls this organisation's API."
+        yield warning("calls", f"No calls for another {span(calls.gate_for)}: {calls.gate_why}.", fix)
     if calls.learnt < calls.limit:
         what = f"Only {calls.learnt} of {calls.limit} calls run at once, since Zoho answered 429 to more."
         yield warning("calls", what, "Another client of this organisation takes a share; it is tried again by itself.")

@@ -25,9 +25,9 @@ from massconvert.zoho.standing import read_standing
 from massconvert.zoho.transport import Transport
 
 #: What to do about credentials that Zoho refuses. invalid_client for good ones usually means another data centre.
-_MENDS = {
+_FIXES = {
     "invalid_client": "Set ZOHO_DATA_CENTER to where the organisation lives: the end of the address of its CRM says "
-    f"(crm.zoho.eu is eu; there are {', '.join(DATA_CENTERS)}). If it is right, mend ZOHO_CLIENT_ID.",
+    f"(crm.zoho.eu is eu; there are {', '.join(DATA_CENTERS)}). If it is right, fix ZOHO_CLIENT_ID.",
     "invalid_code": "Make a new refresh token with this client (the command login does), and set "
     "ZOHO_REFRESH_TOKEN; if it is new, check ZOHO_DATA_CENTER, and whether it is a grant code: login exchanges that.",
     "invalid_client_secret": "Copy the secret of this client id into ZOHO_CLIENT_SECRET.",
@@ -35,10 +35,10 @@ _MENDS = {
     "ZOHO_REFRESH_TOKEN.",
     "unauthorized_client": "Look for the client in Zoho's API console; if it is gone, make one, and set its id, its "
     "secret and a new refresh token.",
-    "ACCOUNTS_URL": "Unset ZOHO_ACCOUNTS_URL, or mend it; see what is between here and Zoho (proxy, firewall).",
+    "ACCOUNTS_URL": "Unset ZOHO_ACCOUNTS_URL, or fix it; see what is between here and Zoho (proxy, firewall).",
 }
-_MENDS["invalid_grant"] = _MENDS["invalid_code"]
-_SCOPE_MEND = "Make a new refresh token with this scope besides the others: the command login shows the line to paste."
+_FIXES["invalid_grant"] = _FIXES["invalid_code"]
+_SCOPE_FIX = "Make a new refresh token with this scope and the others: the command login shows the line to paste."
 
 
 def check_zoho(site: Site) -> Iterator[Finding]:
@@ -71,8 +71,8 @@ class ZohoLook:
         for scope in SCOPES:
             permit = governor.acquire(scope.call)
             if isinstance(permit, Busy):
-                mend = f"Ask again in {max(permit.in_seconds, 1):.0f} s."
-                yield warning("scopes", f"Not all were looked at: {permit.why}.", mend)
+                fix = f"Ask again in {max(permit.in_seconds, 1):.0f} s."
+                yield warning("scopes", f"Not all were looked at: {permit.why}.", fix)
                 return
             answer = self.answers[scope.name] = _ask(zoho, governor, permit, scope)
             trouble = _stops_all_calls(answer)
@@ -125,14 +125,14 @@ def _token_alone(site: Site) -> Iterator[Finding]:
 def no_token(answer: NotSent) -> Finding:
     """What is wrong, and what to do, where Zoho gives no access token."""
     if answer.why is Unsent.CREDENTIALS:
-        mend = _MENDS.get(answer.code, "Mend the credentials.")
+        fix = _FIXES.get(answer.code, "Fix the credentials.")
     elif answer.code in TOKEN_HINTS:
-        mend = "Wait some minutes; then see what else asks for tokens with this refresh token."
+        fix = "Wait some minutes; then see what else asks for tokens with this refresh token."
     elif answer.why is Unsent.DENIED:
-        mend = "See what Zoho says of the client, the user and the organisation; then ask again."
+        fix = "See what Zoho says of the client, the user and the organisation; then ask again."
     else:
-        mend = "See whether this machine may reach Zoho (proxy, firewall, DNS), and ZOHO_ACCOUNTS_URL if it is set."
-    return wrong("token", f"No access token: {answer.in_words}.", mend)
+        fix = "See whether this machine may reach Zoho (proxy, firewall, DNS), and ZOHO_ACCOUNTS_URL if it is set."
+    return wrong("token", f"No access token: {answer.in_words}.", fix)
 
 
 def _stops_all_calls(answer: Answer) -> Finding | None:
@@ -141,14 +141,14 @@ def _stops_all_calls(answer: Answer) -> Finding | None:
             return no_token(answer)
         return wrong("api", f"Zoho's API cannot be reached: {answer.detail}.", "See proxy, firewall, ZOHO_API_DOMAIN.")
     if isinstance(answer, Refused) and answer.code in TOKEN_CODES:
-        mend = "If it says so again, make a new refresh token; ZOHO_API_DOMAIN may be another data centre's."
-        return wrong("token", f"Zoho does not take its own access token: {answer.code}.", mend)
+        fix = "If it says so again, make a new refresh token; ZOHO_API_DOMAIN may be another data centre's."
+        return wrong("token", f"Zoho does not take its own access token: {answer.code}.", fix)
     if isinstance(answer, Refused) and answer.status == 429:
-        mend = "See what else calls this organisation's API, and how many credits are left."
-        return warning("api", f"Zoho answered 429 {answer.code}: over a limit.", mend)
+        fix = "See what else calls this organisation's API, and how many credits are left."
+        return warning("api", f"Zoho answered 429 {answer.code}: over a limit.", fix)
     if isinstance(answer, Refused) and (answer.status in (404, 405) or _is_another_version(answer)):
-        mend = "Mend ZOHO_API_VERSION or ZOHO_API_DOMAIN."
-        return wrong("api", f"Zoho knows no such call: {answer.status} {answer.code}.", mend)
+        fix = "Fix ZOHO_API_VERSION or ZOHO_API_DOMAIN."
+        return wrong("api", f"Zoho knows no such call: {answer.status} {answer.code}.", fix)
     return None
 
 
@@ -175,7 +175,7 @@ def _is_missing(answer: Answer | None) -> bool:
 
 def _missing(scope: Scope) -> Finding:
     found = wrong if scope.needed else warning
-    return found("scope", f"{scope.name} is missing: {scope.without}.", _SCOPE_MEND)
+    return found("scope", f"{scope.name} is missing: {scope.without}.", _SCOPE_FIX)
 
 
 def _limit(site: Site, org: Answer) -> Finding:

@@ -14,9 +14,9 @@ from contextlib import suppress
 from massconvert.contract import Exit
 from massconvert.embedded.plan import ChildPlan, log_path
 
-#: A child that lived for so many seconds had started well; its next death counts as the first.
+#: A child that lived for this many seconds had started well; its next death counts as the first.
 STEADY_AFTER = 30.0
-#: So many deaths in a row are a fault that starting again does not mend.
+#: This many deaths in a row are a fault that another start does not fix.
 MOST_DEATHS = 5
 _LOG_LIMIT = 5_000_000
 _PR_SET_PDEATHSIG = 1
@@ -38,7 +38,7 @@ def _make_die_with_parent() -> Callable[[], None] | None:
 
 
 def restart_delay(deaths: int) -> float:
-    """Seconds to wait before a child is started again after so many deaths in a row."""
+    """Seconds to wait before a child is started again after ``deaths`` in a row."""
     return float(min(0.5 * 2 ** (deaths - 1), 10.0))
 
 

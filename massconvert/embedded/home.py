@@ -19,9 +19,9 @@ from massconvert.zoho.identity import papers_of
 
 #: In a directory of a client whose organisation has another one: the name of that.
 _SAME_AS = "same-as"
-#: Whose ledger it is, for whoever looks while its Redis does not run.
+#: Whose ledger it is, readable while its Redis does not run.
 _OWNER = "owner.json"
-#: So many unfinished batches of an old ledger are named.
+#: How many unfinished batches of an old ledger are named.
 _NAMED = 5
 
 

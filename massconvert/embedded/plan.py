@@ -40,7 +40,7 @@ class StackPlan:
 
     @property
     def doing(self) -> Doing:
-        """What whoever holds the directory does with it."""
+        """What the process that holds the directory does with it."""
         return Doing.WORKING if any(child.phase for child in self.children) else Doing.READING
 
     def dump(self) -> str:
@@ -58,7 +58,7 @@ class StackPlan:
 class Doing(str, Enum):
     """What a supervisor does with its directory, for others who want it.
 
-    Whoever only reads ends soon; whoever works has workers.
+    A command that only reads ends soon; one that converts has workers.
     """
 
     READING = "reading"
@@ -88,11 +88,11 @@ class Holder:
             return None
 
 
-#: Who has the directory holds the first of these files with an exclusive lock, and has written a `Holder` into it.
-#: Whoever uses a Redis that is somebody else's holds the second with a shared one. The kernel ends both locks with the
+#: The process that has the directory holds the first of these files with an exclusive lock, and has written a `Holder` into it.
+#: A process that uses another's Redis holds the second with a shared one. The kernel ends both locks with the
 #: process, however that ends.
 LOCK, READERS = "lock", "readers"
-#: What a supervisor is sent that shall not wait for its workers; Redis has its time all the same.
+#: The signal for a supervisor that must not wait for its workers; Redis has its time all the same.
 #: The name of the child that is Redis, and the file beside its data that says it ended in order: all is on disk.
 REDIS, IN_ORDER = "redis", "redis-ended-in-order"
 HURRY = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has none, and no supervisor

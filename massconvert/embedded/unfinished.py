@@ -1,6 +1,6 @@
 """Batches that no ``convert`` works on: all of them are paused, so that nothing is sent until somebody says so.
 
-Between two runs the leads of an embedded ledger wait for a person. Whoever has it for itself, with its Redis and no
+Between two runs the leads of an embedded ledger wait for a person. A process that has it for itself, with its Redis and no
 workers yet, or no more, pauses what the last run has left, however that ended.
 """
 
@@ -16,7 +16,7 @@ from massconvert.model import HELD_FOR_CANARY, BatchStatus
 
 #: Why such a batch is held: somebody has stopped its ``convert``, or that has ended otherwise.
 STOPPED, LEFT = "its convert was stopped", "no convert works on it"
-#: So many of the newest batches are looked at.
+#: How many of the newest batches are looked at.
 _LOOKED_AT = 10_000
 
 
@@ -44,7 +44,7 @@ def pause_unfinished(ledgers: Iterable[Ledger], why: str = LEFT) -> list[BatchSt
 
 @dataclass
 class Alone:
-    """What somebody found who has ledgers for themselves: unfinished batches; and of which people have been told."""
+    """The unfinished batches that a process found in its own ledgers, and which of them people have been told of."""
 
     found: list[BatchStatus]
     told: set[str] = field(default_factory=set)

@@ -27,7 +27,7 @@ log = logging.getLogger("massconvert")
 
 #: How long a command waits for another one that begins, ends, or only looks as well, in seconds.
 _PATIENCE = 60.0
-#: After so many seconds it shares the Redis of one that only looks, and says that it waits, in seconds.
+#: Seconds after which it shares the Redis of one that only looks, and after which it says that it waits.
 _SHARES_AFTER, _TELLS_AFTER = 5.0, 2.0
 _PAUSE = 0.05
 

@@ -115,7 +115,7 @@ def find_heading(lines: Sequence[str], before: int, name: str, wanted: str | Non
         raise InputError(
             f"{name}: line {before + above + 1} can be read in two ways, with its columns separated by "
             f"{' or by '.join(map(shown, wide))}.",
-            hint="Write a line like sep=; above it that is true, or mend the heading.",
+            hint="Write a line like sep=; above it that is true, or fix the heading.",
         )
     place = HeadingPlace(wide[0] if wide else rows[0][1], above, bool(given))
     _demand_titles(lines[top:above], before + top, place, name)

@@ -133,7 +133,7 @@ def _whole(value: Decimal) -> int:
 
 
 def valid_ids(values: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:
-    """The lead ids among ``values``; what is none goes into ``wrong``, as given, with the reason."""
+    """The lead ids among ``values``; wrong ones go into ``wrong``, as given, with the reason."""
     for value in values:
         # The common case at full speed; everything else takes the long way.
         if (
@@ -158,7 +158,7 @@ def _as_given(value: object) -> str:
 
 
 def demand_valid(values: Iterable[Any]) -> None:
-    """Raise InputError that names the first of ``values`` that are no ids, if there is one."""
+    """Raise InputError that names the first wrong ids among ``values``, if there are any."""
     wrong: dict[str, str] = {}
     for _ in valid_ids(values, wrong):
         pass
@@ -168,7 +168,7 @@ def demand_valid(values: Iterable[Any]) -> None:
         are = "is not an id" if len(wrong) == 1 else "are not ids"
         raise InputError(
             f"{len(wrong):,} of the lead ids {are}; nothing was enqueued:\n{first}{more}",
-            hint="Mend them, or pass skip_invalid=True to enqueue the others.",
+            hint="Fix them, or pass skip_invalid=True to enqueue the others.",
         )
 
 

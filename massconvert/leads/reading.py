@@ -90,7 +90,7 @@ def read_lead_ids(
 def open_table(
     source: IO[bytes] | IO[str] | Path | str, name: str = "", *, id_column: str | None = None
 ) -> Iterator[Table]:
-    """A file of lead ids as a table, to be read once. What is no CSV has one column, ``id`` or ``id_column``.
+    """A file of lead ids as a table, to be read once. A file that is not CSV has one column, ``id`` or ``id_column``.
 
     The parameters and what is raised are those of `read_lead_ids`.
     """

@@ -106,7 +106,7 @@ class Leads(Collection[str]):
             values = number_of(total, "value is no lead id", "values are not lead ids")
             raise InputError(
                 f"{self.name}: {self.invalid:,} of {values}; nothing was enqueued.\n" + self.complaint(),
-                hint="Mend them, or add --skip-invalid to go on with the others." if self._count else "",
+                hint="Fix them, or add --skip-invalid to go on with the others." if self._count else "",
             )
         if not self._count:
             raise InputError(f"{self.name} has no lead ids.", hint="Write one a line, or a CSV with a column id.")

@@ -1,4 +1,4 @@
-"""Bytes to text: encodings, line ends, and what is no text at all."""
+"""Bytes to text: encodings, line ends, and files that are not text."""
 
 from __future__ import annotations
 

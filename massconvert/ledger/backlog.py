@@ -15,7 +15,7 @@ from massconvert.store import Keys, Redis, reaching
 EXAMINED = 500
 #: How many overdue jobs are named.
 NAMED = 5
-#: Of so many batches in each queue, those whose turn is first, the oldest is looked for.
+#: The oldest is looked for among this many batches of each queue, those whose turn is first.
 FIRST = 10
 
 

@@ -30,7 +30,7 @@ from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
 
-#: A batch of up to so many leads has so many member sets, a prime number. Each keeps Redis' compact encoding (up to 512
+#: A batch of up to this many leads has this many member sets, a prime number. Each keeps Redis' compact encoding (up to 512
 #: integers) and has enough of them to be worth its key. Beyond two million leads the sets take more memory: a batch's
 #: end touches each of them in one script, so there are no more of them.
 _SHARDS = ((400, 1), (20_000, 97), (150_000, 599))
@@ -57,7 +57,7 @@ def _once(ask: Callable[[], Any]) -> Any:
 
 @dataclass(frozen=True)
 class Added:
-    """What became of one slice of leads. ``nudge_in``: tell the chunk task in so many seconds; ``None``: no need."""
+    """What became of one slice of leads. ``nudge_in``: seconds until the chunk task is told; ``None``: no need."""
 
     accepted: int
     duplicates: int

@@ -13,7 +13,7 @@ from massconvert.store import Keys, Redis, Scripts, reaching
 
 #: How many calls may run at once in the whole fleet: a web hook that hangs must not take the workers from the leads.
 AT_ONCE = 4
-#: How long a call is left to whoever took it, in seconds: longer than its deadline.
+#: How long a worker has for a call that it took, in seconds: longer than its deadline.
 LEASE = 60.0
 
 

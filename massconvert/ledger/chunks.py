@@ -18,7 +18,7 @@ from massconvert.store import Keys, Redis, Scripts
 #: message is delivered twice, and each retry doubles the copies. A chunk that is due later is looked at in between.
 LONGEST_COUNTDOWN = 60.0
 
-#: Rows in which Zoho answered as somebody who may call: they end a pause that was waiting for just that.
+#: Rows in which Zoho accepted the credentials: they end a pause that was waiting for just that.
 _PROVE_ACCESS = frozenset(
     {
         Row.ACCEPTED,
@@ -95,7 +95,7 @@ class Chunks:
     ) -> Chunk | Again | Done:
         """Hand a chunk out to this caller, if it is due, in one of ``states``, and nobody holds it. Raises LedgerError.
 
-        ``Again``: too early, and this message shall come back then. ``Done``: nothing to do here: the chunk has
+        ``Again``: too early, and this message must come back then. ``Done``: nothing to do here: the chunk has
         ended, is somebody else's, is expected to be looked at by another message, or is paused (the organisation, or
         every batch with leads in it).
         """

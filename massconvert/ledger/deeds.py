@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass
 from massconvert.ledger.codec import unreadable
 from massconvert.store import Keys, Redis, reaching
 
-#: So many are kept.
+#: How many are kept.
 KEPT = 500
 
 

@@ -2,7 +2,7 @@
 
 An entry has ``lead``, ``batch``, ``outcome``, ``code``, ``message``, ``job`` and ``attempts``. It is in the stream if,
 and only if, the outcome is in the ledger: both are written in one step. How many entries are kept is a key of its own
-and no argument, so that whoever ends a lead tells of it, a producer that knows no such setting too.
+and no argument, so that every script that ends a lead reports it, even for a producer without the setting.
 """
 
 from __future__ import annotations

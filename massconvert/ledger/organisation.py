@@ -21,7 +21,7 @@ log = logging.getLogger("massconvert")
 #: What a person does about a pause by hand.
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
-#: What was learnt of jobs is read again after so many seconds: each decision needs it, and it changes slowly; but not
+#: Seconds after which what was learnt of jobs is read again: each decision needs it, and it changes slowly; but not
 #: while nothing is known, and one look teaches all others.
 _FRESH, _FRESH_UNKNOWN = 0.25, 0.03
 _Nothing = TypeVar("_Nothing")
@@ -58,15 +58,15 @@ class Organisation:
         if not fields:
             return None
         since = number(fields.get("since", "0"))
-        # Whoever has written to it meant that nothing be sent; only a person can tell why.
+        # Its writer wanted that nothing is sent; only a person can say why.
         by = fields.get("person", "")
         reason = fields.get("reason") or ("" if by else f"The ledger's {self._keys.pause} does not say why.")
         if also := fields.get("also_reason"):  # Zoho had stopped the work too
-            reason = f"{reason} {fields.get('also_code', '')}: {also} {_mend(fields.get('also_hint', ''))}".strip()
+            reason = f"{reason} {fields.get('also_code', '')}: {also} {_fix(fields.get('also_hint', ''))}".strip()
         return Pause(
             reason=reason,
             code=fields.get("code", ""),
-            hint=then_resume(_mend(fields.get("hint", "")), account=self._keys.account),
+            hint=then_resume(_fix(fields.get("hint", "")), account=self._keys.account),
             since=since if since is not None else 0.0,
             by=by,
         )
@@ -88,7 +88,7 @@ class Organisation:
     def job_lengths(self, *, now: float) -> JobLengths:
         """What was learnt of jobs, as of a moment ago.
 
-        What something else has written there is told, and deleted: it is learnt anew.
+        What something else has written there is logged and deleted, and learnt again.
         """
         known = self._lengths
         if known is None or not 0.0 <= now - known[0] < known[1].fresh(now):
@@ -127,13 +127,13 @@ class Organisation:
             return self._learn_anew(key, {})
 
     def _learn_anew(self, key: str, nothing: _Nothing) -> _Nothing:
-        log.error("The ledger's %s holds what is no time; it is learnt anew.", key)
+        log.error("The ledger's %s is not a time. It is discarded and learnt again.", key)
         with reaching(self._redis):
             self._redis.delete(key)
         return nothing
 
     def take_sweep(self, seconds: float, *, now: float | None = None) -> bool:
-        """Take the right to sweep for so many seconds: one worker at a time does it."""
+        """Take the right to sweep for ``seconds``: one worker at a time does it."""
         return bool(int(self._scripts.run("take_sweep", keys=[self._keys.prefix], args=[now, seconds])))
 
     def counts(self) -> dict[str, int]:
@@ -166,6 +166,6 @@ class Organisation:
         }
 
 
-def _mend(hint: str) -> str:
-    """What a person has to mend: ``hint`` without the command that workers of an older version write behind it."""
+def _fix(hint: str) -> str:
+    """What a person has to fix: ``hint`` without the command that workers of an older version write behind it."""
     return hint.partition(", then: ")[0].partition("To go on: ")[0]

@@ -24,13 +24,13 @@ class Begun(str, Enum):
     """What became of the wish to begin a run."""
 
     BEGUN = "begun"
-    KNOWN = "known"  # it was begun before: whoever asks goes on with it
+    KNOWN = "known"  # it was begun before: the caller goes on with it
     PAST = "past"  # this slot, or a later one, had its turn
     BUSY = "busy"  # the run of an earlier slot still finds leads
     STOPPED = "stopped"  # the last runs failed wholly: slots are left out until somebody resumes the schedule
 
 
-#: Rows in which Zoho answered as somebody who may call: they end a pause that was waiting for just that.
+#: Rows in which Zoho accepted the credentials: they end a pause that was waiting for just that.
 _PROVE_ACCESS = frozenset({RunRow.PAGE, RunRow.WRAPPED, RunRow.LAST_PAGE, RunRow.SEARCH_FULL, RunRow.REFUSED})
 
 
@@ -139,7 +139,7 @@ class Runs:
             return int(self._redis.hget(self._keys.profile(name), "failures") or 0)
 
     def stopped(self, name: str) -> int:
-        """`failures`, where they are so many that the schedule is stopped; else 0. Raises StoreError."""
+        """`failures`, where they have stopped the schedule; else 0. Raises StoreError."""
         failures, most = self.failures(name), self._tuning.profile_failures
         return failures if most and failures >= most else 0
 

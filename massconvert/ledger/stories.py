@@ -24,7 +24,7 @@ _MARKS = frozenset(mark.value for mark in Mark)
 _BEGINS_STORY = frozenset(
     {Mark.FORMED.value, Mark.ALREADY_QUEUED.value, Mark.CANCELLED.value, Mark.REFUSED_WAITING.value}
 )
-#: Behind so many elements of an outcome stands its story.
+#: A story stands behind this many elements of an outcome.
 _OUTCOME_FIELDS = 8
 #: A longer message of Zoho's is cut: the outcome of a lead has it whole.
 _LONGEST_MESSAGE = 120
@@ -32,7 +32,7 @@ _LONGEST_MESSAGE = 120
 _PAGE = 500
 #: How many elements of a list are read at once, on the way back from a lead to its outcome.
 _BACK = 256
-#: So many outcomes at most have one story: a chunk has up to 100 leads.
+#: The most outcomes with one story: a chunk has up to 100 leads.
 _MOST_OUTCOMES = 100
 #: A lead that moves on while it is looked for is looked for again.
 _TRIES = 3

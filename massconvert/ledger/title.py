@@ -1,4 +1,4 @@
-"""Whose ledger this is, and in which format: written at first use, and compared by whoever comes later.
+"""Whose ledger this is, and in which format: written at first use, and compared by every later process.
 
 One account of a ledger belongs to one organisation. Another one's credentials would convert the ids there, or find
 none of them; a conversion cannot be undone (docs/decisions/0040-a-ledger-has-an-owner.md).
@@ -11,13 +11,13 @@ from massconvert.model import Owner, OwnerKind
 from massconvert.next_command import next_command
 from massconvert.store import Keys, Redis, Scripts, reaching
 
-#: The format of the ledger that this version reads and writes. Whoever changes what stands in a key so that older code
+#: The format of the ledger that this version reads and writes. A change of what stands in a key so that older code
 #: would misread it, raises it and says in docs/upgrading.md what to do.
 FORMAT = 1
 #: Batches whose keys tell that a ledger without a number is older than the first one.
 _LOOKED_AT = 3
 
-#: What whoever is of another organisation does.
+#: What a person of another organisation does.
 _ELSEWHERE = "Use another account (docs/accounts.md), another REDIS_URL, or another MASSCONVERT_STATE_DIR."
 _KINDS = {kind.value: kind for kind in OwnerKind}
 
@@ -50,7 +50,7 @@ class Title:
     def _refuse(self, found: str | None) -> None:
         if found == str(FORMAT):
             return
-        what = f"format {found}" if found else "an older format, which has no number"
+        what = f"format {found}" if found else "an older format, without a number"
         newer = found is not None and found.isdecimal() and int(found) > FORMAT
         raise LedgerMismatchError(
             f"The ledger of account {self._keys.account} has {what}; this massconvert reads format {FORMAT}.",
@@ -103,7 +103,7 @@ class Title:
 
 
 def foreign(owner: Owner | None, account: str, words: str, hint: str = _ELSEWHERE) -> LedgerMismatchError:
-    """What is said to somebody who comes to another organisation's ledger."""
+    """The error for a process that opens another organisation's ledger."""
     return LedgerMismatchError(
         f"The ledger of account {account} belongs to {owner or 'another organisation'}. {words} Nothing was sent.",
         hint=hint,

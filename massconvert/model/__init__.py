@@ -109,7 +109,7 @@ class State(str, Enum):
     """Where a chunk stands. The ledger holds the truth; see ``policy`` for the moves between them."""
 
     WAITING = "waiting"  # to be sent, not before its due time
-    SENDING = "sending"  # written ahead of the POST: whoever finds it lapsed treats the answer as lost
+    SENDING = "sending"  # written ahead of the POST: a worker that finds it lapsed treats the answer as lost
     RUNNING = "running"  # Zoho accepted it: a job runs
     SETTLING = "settling"  # the leads themselves must be read
     UPDATING = "updating"  # the leads are converted: their deals get values of their own
@@ -140,9 +140,9 @@ class Chunk:
 
     ``leads`` are those that have no outcome yet, in payload order. ``attempts`` counts what Zoho answered about
     these leads (accepted jobs and refusals); ``outages`` counts consecutive tries without a usable answer.
-    ``most``: formed to be read first, it may have more leads than a payload; a payload takes so many.
+    ``most``: formed to be read first, it may have more leads than a payload; ``most`` is what a payload takes.
     ``deal`` has the templates of the deals' texts, by field; ``deal_values`` what single leads bring for their deals;
-    ``updates`` is what the deals shall have (UPDATING).
+    ``updates`` is what the deals get (UPDATING).
     ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted, in whichever batch.
     ``token`` is the lease of the claim that handed this value out.
     """
@@ -208,7 +208,7 @@ class Call(str, Enum):
 
 @dataclass(frozen=True)
 class Busy:
-    """No permit now: ask again in so many seconds. ``why`` is for people."""
+    """No permit now: ask again in ``seconds``. ``why`` is for people."""
 
     in_seconds: float
     why: str
@@ -243,7 +243,7 @@ class Done:
 
 @dataclass(frozen=True)
 class Again:
-    """The same work again, in so many seconds; ``sibling`` is a chunk that was split off, to be sent besides."""
+    """The same work again, in ``seconds``; ``sibling`` is a chunk that was split off, to be sent too."""
 
     in_seconds: float
     sibling: str = ""
@@ -258,7 +258,7 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Settle:
-    """The leads must be read, in so many seconds; ``sibling`` is a chunk that goes on with others of them."""
+    """The leads must be read, in ``seconds``; ``sibling`` is a chunk that goes on with others of them."""
 
     in_seconds: float
     sibling: str = ""
@@ -266,7 +266,7 @@ class Settle:
 
 @dataclass(frozen=True)
 class Resend:
-    """The chunk must be sent (again), in so many seconds; ``sibling`` is a chunk that was split off, likewise."""
+    """The chunk must be sent (again), in ``seconds``; ``sibling`` is a chunk that was split off, likewise."""
 
     in_seconds: float
     sibling: str = ""

@@ -28,7 +28,7 @@ class Unsent(str, Enum):
     CONNECT = "connect"  # DNS, refused, TLS, connect time-out
     EXPIRED = "expired"  # its deadline passed before the first byte went out
     LATE = "late"  # this machine came too late to it: its claim might lapse before the answer
-    NO_TOKEN = "no_token"  # noqa: S105 - a reason, not a secret: no access token at the moment: the accounts server is away
+    NO_TOKEN = "no_token"  # noqa: S105 - a reason, not a secret: no access token at the moment: the accounts server does not answer
     DENIED = "denied"  # the accounts server answers and gives none: too many were asked for, or a reason not known here
     CREDENTIALS = "credentials"  # the refresh token or the client is refused: a person must act
 
@@ -59,7 +59,7 @@ def again_in_words(seconds: float | None) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class FromZoho:
-    """What any answer of Zoho's may carry besides: the ``X-API-CREDITS-REMAINING`` header, where present."""
+    """What any answer of Zoho's may carry in addition: the ``X-API-CREDITS-REMAINING`` header, where present."""
 
     credits_left: int | None = field(default=None, compare=False)
 
@@ -126,7 +126,7 @@ class JobStatus(FromZoho):
 class LeadState:
     """What Get Records says of a lead. A lead that is missing from the answer has no ``LeadState``.
 
-    ``fields`` are those that were asked for besides, as text, by API name.
+    ``fields`` are the further ones that were asked for, as text, by API name.
     """
 
     lead_id: str

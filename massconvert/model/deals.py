@@ -1,4 +1,4 @@
-"""What the deal of a converted lead shall have."""
+"""The values that the deal of a converted lead gets."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class DealUpdate:
-    """What the deal of a converted lead shall have: ``values`` by the API names of its fields."""
+    """What the deal of a converted lead gets: ``values`` by the API names of its fields."""
 
     lead_id: str
     deal_id: str

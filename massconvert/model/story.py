@@ -9,7 +9,7 @@ from massconvert.model import Outcome, Priority
 
 
 class Mark(str, Enum):
-    """The events of a story that are no rows of the decision table, since no answer decides them."""
+    """The events of a story that no answer decides, and that are therefore not in the decision table."""
 
     FORMED = "formed"
     SENDING = "sending"

@@ -43,7 +43,7 @@ _SURROGATE = re.compile("[\ud800-\udfff]")  # half a character: UTF-8 has no byt
 #: A text of digits is an id, or was meant to be one.
 _RATHER_AN_ID = re.compile(r"[-+]?[0-9]*(?:[.,][0-9]*)?(?:[eE][-+]?[0-9]+)?")
 
-#: The keys of the body besides Deals.
+#: The keys of the body, without Deals.
 KEYS = (
     "assign_to",
     "portal_user_type",

@@ -23,7 +23,7 @@ from massconvert.options.problem import Problem, kind_of, nearest, shown
 
 #: What a deal is checked against.
 SHAPE = (Listing.FIELDS, Listing.LAYOUTS, Listing.PIPELINES, Listing.LEAD_FIELDS)
-#: Keys of a record that are no fields of the module.
+#: Keys of a record that are not fields of the module.
 _BESIDES = frozenset({"Layout", "Tag", "id"})
 #: What a conversion fills in by itself: the new contact and account, and the owner from ``assign_to``.
 _FILLED_IN = frozenset({"Owner", "Account_Name", "Contact_Name", "Contact_Role", "Created_By", "Modified_By"})

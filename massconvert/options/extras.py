@@ -56,7 +56,7 @@ def deals_only(body: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def deal_templates(body: Mapping[str, Any]) -> dict[str, str]:
-    """The texts of a body's deal that name fields of the lead, by their field. What is no template is plain text."""
+    """The texts of a body's deal that name fields of the lead, by their field. A text without a template is plain."""
     deal = body.get("Deals")
     return {name: text for name, text in deal.items() if _names_fields(text)} if isinstance(deal, Mapping) else {}
 

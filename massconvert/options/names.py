@@ -135,7 +135,7 @@ def _with_id(reference: Reference, row: Row) -> dict[str, Any]:
     rest = {key: value for key, value in reference.given.items() if key not in ("name", "api_name", "email", "id")}
     if reference.listing is Listing.MODULES:
         return {"api_name": row["name"], "id": row["id"], **rest}
-    # The page wants a portal's name besides its id; of a user, its own sample sends the id alone.
+    # The page wants a portal's name with its id; of a user, its own sample sends the id alone.
     return {"id": row["id"], **({"name": row["name"]} if reference.listing is Listing.PORTALS else {}), **rest}
 
 

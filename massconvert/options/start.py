@@ -18,7 +18,7 @@ def parse_priority(value: Any) -> Priority | None:
 
 
 def parse_canary(leads: Any, max_failed: Any) -> Canary | None:
-    """The canary of so many leads, of which so many per cent may fail. Raises InputError."""
+    """The canary: how many leads, and what share of them may fail, in per cent. Raises InputError."""
     if leads is None:
         if max_failed is not None:
             raise InputError("canary_max_failed needs a canary.", hint="Say how many leads go first, like canary=50.")

@@ -40,7 +40,7 @@ class CallRules:
 
 @dataclass(frozen=True)
 class Gate:
-    """Let nobody call for so many seconds."""
+    """Let nobody call for ``seconds``."""
 
     seconds: float
     why: str
@@ -51,7 +51,7 @@ class Report:
     """What an answer changes. ``learnt`` holds only if nothing else was learnt since the permit was taken.
 
     ``hold`` begins, or goes on, at once for credits; for an outage, if the permit was its probe, or if it is the last
-    of so many unusable answers in a row.
+    of many unusable answers in a row.
     """
 
     heard: Heard
@@ -61,7 +61,7 @@ class Report:
     credits_left: int | None = None
 
 
-#: What a call may have ended in, as it is counted. ``unknown``: whoever made it died, or was late with the answer.
+#: What a call may have ended in, as it is counted. ``unknown``: its worker died, or was late with the answer.
 ANSWERS = ("ok", "refused", "throttled", "broken", "not_sent", "none", "unknown")
 
 

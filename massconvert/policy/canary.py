@@ -6,12 +6,12 @@ import math
 
 from massconvert.model import Canary, Priority
 
-#: A batch of at most so many leads is interactive unless its producer says otherwise: somebody waits for it.
+#: A batch of at most this many leads is interactive unless its producer says otherwise: somebody waits for it.
 INTERACTIVE_LEADS = 10
 
 
 def priority_of(wanted: Priority | None, leads: int) -> Priority:
-    """The priority of a batch of so many leads."""
+    """The priority of a batch with this many leads."""
     return wanted or (Priority.INTERACTIVE if leads <= INTERACTIVE_LEADS else Priority.BULK)
 
 

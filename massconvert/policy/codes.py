@@ -35,10 +35,10 @@ class Meaning(Enum):
 class Retry(Enum):
     """What `massconvert retry` does about leads that ended with a code."""
 
-    WHEN_MENDED = "takes them, once somebody has mended the lead"
-    MENDED_OPTIONS = "takes them, with mended options"
+    WHEN_FIXED = "takes them, once somebody has fixed the lead"
+    FIXED_OPTIONS = "takes them, with fixed options"
     NO_NEED = "has nothing to take: no lead ends with it"
-    LATER = "takes them, as they are: nothing needs to be mended, but some time may have to pass"
+    LATER = "takes them, as they are: nothing needs to be fixed, but some time may have to pass"
     NO_USE = "takes them, and they fail once more: Zoho does not have them"
     NEW_INPUT = "does not take them: what was given was no lead id"
 
@@ -47,7 +47,7 @@ class Retry(Enum):
 class ZohoCode:
     """A code of Zoho's: what it means, in words for people, how sure that is, and what `massconvert retry` does.
 
-    ``calls`` are those that answer with it, as far as is known. ``mend`` is what a person does, where the organisation
+    ``calls`` are those that answer with it, as far as is known. ``fix`` is what a person does, where the organisation
     pauses for it: at once, or for a refused token after an hour.
     """
 
@@ -55,7 +55,7 @@ class ZohoCode:
     words: str
     calls: str
     source: str
-    mend: str = ""
+    fix: str = ""
 
     @property
     def retry(self) -> Retry:
@@ -64,16 +64,16 @@ class ZohoCode:
 
 
 _RETRIES = {
-    Meaning.LEADS: Retry.WHEN_MENDED,
-    Meaning.UNEXPLAINED: Retry.WHEN_MENDED,
-    Meaning.TOO_MANY: Retry.WHEN_MENDED,
-    Meaning.OPTIONS: Retry.MENDED_OPTIONS,
+    Meaning.LEADS: Retry.WHEN_FIXED,
+    Meaning.UNEXPLAINED: Retry.WHEN_FIXED,
+    Meaning.TOO_MANY: Retry.WHEN_FIXED,
+    Meaning.OPTIONS: Retry.FIXED_OPTIONS,
 }
 #: The same for the codes of our own with which leads fail.
 _OURS = {
     Code.NOT_FOUND: Retry.NO_USE,
     Code.INVALID_ID: Retry.NEW_INPUT,
-    Code.UNKNOWN_NAME: Retry.MENDED_OPTIONS,
+    Code.UNKNOWN_NAME: Retry.FIXED_OPTIONS,
     Code.LOCKED: Retry.LATER,
     Code.NOT_CONVERTED: Retry.LATER,
     Code.GAVE_UP: Retry.LATER,
@@ -206,8 +206,8 @@ STATUS_MEANINGS: dict[int, Meaning] = {
 
 #: What to do about a pause, by Zoho's code; what is said of it ends with `massconvert.next_command.then_resume`.
 HINTS: dict[str, str] = {
-    **{code: row.mend for code, row in CODES.items() if row.mend},
-    "": "Mend what Zoho names",
+    **{code: row.fix for code, row in CODES.items() if row.fix},
+    "": "Fix what Zoho names",
 }
 
 #: The switches of a profile (Setup > Profiles) as ``details.permissions`` names them, and what each lets a user do.
@@ -219,7 +219,7 @@ PERMISSIONS: dict[str, str] = {
     "Crm_Implied_Api_Access": "use the API",
 }
 
-#: The keys of a payload besides ``ids``. Zoho says ``assignee`` for ``assign_to``, too.
+#: The keys of a payload, without ``ids``. Zoho says ``assignee`` for ``assign_to``, too.
 _OPTIONS = (
     *("Deals", "assign_to", "assignee", "related_modules", "carry_over_tags", "move_attachments_to"),
     *("portal_user_type", "apply_assignment_threshold"),
@@ -292,8 +292,8 @@ def retry_of(code: str) -> Retry:
     Where a code is in no table, or its leads end with it only when they are named, it is about the lead.
     """
     row = CODES.get(code.upper())
-    found = _OURS.get(code) or (row.retry if row else Retry.WHEN_MENDED)
-    return Retry.WHEN_MENDED if found is Retry.NO_NEED else found
+    found = _OURS.get(code) or (row.retry if row else Retry.WHEN_FIXED)
+    return Retry.WHEN_FIXED if found is Retry.NO_NEED else found
 
 
 def words_of(code: str) -> str:

@@ -19,9 +19,9 @@ from dataclasses import replace
 from massconvert.model import Chunk, Failing, Why
 from massconvert.policy.moment import Moment
 
-#: So many failures in a row before a payload is split on trial: of POSTs, of jobs.
+#: Failures in a row before a payload is split on trial: of POSTs, of jobs.
 _LOST_ON_TRIAL, _JOBS_ON_TRIAL = 3, 2
-#: A payload of several leads that cannot be taken apart is tried so many times as often as a lead alone.
+#: How many times as often as a lead alone a payload is tried that cannot be halved.
 _LONGER = 3
 
 
@@ -102,7 +102,7 @@ def _root(chunk: Chunk) -> str:
 
 
 def is_tried_enough(chunk: Chunk, leads: int, moment: Moment) -> bool:
-    """Whether so many ``leads``, left unconverted after a job, have had all their attempts."""
+    """Whether this many ``leads``, left unconverted after a job, have had all their attempts."""
     most = moment.tuning.max_attempts
     if not fails_as_a_whole(chunk):
         return chunk.attempts >= most

@@ -243,7 +243,7 @@ def _unanswered(run: Run, answer: PerhapsAccepted | NotSent, moment: Moment) -> 
 
 
 def _for_a_person(run: Run, said: Refusal, moment: Moment, wait: float) -> RunDecision:
-    """No usable access token: that is no outage; converting pauses the organisation for the same reason."""
+    """No usable access token: that is not an outage; converting pauses the organisation for the same reason."""
     moved = replace(run, outages=run.outages + 1, outage_since=0.0, said=said, due_at=moment.now + wait)
     return RunDecision(RunRow.RETRY, moved, Again(wait))
 

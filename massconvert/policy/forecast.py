@@ -18,7 +18,7 @@ JOB_SECONDS = 30.0
 POST_CREDITS = 5
 STATUS_CREDITS = 1
 READ_CREDITS = 1
-#: An update costs a credit for so many deals.
+#: Deals that an update changes for one credit.
 DEALS_A_CREDIT = 10
 
 

@@ -1,10 +1,10 @@
-"""When everybody stops calling but for one probe at a time: Zoho is away, credits are used up, Zoho asks for time.
+"""When everybody stops calling but for one probe at a time: Zoho is down, credits are used up, Zoho asks for time.
 
 All are one mechanism with two paces. A hold begins for all workers at once; at its time one call goes through, whose
 answer ends the hold, or begins the next wait. Chunks that want to call meanwhile are told when to come back: nothing is
 sent, so no attempt is counted.
 
-*An outage* is so many answers in a row, across the organisation, that say nothing: 5xx, hung, dropped or refused
+*An outage* is several answers in a row, across the organisation, that say nothing: 5xx, hung, dropped or refused
 connections. The wait between its probes doubles up to 20 s. A probe may hang for a call's whole deadline (30 s), and
 after it the next must come within a minute of Zoho's recovery: so the cap is not the minute itself.
 
@@ -39,7 +39,7 @@ class Holding:
 
 
 def outage_hold(detail: str, tries: int, chance: float, numbers: Holding) -> Hold:
-    """The hold after ``tries`` probes in vain; ``detail`` is what the last call met."""
+    """The hold after ``tries`` failed probes; ``detail`` is what the last call met."""
     wait = min(numbers.probe_cap, numbers.probe_base * 2.0 ** min(tries, 30))
     return Hold(HoldKind.OUTAGE, f"Zoho gives no usable answer: {detail}", wait * (0.75 + 0.25 * chance), tries)
 
@@ -53,7 +53,7 @@ def credits_hold(left: int | None, tries: int, chance: float, numbers: Holding) 
 
 
 def asked_hold(seconds: float, code: str, tries: int, chance: float, numbers: Holding) -> Hold:
-    """The hold after a 429 that asked for so many ``seconds``."""
+    """The hold after a 429 that asked for ``seconds``."""
     wait = min(seconds, numbers.asked_probe) * (0.9 + 0.1 * chance)
     return Hold(HoldKind.ASKED, f"Zoho answered 429 {code} and asked to wait for {_span(seconds)}", wait, tries)
 

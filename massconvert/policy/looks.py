@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-#: Jobs of up to so many leads are learnt together.
+#: Jobs of up to this many leads are learnt together.
 SIZES = (5, 20, 50)
 
 #: ln(1.6) / -ln(0.988) is 39, ln(1.1) / -ln(0.98424) is 6: the two balance where one look of 40, of 7, is too early.
@@ -29,26 +29,26 @@ LONGER, SHORTER = 1.6, 0.988
 SOON_LONGER, SOON_SHORTER = 1.1, 0.98424
 #: More than one too early in a row: jobs take longer than before, and each lengthens by more, up to so much.
 LONGEST_STEP = 2.0
-#: So many that were not, in a row: jobs take less than before, and each shortens by more.
+#: After this many that were not, in a row, jobs take less than before, and each shortens by more.
 SHORTER_NOW = 20
 #: The share of first looks that come soon although payloads wait.
 TRIED = 0.05
 #: The second look at a job that was looked at soon: so much later.
 SECOND = 1.25
-#: The longer wait is at most so many times the shorter one.
+#: The longer wait is at most this many times the shorter one.
 APART = 4.0
 SHORTEST, LONGEST = 0.2, 60.0
 #: The scout is looked at so long after its payload was taken, and then at ages that grow so.
 SCOUT_FIRST, SCOUT_GROWTH = 0.5, 1.5
 #: A scout whose job has taken so long gives way to another, and comes itself so much later.
 SCOUT_LONG, SCOUT_BEHIND = 4.0, 1.15
-#: No scout: whoever comes next is.
+#: No scout: the next caller becomes it.
 OPEN = "-"
 #: Others come so long after the scout's next look, in seconds: its answer is there then.
 AFTER_SCOUT = 0.25
-#: Nearly all jobs have ended after so many times what one took.
+#: Nearly all jobs have ended after this many times what one took.
 ONE_SEEN = 1.2
-#: A new scout looks so much later: others, who may know less of late, do not ask for its place over and over.
+#: A new scout looks this much later, so that others that know less do not ask for its place over and over.
 TAKES_OVER = 0.1
 #: A scout that is so late has been lost.
 LOST = 15.0
@@ -58,7 +58,7 @@ LOST = 15.0
 class Look:
     """How many seconds after its payload a job is first looked at; learnt ``at``, and ``soon`` at ``soon_at``.
 
-    ``row`` first looks have come too early in a row; below zero, so many soon ones have not. While ``scout`` is set
+    ``row`` first looks have come too early in a row; below zero: how many soon ones have not. While ``scout`` is set
     nothing is known: it names the chunk whose job is looked at, at the age of ``seconds``, which will be ``at``.
     """
 
@@ -84,7 +84,7 @@ class LookPlan:
 
 
 def size_of(leads: int) -> int:
-    """The class of a job with so many leads."""
+    """The class of a job with this many leads."""
     return next((size for size in SIZES if leads <= size), SIZES[-1])
 
 
@@ -141,7 +141,7 @@ def _after_scout(look: Look, sent_at: float, now: float) -> float:
 
 
 def next_look(look: Look, polls: int, *, sent_at: float, now: float) -> float:
-    """When to look again at a job that was looked at ``polls`` times in vain, in Unix seconds."""
+    """When to look again at a job that was still running at ``polls`` looks, in Unix seconds."""
     soonest = now + max(0.5 * SHORTEST, 0.15 * look.early)
     if polls == 1:
         return max(sent_at + min(look.seconds, SECOND * look.early), soonest)

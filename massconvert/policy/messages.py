@@ -23,10 +23,10 @@ from massconvert.errors import (
 #: The longest pause before a message is tried again, in seconds: below the broker's visibility timeout, or its copies
 #: double; and below it while Redis refuses, since its leads wait for nothing else.
 LONGEST_PAUSE, LONGEST_PAUSE_FOR_REDIS = 60.0, 15.0
-#: After so many tries that failed a message is set aside: one that meets a bug (some minutes), and one that waits for
-#: what a person mends, such as massconvert.toml (an hour). One that waits for Redis never is.
+#: A message is set aside after this many failed tries: one that meets a bug (some minutes), and one that waits for
+#: what a person fixes, such as massconvert.toml (an hour). One that waits for Redis never is.
 TRIES_OF_A_BUG, TRIES_OF_THE_REST = 8, 60
-#: A message whose worker ended before it was done, so many times in a row, is the likely reason.
+#: A message whose worker ended before it was done, this many times in a row, is the likely reason.
 DELIVERIES = 8
 
 _REFUSED = (InputError, OptionsError, KeyConflictError)

@@ -1,4 +1,4 @@
-"""The numbers of the pipeline, and what a decision may depend on besides the chunk and the answer."""
+"""The numbers of the pipeline, and what a decision may depend on in addition to the chunk and the answer."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Tuning:
     trial_pace_cap: float = 1800.0
     give_up: float = 86_400.0
     token_patience: float = 3600.0  # without a usable access token, before a person is needed
-    pause_probe: float = 300.0  # while paused, one call in so many seconds finds out whether it still must be
+    pause_probe: float = 300.0  # while paused, one call per this many seconds finds out whether it still must be
     clock_skew: float = 300.0  # between Zoho's clock and ours, when two of their times are compared
     retention: float = 30 * 86_400.0
     enqueue_idle: float = 900.0  # an enqueue that added nothing for so long has been abandoned
@@ -53,7 +53,7 @@ class Tuning:
 
 @dataclass(frozen=True)
 class Moment:
-    """What a decision may depend on besides the chunk and the answer.
+    """What a decision may depend on in addition to the chunk and the answer.
 
     ``chance`` is uniform in [0, 1). ``look`` is what was learnt of jobs of this size, ``job_p99`` a learnt job time in
     seconds, ``None`` while too few jobs were seen. ``probe``: the call was the one probe of a hold. ``idle``: no

@@ -69,7 +69,7 @@ def held_up(chunk: Chunk, answer: object, moment: Moment, *, not_allowed: Row, t
 
 
 def _no_token_for_long(answer: object) -> PauseOrder | None:
-    """What a person does where access tokens are used up, or Zoho takes none of them: that is no outage."""
+    """What a person does where access tokens are used up, or Zoho takes none of them: that is not an outage."""
     if isinstance(answer, NotSent) and answer.why is Unsent.DENIED:
         return PauseOrder(answer.code, answer.detail, TOKEN_HINTS.get(answer.code, CREDENTIALS_HINT))
     return pause_order(answer) if isinstance(answer, Refused) and meaning(answer) is Meaning.TOKEN else None

@@ -52,7 +52,7 @@ from massconvert.policy.update import after_ids, deals_aside, ids_given_up
 
 
 def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
-    """Decide by the leads' own state (state SETTLING): who has ended, and what becomes of the others."""
+    """Decide by the leads' own state (state SETTLING): which have ended, and what becomes of the others."""
     chunk = tried(chunk, moment.now)
     if isinstance(answer, LeadsRead):
         return _shown(chunk, answer, moment)
@@ -77,13 +77,13 @@ def _shown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
 
 
 def _fewer_ids(chunk: Chunk, answer: Refused, moment: Moment) -> Decision | None:
-    """Decide about a read that is refused for its ids: halves; a lead whose id alone is refused is none of Zoho's.
+    """Decide about a read that is refused for its ids: halves; a lead whose id alone is refused is unknown to Zoho.
 
     ``None``: about one lead, and not for its id, or one that is known to be converted.
     """
     leads = len(chunk.leads)
     if leads > 1:
-        # Of so many that are claimed to be converted, these halves have at least so many.
+        # The least number of converted leads in each half, by what is claimed of the whole.
         claimed = max(-1, chunk.claimed_converted - (leads + 1) // 2)
         moved = replace(unblamed(chunk), claimed_converted=claimed, due_at=moment.now)
         most = leads // 2 if meaning(answer) is Meaning.TOO_MANY else None

@@ -78,7 +78,7 @@ _SENTENCES: Mapping[Row | Mark, str] = {
     Row.UNKNOWN_WATCHED: "The leads were read, and some are not converted. They are read again.",
     Row.READ_NOT_ALLOWED: "Zoho does not allow us to read the leads, so all work was paused.",
     Row.READ_RETRY: "Zoho gave no usable answer when the leads were read.",
-    Row.READ_TOO_MANY: "Zoho refused to read so many leads at once, or this lead's id.",
+    Row.READ_TOO_MANY: "Zoho refused to read this many leads at once, or this lead's id.",
     Row.READ_THROTTLED: "Zoho asked for fewer calls when the leads were read.",
     Row.READ_NO_PERMIT: "The read of the leads waited, since all calls that Zoho allows were in use.",
     Row.DEALS_FOUND: "The deal of the lead was found.",

@@ -23,7 +23,7 @@ def lead_missing(chunk: Chunk) -> Outcome:
     last = f" (last: {chunk.said.message})" if chunk.said else ""
     words = (
         "the lead was sent, and Zoho does not show it to this user any more, so it may be converted: look for it in"
-        f" Zoho as somebody who may see all leads{last}"
+        f" Zoho as a user who may see all leads{last}"
     )
     return Outcome(Kind.FAILED, Code.NOT_VISIBLE, words, attempts=chunk.attempts, job_id=chunk.job_id)
 
@@ -44,13 +44,13 @@ def unblamed(chunk: Chunk) -> Chunk:
 def leads_unclear(chunk: Chunk, unclear: tuple[str, ...], moment: Moment) -> Decision:
     """Decide about a read that says nothing of some leads: the others go on; those are asked again, in the end alone.
 
-    None is sent that has not been seen unconverted. After so many looks it ends, and its code says that nobody knows.
+    None is sent that has not been seen unconverted. After some looks it ends, and its code says that nobody knows.
     """
     chunk = unblamed(chunk)
     if len(unclear) < len(chunk.leads):
         wait = moment.backoff(1)
         aside = replace(chunk, leads=unclear, lags=0, claimed_converted=-1, due_at=moment.now + wait)
-        # Of so many that are claimed to be converted, the others have at least so many.
+        # The least number of converted leads among the others, by what is claimed of the whole.
         claimed = max(-1, chunk.claimed_converted - len(unclear))
         moved = replace(chunk, claimed_converted=claimed, due_at=moment.now)
         return Decision(Row.UNCLEAR_APART, moved, Settle(0.0), aside=aside)

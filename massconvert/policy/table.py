@@ -102,7 +102,7 @@ class Row(str, Enum):
     READ_THROTTLED = "read: throttled"
     READ_NO_PERMIT = "read: no permit"
     # the deals of converted leads, which get values of their own
-    DEALS_FOUND = "deals: found, with what they shall have"
+    DEALS_FOUND = "deals: found, updates prepared"
     DEALS_UNREAD = "deals: their leads cannot be read, given up"
     DEALS_UPDATED = "deals: updated, or refused one by one"
     UPDATE_REFUSED = "deals: the update is refused"
@@ -218,7 +218,7 @@ class PauseOrder:
 
 @dataclass(frozen=True)
 class Decision:
-    """One row of the table, applied: the chunk as it shall be, and everything that is written with it.
+    """One row of the table, applied: the chunk as it becomes, and everything that is written with it.
 
     ``outcomes`` end single leads; ``rest`` ends all others that are open (the chunk is then done). ``split`` moves the
     second half of the leads that stay open to a chunk of their own.
@@ -231,7 +231,7 @@ class Decision:
     rest: Outcome | None = None
     pause: PauseOrder | None = None
     refuse_options: Refusal | None = None
-    blames_options: Refusal | None = None  # so many leads refused alone refuse the options, if never accepted
+    blames_options: Refusal | None = None  # several leads refused alone refuse the options, if never accepted
     accepts_options: bool = False
     resolved: Mapping[str, Any] | None = None  # the options with ids for their names
     split: bool = False

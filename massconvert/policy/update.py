@@ -77,7 +77,7 @@ def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
 
 
 def after_ids(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
-    """Decide what the deals of converted leads (SETTLING, Why.IDS) shall have, by the leads' own fields."""
+    """Decide what the deals of converted leads (SETTLING, Why.IDS) get, by the leads' own fields."""
     updates, ended, unseen = [], {}, []
     for lead in chunk.leads:
         state = answer.states.get(lead)

@@ -12,7 +12,7 @@ from massconvert.settings import Settings, load_account, load_settings
 
 
 class Accounts:
-    """The environment's own account, and the named ones besides. ``environ`` and ``dotenv`` as for `load_settings`.
+    """The environment's own account, and the named ones. ``environ`` and ``dotenv`` as for `load_settings`.
 
     Raises SettingsError when the environment's settings are wrong.
     """

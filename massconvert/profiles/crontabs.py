@@ -1,4 +1,4 @@
-"""A crontab as the sets of numbers that it stands for, and what is wrong with one that is none; pure.
+"""A crontab as the sets of numbers that it stands for, and what is wrong with an invalid one; pure.
 
 The fields are those of cron and of Celery: minute, hour, day of the month, month, day of the week. Each is ``*``, a
 number or a name, a range, or several with commas between; ``*`` and a range may have a step. A range may go round:

@@ -134,7 +134,7 @@ class Limits(_Table):
     """How much a run may take, and whether its leads overtake others."""
 
     max_leads: int | None = Field(
-        None, ge=1, le=10_000_000, description="So many leads a run at most; the next run goes on where it stopped."
+        None, ge=1, le=10_000_000, description="The most leads of a run; the next run goes on where it stopped."
     )
     priority: Literal["bulk", "interactive"] = Field("bulk", description="Interactive leads overtake bulk.")
 

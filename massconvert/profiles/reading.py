@@ -45,7 +45,7 @@ class ConfigFile:
                 except SettingsError as error:
                     self._read = (stamp, error)
                     if self._right:
-                        log.error("%s What it said before holds until it is mended.", error)  # noqa: TRY400 - expected
+                        log.error("%s What it said before holds until it is fixed.", error)  # noqa: TRY400 - expected
             found = self._read[1]
         if isinstance(found, SettingsError):
             raise found

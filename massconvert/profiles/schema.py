@@ -1,4 +1,4 @@
-"""The JSON Schema of ``massconvert.toml``, for editors: ``python -m massconvert.profiles.schema`` writes it anew."""
+"""The JSON Schema of ``massconvert.toml``, for editors: ``python -m massconvert.profiles.schema`` writes it again."""
 
 from __future__ import annotations
 

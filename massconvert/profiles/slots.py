@@ -18,7 +18,7 @@ from zoneinfo import ZoneInfo
 from massconvert.profiles.crontabs import Crontab, parse_crontab
 
 _FORM = "%Y%m%dT%H%M%SZ"
-#: A day like the 29th of February comes again within so many days.
+#: A day like the 29th of February comes again within this many days.
 _LONGEST_PAUSE = 366 * 8 + 2
 _DAY = 86_400.0
 

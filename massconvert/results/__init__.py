@@ -1,4 +1,4 @@
-"""Result files as bulk loaders write them: what succeeded, what to mend, what was not processed."""
+"""Result files as bulk loaders write them: what succeeded, what to fix, what was not processed."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ class Part(str, Enum):
     """The three files; every row stands in one of them."""
 
     SUCCESS = "success"  # the lead is converted, by us or before
-    ERROR = "error"  # to be mended: it failed, or its row names no lead
+    ERROR = "error"  # to be fixed: it failed, or its row names no lead
     UNPROCESSED = "unprocessed"  # as good as new: cancelled, waiting, left to another batch, or not in the batch
 
 
@@ -61,7 +61,7 @@ def cells_of(outcome: Outcome | None) -> list[str]:
 
 
 def told(code: str, message: str) -> list[str]:
-    """Our cells for a row of the input that is no lead of the batch: no outcome, but why."""
+    """Our cells for a row of the input that names no lead of the batch: no outcome, but why."""
     return ["", code, message, "", "", "", "", ""]
 
 

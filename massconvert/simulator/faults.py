@@ -11,7 +11,7 @@ method     whose calls: a name of ``METHODS``, or ``*`` for every one but those 
 do         what happens, see below
 when       ``before`` (default) or ``after`` the effect
 ids        only calls about one of these leads
-skip       so many matching calls go by first (default 0)
+skip       matching calls that go by first (default 0)
 times      so often at most (default: without end)
 rate       with this probability (default 1)
 name       what ``fired`` calls it (default: its number and what it does)
@@ -33,7 +33,7 @@ and, for ``POST mass_convert`` that is accepted, what happens to its job:
 - ``job_fails``: it ends as failed and converts nothing, or all but ``leads`` (a number) or ``ids``
 - ``job_partial``: it completes, but does not convert ``leads`` (a number) or ``ids`` (one of the two is mandatory)
 - ``job_never_ends``; ``job_slow``: *seconds longer; ``job_unknown``: the status call does not know it, perhaps for
-  so many ``seconds`` only
+  for ``seconds`` only
 
 The accounts server is told what to say with ``POST token``: ``{"method": "POST token", "do": "status", "status": 200,
 "body": "{\\"error\\": \\"unauthorized_client\\"}"}``; leads of special kinds are in the module ``special``.

@@ -30,16 +30,16 @@ class Fate(str, Enum):
     SENT = "sent"
     RESET = "reset"  # a TCP reset instead of it
     DROP = "drop"  # the connection is closed without it
-    HANG = "hang"  # nothing comes for so many seconds, then the connection is closed
+    HANG = "hang"  # nothing comes for ``seconds``, then the connection is closed
     CUT = "cut"  # the first half of the body comes, then the connection is closed
-    TRICKLE = "trickle"  # it comes in small pieces over so many seconds
+    TRICKLE = "trickle"  # it comes in small pieces over ``seconds``
 
 
 @dataclass
 class Response:
     """An answer: ``body`` is JSON to be, bytes as they are, or ``None`` for no body at all.
 
-    ``fate`` (with its ``seconds``) is for whoever carries it; ``delay`` are the seconds that the answer takes beyond
+    ``fate`` (with its ``seconds``) is for the one that carries it; ``delay`` are the seconds that the answer takes beyond
     the carrying: a server waits them out, a simulation adds them to its clock.
     """
 

@@ -51,7 +51,7 @@ _FIELD_LISTS = _keys("customizable_properties layout_associations file_upolad_op
 
 
 def of_module(place: int) -> dict[str, Any]:
-    """What a module has besides; ``place`` is its number on the page."""
+    """The further keys of a module; ``place`` is its number on the page."""
     return {
         **dict.fromkeys(_MODULE_YES, True),
         **dict.fromkeys(_MODULE_NO, False),
@@ -72,7 +72,7 @@ def of_module(place: int) -> dict[str, Any]:
 
 
 def of_field(name: str, label: str, module: tuple[str, str], place: int) -> dict[str, Any]:
-    """What a field has besides; ``module`` is the API name and the id of its module."""
+    """The further keys of a field; ``module`` is the API name and the id of its module."""
     writes = dict.fromkeys(("web_update", "api_create", "web_create", "api_update"), True)
     return {
         **dict.fromkeys(_FIELD_YES, True),
@@ -114,7 +114,7 @@ def of_field(name: str, label: str, module: tuple[str, str], place: int) -> dict
 
 
 def of_laid_out_field(place: int) -> dict[str, Any]:
-    """What a field has in a layout besides what it has by itself."""
+    """The keys that a field has in a layout alone."""
     return {
         "default_value": None,
         "section_id": place,
@@ -125,19 +125,19 @@ def of_laid_out_field(place: int) -> dict[str, Any]:
 
 
 def of_stage(name: str) -> dict[str, Any]:
-    """What a stage has in a pipeline besides."""
+    """The further keys of a stage in a pipeline."""
     kind = {"Closed Won": "Closed", "Closed Lost": "Omitted"}.get(name, "Open")
     forecast = "Closed Won" if kind == "Closed" else "Closed Lost" if kind == "Omitted" else "Open"
     return {"forecast_category": {"name": kind, "id": "3652397000000095900"}, "forecast_type": forecast}
 
 
 def of_value(place: int) -> dict[str, Any]:
-    """What a value of a picklist has besides."""
+    """The further keys of a picklist's value."""
     return {"colour_code": None, "type": "used", "id": f"36523970000000061{place:02}", "sequence_number": place}
 
 
 def of_section(place: int) -> dict[str, Any]:
-    """What a section of a layout has besides."""
+    """The further keys of a layout's section."""
     return {
         "id": f"36523970000000920{place:02}",
         "name": "Information",
@@ -153,7 +153,7 @@ def of_section(place: int) -> dict[str, Any]:
 
 
 def of_layout(name: str) -> dict[str, Any]:
-    """What a layout has besides."""
+    """The further keys of a layout."""
     actions = ("edit", "rename", "clone", "downgrade", "delete", "deactivate", "set_layout_permissions")
     nothing = {"name": None, "id": None}
     return {
@@ -179,7 +179,7 @@ def of_layout(name: str) -> dict[str, Any]:
 
 
 def of_portal() -> dict[str, Any]:
-    """What a portal has besides."""
+    """The further keys of a portal."""
     return {
         "created_time": _SET_UP,
         "modified_time": _SET_UP,

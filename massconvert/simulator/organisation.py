@@ -52,7 +52,7 @@ class Call:
 
 @dataclass(frozen=True)
 class Answered:
-    """A call that has been answered, for whoever listens: nothing in it is a secret."""
+    """A call that has been answered, for a listener: nothing in it is a secret."""
 
     at: float
     name: str
@@ -330,7 +330,7 @@ class Organisation:
     def make_special(self, lead_id: str, kind: Any) -> None:
         """Make a lead one of a special kind, see the module of that name; ``None`` makes it plain again.
 
-        Raises KeyError if it does not exist, SimulatorError for what is no kind.
+        Raises KeyError if it does not exist, SimulatorError for an unknown kind.
         """
         special = None if kind is None else special_of(kind)
         with self._lock:

@@ -77,8 +77,8 @@ class Rules(Behaviour):
     # The organisation.
     kind: Literal["sandbox", "developer", "production"] = "sandbox"  # nothing is lost in a simulator
     trial_days: float | None = None  # until its trial ends, less than 0 where it is over; else it has been paid for
-    more_users: int = 0  # besides the three of the catalogue, all active
-    mandatory_deal_fields: frozenset[str] = frozenset()  # of the layout Standard, besides those of the module
+    more_users: int = 0  # in addition to the three of the catalogue, all active
+    mandatory_deal_fields: frozenset[str] = frozenset()  # of the layout Standard, in addition to those of the module
 
     # Limits.
     edition: str = "enterprise"

@@ -17,7 +17,7 @@ duplicate            DUPLICATE_DATA      its place              nothing
     {"code": "SOME_CODE", "status": 400, "message": "no", "details": {"more": 1}, "named": "path", "shape": "bare"}
 
 ``named``: ``path`` (``$.ids[3]``), ``inside`` (``$.ids[3].Email``), ``data`` (``$.data[3]``), ``id``, ``other`` (the id
-of a record that is none of the payload's), ``resource`` (``resource_path_index``, which names nobody), or ``nothing``.
+of a record outside the payload), ``resource`` (``resource_path_index``, which names nobody), or ``nothing``.
 ``shape``: the error stands ``bare``, in a list ``data`` or ``errors``, or within MULTIPLE_OR_MULTI_ERRORS (``multi``).
 ``shows``: fields of a read. Only ``code`` is mandatory.
 """

@@ -16,7 +16,7 @@ from massconvert.steps.look_up import SURE, look_up
 from massconvert.steps.ports import Ports
 from massconvert.store import Kept
 
-#: For so many seconds a listing is good enough; one that speaks against the options is read again after `SURE`.
+#: Seconds for which a listing is good enough; one that speaks against the options is read again after `SURE`.
 FRESH = 900.0
 
 
@@ -38,7 +38,7 @@ class Checked:
 def check(ports: Ports, body: Mapping[str, Any], deal_values: Mapping[str, str] = MappingProxyType({})) -> Checked:
     """Hold ``body``, and what leads bring for their deals, against what the organisation lists. Raises StoreError."""
     found = _check(ports, body, deal_values, FRESH)
-    # Where something is wrong it has perhaps been mended in the CRM since.
+    # Where something is wrong it has perhaps been fixed in the CRM since.
     return _check(ports, body, deal_values, SURE) if found.problems or found.misfits.problems else found
 
 

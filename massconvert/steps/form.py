@@ -7,5 +7,5 @@ from massconvert.steps.ports import Ports
 
 
 def form(ports: Ports) -> Formed:
-    """Form what can be formed now. Whoever calls dispatches the chunks; those it does not, the sweep will."""
+    """Form what can be formed now. The caller dispatches the chunks; the sweep finds those that it does not."""
     return ports.ledger.chunks.form()

@@ -14,14 +14,14 @@ from massconvert.steps.ports import Ports
 from massconvert.store import Kept
 from massconvert.zoho.names import SCOPES
 
-#: What a listing younger than so many seconds says is sure; where an older one knows no such name, Zoho is asked again.
+#: Seconds for which what a listing says is sure; where an older one knows no such name, Zoho is asked again.
 SURE = 60.0
 #: The most calls for one listing (20,000 users): beyond that something is wrong with the pages.
 MOST_CALLS = 100
 
 
 def look_up(ports: Ports, listing: Listing) -> Kept | Busy | Asked[Trouble]:
-    """Read ``listing`` anew. What stops it comes back as it is, and nothing is kept then.
+    """Read ``listing`` again. What stops it comes back as it is, and nothing is kept then.
 
     A worker that is slow at it loses its claim, which does no harm: nothing is sent here.
     """

@@ -44,7 +44,7 @@ class Zoho(Protocol):
         ...
 
     def read_leads(self, leads: Sequence[str], fields: Sequence[str] = ()) -> ReadAnswer:
-        """GET up to 100 leads, converted or not, and of each these fields besides."""
+        """GET up to 100 leads, converted or not, and these further fields of each."""
         ...
 
     def update_deals(self, updates: Sequence[DealUpdate]) -> UpdateAnswer:

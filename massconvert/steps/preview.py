@@ -35,7 +35,7 @@ class Finder(Protocol):
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would find now. ``exact`` says whether ``leads`` is Zoho's own count, or at least so many."""
+    """What a run would find now. ``exact`` says whether ``leads`` is Zoho's own count, or a lower bound."""
 
     first: tuple[str, ...]
     leads: int
@@ -107,12 +107,12 @@ def _refused(answer: Refused) -> InputError | ZohoError:
         return ZohoError(f"Zoho refuses to look for leads: {answer.status} {words}", hint=hint, code=answer.code)
     if means in (Meaning.THROTTLED, Meaning.TOKEN, Meaning.UNCLEAR):
         return ZohoError(f"Zoho did not look: {answer.status} {words}", hint="Try again.", code=answer.code)
-    return InputError(f"Zoho refuses the criteria: {words}", hint="Mend them in massconvert.toml.", code=answer.code)
+    return InputError(f"Zoho refuses the criteria: {words}", hint="Fix them in massconvert.toml.", code=answer.code)
 
 
 #: What to do when the credentials may not look for leads (Zoho's pages on COQL and Search name the scopes).
 FIND_HINTS = {
-    "OAUTH_SCOPE_MISMATCH": "Make a new refresh token with ZohoCRM.coql.READ and ZohoCRM.settings.fields.READ besides "
+    "OAUTH_SCOPE_MISMATCH": "Make a new refresh token with ZohoCRM.coql.READ and ZohoCRM.settings.fields.READ and "
     "(for criteria in Search's form: ZohoSearch.securesearch.READ).",
     "NO_PERMISSION": "Give the user of the refresh token permission to read leads.",
 }

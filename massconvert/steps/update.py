@@ -11,7 +11,7 @@ from massconvert.steps.write import moment, write
 
 
 def update(ports: Ports, chunk: Chunk) -> Next:
-    """Write what the deals of a claimed chunk (UPDATING) shall have."""
+    """Write the values of the deals of a claimed chunk (UPDATING)."""
     updates = _fitted(ports, chunk) if chunk.deal else chunk.updates
     asked = ask(ports, Call.UPDATE, lambda: ports.zoho.update_deals(updates))
     if isinstance(asked, Busy):
@@ -20,6 +20,6 @@ def update(ports: Ports, chunk: Chunk) -> Next:
 
 
 def _fitted(ports: Ports, chunk: Chunk) -> tuple[DealUpdate, ...]:
-    """What the deals shall have, with texts cut to their fields, as the organisation lists those where that is kept."""
+    """The values for the deals, with texts cut to their fields, as the organisation lists those where that is kept."""
     kept = ports.ledger.shelf.look([Listing.FIELDS]).get(Listing.FIELDS)
     return fitted(chunk.updates, chunk.deal, chunk.deal_values, kept.rows if kept else ())

@@ -35,7 +35,7 @@ def connect(url: str, *, account: str = DEFAULT_ACCOUNT, socket_timeout: float =
     needs another client: see `Clients`). ``socket_timeout`` bounds each command, in seconds. Nothing is retried: a
     script whose answer was lost may have been carried out, so only its caller knows whether it may run again.
 
-    Raises StoreError when ``url`` is not one, or has an option that is none.
+    Raises StoreError when ``url`` is not one, or has an unknown option.
     """
     common = {
         "decode_responses": True,
@@ -93,7 +93,7 @@ class Clients:
 def reaching(client: Redis, what: str = "") -> Iterator[None]:
     """Turn what Redis refuses, or answers instead of what was asked for, into words: `store/refusals.py` has them all.
 
-    Raises StoreError for what passes and for what a person must mend, with the row of that table as its ``code``;
+    Raises StoreError for what passes and for what a person must fix, with the row of that table as its ``code``;
     LedgerError where the ledger holds what we have not written, with ``what`` was asked.
     """
     for watcher in watchers:

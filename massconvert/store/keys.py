@@ -137,7 +137,7 @@ class Keys(KeysBeside):
 
     @property
     def due(self) -> str:
-        """ZSET chunk id → when the sweep shall look whether its message got lost."""
+        """ZSET chunk id → when the sweep looks whether its message got lost."""
         return f"{self.prefix}due"
 
     @property
@@ -171,13 +171,13 @@ class Keys(KeysBeside):
 
     @property
     def runs_due(self) -> str:
-        """ZSET run id → when the sweep shall look whether its message got lost."""
+        """ZSET run id → when the sweep looks whether its message got lost."""
         return f"{self.prefix}runs:due"
 
     def profile(self, name: str) -> str:
         """HASH: slot (the latest begun), open (the run of a slot that still finds), last (run), start (a lead id),
 
-        failures: so many of its runs in a row have failed wholly.
+        failures: how many of its runs in a row have failed wholly.
         """
         return f"{self.prefix}profile:{name}"
 

@@ -56,7 +56,7 @@ class KeysBeside:
         return f"{self.token(credentials)}:trouble"
 
     def token_wake(self, credentials: str) -> str:
-        """LIST of one element: a refresh has ended; who waits for it takes the element and puts it back; expires."""
+        """LIST of one element: a refresh has ended; a waiter takes the element and puts it back; expires."""
         return f"{self.token(credentials)}:wake"
 
     def token_grants(self, credentials: str) -> str:

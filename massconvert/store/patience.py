@@ -11,7 +11,7 @@ from massconvert.errors import StoreError
 
 _T = TypeVar("_T")
 
-#: Seconds for which whoever waits for a batch bears that Redis does not answer: a restart, not an outage.
+#: Seconds for which a wait for a batch puts up with a Redis that does not answer: a restart, not an outage.
 PATIENCE = 60.0
 
 

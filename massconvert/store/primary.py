@@ -69,12 +69,12 @@ class Primary(ABC):
         return self.known
 
     def doubt(self, address: Address) -> None:
-        """The server at ``address`` is none, or is gone: whoever named it is asked last from now on."""
+        """The server at ``address`` is no primary, or is gone: its Sentinel or node is asked last from now on."""
         if address == self.known and self._to_ask:
             self._ask_last(self._to_ask[0], last=True)
 
     def demand(self, connection: Any) -> None:
-        """Refuse a connection that was just made to a server that is no primary. Raises redis.ReadOnlyError.
+        """Refuse a connection that was just made to a server that is not the primary. Raises redis.ReadOnlyError.
 
         A Cluster's nodes refuse by themselves what is asked of another.
         """
@@ -155,7 +155,7 @@ class OfSentinels(Primary):
     def demand(self, connection: Any) -> None:
         """Ask the server for its role: a Sentinel that was cut off goes on to name a primary of before.
 
-        Who may not ask is told by the server itself, at the first write.
+        A user that may not ask is told so by the server, at the first write.
         """
         try:
             connection.send_command("ROLE", check_health=False)

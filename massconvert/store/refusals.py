@@ -22,7 +22,7 @@ class RefusalKind(Enum):
     """What is to be done about a refusal."""
 
     AGAIN = "again"  # it passes
-    PERSON = "person"  # it stays until a person mends it; asked again all the same
+    PERSON = "person"  # it stays until a person fixes it; asked again all the same
     BROKEN = "broken"  # the ledger holds what we have not written
 
 
@@ -109,7 +109,7 @@ TABLE: dict[str, RedisMeaning] = {
     ),
     "CONNECTIONS": _again("is used by too many threads of this process.", "Raise max_connections in REDIS_URL."),
     "": _again("did not do what the ledger asked of it: {said}.", "It is tried again. Its log may say more."),
-    # --- a person must mend it ---
+    # --- a person must fix it ---
     "NOAUTH": _person(
         "wants a password.", "Put the user and the password into REDIS_URL: redis://user:password@host:6379/0"
     ),
@@ -226,7 +226,7 @@ _OF_A_SCRIPT = re.compile(
 _FIRST_WORD = re.compile(r"-?([A-Z][A-Z_]+)(?![^ ])")
 _WORD_INSIDE = re.compile(r"[ :]-([A-Z][A-Z_]+) ")
 _SCRIPTING = re.compile(r"'(eval|evalsha|script)\b", re.IGNORECASE)
-#: What redis-py may raise besides its own errors: over a socket that is closed under its hands, or a server's nonsense.
+#: What redis-py may raise that is not one of its own errors: over a socket that is closed under its hands, or a server's nonsense.
 _NONSENSE = (OSError, ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError)
 _LONGEST = 200
 

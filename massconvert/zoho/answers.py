@@ -88,7 +88,7 @@ def parse_status(status: int, headers: Mapping[str, str], body: bytes) -> JobSta
 
 
 def parse_read(status: int, headers: Mapping[str, str], body: bytes, fields: Sequence[str] = ()) -> LeadsRead | Failure:
-    """The answer to Get Records, with ``fields`` besides; 204 says that none of the leads is there."""
+    """The answer to Get Records, with ``fields`` too; 204 says that none of the leads is there."""
     if status == 204:
         return LeadsRead({}, credits_left=credits_left_of(headers))
     return parse_answer(status, headers, body, partial(_leads_read, fields=fields))

@@ -92,7 +92,7 @@ class ZohoClient:
         return self._call(parse_status, "GET", _MASS_CONVERT, {"job_id": job_id})
 
     def read_leads(self, leads: Sequence[str], fields: Sequence[str] = ()) -> ReadAnswer:
-        """GET up to 100 leads, converted or not, and of each these fields besides."""
+        """GET up to 100 leads, converted or not, and these further fields of each."""
         wanted = ",".join(dict.fromkeys((*STATE_FIELDS, *fields)))
         query = {"ids": ",".join(leads), "fields": wanted, "converted": "both"}
         return self._call(partial(parse_read, fields=fields), "GET", "Leads", query)

@@ -94,7 +94,7 @@ def hosts_of(settings: Settings) -> Hosts:
 
 
 def crm_pages(place: str) -> str:
-    """Where people of a data centre see the CRM's records: a base URL; blank for what is none, as a sandbox's host."""
+    """Where people of a data centre see the CRM's records: a base URL; blank for an unknown host, as a sandbox's."""
     known = _HOSTS.get(place)
     return f"https://crm.{known[0].removeprefix('accounts.')}" if known else ""
 
@@ -142,7 +142,7 @@ def judged_api_domain(said: str, accounts_url: str) -> ApiDomain:
     host = said.strip().removesuffix("/").removeprefix("https://")
     if said.strip().startswith("https://") and _LIKE_ZOHOS.fullmatch(host) and host.split(".")[-1] not in _MISTYPED:
         return ApiDomain(f"https://{host}", why="is in no list of Zoho's data centres that is known here")
-    return ApiDomain("", why="is none of Zoho's")
+    return ApiDomain("", why="is not one of Zoho's")
 
 
 #: Servers of Zoho's that people take for the accounts server or the API: the CRM's pages and the API console.

@@ -31,18 +31,18 @@ log = logging.getLogger("massconvert.zoho")
 
 #: The calls under Zoho's sub-limit of heavy ones (its limits page).
 HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.QUERY, Call.UPDATE})
-#: Seconds of one wait on a wake list: less than Redis' socket time-out, and long, since who asks again is last in it.
+#: Seconds of one wait on a wake list: less than Redis' socket time-out, and long, since one that asks again is last in it.
 _SLICE = 2.5
 #: Seconds until somebody asks again who got no permit; the sooner, the longer he has waited, since others went before.
 _FULL_AGAIN = 1.0
-#: A gate that opens within so many seconds is waited for; beyond it the worker's slot does something else meanwhile.
+#: A gate that opens within this many seconds is waited for; beyond it the worker's slot does something else meanwhile.
 _SHORT = 1.0
 #: Permits that one process may owe: more than it has threads.
 _MOST_OWED = 1000
 
 
 class _Wait(NamedTuple):
-    """No permit: ``shut`` for so many seconds, and why; or ``full``, until a lease ends, and which lists to wait on."""
+    """No permit: ``shut`` for how many seconds, and why; or ``full``, until a lease ends, and which lists to wait on."""
 
     kind: str
     seconds: float
@@ -136,7 +136,7 @@ class Governor:
         return None
 
     def _return_owed(self) -> None:
-        """Give back what could not be, since Redis was away: else a failover would cost every permit its lease.
+        """Give back what could not be, since Redis was unreachable: else a failover would cost every permit its lease.
 
         Not what Zoho answered then: that is old by now. Raises StoreError.
         """
@@ -156,7 +156,7 @@ class Governor:
     def _first(self, name: str, call: Call, give_up: float) -> Permit | Busy | _Wait:
         """Ask for the edition, which nobody has done yet, and then for a permit."""
         self._learn()
-        if self._monotonic() >= give_up:  # the caller's own lease was not made for that call besides
+        if self._monotonic() >= give_up:  # the caller's own lease was not made for that call too
             return Busy(0.0, "the organisation's limit has just been learnt")
         return self._take(name, call, self._known_limit()) or Busy(_FULL_AGAIN, "the organisation's limit is not known")
 

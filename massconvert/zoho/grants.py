@@ -1,6 +1,6 @@
 """Tokens: one question to the accounts server for each, and what its answer means.
 
-The body decides, whatever the status: Zoho answers errors with 200 as well as with 400. What only a person can mend
+The body decides, whatever the status: Zoho answers errors with 200 as well as with 400. What only a person can fix
 (the credentials, the address) is told apart from what passes (too many refreshes, an outage), since the first pauses
 the organisation and the second does not.
 """

@@ -125,8 +125,8 @@ def in_words(trouble: NotSent, asked: Sequence[LoginServer]) -> tuple[str, str]:
     if trouble.code == "invalid_client":
         where = ", ".join(place.data_center for place in asked)
         if not where:
-            mend = "Copy the id again; see whether ZOHO_ACCOUNTS_URL is the server of your data centre."
-            return f"{trouble.detail.partition(' answered ')[0]} does not know the client id.", mend
+            fix = "Copy the id again; see whether ZOHO_ACCOUNTS_URL is the server of your data centre."
+            return f"{trouble.detail.partition(' answered ')[0]} does not know the client id.", fix
         return (
             f"No data centre of Zoho knows this client id (asked: {where}).",
             "Copy it from the tab Client Secret of the self client; it begins with 1000.",
@@ -135,5 +135,5 @@ def in_words(trouble: NotSent, asked: Sequence[LoginServer]) -> tuple[str, str]:
         return _WRONG["invalid_code"]
     if trouble.code in _WRONG:
         return _WRONG[trouble.code]
-    mend = "See whether this machine may reach Zoho (proxy, firewall, DNS); the code may still be good."
-    return f"{trouble.detail}.", mend
+    fix = "See whether this machine may reach Zoho (proxy, firewall, DNS); the code may still be good."
+    return f"{trouble.detail}.", fix

@@ -34,7 +34,7 @@ log = logging.getLogger("massconvert.zoho")
 
 AHEAD = 300.0  # seconds before its end that a token is refreshed
 LEAST = 45.0  # seconds that a token must still live to be used: longer than a call's total deadline
-MAX_GRANTS, GRANTS_IN = 9, 600.0  # tokens that we ask for in so many seconds; Zoho gives 10, one is left to others
+MAX_GRANTS, GRANTS_IN = 9, 600.0  # tokens that we ask for in that many seconds; Zoho gives 10, one is left to others
 _SLICE = 1.0  # seconds of one wait for the holder of the lock, less than Redis' socket time-out
 
 
@@ -82,7 +82,7 @@ class TokenSource:
         self._grants = keys.token_grants(digest)
 
     def get(self) -> Token | NotSent:
-        """The token; where there is none, refresh it, or wait for who does; say why where there is none to be had."""
+        """The token; where there is none, refresh it, or wait for another's refresh; say why where there is none."""
         try:
             return self._get()
         except MassConvertError as error:
@@ -145,7 +145,7 @@ class TokenSource:
     def _await_refresh(self, seconds: float) -> None:
         with reaching(self._redis):
             if self._redis.blpop([self._wake], timeout=seconds):
-                # Put back for the next who waits. What is left over from an earlier refresh is not: it costs a look.
+                # Put back for the next waiter. What is left of an earlier refresh is not: it costs a look.
                 token, _, trouble, _ = self._look()
                 if token or trouble:
                     self._scripts.run("wake_next", keys=[self._wake], args=[10_000])
@@ -189,7 +189,7 @@ class TokenSource:
     def _sealed(self, domain: ApiDomain) -> str:
         """An API domain as it lies in Redis: with a seal, unless it is listed.
 
-        Whoever can write to Redis must not learn the token by naming a domain of their own.
+        Somebody who can write to Redis must not learn the token by naming a domain of their own.
         """
         return f"{domain.url} {self._seal(domain.url)}" if domain.url and not domain.listed else domain.url
 

@@ -149,7 +149,7 @@ class _BoundedResponse(HTTPResponse):
 
 
 class _Watched:
-    """What our connections do besides: see the module's text. To be mixed into a connection of urllib3."""
+    """What our connections do in addition: see the module's text. To be mixed into a connection of urllib3."""
 
     response_class: Any = _BoundedResponse
     sock: Any
@@ -343,7 +343,7 @@ def _check_certificates() -> None:
     for name in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         path = os.environ.get(name, "")
         if path and not os.path.exists(path):
-            raise SettingsError(f"{name} is {path}, which is not there.", hint="Mend the path, or unset the variable.")
+            raise SettingsError(f"{name} is {path}, which is not there.", hint="Fix the path, or unset the variable.")
 
 
 def _read(raw: Any) -> bytes:

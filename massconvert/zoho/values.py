@@ -19,7 +19,7 @@ def id_of(value: Any) -> str:
 
 
 def items_of(value: Any) -> list[Any]:
-    """The items of a list; what is none is one item."""
+    """The items of a list; anything else is one item."""
     return value if isinstance(value, list) else [value]
 
 

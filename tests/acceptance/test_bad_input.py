@@ -173,7 +173,7 @@ GARBAGE: tuple[dict[str, str], ...] = (
 
 
 def test_ledger_values_that_were_tampered_with_are_named_and_everything_else_goes_on(house: House) -> None:
-    """And nothing is lost: when the values are mended, their leads are converted."""
+    """And nothing is lost: when the values are fixed, their leads are converted."""
     house.environment |= {"HURRIED_TUNING": json.dumps({"lease": 3.0}), "MASSCONVERT_CALL_DEADLINE": "1"}
     house.redis()
     house.simulator("--leads", str(50 * (len(GARBAGE) + 4)), "--job-seconds", "0.2")
@@ -219,9 +219,9 @@ def test_ledger_values_that_were_tampered_with_are_named_and_everything_else_goe
                 if name not in fields and name not in ("lease", "token"):
                     ledger.hdel(key, name)
             ledger.hset(key, mapping=fields)
-        for mended in (batch, others):
-            mended.wait(40)
-            rows = outcomes_of(mended)
+        for fixed in (batch, others):
+            fixed.wait(40)
+            rows = outcomes_of(fixed)
             assert {row["outcome"] for row in rows.values()} == {"converted"}
             assert_true(house, rows)
     assert {known["submissions"] for known in house.truth().values()} == {1}
@@ -309,4 +309,4 @@ def test_an_api_domain_that_is_not_zoho_s_never_gets_the_token(house: House) -> 
         until(lambda: "before it is known whose ledger this is" in house.log(), 20, "the refusal of the proxy")
         assert {request.split()[1] for request in heard} == {"www.zohoapis.com:443"}
         assert "1000.simulated" not in "".join(heard)
-    assert "is none of Zoho's; https://www.zohoapis.com is used" in house.log()
+    assert "is not one of Zoho's; https://www.zohoapis.com is used" in house.log()

@@ -1,4 +1,4 @@
-"""Deals that cannot be given their own values, for a day or until somebody mends it: their leads are converted."""
+"""Deals that cannot be given their own values, for a day or until somebody fixes it: their leads are converted."""
 
 from __future__ import annotations
 

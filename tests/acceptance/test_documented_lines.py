@@ -70,7 +70,7 @@ def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
     leads = made.leads()
     (made.folder / "leads.csv").write_text("id,Datensatz-ID\n" + "".join(f"{lead},{lead}\n" for lead in leads))
     (made.folder / "import-2026-11-24-error.csv").write_text(f"id\n{leads[-1]}\n")
-    for name in ("options.json", "mended.json"):
+    for name in ("options.json", "fixed.json"):
         (made.folder / name).write_text(OPTIONS)
     (made.folder / "massconvert.toml").write_text(TOML)
     made.environment["MASSCONVERT_CONFIG"] = str(made.folder / "massconvert.toml")

@@ -169,25 +169,25 @@ def told(ended: subprocess.CompletedProcess[str]) -> list[str]:
 def test_a_client_of_another_data_centre(newcomer: House) -> None:
     ended = given(newcomer, ZOHO_CLIENT_ID="1000.ANOTHER")
     assert ended.returncode == 3
-    what, mend = told(ended)
+    what, fix = told(ended)
     assert "does not know the client id" in what
-    assert "ZOHO_ACCOUNTS_URL" in mend
+    assert "ZOHO_ACCOUNTS_URL" in fix
     assert dotenv(newcomer) == ""
 
 
 def test_a_wrong_secret(newcomer: House) -> None:
-    what, mend = told(given(newcomer, ZOHO_CLIENT_SECRET="another"))
+    what, fix = told(given(newcomer, ZOHO_CLIENT_SECRET="another"))
     assert "The client secret is not that of this client id." in what
-    assert "massconvert login" in mend
+    assert "massconvert login" in fix
 
 
 def test_a_code_that_was_used(newcomer: House) -> None:
     assert given(newcomer, "--print").returncode == 0
     ended = given(newcomer)
     assert ended.returncode == 3
-    what, mend = told(ended)
+    what, fix = told(ended)
     assert "used before, or its minutes are over" in what
-    assert "Generate Code" in mend
+    assert "Generate Code" in fix
     assert dotenv(newcomer) == ""
 
 
@@ -208,9 +208,9 @@ def test_a_scope_that_was_left_out(newcomer: House) -> None:
     newcomer.set_faults({"method": "POST token", "do": "status", "status": 200, "body": json.dumps(answer)})
     ended = given(newcomer)
     assert ended.returncode == 3
-    what, mend = told(ended)
+    what, fix = told(ended)
     assert "without ZohoCRM.mass_convert.leads.READ: no job can be followed" in what
-    assert "massconvert login --scopes" in mend
+    assert "massconvert login --scopes" in fix
     assert dotenv(newcomer) == ""
 
 
@@ -218,9 +218,9 @@ def test_an_address_that_is_not_allowed(newcomer: House) -> None:
     newcomer.set_faults({"method": "*", "do": "status", "status": 403, "code": "NO_PERMISSION"})
     ended = given(newcomer)
     assert ended.returncode == 3
-    what, mend = told(ended)
+    what, fix = told(ended)
     assert "403 NO_PERMISSION" in what
-    assert "Allowed IPs" in mend
+    assert "Allowed IPs" in fix
 
 
 def test_a_trial_that_is_over(house: House) -> None:
@@ -239,17 +239,17 @@ def test_a_trial_that_is_over(house: House) -> None:
 def test_too_many_tokens(newcomer: House) -> None:
     denied = '{"error": "Access Denied", "error_description": "You have made too many requests continuously."}'
     newcomer.set_faults({"method": "POST token", "do": "status", "status": 400, "body": denied})
-    what, mend = told(given(newcomer))
+    what, fix = told(given(newcomer))
     assert "too many tokens" in what
-    assert "Wait 10 minutes" in mend
+    assert "Wait 10 minutes" in fix
 
 
 def test_nobody_to_ask_and_nothing_given(newcomer: House) -> None:
     ended = newcomer.command("login")
     assert ended.returncode == 2
-    what, mend = told(ended)
+    what, fix = told(ended)
     assert "client id, client secret, code" in what
-    assert "massconvert login --file self_client.json" in mend
+    assert "massconvert login --file self_client.json" in fix
 
 
 # --- who it is, and the way out ---------------------------------------------------------------------------

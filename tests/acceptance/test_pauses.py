@@ -1,4 +1,4 @@
-"""What only a person can mend pauses the organisation: nothing fails, it says why, and one command goes on."""
+"""What only a person can fix pauses the organisation: nothing fails, it says why, and one command goes on."""
 
 from __future__ import annotations
 

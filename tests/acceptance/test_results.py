@@ -18,7 +18,7 @@ def rows(path: Path, delimiter: str = ";") -> list[dict[str, str]]:
         return list(csv.DictReader(stream, delimiter=delimiter))
 
 
-def test_a_csv_comes_back_as_three_and_the_mended_error_file_is_input_again(house: House) -> None:
+def test_a_csv_comes_back_as_three_and_the_fixed_error_file_is_input_again(house: House) -> None:
     """An export for Excel: a mark, CRLF, semicolons, umlauts; a duplicate, unknown and converted leads."""
     house.redis()
     house.simulator("--leads", "120", "--unknown", "2", "--converted", "3", "--job-seconds", "0.2")
@@ -60,8 +60,8 @@ def test_a_csv_comes_back_as_three_and_the_mended_error_file_is_input_again(hous
     text = (house.folder / "k-error.csv").read_bytes().decode("utf-8-sig")
     for lead in unknown:  # as Excel saves them
         text = text.replace(f";{lead};", ";3,6524E+18;")
-    (house.folder / "mended.csv").write_text(text, encoding="utf-8")
-    again = house.command("enqueue", "mended.csv", "--options", "options.json", "--key", "again", "--wait", "--json")
+    (house.folder / "fixed.csv").write_text(text, encoding="utf-8")
+    again = house.command("enqueue", "fixed.csv", "--options", "options.json", "--key", "again", "--wait", "--json")
     assert again.returncode == 1, again.stderr
     assert json.loads(again.stdout)["accepted"] == 2
     assert "restored from the column mc_row" in again.stderr

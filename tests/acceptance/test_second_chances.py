@@ -14,13 +14,13 @@ pytestmark = pytest.mark.acceptance
 
 @pytest.fixture
 def at_work(house: House) -> House:
-    """A house with a Redis, a Zoho of 60 leads and a worker; its options are wrong in one place, and mended beside."""
+    """A house with a Redis, a Zoho of 60 leads and a worker; its options are wrong in one place, and fixed beside."""
     house.redis()
     house.simulator("--leads", "60", "--job-seconds", "0.2")
     house.worker()
     wrong = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Stage": "No such stage"}}
     (house.folder / "wrong.json").write_text(json.dumps(wrong))
-    (house.folder / "mended.json").write_text(json.dumps(OPTIONS))
+    (house.folder / "fixed.json").write_text(json.dumps(OPTIONS))
     (house.folder / "leads.txt").write_text("\n".join(house.leads()))
     return house
 
@@ -30,7 +30,7 @@ def outcomes(house: House, batch: str) -> Counter[str | None]:
     return Counter(json.loads(line)["outcome"] for line in done.stdout.splitlines())
 
 
-def test_what_failed_for_wrong_options_is_converted_by_a_retry_with_mended_ones(at_work: House) -> None:
+def test_what_failed_for_wrong_options_is_converted_by_a_retry_with_fixed_ones(at_work: House) -> None:
     """Every lead once, although the retry is given twice. The shop that enqueues has no credentials to check with."""
     credentials = {name: at_work.environment.pop(name) for name in list(at_work.environment) if "REFRESH" in name}
     failed = at_work.command("enqueue", "leads.txt", "--options", "wrong.json", "--key", "k", "--wait")
@@ -40,11 +40,11 @@ def test_what_failed_for_wrong_options_is_converted_by_a_retry_with_mended_ones(
     unmended = at_work.command("retry", "k", "--options", "wrong.json")
     assert (unmended.returncode, unmended.stdout) == (2, "")
     assert "$.Deals.Stage" in unmended.stderr
-    done = at_work.command("retry", "--last", "--options", "mended.json", "--wait", "--json")
+    done = at_work.command("retry", "--last", "--options", "fixed.json", "--wait", "--json")
     assert done.returncode == 0, done.stderr
     made = json.loads(done.stdout)
     assert (made["accepted"], made["retries"]) == (60, "k")
-    again = at_work.command("retry", "k", "--options", "mended.json")
+    again = at_work.command("retry", "k", "--options", "fixed.json")
     assert again.returncode == 0
     assert f"Batch {made['batch']} has retried these leads before; it is finished." in again.stdout
     assert outcomes(at_work, "k") == {"failed": 60}
@@ -55,7 +55,7 @@ def test_what_failed_for_wrong_options_is_converted_by_a_retry_with_mended_ones(
 def test_a_cancelled_batch_converts_nothing_that_was_not_sent(at_work: House) -> None:
     """Paused, so that nothing has been sent; the workers end the leads although they may not call."""
     at_work.command("pause")
-    at_work.command("enqueue", "leads.txt", "--options", "mended.json", "--key", "k")
+    at_work.command("enqueue", "leads.txt", "--options", "fixed.json", "--key", "k")
     done = at_work.command("cancel", "--last", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout) == {"batch": "k", "cancelled": 60, "followed": 0}
@@ -67,12 +67,12 @@ def test_a_cancelled_batch_converts_nothing_that_was_not_sent(at_work: House) ->
     assert outcomes(at_work, "k") == {"cancelled": 60}
     assert at_work.calls("POST mass_convert") == 0
     # Not the last word about these leads: enqueued anew, they are converted.
-    assert at_work.command("enqueue", "leads.txt", "--options", "mended.json", "--wait").returncode == 0
+    assert at_work.command("enqueue", "leads.txt", "--options", "fixed.json", "--wait").returncode == 0
 
 
 def test_what_has_been_sent_is_followed_although_it_is_cancelled(at_work: House) -> None:
     """A job at Zoho cannot be called back: its leads end as what Zoho made of them."""
-    at_work.command("enqueue", "leads.txt", "--options", "mended.json", "--key", "k", "--wait", "0.5")
+    at_work.command("enqueue", "leads.txt", "--options", "fixed.json", "--key", "k", "--wait", "0.5")
     done = at_work.command("cancel", "k", "--json")
     assert done.returncode == 0, done.stderr
     at_work.command("status", "k", "--watch")
@@ -83,7 +83,7 @@ def test_what_has_been_sent_is_followed_although_it_is_cancelled(at_work: House)
 
 def test_a_paused_batch_waits_while_others_go_on_and_a_watch_says_why(at_work: House) -> None:
     leads = at_work.leads()
-    options = ("--options", "mended.json")
+    options = ("--options", "fixed.json")
     at_work.command("pause")  # so that nothing of the batch goes out before it is paused itself
     at_work.command("enqueue", *leads[:30], *options, "--key", "k")
     assert "Batch k is paused" in at_work.command("pause", "--last").stdout
@@ -104,7 +104,7 @@ def deals(house: House) -> Counter[str]:
 
 
 def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_converted_again(at_work: House) -> None:
-    """The scope to edit deals is missing at first; then Zoho refuses the values; then both are mended."""
+    """The scope to edit deals is missing at first; then Zoho refuses the values; then both are fixed."""
     named = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} {Last_Name}"}}
     long = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company} " + "x" * 120}}
     for name, options in (("named.json", named), ("long.json", long)):
@@ -125,8 +125,8 @@ def test_deals_that_could_not_be_updated_are_updated_by_a_retry_and_nothing_is_c
     counts = json.loads(at_work.command("status", made["batch"], "--json").stdout)
     assert (counts["converted"], counts["deals_not_updated"]) == (60, 60)
     at_work.set_faults()
-    mended = at_work.command("retry", made["batch"], "--deals", "--options", "named.json", "--wait")
-    assert mended.returncode == 0, mended.stderr
+    fixed = at_work.command("retry", made["batch"], "--deals", "--options", "named.json", "--wait")
+    assert fixed.returncode == 0, fixed.stderr
     assert deals(at_work) == {"Company": 60}
     again = at_work.command("retry", made["batch"], "--deals", "--options", "named.json")
     assert "has retried these leads before" in again.stdout

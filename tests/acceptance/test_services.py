@@ -114,7 +114,7 @@ def test_worker_starts_is_healthy_and_stops_in_time(
 def test_a_worker_is_healthy_while_redis_is_away_and_not_when_it_hangs(
     house: House, services: dict[str, Any], simulator_env: dict[str, str]
 ) -> None:
-    """A restart would mend the second and not the first."""
+    """A restart would fix the second and not the first."""
     redis = start_redis(house, services)
     env = environment(house, services["worker"], simulator_env)
     worker = start(house, "worker", services["worker"]["command"], env, " ready.")

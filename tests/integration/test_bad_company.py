@@ -274,7 +274,7 @@ def test_a_third_unknown_job_ends_its_leads_when_it_can_convert_them_no_more(boo
     assert play.now > NOW + books.tuning.job_deadline
 
 
-# --- a refusal of the options that people have mended since
+# --- a refusal of the options that people have fixed since
 
 WRONG = Refused(400, "MANDATORY_NOT_FOUND", "Region is missing", ("$.Deals.Region",))
 
@@ -325,14 +325,14 @@ def test_a_payload_that_was_formed_before_a_refusal_goes_out_after_a_later_accep
     sending = books.send(first)
     assert books.chunks.move(sending, after_post(sending, WRONG, MOMENT), now=NOW + 3)
     assert books.redis.hget(books.keys.options(FINGERPRINT), "refusal")
-    books.batch("mended", leads(50, first=700), now=NOW + 50, accepted=False)
+    books.batch("fixed", leads(50, first=700), now=NOW + 50, accepted=False)
     (third,) = books.form(NOW + 60)
     books.accept(third, now=NOW + 61)
     assert books.claim(second, now=NOW + 70).refusal is None
 
 
 def test_a_batch_that_was_refused_can_be_cancelled(books: Books) -> None:
-    """What of it waits to be sent again ends as cancelled, not with what was refused and has been mended since."""
+    """What of it waits to be sent again ends as cancelled, not with what was refused and has been fixed since."""
     books.batch("b", leads(100))
     first, second = books.form()
     sending = books.send(first)

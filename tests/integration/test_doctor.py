@@ -42,7 +42,7 @@ def ask(redis_tcp_url: str, account: str) -> Iterator[Examine]:
 
 
 def not_ok(found: list[Finding]) -> list[Finding]:
-    """What is to be mended."""
+    """What is to be fixed."""
     return [finding for finding in found if finding.level is not OK]
 
 
@@ -59,7 +59,7 @@ def test_a_missing_scope_is_named_with_what_fails_without_it(ask: Examine, scope
     found = not_ok(ask(scopes=ALL_SCOPES - {scope.name}))
     assert found[0].what == f"{scope.name} is missing: {scope.without}."
     assert found[0].level is (WRONG if scope.needed else WARNING)
-    assert "refresh token" in found[0].mend
+    assert "refresh token" in found[0].fix
 
 
 def test_every_scope_that_the_simulator_knows_is_looked_at() -> None:
@@ -71,7 +71,7 @@ def test_a_version_without_mass_convert_is_wrong(ask: Examine) -> None:
     found = not_ok(ask({"ZOHO_API_VERSION": "v2.1"}))
     assert found[0].level is WRONG
     assert "API_NOT_SUPPORTED" in found[0].what
-    assert "ZOHO_API_VERSION" in found[0].mend
+    assert "ZOHO_API_VERSION" in found[0].fix
 
 
 def test_a_setting_that_a_sandbox_does_not_have_stops_nothing(ask: Examine) -> None:
@@ -87,7 +87,7 @@ def test_a_user_who_may_not_convert_is_wrong(ask: Examine) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "code", "mend"),
+    ("name", "code", "fix"),
     [
         ("ZOHO_CLIENT_ID", "invalid_client", "ZOHO_DATA_CENTER"),
         ("ZOHO_CLIENT_SECRET", "invalid_client_secret", "ZOHO_CLIENT_SECRET"),
@@ -95,14 +95,14 @@ def test_a_user_who_may_not_convert_is_wrong(ask: Examine) -> None:
     ],
 )
 @pytest.mark.parametrize("redis", ["there", "away"])
-def test_credentials_that_zoho_refuses_are_told_with_the_mend(
-    ask: Examine, name: str, code: str, mend: str, redis: str
+def test_credentials_that_zoho_refuses_are_told_with_the_fix(
+    ask: Examine, name: str, code: str, fix: str, redis: str
 ) -> None:
     environ = {name: "wrong"} | ({"REDIS_URL": "redis://127.0.0.1:1/0"} if redis == "away" else {})
     (found,) = ask(environ, credentials=Credentials())
     assert found.level is WRONG
     assert code in found.what
-    assert mend in found.mend
+    assert fix in found.fix
 
 
 def test_without_redis_the_token_s_own_words_tell_its_scopes(ask: Examine) -> None:
@@ -132,13 +132,13 @@ def test_a_zoho_that_answers_badly_is_told_and_ends_nothing(
     found = not_ok(ask(faults=[fault]))
     assert (found[0].level, found[0].check) == (level, check)
     assert words in found[0].what
-    assert found[0].mend
+    assert found[0].fix
 
 
 def test_a_zoho_that_is_not_there_is_told(ask: Examine) -> None:
     found = not_ok(ask({"ZOHO_ACCOUNTS_URL": "http://127.0.0.1:1"}))
     assert found[0].level is WRONG
-    assert "firewall" in found[0].mend
+    assert "firewall" in found[0].fix
 
 
 def test_more_calls_than_the_edition_allows_are_a_warning(ask: Examine) -> None:
@@ -150,7 +150,7 @@ def test_more_calls_than_the_edition_allows_are_a_warning(ask: Examine) -> None:
 def test_an_edition_that_cannot_be_read_is_a_warning(ask: Examine) -> None:
     found = not_ok(ask(scopes=ALL_SCOPES - {"ZohoCRM.org.READ"}))
     assert [finding.check for finding in found] == ["scope", "limit"]
-    assert "ZOHO_CONCURRENCY" in found[1].mend
+    assert "ZOHO_CONCURRENCY" in found[1].fix
 
 
 def test_a_closed_gate_is_respected(ask: Examine, redis_client: Any, account: str) -> None:

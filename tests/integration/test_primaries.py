@@ -308,7 +308,7 @@ def test_the_doctor_of_a_user_who_may_not_ask_much_judges_what_it_is_told(own_re
     url = f"redis://app:hunter2@127.0.0.1:{server.port}/0"
     found = {each.check: each for each in examine({"REDIS_URL": url}, checks=[c for c in CHECKS if c.name == "redis"])}
     assert found["redis history"].level is Level.WARNING
-    assert "+info" in found["redis history"].mend
+    assert "+info" in found["redis history"].fix
 
 
 def test_the_doctor_tells_of_a_break_in_the_history_before_and_after_a_script_has_met_it(
@@ -334,7 +334,7 @@ def test_the_doctor_tells_of_a_break_in_the_history_before_and_after_a_script_ha
     assert (said().level, "just now" in said().what) == (Level.WARNING, True)
     take("after")
     assert said().level is Level.WARNING
-    assert "enqueue again" in said().mend
+    assert "enqueue again" in said().fix
     client.hset(Keys("default").history, "since", time.time() - 25 * 3600)
     assert said().level is Level.OK
 

@@ -161,7 +161,7 @@ def test_a_script_that_does_not_end(server: RedisServer) -> None:
 
 
 def test_permissions_and_passwords(server: RedisServer) -> None:
-    """Which permission, which password: a person can mend it, and it goes on."""
+    """Which permission, which password: a person can fix it, and it goes on."""
     place = f"127.0.0.1:{server.port}/0"
     with admin(server) as person:
         person.execute_command("ACL", "SETUSER", "app", "on", ">hunter2", "~*", "&*", "+@all", "-@scripting")

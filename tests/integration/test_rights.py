@@ -41,7 +41,7 @@ def examined(server: RedisServer, rules: list[str], *, producer: bool = False) -
     found = list(check_rights(Site(load_settings({"REDIS_URL": url}, dotenv=None), producer=producer)))
     assert client.keys("*doctor*") == []  # nothing is left behind
     client.close()
-    return [(finding.level, f"{finding.what} {finding.mend}") for finding in found]
+    return [(finding.level, f"{finding.what} {finding.fix}") for finding in found]
 
 
 @pytest.mark.parametrize(("user", "producer"), [("massconvert", False), ("producer", True)])

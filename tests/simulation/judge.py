@@ -463,8 +463,8 @@ class Judge:
             slow = faults.bad_job > 0.0 and any(each.chokes for each in self.crm.leads.values())
             return bool(faults.shares) or long or died or slow or lead.chokes
         if "$.Deals" in outcome.message:
-            mended = 0.0 <= self.plan.stage_restored_at < order.at
-            return order.stage == WRONG_STAGE or (self.plan.stage_removed_at >= 0.0 and not mended)
+            fixed = 0.0 <= self.plan.stage_restored_at < order.at
+            return order.stage == WRONG_STAGE or (self.plan.stage_removed_at >= 0.0 and not fixed)
         if outcome.code in ("INTERNAL_ERROR", "NO_ANSWER"):
             return lead.chokes or bool(faults.shares)
         if outcome.code == "NOBODY_KNOWS":

@@ -91,7 +91,7 @@ def in_lua(script: str, old: str, new: str) -> Seeded:
     @contextmanager
     def seeded() -> Iterator[None]:
         original = scripts.source
-        assert original(script).count(old) == 1, f"{script}.lua has changed: mend this mutant"
+        assert original(script).count(old) == 1, f"{script}.lua has changed: fix this mutant"
 
         def source(name: str) -> str:
             return original(name).replace(old, new) if name == script else original(name)

@@ -154,7 +154,7 @@ def _options(plan: Plan, random: Random) -> Plan:
         tuning = replace(plan.tuning, window=8, max_jobs=20, max_leads=min(2, plan.tuning.max_leads))
         removed = orders[0].at + tuning.linger + random.uniform(0.1, 1.5)
         plan = replace(plan, stage_removed_at=removed, permits=1, tuning=tuning)
-        if random.random() < 0.5:  # people mend it, and enqueue with it again
+        if random.random() < 0.5:  # people fix it, and enqueue with it again
             restored = removed + random.uniform(5.0, 60.0)
             later = Order("batch-later", orders[0].leads, GOOD_STAGES[0], restored + random.uniform(1.0, 30.0))
             plan, orders = replace(plan, stage_restored_at=restored), (*orders, later)
@@ -257,7 +257,7 @@ def _deals(plan: Plan, random: Random) -> Plan:
         return _window(plan, Window(0.0, 4 * plan.tuning.give_up, ("read_leads",), "before"))
     kinds = ["before", "mixed", "no permission", "no permission", "credentials", "credentials", ""]
     kind = kinds[plan.seed // len(THEMES) % len(kinds)]  # each in its turn, however few histories run
-    if kind:  # an outage for longer than anybody waits, or something that a person mends
+    if kind:  # an outage for longer than anybody waits, or something that a person fixes
         length = {"credentials": 900.0}.get(kind, 4 * plan.tuning.give_up)
         plan = _window(plan, Window(0.0, length, ("update_deals",), kind))
     plan = with_faults(plan, bad_job=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.9]))
@@ -281,11 +281,11 @@ def with_second_chances(plan: Plan, random: Random) -> Plan:
         times = tuple(order.at + random.uniform(*span) for span in spans if random.random() < 0.4)
         return replace(order, deals_again=times) if (order.named or order.amounts) and random.random() < 0.6 else order
 
-    def mended(lead: LeadPlan) -> LeadPlan:
+    def fixed(lead: LeadPlan) -> LeadPlan:
         at_all = lead.kind == "fussy" and random.random() < 0.6
         return replace(lead, at=random.uniform(10.0, 2000.0)) if at_all else lead
 
-    return replace(plan, orders=tuple(map(tried, plan.orders)), leads=tuple(map(mended, plan.leads)))
+    return replace(plan, orders=tuple(map(tried, plan.orders)), leads=tuple(map(fixed, plan.leads)))
 
 
 def _dealt_again(plan: Plan, random: Random) -> Plan:

@@ -204,7 +204,7 @@ def test_an_account_without_its_secrets_is_told_and_the_others_are_swept(
 def test_a_file_that_is_made_wrong_stops_no_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """A slip of somebody who edits it is told once; all accounts are served as before, and the mended file holds."""
+    """A slip of somebody who edits it is told once; all accounts are served as before, and the fixed file holds."""
     swept: list[str] = []
     monkeypatch.setattr(wiring, "open_workshop", lambda settings, *_: Sweeping(settings.account, swept))
     asia = {"ZOHO_CLIENT_ID__ASIA_2": "i", "ZOHO_CLIENT_SECRET__ASIA_2": "s", "ASIA_TOKEN": "t"}
@@ -217,13 +217,13 @@ def test_a_file_that_is_made_wrong_stops_no_worker(
     assert fleet.accounts.settings("emea").zoho_concurrency == 7
     (told,) = caplog.messages
     assert "accounts.apac.data_center" in told
-    assert "What it said before holds until it is mended." in told
+    assert "What it said before holds until it is fixed." in told
     path.write_text(TOML.replace("concurrency = 7", "concurrency = 9"))
     assert fleet.accounts.settings("emea").zoho_concurrency == 9
 
 
 def test_a_worker_does_not_start_with_a_wrong_file(tmp_path: Path) -> None:
-    """Whoever starts one is there to mend it."""
+    """Whoever starts one is there to fix it."""
     found = accounts(tmp_path, "[accounts.emea]\nconcurency = 7\n", **BASE)
     with pytest.raises(SettingsError, match="concurency"):
         found.served()

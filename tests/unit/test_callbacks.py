@@ -267,7 +267,7 @@ def test_the_same_key_without_on_complete_keeps_it_and_with_other_options_is_sti
     assert [target for target, _ in crm.called] == [TaskTarget("t")]
 
 
-def test_a_call_that_no_other_try_would_mend_is_made_once_and_status_says_why() -> None:
+def test_a_call_that_no_other_try_would_fix_is_made_once_and_status_says_why() -> None:
     """Another is due again."""
     for why in (Never("the address 10.0.0.1 is not of the public internet"), "no answer"):
         crm = FakeCrm(by_itself=False)

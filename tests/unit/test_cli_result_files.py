@@ -83,12 +83,12 @@ def test_a_batch_that_goes_on_says_so_and_what_waits_is_unprocessed(shell: Shell
     assert column(shell.folder / "half-unprocessed.csv", "id") == [B]
 
 
-def test_the_mended_error_file_is_input_again_even_from_a_spreadsheet(shell: Shell) -> None:
+def test_the_fixed_error_file_is_input_again_even_from_a_spreadsheet(shell: Shell) -> None:
     shell.run("report", "k", "--files")
     text = (shell.folder / "k-error.csv").read_text()
     assert text.count(B) == 2
-    shell.write("mended.csv", "\ufeff" + text.replace(f"{B},", "3.6524E+18,").replace("\n", "\r\n"))
-    said = shell.run("enqueue", "--no-deal", "mended.csv", "--key", "again", "--json")
+    shell.write("fixed.csv", "\ufeff" + text.replace(f"{B},", "3.6524E+18,").replace("\n", "\r\n"))
+    said = shell.run("enqueue", "--no-deal", "fixed.csv", "--key", "again", "--json")
     assert said.json == {"batch": "again", "accepted": 1, "duplicates": 0, "invalid": 0, "already_queued": 0}
     assert "ids that a spreadsheet had rounded, restored from the column mc_row: 1" in said.err
     assert [row.lead_id for row in shell.ledger.batches.rows("again")] == [B]

@@ -70,14 +70,14 @@ def test_a_retry_of_a_retry_can_be_named_however_long_the_chain(shell: Shell) ->
     assert made.startswith("kkk")
 
 
-def test_mended_options_are_used_and_others_are_those_of_the_batch(shell: Shell) -> None:
+def test_fixed_options_are_used_and_others_are_those_of_the_batch(shell: Shell) -> None:
     shell.run("enqueue", "5", "--options", shell.options(), "--key", "first")
     shell.end("first", {A: GONE})
     same = shell.run("retry", "first", "--json").json["batch"]
     assert shell.ledger.batches.options(same) == shell.ledger.batches.options("first")
-    mended = {**OPTIONS, "assign_to": {"id": "6"}}
-    shell.write("mended.json", json.dumps(mended))
-    other = shell.run("retry", "first", "--options", "mended.json", "--json").json["batch"]
+    fixed = {**OPTIONS, "assign_to": {"id": "6"}}
+    shell.write("fixed.json", json.dumps(fixed))
+    other = shell.run("retry", "first", "--options", "fixed.json", "--json").json["batch"]
     assert other != same
     assert shell.ledger.batches.options(other)["assign_to"] == {"id": "6"}
 

@@ -166,7 +166,7 @@ def test_a_wait_ends_with_a_line_for_each_code_and_what_fits_it(shell: Shell, mo
     assert f"1 lead failed: NOT_FOUND: Zoho does not return this lead (for example {A})" in said
     assert "1 lead failed: UNKNOWN_NAME: $.assign_to is 'anne@example.com', nearest Ann Archer" in said
     assert "1 lead skipped: ALREADY_QUEUED: in batch other" in said
-    assert "UNKNOWN_NAME: Mend the options, then: massconvert retry new --code UNKNOWN_NAME --options O.json" in said
+    assert "UNKNOWN_NAME: Fix the options, then: massconvert retry new --code UNKNOWN_NAME --options O.json" in said
     assert "massconvert retry new --code LOCKED\n" in said
     assert "--code NOT_FOUND" not in said
     assert "a retry would fail once more" in said
@@ -186,13 +186,13 @@ def test_leads_that_zoho_does_not_have_are_never_sent_to_a_retry(shell: Shell, m
     [
         ("NOT_FOUND", Retry.NO_USE),
         ("INVALID_ID", Retry.NEW_INPUT),
-        ("UNKNOWN_NAME", Retry.MENDED_OPTIONS),
-        ("MANDATORY_NOT_FOUND", Retry.MENDED_OPTIONS),
+        ("UNKNOWN_NAME", Retry.FIXED_OPTIONS),
+        ("MANDATORY_NOT_FOUND", Retry.FIXED_OPTIONS),
         ("LOCKED", Retry.LATER),
         ("GAVE_UP", Retry.LATER),
         ("NOT_CONVERTED", Retry.LATER),
-        ("RECORD_LOCKED", Retry.WHEN_MENDED),
-        ("A_CODE_OF_NEXT_YEAR", Retry.WHEN_MENDED),
+        ("RECORD_LOCKED", Retry.WHEN_FIXED),
+        ("A_CODE_OF_NEXT_YEAR", Retry.WHEN_FIXED),
     ],
 )
 def test_what_a_retry_does_with_a_code(code: str, does: Retry) -> None:

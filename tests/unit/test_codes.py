@@ -118,9 +118,9 @@ def test_every_row_says_what_it_means_who_answers_it_and_how_sure_it_is(code: st
     assert words_of(code.lower()) == row.words
     assert MEANINGS[code] is row.meaning
     assert row.retry is (
-        Retry.WHEN_MENDED
+        Retry.WHEN_FIXED
         if row.meaning in (Meaning.LEADS, Meaning.UNEXPLAINED, Meaning.TOO_MANY)
-        else Retry.MENDED_OPTIONS
+        else Retry.FIXED_OPTIONS
         if row.meaning is Meaning.OPTIONS
         else Retry.NO_NEED
     )

@@ -220,7 +220,7 @@ def test_what_a_file_brings_is_kept_outside_of_memory_and_of_a_lead_the_first_co
 
 
 def test_a_producer_refuses_what_a_fresh_listing_speaks_against_and_a_retry_does_not(shell: Shell, fields: Any) -> None:
-    """The values of a batch cannot be mended in a retry: what Zoho says then is the truth."""
+    """The values of a batch cannot be fixed in a retry: what Zoho says then is the truth."""
     producer = MassConvert(load_settings({"REDIS_URL": "redis://127.0.0.1:1/0"}, dotenv=None))
     shell.ledger.shelf.keep(Listing.FIELDS, fields, now=RedisClock(shell.connect("")).now())
     with pytest.raises(InputError, match=r"deal\.Amout is no field"):

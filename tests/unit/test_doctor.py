@@ -76,10 +76,10 @@ def test_a_good_redis_is_ok_in_every_respect() -> None:
         ({"maxclients": 100, "connected_clients": 81}, "redis connections", WARNING),
     ],
 )
-def test_a_redis_that_does_not_suit_is_told_with_a_mend(info: dict[str, Any], check: str, level: Level) -> None:
+def test_a_redis_that_does_not_suit_is_told_with_a_fix(info: dict[str, Any], check: str, level: Level) -> None:
     (bad,) = [finding for finding in judge_redis(GOOD | info) if finding.level is not OK]
     assert (bad.check, bad.level) == (check, level)
-    assert bad.mend
+    assert bad.fix
 
 
 def test_valkey_is_called_by_its_own_name_and_version() -> None:
@@ -114,7 +114,7 @@ def test_wrong_settings_are_all_told_and_the_rest_goes_on_with_the_defaults(tmp_
     assert settings
     assert (settings.linger, settings.zoho_concurrency, settings.account) == (2.0, None, "emea")
     assert [finding.what.partition(" ")[0] for finding in found] == ["ZOHO_CONCURRENCY", "MASSCONVERT_LINGER"]
-    assert all(finding.level is WRONG and finding.mend for finding in found)
+    assert all(finding.level is WRONG and finding.fix for finding in found)
 
 
 def test_an_env_file_that_cannot_be_read_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -242,7 +242,7 @@ def test_without_a_worker_work_stops(clinic: Clinic) -> None:
     found = only(check_fleet(clinic.site), "workers")
     assert found.level is WRONG
     assert "seen 5 min ago" in found.what
-    assert "massconvert worker" in found.mend
+    assert "massconvert worker" in found.fix
 
 
 def test_living_workers_are_counted_and_the_last_task_is_told(clinic: Clinic) -> None:
@@ -296,7 +296,7 @@ def test_a_stuck_payload_is_named_with_its_minutes_and_its_reason(clinic: Clinic
     clinic.ledger.organisation.pause(now=clinic.now, reason="by hand")
     found = only(check_backlog(clinic.site), "stuck")
     assert "the organisation is paused" in found.what
-    assert found.mend == "To go on: massconvert resume"
+    assert found.fix == "To go on: massconvert resume"
 
 
 def test_many_stuck_payloads_are_counted_and_the_worst_are_named(clinic: Clinic) -> None:
@@ -330,7 +330,7 @@ def test_a_pause_by_zoho_is_wrong_and_one_by_hand_a_warning(clinic: Clinic) -> N
     assert only(check_organisation(clinic.site), "pause").level is WARNING
     clinic.redis.hset("mc:{default}:pause", mapping={"code": "NO_PERMISSION", "reason": "no", "hint": "Ask for it."})
     found = only(check_organisation(clinic.site), "pause")
-    assert (found.level, found.mend) == (WRONG, "Ask for it, then: massconvert resume")
+    assert (found.level, found.fix) == (WRONG, "Ask for it, then: massconvert resume")
 
 
 def test_a_closed_gate_is_a_warning_with_its_reason(clinic: Clinic) -> None:
@@ -348,7 +348,7 @@ def test_calls_that_are_held_are_wrong_with_the_reason_and_the_next_probe(clinic
     found = only(check_organisation(clinic.site), "calls")
     assert found.level is WRONG
     assert "Zoho gives no usable answer; one call finds out in 30 s" in found.what
-    assert found.mend
+    assert found.fix
 
 
 def test_a_limit_that_429s_have_lowered_and_the_credits_left_are_told(clinic: Clinic) -> None:
@@ -368,7 +368,7 @@ def test_a_limit_that_429s_have_lowered_and_the_credits_left_are_told(clinic: Cl
     [
         (OK, Exit.OK, "all is well."),
         (WARNING, Exit.OK, "work can go on; 1 warning."),
-        (WRONG, Exit.UNREACHABLE, "1 wrong, 0 warnings: mend the first that is wrong, and ask again."),
+        (WRONG, Exit.UNREACHABLE, "1 wrong, 0 warnings: fix the first that is wrong, and ask again."),
     ],
 )
 def test_the_command_tells_each_line_and_ends_by_the_worst(
@@ -400,14 +400,14 @@ def test_a_web_hook_that_nobody_can_sign_is_to_be_given_a_secret(clinic: Clinic)
     clinic.ledger.batches.open("k", "0" * 16, {}, now=clinic.now, leads=0, on_complete=hooks)
     clinic.ledger.batches.seal("k", now=clinic.now, flush=True)
     unsigned = Caller(Nudge("memory://"), SecretStr(""), ANY_OF_AN_APP).call(hooks[0], {})
-    mends = {unsigned: "Set MASSCONVERT_WEBHOOK_SECRET on the workers", "HTTP 500": "massconvert webhook test URL"}
-    for why, mend in mends.items():
+    fixes = {unsigned: "Set MASSCONVERT_WEBHOOK_SECRET on the workers", "HTTP 500": "massconvert webhook test URL"}
+    for why, fix in fixes.items():
         call = callbacks.take(now=clinic.now + 1)
         assert call is not None
         callbacks.failed(call, why, now=clinic.now + 1, again_in=0.0)
         found = only(check_calls(clinic.site), "callbacks")
         assert why in found.what
-        assert mend in found.mend
+        assert fix in found.fix
 
 
 def test_a_call_that_is_not_made_again_is_told_of_the_latest_batches(clinic: Clinic) -> None:
@@ -422,7 +422,7 @@ def test_a_call_that_is_not_made_again_is_told_of_the_latest_batches(clinic: Cli
     assert (
         found.what == "Batch k has finished, but the web hook at https://shop.example.com was not told: HTTP 410: Gone."
     )
-    assert "massconvert status k" in found.mend
+    assert "massconvert status k" in found.fix
 
 
 def test_what_several_checks_say_in_the_same_words_is_one_line_for_people(
@@ -449,18 +449,18 @@ def test_what_several_checks_say_in_the_same_words_is_one_line_for_people(
 
 
 @pytest.mark.parametrize(
-    ("answer", "mend"),
+    ("answer", "fix"),
     [
         (NotSent(Unsent.CREDENTIALS, "no", "access_denied"), "grant access again"),
         (NotSent(Unsent.CREDENTIALS, "no", "unauthorized_client"), "API console"),
         (NotSent(Unsent.CREDENTIALS, "no", "invalid_grant"), "new refresh token"),
-        (NotSent(Unsent.CREDENTIALS, "no", "invalid_scope"), "Mend the credentials"),
+        (NotSent(Unsent.CREDENTIALS, "no", "invalid_scope"), "Fix the credentials"),
         (NotSent(Unsent.DENIED, "no", "ACCESS_DENIED"), "what else asks for tokens"),
         (NotSent(Unsent.DENIED, "no", "org_disabled"), "what Zoho says"),
         (NotSent(Unsent.NO_TOKEN, "no"), "may reach Zoho"),
     ],
 )
-def test_each_reason_for_no_access_token_has_its_mend(answer: NotSent, mend: str) -> None:
+def test_each_reason_for_no_access_token_has_its_fix(answer: NotSent, fix: str) -> None:
     found = no_token(answer)
     assert found.level is Level.WRONG
-    assert mend in found.mend
+    assert fix in found.fix

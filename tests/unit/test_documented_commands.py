@@ -136,7 +136,7 @@ PARSERS: dict[str, Callable[[list[str]], None]] = {
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory with what the lines name."""
-    for name in ("leads.csv", "options.json", "mended.json", "import-2026-11-24-error.csv", "massconvert.toml"):
+    for name in ("leads.csv", "options.json", "fixed.json", "import-2026-11-24-error.csv", "massconvert.toml"):
         (tmp_path / name).write_text("")
     monkeypatch.chdir(tmp_path)
     return tmp_path

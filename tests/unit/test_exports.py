@@ -55,7 +55,7 @@ def test_a_name_that_is_none_is_told_as_python_does() -> None:
 
 def test_every_public_error_is_a_mass_convert_error_that_says_what_to_do() -> None:
     for error in ERRORS:
-        raised = error("It is wrong.", hint="Mend it.", code="X", path="$.ids", job_id="7", lead_id="8")
+        raised = error("It is wrong.", hint="Fix it.", code="X", path="$.ids", job_id="7", lead_id="8")
         assert isinstance(raised, MassConvertError)
         assert str(raised) == "It is wrong.\nMend it."
         assert (raised.code, raised.path, raised.job_id, raised.lead_id) == ("X", "$.ids", "7", "8")

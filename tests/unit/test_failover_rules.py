@@ -53,11 +53,11 @@ def test_one_that_stands_alone_or_tells_nothing_is_judged_by_nothing_here(info: 
         ({"config": CONFIG | {"min-replicas-max-lag": "10"}}, "redis min-replicas", "Sentinels act after 5 s"),
     ],
 )
-def test_what_would_lose_something_is_told_with_a_mend(changes: dict[str, Any], check: str, said: str) -> None:
+def test_what_would_lose_something_is_told_with_a_fix(changes: dict[str, Any], check: str, said: str) -> None:
     (bad,) = [finding for finding in judge_standby(standby(**changes)) if finding.level is not Level.OK]
     assert (bad.check, bad.level) == (check, Level.WARNING)
     assert said in bad.what
-    assert bad.mend
+    assert bad.fix
 
 
 def test_what_may_not_be_asked_is_not_judged() -> None:

@@ -124,7 +124,7 @@ def test_without_a_permit_nothing_counts() -> None:
 
 
 def test_an_outage_is_borne_and_ended_by_an_answer() -> None:
-    """It is bounded by time; a person's mend is waited for at a slow pace."""
+    """It is bounded by time; a person's fix is waited for at a slow pace."""
     out = after_find(RUN, PerhapsAccepted("HTTP 500", 500), MOMENT)
     assert (out.run.outages, out.run.outage_since) == (1, NOW)
     assert out.run.said

@@ -181,7 +181,7 @@ class Desk:
 
 
 def _no_bug(error: BaseException) -> None:
-    """A message that meets one comes back in a worker; here it is one to be mended."""
+    """A message that meets one comes back in a worker; here it is one to be fixed."""
     if not isinstance(error, MassConvertError):
         raise error
 
@@ -334,11 +334,11 @@ HALF = "\ud800"
         ({"options": {"portal_user_type": HALF}}, "JSON cannot carry"),
         ({"options": GOOD, "deal_values": {LEADS[0]: {"Amount": HALF}}}, "JSON cannot carry"),
         ({"options": GOOD, "deal_values": {LEADS[0]: {HALF: 1}}}, "is not the API name"),
-        ({"on_complete": f"https://shop.example.com/{HALF}"}, "url that is none"),
-        ({"on_complete": {"url": "https://shop.example.com/\x00"}}, "url that is none"),
+        ({"on_complete": f"https://shop.example.com/{HALF}"}, "url that is not valid"),
+        ({"on_complete": {"url": "https://shop.example.com/\x00"}}, "url that is not valid"),
         ({"on_complete": {"task": HALF}}, "no usable task"),
         ({"on_complete": {"task": "t", "queue": HALF}}, "no usable queue"),
-        ({"on_complete": {"task": "t", "options": [1]}}, "options that are no object"),
+        ({"on_complete": {"task": "t", "options": [1]}}, "options that are not an object"),
         ({"on_complete": [["t"]]}, "a list of these, not list"),
         ({"on_complete": "t" * 201}, "on_complete is"),
         ({"priority": HALF}, "priority"),

@@ -224,7 +224,7 @@ def test_data_in_a_pipe_is_as_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_what_zoho_said_is_one_line_wherever_a_command_tells_it() -> None:
     """A line of its own would be taken for ours."""
     for text in odd_texts():
-        paused = Pause(code=text, reason=text, hint="Mend it.", since=0.0)
+        paused = Pause(code=text, reason=text, hint="Fix it.", since=0.0)
         assert batch_view.pause_in_words(paused).count("\n") == 1
         waits = Waits(payloads=1, until=5.0, code=text, message=text)
         assert obeyed(batch_view.waits_in_words(waits, 0.0)) == set()

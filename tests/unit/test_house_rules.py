@@ -194,3 +194,37 @@ def test_a_name_is_that_of_one_class() -> None:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 homes.setdefault(node.name, []).append(str(path.relative_to(ROOT)))
     assert {name: found for name, found in homes.items() if len(found) > 1} == {}
+
+
+# --- plain English
+
+#: Words that a reader has to read twice, each with what says the same.
+PLAIN = {
+    r"mend(s|ed|ing)?": "fix, correct",
+    r"anew": "again",
+    r"besides": "also, in addition to",
+    r"whoever|whomever": "name the reader, worker, process or batch",
+    r"in vain": "failed, without success",
+    r"shall": "must, or the present tense",
+    r"so many": "this many, or the name of the number",
+    r"(is|are|was) away": "is unreachable, does not answer, is down",
+    r"what is (no|none)": "name it: a wrong id, an unknown field",
+}
+#: What people read: the program's texts, its comments, and its pages. The log of changes stays as it was written.
+READ = ("massconvert", "tasks", "workers", "docs", "examples", "monitoring", "celeryconfig.py", "README.md", "CONTRIBUTING.md")
+READ_ENDINGS = (".py", ".lua", ".md", ".html", ".json", ".yml", ".toml", ".txt")
+
+
+def test_what_people_read_is_plain_english() -> None:
+    """Subject, verb, object, in common words. The JSON key ``mend`` of the doctor is a contract, and stays."""
+    rooms = [ROOT / name for name in READ]
+    pages = [path for room in rooms for path in (sorted(room.rglob("*")) if room.is_dir() else [room])]
+    odd = re.compile(rf"(?<![\w\"`])({'|'.join(PLAIN)})(?![\w\"`])", re.IGNORECASE)
+    found = [
+        f"{place(path)}:{number}: {match[0]}"
+        for path in pages
+        if path.suffix in READ_ENDINGS and "__pycache__" not in path.parts
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        for match in odd.finditer(line)
+    ]
+    assert found == []

@@ -378,7 +378,7 @@ def test_the_first_twenty_wrong_lines_are_named_and_how_many_more_there_are() ->
     lines = refusal(f"{A}\n" + "x\n" * 1234).splitlines()
     assert "1,234 of 1,235 values" in lines[0]
     assert [line.split()[1] for line in lines[1:21]] == [f"{number}:" for number in range(2, 22)]
-    assert lines[21:] == ["  and 1,214 more", "Mend them, or add --skip-invalid to go on with the others."]
+    assert lines[21:] == ["  and 1,214 more", "Fix them, or add --skip-invalid to go on with the others."]
 
 
 def test_with_skip_invalid_the_others_go_on_and_the_wrong_ones_are_counted() -> None:

@@ -114,9 +114,9 @@ def test_a_server_that_is_silent_does_not_hide_the_one_that_knows_the_code() -> 
     nobody = Servers(**dict.fromkeys(DATA_CENTERS, NotSent(Unsent.CONNECT, "no route")))
     found = asked(nobody)
     assert isinstance(found, NotSent)
-    what, mend = in_words(found, places("", None, None))
+    what, fix = in_words(found, places("", None, None))
     assert "no route" in what
-    assert "may still be good" in mend
+    assert "may still be good" in fix
 
 
 def test_an_address_given_by_hand_is_the_only_one() -> None:
@@ -128,7 +128,7 @@ def test_an_address_given_by_hand_is_the_only_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("error", "what", "mend"),
+    ("error", "what", "fix"),
     [
         ("invalid_code", "used before, or its minutes are over", "Generate Code"),
         ("invalid_grant", "used before, or its minutes are over", "Generate Code"),
@@ -137,12 +137,12 @@ def test_an_address_given_by_hand_is_the_only_one() -> None:
         ("unauthorized_client", "does not let this client", "self client"),
     ],
 )
-def test_each_refusal_is_told_in_two_lines(error: str, what: str, mend: str) -> None:
+def test_each_refusal_is_told_in_two_lines(error: str, what: str, fix: str) -> None:
     found = asked(Servers(eu={"error": error}), "eu")
     assert isinstance(found, NotSent)
     told = in_words(found, places("eu", None, None))
     assert what in told[0]
-    assert mend in told[1]
+    assert fix in told[1]
     assert "\n" not in "".join(told)
 
 

@@ -111,7 +111,7 @@ def test_a_shell_reads_the_words_that_were_meant(words: list[str], account: str)
     assert shlex.split(next_command("report", *words, account=account)) == ["massconvert", "report", *words, *named]
 
 
-def test_a_pause_ends_with_what_is_mended_and_the_command() -> None:
+def test_a_pause_ends_with_what_is_fixed_and_the_command() -> None:
     assert then_resume("", account="default") == "To go on: massconvert resume"
     assert then_resume("Ask for it.", account="emea") == "Ask for it, then: massconvert resume --account emea"
 

@@ -231,7 +231,7 @@ def test_a_refresh_without_a_usable_answer_is_surely_not_sent(make: Any, account
 
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("code", ["invalid_code", "invalid_client", "invalid_client_secret"])
-def test_refused_credentials_are_told_by_the_body_with_the_likely_mend(
+def test_refused_credentials_are_told_by_the_body_with_the_likely_fix(
     make: Any, accounts: Accounts, status: int, code: str
 ) -> None:
     accounts.answer = reply({"error": code}, status)
@@ -271,7 +271,7 @@ def test_too_many_refreshes_are_told_by_the_body_or_429(status: int, body: Any) 
         *("INVALID_CODE", " invalid_client "),
     ],
 )
-def test_what_only_a_person_can_mend_is_about_the_credentials_whatever_the_status(status: int, error: str) -> None:
+def test_what_only_a_person_can_fix_is_about_the_credentials_whatever_the_status(status: int, error: str) -> None:
     said = parse_grant(reply({"error": error}, status), "accounts.zoho.eu", "eu")
     assert isinstance(said, NotSent)
     assert (said.why, said.code) == (Unsent.CREDENTIALS, error.strip().lower())

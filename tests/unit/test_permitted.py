@@ -80,7 +80,7 @@ def test_a_profile_that_names_such_a_task_is_refused_with_its_file(tmp_path: Pat
 
 
 def test_what_stands_in_the_ledger_is_looked_at_again_when_it_is_called() -> None:
-    """A producer with other settings, or of an older version, has written it; no other try would mend it."""
+    """A producer with other settings, or of an older version, has written it; no other try would fix it."""
     wire = Wire(None)
     why = caller(wire).call(TaskTarget("massconvert.sweep", "massconvert"), {})
     assert isinstance(why, Never)

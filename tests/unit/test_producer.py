@@ -387,7 +387,7 @@ def test_nothing_is_enqueued_where_they_are_wrong_or_no_deal_is_made(mc: MassCon
 # --- retry
 
 
-def test_retry_enqueues_the_failed_leads_again_with_mended_options(mc: MassConvert, ledger: Ledger) -> None:
+def test_retry_enqueues_the_failed_leads_again_with_fixed_options(mc: MassConvert, ledger: Ledger) -> None:
     mc.enqueue([A, B], OPTIONS, key="k")
     fail_all(ledger)
     retried = mc.retry("k", options=OTHER)
@@ -452,10 +452,10 @@ def test_a_retry_of_deals_twice_is_the_same_batch_and_none_of_failures(undealt: 
     assert failures.options() == NAMED
 
 
-def test_a_retry_of_deals_takes_mended_templates_alone(undealt: MassConvert) -> None:
+def test_a_retry_of_deals_takes_fixed_templates_alone(undealt: MassConvert) -> None:
     """What else stands in the options is about a conversion, and may have changed in the organisation since."""
-    mended = {**NAMED, "Deals": {**NAMED["Deals"], "Deal_Name": "{Last_Name}"}, "assign_to": {"id": "6"}}
-    assert undealt.retry("k", deals=True, options=mended).options() == {
+    fixed = {**NAMED, "Deals": {**NAMED["Deals"], "Deal_Name": "{Last_Name}"}, "assign_to": {"id": "6"}}
+    assert undealt.retry("k", deals=True, options=fixed).options() == {
         "Deals": {"Deal_Name": "{Last_Name}"},
         "$": {"deals_only": True},
     }

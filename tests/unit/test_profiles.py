@@ -131,7 +131,7 @@ def test_an_unknown_profile_names_the_nearest(tmp_path: Path) -> None:
 
 
 def test_an_edit_is_seen_and_an_unchanged_file_is_not_read_again(tmp_path: Path) -> None:
-    """The same value comes back until the file changes; a wrong file is wrong until it is mended."""
+    """The same value comes back until the file changes; a wrong file is wrong until it is fixed."""
     file = config(tmp_path, GOOD)
     assert file.config() is file.config()
     file.path.write_text("[profiles", encoding="utf-8")

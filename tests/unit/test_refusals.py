@@ -109,7 +109,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize(("line", "words"), [*PASSING.items(), *FOR_A_PERSON.items()])
-def test_what_passes_and_what_a_person_mends_is_a_store_error_with_its_real_cause(line: str, words: str) -> None:
+def test_what_passes_and_what_a_person_fixes_is_a_store_error_with_its_real_cause(line: str, words: str) -> None:
     """None of it is final: a permission may be granted in a minute."""
     error = told(said(line), "add_leads b1")
     assert type(error) is StoreError
@@ -186,7 +186,7 @@ def test_bugs_of_ours_are_not_taken_for_redis() -> None:
         client.connection_pool.get_encoder().encode("\ud800")
 
 
-def test_every_row_has_words_and_a_mend() -> None:
+def test_every_row_has_words_and_a_fix() -> None:
     for code, meaning in TABLE.items():
         assert isinstance(meaning, RedisMeaning), code
         assert meaning.words.endswith("."), code

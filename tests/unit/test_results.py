@@ -102,7 +102,7 @@ def test_of_a_batch_that_goes_on_no_row_is_said_to_be_missing_for_sure(tmp_path:
 
 
 def test_what_this_product_wrote_into_the_input_before_is_replaced(tmp_path: Path) -> None:
-    """The mended error file of an earlier batch, through a spreadsheet that has rounded an id."""
+    """The fixed error file of an earlier batch, through a spreadsheet that has rounded an id."""
     text = f"mc_code,id,Name,mc_outcome,mc_row\nOLD,3.6524E+18,Ann,failed,old:{A}\n"
     results = write(tmp_path, text)
     assert cells(results.files[Part.SUCCESS]) == [

@@ -36,7 +36,7 @@ def test_an_id_that_was_rounded_is_restored(made: str) -> None:
 @pytest.mark.parametrize(
     "given",
     [
-        "3652397000009851235",  # the neighbour, whose float is the same: somebody has mended the id
+        "3652397000009851235",  # the neighbour, whose float is the same: somebody has fixed the id
         "3652397000009860000",
         "3.66E+18",
         "3.64E+18",
@@ -79,7 +79,7 @@ def test_numbers_telephone_numbers_and_plain_texts_stay_as_they_are(cell: str) -
     assert guarded_row(["=x", cell]) == ["'=x", cell]
 
 
-# --- a mended file that comes back --------------------------------------------------------------------------
+# --- a fixed file that comes back --------------------------------------------------------------------------
 
 
 def read(text: str) -> list[tuple[str | None, bool]]:

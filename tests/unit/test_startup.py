@@ -81,7 +81,7 @@ def test_a_stopped_sweeper_ends() -> None:
         ({"aof_enabled": 0, "maxmemory_policy": "volatile-ttl"}, ["appendonly yes", "maxmemory-policy noeviction"]),
     ],
 )
-def test_a_redis_that_may_lose_the_ledger_is_named_with_the_mend(info: dict[str, Any], words: list[str]) -> None:
+def test_a_redis_that_may_lose_the_ledger_is_named_with_the_fix(info: dict[str, Any], words: list[str]) -> None:
     """One warning each."""
     warnings = not_well(info)
     assert len(warnings) == len(words)

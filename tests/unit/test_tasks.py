@@ -266,10 +266,10 @@ def test_an_expected_error_is_a_line_and_ends_the_message(
     assert str(error) in record.getMessage()
 
 
-MENDED_SOON = (SettingsError("massconvert.toml is wrong."), NotConfiguredError("There is no profile 'nightly'."))
+FIXED_SOON = (SettingsError("massconvert.toml is wrong."), NotConfiguredError("There is no profile 'nightly'."))
 
 
-@pytest.mark.parametrize("error", [*MENDED_SOON, ZeroDivisionError("a bug")])
+@pytest.mark.parametrize("error", [*FIXED_SOON, ZeroDivisionError("a bug")])
 def test_a_run_that_has_not_begun_is_not_lost(monkeypatch: pytest.MonkeyPatch, error: Exception) -> None:
     """No sweep would bring it back: the ledger knows nothing of it. A continuation is the sweep's."""
     result, _ = run(monkeypatch, TASK_RUN_PROFILE, error, "nightly", slot="20270115T080000Z")

@@ -50,7 +50,7 @@ local function tell_ends(p, batch, outcome, leads)
 end
 
 -- Ends leads of a batch in the same way, at most some thousands: their outcome once, then the ids, which Redis keeps
--- as integers of 10 bytes. Other batches may have them from now on. `story` is told with it, for so many `outcomes` in a row;
+-- as integers of 10 bytes. Other batches may have them from now on. `story` is told with it, for `outcomes` outcomes in a row;
 -- nil: it stands before.
 local function end_leads(p, batch, kind, outcome, leads, story, outcomes)
   local key = p .. 'batch:' .. batch

@@ -43,7 +43,7 @@ local function letters_of(p, name)
 end
 
 -- Writes what came in a quarter on its day: "12:A14B1ja;13:A7;", the quarter of the day, then each number that grew; and
--- "*38o" where so many credits were left at the end. The table's rows are not kept by the day.
+-- "*38o" with the credits that were left at the end. The table's rows are not kept by the day.
 local function keep_quarter(p, quarter)
   local now, before = redis.call('HGETALL', p .. 'counts'), {}
   local flat = redis.call('HGETALL', p .. 'counts:before')

@@ -8,7 +8,7 @@ local REMEMBER_REPLICAS = 20 -- seconds: an old primary goes on for 10 to 11 s i
 
 -- The history that Redis writes now: {id, since, replicas}. It keeps its name where a Redis of our own ended in order and
 -- was started again (embedded/redis_server.py). `id` is '' where Redis refuses INFO; `since` is 0 for the first
--- history that the ledger knows; `replicas` is how many were attached lately: so many shall have what may not be lost.
+-- history that the ledger knows; `replicas` is how many were attached lately: that many must have what may not be lost.
 local function history_of(p, now)
   local info = redis.pcall('INFO', 'replication')
   if type(info) == 'table' then

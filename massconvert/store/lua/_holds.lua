@@ -38,7 +38,7 @@ local function is_held(p, segments, canary)
   return true
 end
 
--- Parks a chunk that waits; whoever holds its lease can neither send nor move it any more.
+-- Parks a chunk that waits; the holder of its lease can neither send nor move it any more.
 local function park_chunk(p, id, fp, now)
   redis.call('HSET', p .. 'chunk:' .. id, 'parked', 1)
   redis.call('HDEL', p .. 'chunk:' .. id, 'lease', 'token')
@@ -66,7 +66,7 @@ local function place_chunk(p, id, now)
 end
 
 -- Ends the leads of cancelled batches in a chunk that waits: they are surely not sent, or were seen to be unconverted.
--- Whoever has claimed the chunk can neither send nor move it then. Returns how many leads ended.
+-- The worker that has claimed the chunk can neither send nor move it then. Returns how many leads ended.
 local function end_cancelled(p, id, now)
   local key = p .. 'chunk:' .. id
   local c = redis.call('HMGET', key, 'members', 'submitted', 'fp', 'history', 'created', 'story')

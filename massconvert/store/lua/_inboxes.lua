@@ -9,7 +9,7 @@ local function queue_of(p, fp, priority)
   return p .. (priority == 'interactive' and 'interactive:' or 'bulk:') .. fp
 end
 
--- An older version kept the queues in lists: what it left there moves over, at most so many batches at once.
+-- An older version kept the queues in lists: what it left there moves over, a bounded number of batches at once.
 local function adopt_queues(p, fp, most)
   for old, priority in pairs({ express = 'interactive', queue = 'bulk' }) do
     local list = p .. old .. ':' .. fp
@@ -53,7 +53,7 @@ end
 -- waits for a permit, and nothing holds calls back. Nil seconds: it always waits.
 local function goes_at_once(p, fp, now, quiet)
   local formed = quiet and redis.call('HGET', p .. 'options:' .. fp, 'formed')
-  if not quiet or (tonumber(formed or 0) or 0) > now - quiet then return false end -- what is no number is none of ours
+  if not quiet or (tonumber(formed or 0) or 0) > now - quiet then return false end -- ignore what is not a number: we never write it
   local shut = redis.call('HGET', p .. 'gate', 'until')
   return (tonumber(shut or 0) or 0) <= now and redis.call('EXISTS', p .. 'pause', p .. 'hold') == 0
     and redis.call('ZCOUNT', p .. 'permits:wanted', now, '+inf') == 0
@@ -138,7 +138,7 @@ local function refuse_queues(p, fp, fate, now)
   rest_inbox(p, fp)
 end
 
--- Zoho has accepted these options since: who waits with them and has not ended goes on.
+-- Zoho has accepted these options since: batches that wait with them go on.
 local function readmit_queues(p, fp, now)
   local options = p .. 'options:' .. fp
   local waiting = redis.call('HGET', options, 'refused_waiting')

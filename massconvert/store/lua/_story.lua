@@ -3,7 +3,7 @@
 -- `begin;event|at|again|detail;...`: begin in Unix seconds, the others in seconds since; `again` is "times,last" where an
 -- event came several times. What is blank at an entry's end is left out.
 
--- An event that one of the last two entries has, is counted there: looks, and waits, come in turn. In a story of so many
+-- An event that one of the last two entries has, is counted there: looks, and waits, come in turn. In a story of that many
 -- entries, one that any has: it stays short however long a payload is tried.
 local NEIGHBOURS, LONG_STORY = 2, 24
 local BEGINS_CHUNK = { formed = true, split_off = true, set_apart = true } -- it says which chunk tells from there on
@@ -36,7 +36,7 @@ local function story_with(story, event, now, detail)
   return table.concat(entries, ';')
 end
 
--- An outcome with the story of those who end so, and of those of the next outcomes, so many in all. Older versions, who do
+-- An outcome with the story of those who end so, and of those of the next outcomes, that many in all. Older versions, which do
 -- not know of stories, read it as it was.
 local function with_story(outcome, story, outcomes)
   local o = cjson.decode(outcome)

@@ -2,7 +2,7 @@
 -- Why nobody calls but one probe at a time (policy/leave.py); another word was not written by us.
 local HOLDS = { outage = true, credits = true, asked = true }
 
--- Wakes one who waits for a permit on this list.
+-- Wakes one waiter for a permit on this list.
 local function push(p, list)
   local key = p .. 'permits:wake:' .. list
   redis.call('RPUSH', key, '1')
@@ -10,8 +10,8 @@ local function push(p, list)
   redis.call('PEXPIRE', key, 60000)
 end
 
--- Wakes who may have a permit that is free: an interactive payload that waits, three times in four; else, on each of
--- `lists`, who has waited there for longest, which may be that payload too.
+-- Wakes the waiter that may have a free permit: an interactive payload that waits, three times in four; else, on each of
+-- `lists`, the one that has waited there for longest, which may be that payload too.
 local function wake(p, lists)
   if redis.call('EXISTS', p .. 'permits:express') == 1 then
     local turn = redis.call('INCR', p .. 'permits:turn')

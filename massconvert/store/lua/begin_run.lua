@@ -3,8 +3,8 @@
 -- Begins a run of a profile: a slot's once, however many beats ask for it.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] profile, [3] slot, "" for a run by hand, [4] now, [5] JSON of what it is to do,
--- [6] 1: it begins where the profile's last bounded run stopped, [7] seconds after which the sweep shall look for its message,
--- [8] so many failed runs in a row stop the schedule, 0: none do
+-- [6] 1: it begins where the profile's last bounded run stopped, [7] seconds after which the sweep looks for its message,
+-- [8] how many failed runs in a row stop the schedule, 0: none do
 -- Returns {"begun"}, {"known"} (that run was begun before), {"past"} (that slot, or a later one, had its turn),
 -- {"stopped"} (the schedule is stopped until somebody resumes it), or
 -- {"busy", run id} (the run of an earlier slot still finds leads; this slot has had its turn).

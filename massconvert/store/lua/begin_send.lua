@@ -1,11 +1,11 @@
 -- include: _full
 -- include: _holds
--- Writes ahead of the POST: whoever finds the chunk SENDING with a lapsed lease treats the answer as lost.
+-- Writes ahead of the POST: a worker that finds the chunk SENDING with a lapsed lease treats the answer as lost.
 -- What was stopped since the claim is not sent: the chunk waits on, without what was cancelled.
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] retention seconds,
 -- [6] seconds after which nothing of it leaves any more
--- Returns {1, now, replicas that shall have it before anything is sent}, or {0, ""} when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim
+-- Returns {1, now, replicas that must have it before anything is sent}, or {0, ""} when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim
 -- away.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id

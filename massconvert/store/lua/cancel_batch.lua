@@ -6,7 +6,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] now, [3] JSON [kind, outcome JSON], [4] retention seconds, [5] most leads in chunks to end now
 -- Returns {leads that ended in chunks, leads that wait in its inbox and will end, leads that are followed, 1: again, since
--- there are more chunks to look at, replicas that shall have it}; safe to repeat.
+-- there are more chunks to look at, replicas that must have it}; safe to repeat.
 local p, batch, now, most = KEYS[1], ARGV[1], time_of(ARGV[2]), tonumber(ARGV[5])
 local key = p .. 'batch:' .. batch
 local b = redis.call('HMGET', key, 'fp', 'finished', 'drain', 'priority')
@@ -23,7 +23,7 @@ for _, id in ipairs(redis.call('SMEMBERS', key .. ':chunks')) do
   if ended >= most then return { ended, 0, 0, 1, replicas } end
   local chunk = p .. 'chunk:' .. id
   local c = redis.call('HMGET', chunk, 'state', 'why', 'submitted')
-  -- Whoever reads before anything is sent, or before deals are updated by a batch for that alone, loses the claim.
+  -- A worker that reads before anything is sent, or before deals are updated by a batch for that alone, loses the claim.
   local reads = c[1] == 'settling' and (c[2] == 'preflight' or (c[2] == 'ids' and c[3] ~= '1'))
   if c[1] == 'waiting' or reads then ended = ended + end_cancelled(p, id, now) end
   place_chunk(p, id, now)

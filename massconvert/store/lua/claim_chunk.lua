@@ -6,7 +6,7 @@
 -- [6] seconds between the probes of a paused organisation, [7] longest countdown of a message, [8] sweep grace seconds
 -- Returns {"claimed", fields and values..., } or {"gone"}, {"other"}, {"unknown"} (it is in no state), {"held"} (by
 -- another worker), {"paused"} (the organisation, or all its batches), {"covered"} (too early, and another message is
--- expected) or {"early", seconds until this message shall come again}.
+-- expected) or {"early", seconds until this message must come again}.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members', 'why', 'history', 'created')
@@ -14,7 +14,7 @@ if not c[1] or c[1] == 'done' then return { 'gone' } end
 if not string.find(',waiting,sending,running,settling,updating,', ',' .. c[1] .. ',', 1, true) then return { 'unknown' } end
 if not string.find(',' .. ARGV[5] .. ',', ',' .. c[1] .. ',', 1, true) then return { 'other' } end
 if c[6] then return { 'paused' } end
--- What is no number was not written by us: nothing is held or put off by it, and who claims the chunk says so.
+-- We write numbers only: anything else is taken for 0, and the worker that claims the chunk logs it.
 if (tonumber(c[4] or 0) or 0) > now then return { 'held' } end
 local slack = 0.1
 local due, expected = tonumber(c[2] or 0) or 0, tonumber(c[3] or 0) or 0

@@ -5,7 +5,7 @@
 -- ARGV[1] run id, [2] token, [3] now, [4] lease seconds, [5] longest countdown of a message, [6] sweep grace seconds,
 -- [7] seconds between the probes of a paused organisation
 -- Returns {"claimed", fields and values...}, {"gone"}, {"held"}, {"paused"}, {"covered"} (too early, and another message
--- is expected), or {"early", seconds until this message shall come again}.
+-- is expected), or {"early", seconds until this message must come again}.
 local p, now = KEYS[1], time_of(ARGV[3])
 local key = p .. 'run:' .. ARGV[1]
 local r = redis.call('HMGET', key, 'state', 'due', 'lease', 'expected')

@@ -1,5 +1,5 @@
 -- include: _full
--- Writes down whose ledger this is, once; later it only remembers who has come for the same owner.
+-- Writes down whose ledger this is, once; later it only remembers the processes of the same owner.
 -- KEYS[1] title (hash)
 -- ARGV[1] owner (a digest), [2] kind ("organisation", or "client" where nobody could tell the organisation), [3] name,
 -- [4] place, [5] digest of the credentials, [6] digest of the client

@@ -1,6 +1,6 @@
 -- include: _time
 -- include: _counts
--- Writes what became of a call. One about a batch that has been opened or has finished anew since changes nothing: then
+-- Writes what became of a call. One about a batch that has been opened or has finished again since changes nothing: then
 -- another call is due, with the new counts.
 -- KEYS[1] prefix
 -- ARGV[1] call id, [2] when the batch had finished, as taken, [3] now, [4] why it failed, or "", [5] seconds until it is tried again, or ""

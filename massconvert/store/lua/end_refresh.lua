@@ -1,6 +1,6 @@
 -- include: _full
 -- Ends a refresh of the access token for the whole fleet: keeps the token, or why there is none; frees the lock if it is
--- still ours; wakes who waits.
+-- still ours; wakes the waiters.
 -- KEYS[1] token (hash), [2] lock (string), [3] trouble (string), [4] wake (list), [5] grants (list)
 -- ARGV[1] our name on the lock, [2] milliseconds that the token, or the trouble, lives, [3] the trouble as JSON,
 -- empty where there is a token: then [4] value, [5] API domain, [6] refresh at, [7] expires at, [8] now,

@@ -3,7 +3,7 @@
 -- first, but for one payload in four while others wait, and need no room in the window up to a few payloads.
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] window (chunks waiting to be sent), [3] most jobs, [4] leads a payload, [5] linger seconds,
--- [6] most chunks to form now, [7] seconds after which the sweep shall look for the messages of these chunks,
+-- [6] most chunks to form now, [7] seconds after which the sweep looks for the messages of these chunks,
 -- [8] payloads with interactive leads that may exceed the window and the most jobs,
 -- [9] seconds after a break of Redis' history in which new batches are read before they are sent, too
 -- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full, 1 if leads of
@@ -11,7 +11,7 @@
 local p, now, window, most_jobs, extra = KEYS[1], time_of(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 local h, doubt = history_of(p, now), tonumber(ARGV[9])
 local size = tonumber(ARGV[4])
-local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- what is no number is none of ours
+local lower = tonumber(redis.call('GET', p .. 'max_leads') or size) or size -- ignore what is not a number: we never write it
 if lower >= 1 then size = math.min(size, math.floor(lower)) end
 local most_read = tonumber(redis.call('GET', p .. 'max_read') or 2 * size) or 2 * size
 local IN_A_ROW = 3

@@ -24,7 +24,7 @@ local fields, changes = cjson.decode(ARGV[5]), cjson.decode(ARGV[9])
 local h, stamp = history_of(p, now), changes.history or c[12]
 local own = ARGV[3] == 'sending' and fields.state ~= 'done'
 if not own and is_chunk_outdated(h, c[1], c[11], stamp, c[6]) then
-  if ARGV[3] ~= 'sending' then -- who sends is taken for lost when its lease is over, as ever
+  if ARGV[3] ~= 'sending' then -- a sender is taken for lost when its lease is over, as always
     redis.call('HDEL', key, 'lease', 'token')
     redis.call('ZADD', p .. 'due', now, id)
   end
@@ -217,9 +217,9 @@ end
 -- Options: accepted for the first time, or refused, or the chunk that tried them is over.
 if changes.accept then
   redis.call('HSET', options, 'accepted', 1)
-  redis.call('HDEL', options, 'blamed', 'blamed_as', 'refusal', 'refused_at') -- what was refused before is mended
+  redis.call('HDEL', options, 'blamed', 'blamed_as', 'refusal', 'refused_at') -- what was refused before is fixed
   readmit_queues(p, fp, now)
-elseif changes.blame and redis.call('HEXISTS', options, 'accepted') == 0 then -- so many in a row make a refusal
+elseif changes.blame and redis.call('HEXISTS', options, 'accepted') == 0 then -- several in a row make a refusal
   if redis.call('HGET', options, 'blamed_as') ~= changes.blame[3] then
     redis.call('HSET', options, 'blamed', 0, 'blamed_as', changes.blame[3])
   end

@@ -5,7 +5,7 @@
 -- ARGV[1] run id, [2] token, [3] now, [4] JSON of the fields to set, a blank one is deleted,
 -- [5] 1: the next bounded run of the profile begins at [6], "" for the beginning, [7] sweep grace seconds,
 -- [8] longest countdown of a message, [9] retention seconds, [10] 1: the kept leads are in the batch now, [11] 1: Zoho
--- has answered as somebody who may call, [12...] lead ids to keep
+-- has accepted the credentials, [12...] lead ids to keep
 -- Returns 1, or 0 when the claim is no longer ours.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'run:' .. id

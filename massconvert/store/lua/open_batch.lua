@@ -7,7 +7,7 @@
 -- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case,
 -- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are,
 -- [12] why its chunks are settled before anything is sent, if they are,
--- [13] batches that were made so many seconds ago may have expired
+-- [13] seconds after which a batch may have expired
 -- Returns {"created", "reopened" (the same options: what is missing may be added) or "conflict" (other options), the history
 -- that Redis writes now}.
 local p, batch, fp, now = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[4])
@@ -44,7 +44,7 @@ redis.call('HSET', options, 'json', ARGV[3])
 if ARGV[12] ~= '' then redis.call('HSET', options, 'begin', ARGV[12]) end
 -- No payload is made with them, so there is nothing that Zoho could accept first.
 if ARGV[12] == 'ids' then redis.call('HSET', options, 'accepted', 1) end
--- Nobody waits with these options: their names are looked up anew.
+-- Nothing waits with these options: their names are looked up again.
 if redis.call('HINCRBY', options, 'batches', 1) == 1 then redis.call('HDEL', options, 'resolved') end
 redis.call('PERSIST', options)
 -- Each new batch forgets the ids of some that have expired, the oldest first; beginning where the last one stopped, since

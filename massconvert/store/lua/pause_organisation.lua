@@ -3,7 +3,7 @@
 -- A person stops all calls to Zoho. It has no probe, and no answer ends or replaces it; what Zoho had said stands beside it.
 -- KEYS[1] prefix
 -- ARGV[1] now, [2] reason, [3] who
--- Returns {1, or 0 when a person has stopped them already, replicas that shall have it}.
+-- Returns {1, or 0 when a person has stopped them already, replicas that must have it}.
 local key, now = KEYS[1] .. 'pause', time_of(ARGV[1])
 local replicas = history_of(KEYS[1], now).replicas
 local c = redis.call('HMGET', key, 'probe', 'code', 'reason', 'hint')

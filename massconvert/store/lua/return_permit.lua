@@ -1,6 +1,6 @@
 -- include: _wake
 -- include: _counts
--- Gives a permit back, writes what its answer changes for all who call, and wakes one who waits.
+-- Gives a permit back, writes what its answer changes for all callers, and wakes one waiter.
 -- KEYS[1] prefix
 -- ARGV[1] permit id, [2] now, [3] the report as JSON (policy/calls.py): heard, answer, when the permit was taken, and where
 -- there is one gate {seconds, why},
@@ -30,7 +30,7 @@ end
 if report.learnt then
   local key, calls, event, ceiling, at, row, calls_before, event_before = p .. 'limit:learnt', unpack(report.learnt)
   local known = redis.call('HMGET', key, 'calls', 'event')
-  local same_event = (tonumber(known[2] or 0) or 0) == event_before -- what is no number was not written by us
+  local same_event = (tonumber(known[2] or 0) or 0) == event_before -- ignore what is not a number: we never write it
   if same_event and (calls_before == '' or tonumber(known[1] or '') == calls_before) then
     redis.call('HSET', key, 'calls', calls, 'event', event, 'ceiling', ceiling, 'at', at, 'row', row)
     redis.call('EXPIRE', key, 3600)
@@ -45,7 +45,7 @@ local hold = redis.call('HMGET', key, 'kind', 'by', 'since')
 if not HOLDS[hold[1]] then hold = {} end
 local probe = hold[2] == id
 
--- The credits: calls that were under way when the last ones went are answered in any order, and only a probe asks anew.
+-- The credits: calls that were under way when the last ones went are answered in any order, and only a probe asks again.
 local fewest = tonumber(redis.call('HGET', p .. 'credits', 'left') or '')
 if report.credits and not (hold[1] == 'credits' and not probe and fewest and fewest < report.credits) then
   redis.call('HSET', p .. 'credits', 'left', report.credits, 'at', now)

@@ -4,7 +4,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] now, [3] 1: flush the tail, [4] retention seconds, [5] only if idle since (or "")
 -- Returns {1 if the batch ended now, seconds until a chunk can be formed or "", the history that Redis writes now ("gone" where
--- it has no such batch), replicas that shall have it}
+-- it has no such batch), replicas that must have it}
 local p, batch, now = KEYS[1], ARGV[1], time_of(ARGV[2])
 local key = p .. 'batch:' .. batch
 local fp = redis.call('HGET', key, 'fp')

@@ -6,7 +6,7 @@
 -- "post" for another or another heavy call, else "poll", [3] now, [4] lease seconds, [5] how many calls may run at once, 0:
 -- as the edition says, [6] how many of them may be POSTs, [7] which share of them may be others while a POST waits,
 -- [8] calls a minute, 0: any, [9] seconds for which a probe is left to cheaper calls than a POST, [10] seconds within
--- which one who waits asks again
+-- which a waiter asks again
 -- [11] 1: not while a person has paused the organisation
 -- Returns {"taken", calls that run now, the limit, learnt calls, event, ceiling, at, row, kind of the hold whose probe
 -- this is or "", its tries, now}, {"shut", seconds until somebody may call, why}, {"full", which lists to wait on, comma-separated,
@@ -14,7 +14,7 @@
 local p, express, now = KEYS[1], ARGV[2] == 'express', time_of(ARGV[3])
 local post = express or ARGV[2] == 'post'
 
--- What is no number was not written by us: nothing is held back by it.
+-- We write numbers only: anything else holds nothing back.
 local function number(text, otherwise) return tonumber(text or otherwise) or otherwise end
 
 if ARGV[11] == '1' and redis.call('EXISTS', p .. 'pause') == 1 and redis.call('HEXISTS', p .. 'pause', 'probe') == 0 then
@@ -49,7 +49,7 @@ for _, dead in ipairs(redis.call('ZRANGEBYSCORE', all, '-inf', now)) do
   redis.call('ZREM', all, dead)
 end
 
--- Who waits asks again within seconds; the mark outlasts that by little, so no permit idles for long for one that has gone.
+-- A waiter asks again within seconds; the mark lasts little longer, so no permit idles for long for one that has gone.
 local function mark(waiting)
   redis.call('ZADD', waiting, string.format('%.6f', now + tonumber(ARGV[10]) + 0.3), ARGV[1])
   redis.call('PEXPIRE', waiting, 60000)
@@ -64,9 +64,9 @@ local function full(set, list)
     lists = 'express,' .. list
     redis.call('DEL', p .. 'permits:wake:express')
   end
-  -- Nobody can go on now, so who waits here needs no earlier wake-up: only a permit given back from now on counts.
+  -- Nobody can go on now, so a waiter needs no earlier wake-up: only a permit given back from now on counts.
   redis.call('DEL', p .. 'permits:wake:' .. list)
-  -- But one who waits for any permit may go on, if this call was woken in its stead.
+  -- But a waiter for any permit may go on, if this call was woken in its stead.
   if list ~= 'any' then push(p, 'any') end
   local earliest = redis.call('ZRANGE', set, 0, 0, 'WITHSCORES')
   return { 'full', lists, tostring(earliest[2] and tonumber(earliest[2]) - now or 1) }

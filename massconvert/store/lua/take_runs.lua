@@ -2,7 +2,7 @@
 -- include: _time
 -- Takes the runs for which no message came in time, and expects one for each soon.
 -- KEYS[1] prefix
--- ARGV[1] now, [2] most runs, [3] seconds until the sweep shall look again
+-- ARGV[1] now, [2] most runs, [3] seconds until the sweep looks again
 -- Returns a flat list: run id, profile.
 -- While the organisation is paused: nothing, but one run when its probe is due.
 local p, now, most = KEYS[1], time_of(ARGV[1]), ARGV[2]

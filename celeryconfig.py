@@ -58,7 +58,7 @@ broker_transport_options = {
     # No global_keyprefix: an app that has only Celery would have to know it, and queue names carry our name already.
     # No retry_on_timeout: a second try of a push whose answer was lost doubles the message.
 }
-# `celery inspect` listens on one connection while it sends on another. A worker has one (workers/startup.py).
+# `celery inspect` listens on one connection while it sends on another. A worker has one (workers/lifecycle.py).
 broker_pool_limit = 2
 # With the default of three retries a hung Redis holds a task for 25 s; the sweep sends again what was not sent.
 task_publish_retry_policy = {"max_retries": 1, "interval_start": 0.1, "interval_step": 0.1, "interval_max": 0.2}
@@ -128,7 +128,7 @@ task_send_sent_event = False
 task_track_started = False
 # `celery -A massconvert inspect active` and `control shutdown` work; they need what a monitor needs anyway.
 worker_enable_remote_control = True
-# workers/startup.py sets up the log: one line a record. Prints of libraries go where they were sent.
+# workers/lifecycle.py sets up the log: one line a record. Prints of libraries go where they were sent.
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 

@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 from massconvert.batch import Batch
+from massconvert.batch_retry import deals_to_retry, leads_to_retry, looked_at_first, retry_key
 from massconvert.deal_values import demand_deal, misfits
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import check_batch_key, valid_ids
@@ -38,7 +39,6 @@ from massconvert.options import (
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import priority_of
 from massconvert.profiles import Profile
-from massconvert.retries import deals_to_retry, leads_to_retry, looked_at_first, retry_key
 from massconvert.store import Clock
 
 #: Leads a script call: large enough that the round trip does not matter, small enough that Redis stays answerable.

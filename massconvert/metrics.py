@@ -1,7 +1,8 @@
 """The fleet's metrics in Prometheus' text format: what was counted in the ledger, and how it stands now.
 
-Every number is the ledger's, so every process that serves them says the same, and nobody adds them up. docs/monitoring.md has the
-names; they follow Prometheus' practices: seconds, ``_total`` on counters only, points in time and no ages.
+Every number is the ledger's, so every process that serves them says the same, and nobody adds them up.
+docs/monitoring.md has the names; they follow Prometheus' practices: seconds, ``_total`` on counters only, points in
+time and no ages.
 """
 
 from __future__ import annotations

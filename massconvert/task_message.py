@@ -19,10 +19,10 @@ log = logging.getLogger("massconvert")
 
 
 def chunk_of(named: object) -> str:
-    """The chunk that a message names: digits. Anybody who can write to the broker may have sent it. Raises InputError."""
+    """The chunk that a message names: digits. Any user of the broker may have sent it. Raises InputError."""
     if isinstance(named, str) and re.fullmatch("[0-9]{1,19}", named):
         return named
-    raise InputError(f"The message names no chunk, but {shown(named)}; massconvert has not sent it. It is dropped.")
+    raise InputError(f"Dropped a message with the wrong chunk id {shown(named)}: massconvert has not sent it.")
 
 
 def run_of(named: object) -> str:
@@ -30,14 +30,14 @@ def run_of(named: object) -> str:
     try:
         return check_batch_key(named)
     except InputError:
-        raise InputError(f"The message names no run, but {shown(named)}. It is dropped.") from None
+        raise InputError(f"Dropped a message with the wrong run id {shown(named)}.") from None
 
 
 def profile_of(named: object) -> str:
     """The profile that a message names; whether there is one, its file says. Raises InputError."""
     if isinstance(named, str):
         return named
-    raise InputError(f"The message names no profile, but {shown(named)}. It is dropped.")
+    raise InputError(f"Dropped a message with the wrong profile name {shown(named)}.")
 
 
 def take_message(

@@ -300,7 +300,7 @@ def worker_ports(account: str | None = None, profile: str | None = None) -> Work
     """
     for name, value in (("account", account), ("profile", profile)):
         if not isinstance(value, str | None):
-            raise InputError(f"The message names no {name}, but {shown(value)}. It is dropped.")
+            raise InputError(f"Dropped a message with the wrong {name} {shown(value)}.")
     fleet = worker_fleet()
     return fleet.workshop(fleet.accounts.of_profile(account, profile) if profile else account)
 

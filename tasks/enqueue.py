@@ -27,6 +27,4 @@ def enqueue(
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
     start = {"priority": priority, "canary": canary, "canary_max_failed": canary_max_failed}
     more = {"on_complete": on_complete, "deal_values": deal_values}
-    return worker_ports(account, profile).enqueue(
-        lead_ids, options, key or self.request.id, profile, **more, **start
-    )
+    return worker_ports(account, profile).enqueue(lead_ids, options, key or self.request.id, profile, **more, **start)

@@ -15,10 +15,10 @@ from massconvert.contract import Exit
 from massconvert.errors import BrokerError, InputError, MassConvertError, SettingsError, StoreError
 from massconvert.nudge import Nudge
 from massconvert.settings import load_settings
-from workers import log, only_copies, startup
+from workers import lifecycle, log, only_copies
 from workers.pulse import turning
 from workers.quiet import BROKER_LINES, holding
-from workers.reading import ReadingAtOnce
+from workers.redis_reading import ReadingAtOnce
 
 logger = logging.getLogger("massconvert")
 
@@ -91,9 +91,9 @@ def _make_app() -> Celery:
         raise SystemExit(int(Exit.UNREACHABLE)) from None
     made = Celery("massconvert", task_cls=Task)
     made.config_from_object(celeryconfig)
-    made.steps["consumer"].update({turning(startup.vitals), ReadingAtOnce, holding(BROKER_LINES)})
+    made.steps["consumer"].update({turning(lifecycle.vitals), ReadingAtOnce, holding(BROKER_LINES)})
     return made
 
 
 app = _make_app()
-startup.connect()
+lifecycle.connect()

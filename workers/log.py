@@ -1,4 +1,4 @@
-"""The log of workers and beat: one line a record, with the chunk that it is about; no traceback where Redis is unreachable."""
+"""The log of workers and beat: one line a record, with the chunk that it is about; no traceback for a lost Redis."""
 
 from __future__ import annotations
 

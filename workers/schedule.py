@@ -19,7 +19,7 @@ from celery.schedules import BaseSchedule, schedstate
 from massconvert.contract import QUEUE, TASK_RUN_PROFILE
 from massconvert.errors import SettingsError
 from massconvert.profiles import Accounts, Config, ConfigFile, Schedule, latest_slot, next_slot, slot_name
-from workers.signs import SignsOfLife
+from workers.beat_pulse import SignsOfLife
 
 logger = logging.getLogger("massconvert")
 

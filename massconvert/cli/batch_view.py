@@ -160,7 +160,7 @@ def progress(status: BatchStatus) -> str:
 
 
 def so_far(status: BatchStatus) -> str:
-    """How far a batch is that has not finished: for beside its report."""
+    """The progress line beside the report of an unfinished batch."""
     return f"batch {status.batch} is {status.state.value}: {ended_of(status.ended, status.total)} so far."
 
 

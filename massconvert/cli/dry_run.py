@@ -25,7 +25,7 @@ from massconvert.next_command import next_command
 from massconvert.options import Options, deal_templates, fingerprint, listings_for, resolve_names
 from massconvert.options.body import resolve_body
 from massconvert.options.names import Listings, unresolved
-from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Deals, Forecast, Pace, forecast
+from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Deals, Forecast, Pace, forecast
 from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.steps.check import why as why_not

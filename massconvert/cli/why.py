@@ -158,7 +158,7 @@ def _on_its_way(known: Known) -> Reason:
         said = "The enqueue call has not ended yet, or was interrupted."
         return Reason(Word.NOT_ENQUEUED_WHOLE, said, "If it was interrupted, make it again with its key.")
     if known.workers.idle_for > TAKES_NOTHING_AFTER:
-        alive = number_of(len(known.workers.alive), "worker lives", "workers live")
+        alive = number_of(len(known.workers.alive), "worker is alive", "workers are alive")
         said = f"{alive}, but none has taken anything for {span(known.workers.idle_for)}."
         return Reason(Word.NOTHING_TAKEN, said, f"To see what is wrong: {_doctor(status)}")
     others = max(0, known.ahead - status.waiting)

@@ -33,8 +33,8 @@ def enqueue_on_commit(
     `MassConvert.enqueue` (``priority``, ``deal_values``, …); ``mass_convert`` defaults to one of the process' own.
     Outside of a transaction it is enqueued at once; after a rollback, never.
 
-    Raises InputError or OptionsError at once, so that what is wrong rolls the transaction back. After the commit: a
-    broker that is unreachable is logged, since the leads are safe in the ledger; StoreError is raised by the commit (with
+    Raises InputError or OptionsError at once, so that what is wrong rolls the transaction back. After the commit: an
+    unreachable broker is logged, since the leads are safe in the ledger; StoreError is raised by the commit (with
     ``robust``, Django logs it instead), and the same call with the same key may be made again: see docs/apps.md.
     """
     leads = list(lead_ids)

@@ -22,7 +22,7 @@ from massconvert.ledger.days import DAY
 from massconvert.metrics import look, render
 from massconvert.model import BatchState, BatchStatus, Pause, Waits
 from massconvert.model.story import Story
-from massconvert.policy.forecast import Forecast, Pace, forecast
+from massconvert.policy.cost import Forecast, Pace, forecast
 from massconvert.profiles import ConfigFile
 from massconvert.zoho.datacenters import crm_pages
 from massconvert.zoho.edition import MAX_POSTS

@@ -155,7 +155,7 @@ def _workers(workers: Workers, backlog: Backlog) -> Iterator[Finding]:
     took = "none has taken anything yet"
     if workers.took_ago is not None:
         took = f"the last took something {span(workers.took_ago)} ago"
-    names = number_of(number, "worker lives", "workers live")
+    names = number_of(number, "worker is alive", "workers are alive")
     if workers.idle_for > STUCK_AFTER and (backlog.late or backlog.ready_for > STUCK_AFTER):
         yield wrong("workers", f"{names}, but {took}, although work waits.", "Restart them; docs/health.md.")
     else:

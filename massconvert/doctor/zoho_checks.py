@@ -108,7 +108,7 @@ def _ask(zoho: ZohoClient, governor: Governor, permit: Permit, scope: Scope) -> 
 
 
 def _token_alone(site: Site) -> Iterator[Finding]:
-    """Without Redis nobody can ask for leave to call; but the accounts server knows credentials and scopes."""
+    """Without Redis nobody can ask for a permit; but the accounts server knows credentials and scopes."""
     s = site.settings
     hosts = hosts_of(s)
     transport = Transport(connect_timeout=s.connect_timeout, deadline=s.call_deadline, slots=1)

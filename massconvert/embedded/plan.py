@@ -88,7 +88,7 @@ class Holder:
             return None
 
 
-#: The process that has the directory holds the first of these files with an exclusive lock, and has written a `Holder` into it.
+#: The process that has the directory holds the first of these files with an exclusive lock; a `Holder` stands in it.
 #: A process that uses another's Redis holds the second with a shared one. The kernel ends both locks with the
 #: process, however that ends.
 LOCK, READERS = "lock", "readers"

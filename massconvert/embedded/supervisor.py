@@ -37,7 +37,7 @@ from massconvert.embedded.plan import (
 
 #: How long a new supervisor waits for the last one, which winds up or only reads, in seconds.
 _PATIENCE = 30.0
-#: A process that looks whether the lock is free has it for a moment, and what is written in it may be of the last holder.
+#: A look whether the lock is free takes it for a moment, and what is written in it may be of the last holder.
 _A_MOMENT = 0.5
 #: How long Redis stays for commands that read from it when all else has ended, in seconds.
 _READERS_GRACE = 10.0

@@ -1,7 +1,7 @@
 """Batches that no ``convert`` works on: all of them are paused, so that nothing is sent until somebody says so.
 
-Between two runs the leads of an embedded ledger wait for a person. A process that has it for itself, with its Redis and no
-workers yet, or no more, pauses what the last run has left, however that ended.
+Between two runs the leads of an embedded ledger wait for a person. A process that has it for itself, with its Redis and
+no workers yet, or no more, pauses what the last run has left, however that ended.
 """
 
 from __future__ import annotations

@@ -149,6 +149,6 @@ def _heading(cells: list[str], name: str, wanted: str | None) -> Heading:
 
 def _improper(name: str, ended: int, error: csv.Error) -> InputError:
     return InputError(
-        f"{name} is not proper CSV from line {ended + 1} on ({error}).",
+        f"{name} is not valid CSV from line {ended + 1} on ({error}).",
         hint="Often a quote that is not closed; a quote inside a quoted cell is written twice.",
     )

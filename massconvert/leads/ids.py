@@ -152,7 +152,7 @@ def valid_ids(values: Iterable[Any], wrong: dict[str, str]) -> Iterator[str]:
 
 
 def _as_given(value: object) -> str:
-    """What is not an id, for a report: short, and in characters that UTF-8 has bytes for."""
+    """The wrong value, cut short and safe to encode as UTF-8."""
     text = value if isinstance(value, str) else shown(value)
     return text[:200].encode("utf-8", "backslashreplace").decode()
 

@@ -30,7 +30,7 @@ from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
 
-#: A batch of up to this many leads has this many member sets, a prime number. Each keeps Redis' compact encoding (up to 512
+#: A batch of up to this many leads has this many member sets, a prime. Each keeps Redis' compact encoding (up to 512
 #: integers) and has enough of them to be worth its key. Beyond two million leads the sets take more memory: a batch's
 #: end touches each of them in one script, so there are no more of them.
 _SHARDS = ((400, 1), (20_000, 97), (150_000, 599))
@@ -283,7 +283,7 @@ class Batches:
         return load_status(self._keys.account, batch_id, fields, paused=bool(paused))
 
     def waits(self, batch_id: str, *, now: float, most: int = 100) -> Waits | None:
-        """Zoho's last words about payloads of a batch that wait for another try; ``None`` where there are none.
+        """What Zoho said last about payloads of a batch that wait for another try; ``None`` where there are none.
 
         Of ``most`` open chunks, since there may be many; the words that most of them wait with.
         """

@@ -29,7 +29,7 @@ from massconvert.model import (
 )
 from massconvert.options import deal_templates, is_doubted
 from massconvert.policy import Look
-from massconvert.policy.looks import LONGEST, SHORTEST
+from massconvert.policy.polling import LONGEST, SHORTEST
 
 #: A part of a chunk's members: a batch and its leads.
 _SEGMENT = re.compile(r"([^;=,\s]+)=([0-9]+(?:,[0-9]+)*)")

@@ -1,7 +1,7 @@
 """What was counted: since the ledger began, and in each quarter of an hour of the last 400 days.
 
-The scripts count in the step that changes what is counted (store/lua/_counts.lua): a lead's end once, even when a worker dies
-meanwhile. The text of a day is ``12:A14B1ja*38o;13:A7;``: the quarter of the day, then each number that grew, by the
+The scripts count in the step that changes what is counted (store/lua/_counts.lua): a lead's end once, even when a
+worker dies. The text of a day is ``12:A14B1ja*38o;13:A7;``: the quarter of the day, then each number that grew, by the
 letters that stand for its name and in base 36, and how many credits were left.
 """
 

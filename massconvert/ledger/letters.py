@@ -46,7 +46,7 @@ class Letter:
 
 @dataclass(frozen=True)
 class Late:
-    """A message that could not be taken since then (Unix seconds), for that reason, that many times, and that comes back."""
+    """A message that could not be taken, and comes back: since when (Unix seconds), why, and how often."""
 
     id: str
     since: float

@@ -13,7 +13,7 @@ from massconvert.ledger.codec import load_looks, number, open_leads
 from massconvert.model import Pause
 from massconvert.next_command import then_resume
 from massconvert.policy import Look
-from massconvert.policy.looks import LOST
+from massconvert.policy.polling import LOST
 from massconvert.store import Keys, Redis, Scripts, reaching
 
 log = logging.getLogger("massconvert")

@@ -210,5 +210,5 @@ def _entries(text: str | None, where: str) -> tuple[tuple[Entry, ...], bool]:
 
 
 def _shard_of(lead: str, shards: int) -> int:
-    """As in store/lua/_batches.lua."""
+    """As in store/lua/_endings.lua."""
     return int(lead[-12:]) % shards if shards > 1 else 0

@@ -170,7 +170,7 @@ class Chunk:
     job_id: str = ""
     why: Why = Why.NONE
     named: tuple[str, ...] = ()  # the leads that Zoho named in its refusal
-    said: Refusal | None = None  # Zoho's last words about these leads
+    said: Refusal | None = None  # what Zoho said last about these leads
     failing: Failing = field(default_factory=Failing)
     fared: Fared = field(default_factory=Fared)
     claimed_converted: int = -1  # Converted_Count of the job that is being settled; -1 where unknown

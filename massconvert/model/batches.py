@@ -57,7 +57,7 @@ class CanaryCounts:
 
 @dataclass(frozen=True)
 class Waits:
-    """Payloads of a batch that wait for another try, and Zoho's last words about them; ``until``: Unix seconds."""
+    """Payloads of a batch that wait for another try, and what Zoho said last about them; ``until``: Unix seconds."""
 
     payloads: int
     code: str

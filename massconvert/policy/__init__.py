@@ -42,6 +42,7 @@ from massconvert.policy.codes import (
     words_of,
 )
 from massconvert.policy.congestion import Congestion
+from massconvert.policy.deals import after_update
 from massconvert.policy.find import (
     ROWS_A_QUERY,
     RUN_MOVES,
@@ -56,10 +57,9 @@ from massconvert.policy.find import (
 )
 from massconvert.policy.history import after_break
 from massconvert.policy.holds import Holding
-from massconvert.policy.leave import Hold, HoldKind, Learnt, Permit
-from massconvert.policy.looks import Look, relearnt, size_of
-from massconvert.policy.moment import Moment, Tuning
 from massconvert.policy.names import name_unknown, names_found, names_not_read
+from massconvert.policy.permits import Hold, HoldKind, Learnt, Permit
+from massconvert.policy.polling import Look, relearnt, size_of
 from massconvert.policy.post import after_post, no_permit, options_refused_before, sender_lost, too_few_replicas
 from massconvert.policy.read import after_read
 from massconvert.policy.status import after_status, before_look
@@ -74,7 +74,7 @@ from massconvert.policy.table import (
     Row,
     meaning,
 )
-from massconvert.policy.update import after_update
+from massconvert.policy.timing import Moment, Tuning
 
 __all__ = [
     "ANSWERS",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massconvert.policy.moment import Moment
+from massconvert.policy.timing import Moment
 
 
 def after_failed_callback(tries: int, first_at: float, moment: Moment) -> float | None:

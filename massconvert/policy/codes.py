@@ -133,7 +133,7 @@ CODES: dict[str, ZohoCode] = {
     "EXPECTED_PARAM_MISSING": ZohoCode(Meaning.UNEXPLAINED, "a parameter of the call is missing", "search", _D),
     # --- the criteria of a profile
     "SYNTAX_ERROR": ZohoCode(Meaning.OPTIONS, "the query cannot be read", "queries", _D),
-    "INVALID_QUERY": ZohoCode(Meaning.OPTIONS, "the query names what there is not", "queries", _D),
+    "INVALID_QUERY": ZohoCode(Meaning.OPTIONS, "the query names an unknown field or module", "queries", _D),
     "DUPLICATE_ALIAS": ZohoCode(Meaning.OPTIONS, "the query has a name twice", "queries", _D),
     "INVALID_ALIAS": ZohoCode(Meaning.OPTIONS, "the query has a name that cannot be one", "queries", _D),
     # --- too many

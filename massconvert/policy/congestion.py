@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from massconvert.policy.leave import Learnt, Permit
+from massconvert.policy.permits import Learnt, Permit
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from massconvert.model import Chunk, Failing, Why
-from massconvert.policy.moment import Moment
+from massconvert.policy.timing import Moment
 
 #: Failures in a row before a payload is split on trial: of POSTs, of jobs.
 _LOST_ON_TRIAL, _JOBS_ON_TRIAL = 3, 2

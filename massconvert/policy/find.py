@@ -28,9 +28,9 @@ from massconvert.model import (
     Refused,
     Unsent,
 )
-from massconvert.policy.moment import Moment
-from massconvert.policy.moves import hours, refusal
 from massconvert.policy.table import Meaning, meaning
+from massconvert.policy.timing import Moment
+from massconvert.policy.trouble import hours, refusal
 
 #: Rows of one COQL call; pages of one search, and leads of one page (Zoho's API pages).
 ROWS_A_QUERY = 2000

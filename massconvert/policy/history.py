@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from massconvert.model import Again, Chunk, Refusal, Settle, State, Why
-from massconvert.policy.moment import Moment
 from massconvert.policy.post import sender_lost
 from massconvert.policy.table import Decision, Row
+from massconvert.policy.timing import Moment
 
 _SAID = Refusal("HISTORY_LOST", "Redis has lost what was written last about this lead, so it may have been sent")
 

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from massconvert.policy.leave import Hold, HoldKind
+from massconvert.policy.permits import Hold, HoldKind
 
 #: What the dearest call costs. Zoho documents 5 credits for converting a lead, and nothing for a mass convert call.
 DEAREST_CALL = 5
@@ -32,7 +32,7 @@ class Holding:
     unusable_in_a_row: int = 5  # answers, before an outage is taken for one
     probe_base: float = 2.0
     probe_cap: float = 20.0
-    cheap_first: float = 4.0  # so long a probe is left to a status call or a read, where jobs are followed
+    cheap_first: float = 4.0  # seconds for which status calls and reads go first as the probe, while jobs are open
     credits_probe: float = 300.0
     asked_probe: float = 300.0
     reserve: int = 500  # credits that are left for the company's other integrations

@@ -20,9 +20,9 @@ from massconvert.model import (
     State,
     Trouble,
 )
-from massconvert.policy.moment import Moment
-from massconvert.policy.moves import another_outage, failed, given_up, held_up, hours, tried
 from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.timing import Moment
+from massconvert.policy.trouble import another_outage, failed, given_up, held_up, hours, tried
 
 
 def names_found(chunk: Chunk, body: Mapping[str, Any], moment: Moment) -> Decision:

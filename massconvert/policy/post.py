@@ -26,9 +26,10 @@ from massconvert.model import (
 )
 from massconvert.policy.codes import named_leads
 from massconvert.policy.failing import lost_again
-from massconvert.policy.looks import SIZES, planned, size_of
-from massconvert.policy.moment import Moment
-from massconvert.policy.moves import (
+from massconvert.policy.polling import SIZES, planned, size_of
+from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.timing import Moment
+from massconvert.policy.trouble import (
     another_outage,
     answered,
     failed,
@@ -42,7 +43,6 @@ from massconvert.policy.moves import (
     to_settle,
     tried,
 )
-from massconvert.policy.table import Decision, Meaning, Row, meaning
 
 
 def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
@@ -176,7 +176,7 @@ def _too_many(chunk: Chunk, _answer: Refused, said: Refusal, moment: Moment) -> 
     return Decision(Row.TOO_MANY_LEADS, moved, Again(0.0), split=True, max_leads=lower)
 
 
-#: What to do about each meaning of a refusal of a payload; a 429 is about everybody's calls, see `held_up`.
+#: What to do about each meaning of a refusal of a payload; a 429 stops every caller, see `held_up`.
 _POST_REFUSALS: dict[Meaning, Callable[[Chunk, Refused, Refusal, Moment], Decision]] = {
     Meaning.LEADS: _bad_leads_refused,
     Meaning.OPTIONS: _options_refused,

@@ -26,6 +26,7 @@ from massconvert.model import (
     Why,
 )
 from massconvert.policy.codes import SAY_CONVERTED, about_ids_of_a_read
+from massconvert.policy.deals import after_ids, deals_aside, ids_given_up
 from massconvert.policy.failing import (
     fails_alone,
     fails_as_a_whole,
@@ -34,8 +35,10 @@ from massconvert.policy.failing import (
     may_be_tried,
     taken_apart,
 )
-from massconvert.policy.moment import Moment
-from massconvert.policy.moves import (
+from massconvert.policy.sight import id_refused, lead_missing, leads_unclear, unblamed
+from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.timing import Moment
+from massconvert.policy.trouble import (
     failed,
     given_up,
     held_up,
@@ -46,9 +49,6 @@ from massconvert.policy.moves import (
     same_again,
     tried,
 )
-from massconvert.policy.sight import id_refused, lead_missing, leads_unclear, unblamed
-from massconvert.policy.table import Decision, Meaning, Row, meaning
-from massconvert.policy.update import after_ids, deals_aside, ids_given_up
 
 
 def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:

@@ -10,9 +10,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from massconvert.model import Chunk, Code, Done, Kind, Outcome, Refused, Settle, State, Why
-from massconvert.policy.moment import Moment
-from massconvert.policy.moves import failed, refusal
 from massconvert.policy.table import Decision, Row
+from massconvert.policy.timing import Moment
+from massconvert.policy.trouble import failed, refusal
 
 
 def lead_missing(chunk: Chunk) -> Outcome:

@@ -19,10 +19,12 @@ from massconvert.model import (
     StatusAnswer,
     Why,
 )
+from massconvert.policy.deals import deals_aside
 from massconvert.policy.failing import job_failed_again
-from massconvert.policy.looks import Look, given_up, is_late, next_look, next_scouting, put_off, relearnt
-from massconvert.policy.moment import Moment
-from massconvert.policy.moves import (
+from massconvert.policy.polling import Look, given_up, is_late, next_look, next_scouting, put_off, relearnt
+from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.timing import Moment
+from massconvert.policy.trouble import (
     held_up,
     latest_sent,
     pause_order,
@@ -30,8 +32,6 @@ from massconvert.policy.moves import (
     same_again,
     to_settle,
 )
-from massconvert.policy.table import Decision, Meaning, Row, meaning
-from massconvert.policy.update import deals_aside
 
 
 def after_status(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision:

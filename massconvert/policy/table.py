@@ -15,7 +15,7 @@ from massconvert.model import (
     State,
 )
 from massconvert.policy.codes import HINTS, MEANINGS, STATUS_MEANINGS, Meaning, meaning
-from massconvert.policy.looks import Look
+from massconvert.policy.polling import Look
 
 __all__ = [
     "CREDENTIALS_HINT",
@@ -38,11 +38,11 @@ class Row(str, Enum):
     # the answer to the POST
     ACCEPTED = "post: accepted"
     BAD_LEADS = "post: some ids refused"
-    UNEXPLAINED = "post: refused, and nothing named"
+    UNEXPLAINED = "post: refused, no cause named"
     OPTIONS_REFUSED = "post: options refused"
     OPTIONS_REFUSED_BEFORE = "post: options refused since the chunk was formed"
     TOO_MANY_LEADS = "post: more leads than Zoho takes"
-    NOT_ALLOWED = "post: the organisation or the credentials may not"
+    NOT_ALLOWED = "post: permission denied"
     TOKEN = "post: token expired"  # noqa: S105 - a row's name, not a secret
     THROTTLED = "post: throttled"
     NOT_SENT = "post: surely not sent"
@@ -54,7 +54,7 @@ class Row(str, Enum):
     # Redis may have lost what was written last (a failover, a restart, an older copy)
     PERHAPS_SENT = "history: broken, perhaps sent"
     PERHAPS_RAN_ON = "history: broken, its job perhaps ended"
-    PERHAPS_READ = "history: broken, perhaps sent since it was to be read"
+    PERHAPS_READ = "history: broken, perhaps sent after its read began"
     # the names in the options, looked up before the POST
     NAMES_FOUND = "names: all found"
     NAME_UNKNOWN = "names: Zoho knows no such name"
@@ -64,7 +64,7 @@ class Row(str, Enum):
     NAMES_RETRY = "names: no usable answer"
     NAMES_GIVE_UP = "names: no usable answer, given up"
     # the answer to the status call
-    LOOK_LATER = "status: not yet, for what was learnt since"
+    LOOK_LATER = "status: put off, by what was learnt since"
     JOB_RUNS = "status: scheduled or in progress"
     JOB_ALL_CONVERTED = "status: completed, all converted"
     JOB_COUNTS_DIFFER = "status: completed, counts differ"
@@ -81,16 +81,16 @@ class Row(str, Enum):
     PREFLIGHT_GIVE_UP = "preflight: no usable answer, given up"
     # the answer to the read
     SETTLED = "read: every lead has ended"
-    READ_LAGS = "read: shows less than Zoho has said"
+    READ_LAGS = "read: fewer converted than the job reported"
     UNCLEAR_APART = "read: some show no state, asked again apart"
     UNCLEAR_AGAIN = "read: shows no state, asked again"
     UNCLEAR = "read: shows no state, given up"
-    STILL_CONVERTING = "read: a lost job is at work"
+    STILL_CONVERTING = "read: a lost job still converts"
     UNCONVERTED_AGAIN = "read: the unconverted go out again"
     BAD_LEADS_OUT = "read: bad leads sorted out"
-    NAMED_OUT = "read: explains nothing, the named leads fail"
-    HALVED = "read: explains nothing, none named, halved"
-    FAILS_HALVED = "read: fails as a whole, halved"
+    NAMED_OUT = "read: cause unknown, the named leads fail"
+    HALVED = "read: cause unknown, split in half"
+    FAILS_HALVED = "read: fails as a whole, split in half"
     FAILS_ALONE = "read: fails alone, while others do not"
     OUT_OF_ATTEMPTS = "read: still unconverted after the last attempt"
     READ_GIVE_UP = "read: unconverted, given up"

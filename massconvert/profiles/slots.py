@@ -79,7 +79,7 @@ def check_crontab(text: str) -> str:
     parsed = parse_crontab(cleaned)
     leap_year = date(2024, 1, 1)
     if not any(_matches(parsed, leap_year + timedelta(days=number)) for number in range(_LONGEST_PAUSE)):
-        raise ValueError("names a day that there is not")
+        raise ValueError("matches no date in the calendar")
     return cleaned
 
 

@@ -39,8 +39,8 @@ class Fate(str, Enum):
 class Response:
     """An answer: ``body`` is JSON to be, bytes as they are, or ``None`` for no body at all.
 
-    ``fate`` (with its ``seconds``) is for the one that carries it; ``delay`` are the seconds that the answer takes beyond
-    the carrying: a server waits them out, a simulation adds them to its clock.
+    ``fate`` (with its ``seconds``) is for the carrier; ``delay`` are the seconds that the answer takes beyond the
+    carrying: a server waits them out, a simulation adds them to its clock.
     """
 
     status: int

@@ -11,7 +11,7 @@ from massconvert.steps.follow import follow
 from massconvert.steps.ports import Ports
 from massconvert.steps.send import send
 from massconvert.steps.settle import settle
-from massconvert.steps.update import update
+from massconvert.steps.update_deals import update
 from massconvert.steps.write import moment, write
 
 #: What the two tasks may act on. A chunk is settled by whichever comes first.

@@ -12,7 +12,7 @@ from massconvert.model import Busy, Call, Listing, Page, PerhapsAccepted, Refuse
 from massconvert.steps.ask import Asked, ask
 from massconvert.steps.ports import Ports
 from massconvert.store import Kept
-from massconvert.zoho.names import SCOPES
+from massconvert.zoho.listings import SCOPES
 
 #: Seconds for which what a listing says is sure; where an older one knows no such name, Zoho is asked again.
 SURE = 60.0

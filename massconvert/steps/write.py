@@ -7,7 +7,7 @@ from typing import Any
 
 from massconvert.model import Chunk, Done, Next, Submitted
 from massconvert.policy import Decision, Moment, size_of
-from massconvert.policy.told import Answer, told_of
+from massconvert.policy.story import Answer, told_of
 from massconvert.steps.ask import Asked
 from massconvert.steps.ports import Ports
 

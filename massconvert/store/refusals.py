@@ -226,7 +226,7 @@ _OF_A_SCRIPT = re.compile(
 _FIRST_WORD = re.compile(r"-?([A-Z][A-Z_]+)(?![^ ])")
 _WORD_INSIDE = re.compile(r"[ :]-([A-Z][A-Z_]+) ")
 _SCRIPTING = re.compile(r"'(eval|evalsha|script)\b", re.IGNORECASE)
-#: What redis-py may raise that is not one of its own errors: over a socket that is closed under its hands, or a server's nonsense.
+#: What redis-py may raise beyond its own errors: over a socket that is closed under its hands, or a server's nonsense.
 _NONSENSE = (OSError, ValueError, TypeError, AttributeError, LookupError, AssertionError, RecursionError)
 _LONGEST = 200
 

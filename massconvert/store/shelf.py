@@ -18,7 +18,7 @@ from massconvert.store.keys import Keys
 
 #: Seconds for which a listing is kept.
 KEPT = 3600
-#: The form of the rows (zoho/names.py); another version's are not read.
+#: The form of the rows (zoho/listings.py); another version's are not read.
 FORM = 2
 
 

@@ -35,7 +35,7 @@ from massconvert.zoho.answers import (
     parse_read,
     parse_status,
 )
-from massconvert.zoho.names import read_page
+from massconvert.zoho.listings import read_page
 from massconvert.zoho.oauth import Token
 from massconvert.zoho.transport import Transport
 from massconvert.zoho.updates import parse_update

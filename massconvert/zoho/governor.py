@@ -1,4 +1,4 @@
-"""Leave to call Zoho, for the whole organisation: never over its limit of simultaneous calls, and close to it.
+"""Permits for calls to Zoho, for the whole organisation: its limit of simultaneous calls is used, and never exceeded.
 
 A permit is a member of a sorted set in Redis, with the end of its lease as the score: the permit of a worker that died
 returns by itself. Who finds none waits on a list (BLPOP) that every returned permit pushes to; that is nearly as fast
@@ -31,7 +31,7 @@ log = logging.getLogger("massconvert.zoho")
 
 #: The calls under Zoho's sub-limit of heavy ones (its limits page).
 HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.QUERY, Call.UPDATE})
-#: Seconds of one wait on a wake list: less than Redis' socket time-out, and long, since one that asks again is last in it.
+#: Seconds of one wait on a wake list: less than Redis' socket time-out, and long: to ask again is to be the last.
 _SLICE = 2.5
 #: Seconds until somebody asks again who got no permit; the sooner, the longer he has waited, since others went before.
 _FULL_AGAIN = 1.0
@@ -42,7 +42,7 @@ _MOST_OWED = 1000
 
 
 class _Wait(NamedTuple):
-    """No permit: ``shut`` for how many seconds, and why; or ``full``, until a lease ends, and which lists to wait on."""
+    """No permit: ``shut``, for some seconds, and why; or ``full``, until a lease ends, and which lists to wait on."""
 
     kind: str
     seconds: float

@@ -19,9 +19,9 @@ _PATIENCE = 2.0
 
 
 def _make_deaf(sender: Any, **_: object) -> None:
-    from workers import startup  # noqa: PLC0415 - as the worker has it once it is ready
+    from workers import lifecycle  # noqa: PLC0415 - as the worker has it once it is ready
 
-    vitals = startup.vitals()
+    vitals = lifecycle.vitals()
     assert vitals
     vitals._patience = _PATIENCE
     sender.task_consumer.cancel()

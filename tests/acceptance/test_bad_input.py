@@ -43,7 +43,7 @@ def nested(levels: int) -> list[Any]:
 #: What no message of ours looks like: task, arguments, and what the log must say of it.
 STRANGERS: tuple[tuple[str, list[Any], dict[str, Any], str], ...] = (
     *(
-        (TASK_CONVERT, [given], {}, "names no chunk")
+        (TASK_CONVERT, [given], {}, "the wrong chunk id")
         for given in (1, 1.5, None, True, ["1"], {"a": 1}, "", "one", "-1", "\ud800", "x" * 100_000, nested(300))
     ),
     (TASK_CONVERT, [], {}, "missing 1 required positional argument"),
@@ -57,16 +57,16 @@ STRANGERS: tuple[tuple[str, list[Any], dict[str, Any], str], ...] = (
     (TASK_CONVERT, ["1", "nobody"], {}, "nobody"),
     (TASK_CONVERT, [], {"chunk": "1"}, "unexpected keyword argument 'chunk'"),
     *(
-        (TASK_STATUS, [given], {}, "names no chunk")
+        (TASK_STATUS, [given], {}, "the wrong chunk id")
         for given in ("x", 5, [1], {}, {"job_id": "1"}, {"chunk_id": None}, {"chunk_id": {"a": 1}, "job_id": "1"})
     ),
     (TASK_STATUS, [], {}, "missing 1 required positional argument"),
     (TASK_STATUS, [{"chunk_id": "1", "job_id": "1"}, 5], {}, "names no account"),
-    (TASK_RUN_PROFILE, [5], {}, "names no profile"),
+    (TASK_RUN_PROFILE, [5], {}, "the wrong profile name"),
     (TASK_RUN_PROFILE, ["nothing"], {}, "nothing"),
-    *((TASK_RUN_PROFILE, ["nothing"], {"run": given}, "names no run") for given in (5, [1], {"a": 1})),
+    *((TASK_RUN_PROFILE, ["nothing"], {"run": given}, "the wrong run id") for given in (5, [1], {"a": 1})),
     (TASK_RUN_PROFILE, ["nothing"], {"slot": [1]}, "nothing"),
-    (TASK_ENQUEUE, [[LEAD]], {"profile": 5}, "names no profile"),
+    (TASK_ENQUEUE, [[LEAD]], {"profile": 5}, "the wrong profile name"),
     (TASK_ENQUEUE, [[LEAD]], {"account": {"a": 1}}, "names no account"),
     *((TASK_ENQUEUE, [[LEAD]], {"priority": given}, "priority") for given in (5, ["x"], "urgent")),
     *((TASK_ENQUEUE, [[LEAD]], {"canary": given}, "canary") for given in ("x", -1, [1], 1.5)),

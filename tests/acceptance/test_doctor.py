@@ -47,7 +47,7 @@ def test_the_doctor_finds_a_house_in_order_and_names_what_is_not(house: House) -
     def in_order() -> bool:
         found = examine(house, 0)
         words = [found[check][0]["what"] for check in ("workers", "beat")]
-        return "1 worker lives; the last took something" in words[0] and "Beat ticked" in words[1]
+        return "1 worker is alive; the last took something" in words[0] and "Beat ticked" in words[1]
 
     until(in_order, 40, "all to be well")
     house.kill(worker, signal.SIGKILL)

@@ -26,7 +26,7 @@ from massconvert.model import (
 )
 from massconvert.model.story import Entry, Proof, Story, Told, Whereabouts
 from massconvert.policy import Decision, Row, after_post, after_read, no_permit
-from massconvert.policy.told import told_of
+from massconvert.policy.story import told_of
 from tests.integration.books import MOMENT, NOW, TUNING, Books, leads
 
 pytestmark = pytest.mark.integration

@@ -212,7 +212,7 @@ finally:
     files = json.loads(done.stdout.partition("FILES ")[2])
     inside = Path(away.python).parents[1]
     ours = {name: path for name, path in files.items() if re.match(r"(massconvert|tasks|workers|celeryconfig)\b", name)}
-    assert {"massconvert", "tasks.convert", "workers.celery", "workers.startup", "celeryconfig"} <= set(ours)
+    assert {"massconvert", "tasks.convert", "workers.celery", "workers.lifecycle", "celeryconfig"} <= set(ours)
     assert {name: path for name, path in ours.items() if not Path(path).is_relative_to(inside)} == {}
     assert {path for path in files.values() if path and Path(path).is_relative_to(away.place)} == set()
 

@@ -29,7 +29,7 @@ from massconvert.ledger.codec import load_looks, load_outcome, open_leads, pairs
 from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState, size_of
 from massconvert.policy.holds import DEAREST_CALL
-from massconvert.policy.looks import LOST
+from massconvert.policy.polling import LOST
 from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
 from tests.simulation.hearing import Hearing
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window

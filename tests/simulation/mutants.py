@@ -48,19 +48,19 @@ from massconvert.policy import (
     Row,
     after_post,
     calls,
+    deals,
     holds,
-    looks,
     messages,
     name_unknown,
     no_permit,
+    polling,
     post,
     read,
     sender_lost,
     status,
-    update,
 )
-from massconvert.policy.moves import failed
 from massconvert.policy.table import PauseOrder
+from massconvert.policy.trouble import failed
 from massconvert.steps import advance, follow, resolve, send
 from massconvert.steps.ports import Ports
 from massconvert.steps.write import moment, write
@@ -218,7 +218,7 @@ def _not_aside(_chunk: Chunk, decision: Decision, _moment: Moment) -> Decision:
 
 
 def _all_updated(chunk: Chunk, made: DealUpdate, _words: str) -> Outcome:
-    return update._converted(chunk, made)
+    return deals._converted(chunk, made)
 
 
 def _missing_is_unconverted(chunk: Chunk, state: Any, moment: Moment) -> Outcome | None:
@@ -618,7 +618,7 @@ MUTANTS = (
     ),
     Mutant("all converted means all named", in_python(status, "deals_aside", _not_aside), "deals", "but its deal is"),
     Mutant("a lead that was read is named", in_python(read, "deals_aside", _not_aside), "deals", "its deal is", 200),
-    Mutant("a refused deal is updated", in_python(update, "_not_updated", _all_updated), "deals", "but its deal is"),
+    Mutant("a refused deal is updated", in_python(deals, "_not_updated", _all_updated), "deals", "but its deal is"),
     Mutant(
         "leads are converted again for their deals",
         in_lua("form_chunks", "'state', 'settling', 'why', begin", "'state', 'waiting'"),
@@ -689,7 +689,7 @@ MUTANTS = (
     ),
     Mutant(
         "the scout's place is waited for although nobody has it",
-        in_python(looks, "_is_scouted", lambda *_: True),
+        in_python(polling, "_is_scouted", lambda *_: True),
         "",
         "not every batch has finished",
         within=1,

@@ -14,7 +14,7 @@ import fakeredis
 import pytest
 
 from massconvert import producer, store, wiring
-from massconvert.cli import main, organisation
+from massconvert.cli import main, pause
 from massconvert.errors import BrokerError
 from massconvert.ledger import Ledger
 from massconvert.model import Kind, Outcome
@@ -75,7 +75,7 @@ class Shell:
         for room in (store, wiring, producer):
             patch.setattr(room, "connect", self.connect)
         FakeNudge.told, FakeNudge.broken = [], False
-        for nudger in (producer, organisation):
+        for nudger in (producer, pause):
             patch.setattr(nudger, "Nudge", FakeNudge)
         self.ledger = Ledger(self.connect(""), "default", Tuning())
 

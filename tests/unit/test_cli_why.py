@@ -53,7 +53,7 @@ CASES = {
     ),
     Word.ZOHO_AT_WORK: (replace(FINE, status=replace(STATUS, waiting=9, sent=1)), "Zoho is at work on 1 lead;"),
     Word.NOT_ENQUEUED_WHOLE: (replace(FINE, status=replace(STATUS, total=0, waiting=0, sealed=False)), "interrupted"),
-    Word.NOTHING_TAKEN: (replace(FINE, workers=IDLE), "1 worker lives, but none has taken anything for 5 min 00 s"),
+    Word.NOTHING_TAKEN: (replace(FINE, workers=IDLE), "1 worker is alive, but none has taken anything for 5 min 00 s"),
     Word.ITS_TURN: (replace(FINE, ahead=11), "10 leads wait for a turn; 1 lead of other batches waits, too."),
 }
 

@@ -141,9 +141,7 @@ def test_what_follows_an_enqueueing(terminal: Terminal, width: int) -> None:
 def test_the_examination(width: int) -> None:
     paper = io.StringIO()
     console = Console(file=paper, width=width, force_terminal=True, no_color=True, soft_wrap=True)
-    fix = (
-        f"See whom its on_complete names.\nThen: massconvert retry {NAME} --code MANDATORY_NOT_FOUND --options o.json"
-    )
+    fix = f"See whom its on_complete names.\nThen: massconvert retry {NAME} --code MANDATORY_NOT_FOUND --options o.json"
     for level in Level:
         _show(console, Finding("organisation", level, f"Batch {NAME} has finished, but {LONG}. {LONG}.", fix))
     said = fits(paper.getvalue(), width)

@@ -15,7 +15,7 @@ from jsonschema.validators import validator_for
 from massconvert.addresses import check_redis_url, group_of
 from massconvert.heartbeat import MAX_AGE
 from massconvert.settings import variables
-from workers.startup import STOP_WITHIN
+from workers.lifecycle import STOP_WITHIN
 
 ROOT = Path(__file__).resolve().parents[2]
 SECRETS = ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN")

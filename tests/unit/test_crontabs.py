@@ -98,7 +98,7 @@ def test_a_nickname_is_the_crontab_that_it_stands_for(name: str, following: str)
         ("1-2-3 4 * * *", "minute '1-2-3' is no number"),
         ("*5 4 * * *", "minute '*5' is no number"),
         ("\u0663 4 * * *", "is no number"),
-        ("0 4 31 2 *", "names a day that there is not"),
+        ("0 4 31 2 *", "matches no date in the calendar"),
         ("@reboot", "cannot be @reboot, which names no time"),
         ("@every 5m", 'write every = "15m" in place of it'),
         ("@dayly", "is '@dayly', which is not known; did you mean @daily?"),

@@ -17,7 +17,7 @@ from massconvert.contract import Exit
 from massconvert.heartbeat import MAX_AGE
 from massconvert.profiles.reading import read_config
 from massconvert.settings import CREDENTIALS, variables
-from workers.startup import STOP_WITHIN
+from workers.lifecycle import STOP_WITHIN
 
 DEPLOY = Path(__file__).resolve().parents[2] / "examples" / "deploy"
 MANIFESTS = DEPLOY / "kubernetes"

@@ -250,7 +250,7 @@ def test_living_workers_are_counted_and_the_last_task_is_told(clinic: Clinic) ->
     clinic.note("worker", ago=3, took_ago=12, name="b")
     found = only(check_fleet(clinic.site), "workers")
     assert found.level is OK
-    assert "2 workers live; the last took something 12 s ago" in found.what
+    assert "2 workers are alive; the last took something 12 s ago" in found.what
 
 
 @pytest.mark.parametrize("took_ago", [None, 500.0])

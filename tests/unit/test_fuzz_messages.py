@@ -272,7 +272,7 @@ def test_the_id_of_a_message_that_is_none_begins_no_run(
 ) -> None:
     """It would name the run's batch, and a payload is written as ``batch=lead,lead;batch=lead``."""
     desk.run(TASK_RUN_PROFILE, ["nightly"], {}, message_id)
-    assert "names no run" in caplog.text
+    assert "the wrong run id" in caplog.text
     assert list(crm.redis.scan_iter("mc:*:run:*")) == []
     assert crm.redis.zcard("mc:{default}:runs:due") == 0
     desk.run(TASK_RUN_PROFILE, ["nightly"], {}, "3f0c8f0e-6bfb-4d4c-8a5c-7f0d4f7c1a11")  # as Celery makes them
@@ -281,7 +281,7 @@ def test_the_id_of_a_message_that_is_none_begins_no_run(
 
 @pytest.mark.parametrize("run", ["job=47;11", "", " ", "a b", "x" * 300, "nightly@\ud800", "-x", "é", 5, ["x"], {}])
 def test_what_names_no_run_is_refused(run: Any) -> None:
-    with pytest.raises(InputError, match="names no run"):
+    with pytest.raises(InputError, match="the wrong run id"):
         run_of(run)
     assert run_of("nightly@20261124T030000Z") == "nightly@20261124T030000Z"
 
@@ -290,14 +290,14 @@ def test_what_names_no_run_is_refused(run: Any) -> None:
     "chunk", ["", "one", "-1", "1 ", "1\n", "\u0661", "1" * 20, 1, 1.0, None, ["1"], {"chunk_id": "1"}]
 )
 def test_what_names_no_chunk_is_refused(chunk: Any) -> None:
-    with pytest.raises(InputError, match="names no chunk"):
+    with pytest.raises(InputError, match="the wrong chunk id"):
         chunk_of(chunk)
 
 
 @pytest.mark.parametrize("job", ["1", 1, [1], {"job_id": "1"}, {"chunk_id": 1}, {"chunk_id": "1;2"}])
 def test_a_status_message_that_names_no_chunk_is_a_line(desk: Desk, caplog: pytest.LogCaptureFixture, job: Any) -> None:
     desk.run(TASK_STATUS, [job], {}, "m1")
-    assert "names no chunk" in caplog.text
+    assert "the wrong chunk id" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -309,7 +309,7 @@ def test_a_slot_is_written_in_one_way_and_lies_not_ahead(
 ) -> None:
     """One that is ahead would make all slots before it past, and the profile would not run again until then."""
     desk.run(TASK_RUN_PROFILE, ["nightly"], {"slot": slot}, "m1")
-    assert any(words in caplog.text for words in ("is not a slot", "ahead of", "names no run"))
+    assert any(words in caplog.text for words in ("is not a slot", "ahead of", "the wrong run id"))
     assert list(crm.redis.scan_iter("mc:*:profile:*")) == []
 
 

@@ -14,7 +14,7 @@ from massconvert.ledger.codec import dump_look, load_looks
 from massconvert.ledger.organisation import JobLengths
 from massconvert.model import Accepted, Chunk, JobStatus, Progress, Refused, State, Submitted
 from massconvert.policy import Look, Moment, Row, Tuning, after_post, after_status, before_look, relearnt, size_of
-from massconvert.policy.looks import (
+from massconvert.policy.polling import (
     AFTER_SCOUT,
     LONGER,
     LONGEST,

@@ -211,7 +211,7 @@ PLAIN = {
     r"what is (no|none)": "name it: a wrong id, an unknown field",
 }
 #: What people read: the program's texts, its comments, and its pages. The log of changes stays as it was written.
-READ = ("massconvert", "tasks", "workers", "docs", "examples", "monitoring", "celeryconfig.py", "README.md", "CONTRIBUTING.md")
+READ = ("massconvert", "tasks", "workers", "celeryconfig.py", "docs", "examples", "monitoring", "README.md")
 READ_ENDINGS = (".py", ".lua", ".md", ".html", ".json", ".yml", ".toml", ".txt")
 
 

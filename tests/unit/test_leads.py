@@ -297,7 +297,7 @@ def test_a_row_that_is_shifted_by_a_delimiter_in_a_cell_is_never_believed() -> N
 )
 def test_a_broken_quote_refuses_the_file_instead_of_swallowing_its_rest(content: str) -> None:
     text = refusal(content, skip_invalid=True)
-    assert "is not proper CSV from line 2 on" in text
+    assert "is not valid CSV from line 2 on" in text
     assert "a quote that is not closed" in text
 
 

@@ -48,7 +48,7 @@ from massconvert.policy import (
     options_refused_before,
     sender_lost,
 )
-from massconvert.policy.looks import LONGEST, SHORTEST
+from massconvert.policy.polling import LONGEST, SHORTEST
 from massconvert.zoho.refusals import MAX_RETRY_AFTER
 from tests.unit.policy_cases import NOW, TUNING
 

@@ -38,7 +38,7 @@ from massconvert.policy import (
     before_look,
     no_permit,
 )
-from massconvert.policy.looks import OPEN
+from massconvert.policy.polling import OPEN
 from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
 from tests.unit.policy_cases import LEARNT, MAY_NOT_CONVERT, MOMENT, NOW, RUNNING, TUNING, Case

@@ -82,7 +82,7 @@ def test_a_profile_is_read_with_everything_that_it_may_have(tmp_path: Path) -> N
     [
         (("coql =", "cql ="), "profiles.nightly.criteria.cql is not a key that is known"),
         (("mon-fri", "nope"), "profiles.nightly.schedule.crontab is wrong: day of the week 'nope' is no number"),
-        (("0 4 * * mon-fri", "0 4 30 2 *"), "crontab names a day that there is not"),
+        (("0 4 * * mon-fri", "0 4 30 2 *"), "crontab matches no date in the calendar"),
         (("Europe/Berlin", "Europe/Berln"), "time_zone must be a time zone"),
         (('Needs Analysis"', '"\nWhat = {}'), "profiles.nightly.options "),
         (("max_leads = 5000", "max_leads = 0"), "profiles.nightly.limits.max_leads: "),

@@ -1,4 +1,4 @@
--- include: _batches
+-- include: _endings
 -- Shared by the scripts that hold batches, or move what may be held.
 -- A held batch stands in no queue. A chunk that waits is *parked* while every batch in it is held: it is outside of the
 -- window, never due, and cannot be sent. One that carries leads of others goes, with all its leads.

@@ -1,5 +1,5 @@
 -- include: _time
--- Why nobody calls but one probe at a time (policy/leave.py); another word was not written by us.
+-- Why nobody calls but one probe at a time (policy/permits.py); another word was not written by us.
 local HOLDS = { outage = true, credits = true, asked = true }
 
 -- Wakes one waiter for a permit on this list.

@@ -1,5 +1,5 @@
 -- include: _room
--- include: _batches
+-- include: _endings
 -- Adds one slice of leads to a batch: the new ones wait in its inbox, those in flight elsewhere are skipped.
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] id of this call (the same call repeated changes nothing and answers the same),

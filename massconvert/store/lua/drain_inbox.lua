@@ -1,5 +1,5 @@
 -- include: _full
--- include: _batches
+-- include: _endings
 -- Ends a slice of the leads that wait in the inboxes of refused and cancelled batches. Those that may have been sent, since
 -- Redis' history has broken, are made into chunks instead, which are read first.
 -- KEYS[1] prefix

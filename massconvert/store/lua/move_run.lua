@@ -1,5 +1,5 @@
 -- include: _full
--- include: _batches
+-- include: _endings
 -- Writes one decision about a claimed run. Compare-and-set on the token of the claim.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] token, [3] now, [4] JSON of the fields to set, a blank one is deleted,

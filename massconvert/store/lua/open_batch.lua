@@ -1,5 +1,5 @@
 -- include: _room
--- include: _batches
+-- include: _endings
 -- Registers a batch, or finds it again by its key.
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] fingerprint, [3] options JSON, [4] now, [5] shards of its member sets, [6] priority,

@@ -1,5 +1,5 @@
 -- include: _room
--- include: _batches
+-- include: _endings
 -- Records ids of a batch that are not ids: each ends at once.
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] now, then pairs: what was given, outcome JSON

@@ -1,5 +1,5 @@
 -- include: _full
--- include: _batches
+-- include: _endings
 -- Says that the enqueue which made a batch has ended: its tail need not wait for company when it was a bulk.
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] now, [3] 1: flush the tail, [4] retention seconds, [5] only if idle since (or "")

@@ -109,7 +109,7 @@ def _pause_all(desk: Desk, reason: str) -> None:
     organisation.pause(reason=reason, by=this_person())
     if before:
         say(f"it had paused by itself since {local_time(before.since)}: {readable(f'{before.code}: {before.reason}')}")
-    tell(f"Paused: nothing more is sent; jobs that Zoho works on end there. To go on: {go_on}")
+    tell(f"Paused. Nothing more is sent; jobs that already run at Zoho will finish there. To go on: {go_on}")
 
 
 def _resume_all(desk: Desk) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from massconvert.policy.forecast import CALL_SECONDS, JOB_SECONDS, Deals, Pace, forecast
+from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Deals, Pace, forecast
 
 PACE = Pace(calls=10, posts=10, jobs=200, call_seconds=1.0, job_seconds=30.0)
 

@@ -9,7 +9,7 @@ import pytest
 
 from massconvert.model import Listing, Page, PerhapsAccepted, Refused
 from massconvert.zoho.answers import Body
-from massconvert.zoho.names import read_page
+from massconvert.zoho.listings import read_page
 from tests.unit.listed import client_of, listed
 from tests.unit.simulated_crm import ANN, Crm
 
@@ -144,7 +144,7 @@ def test_each_way_to_fail_comes_back_as_it_is(listing: Listing, fault: dict[str,
 )
 def test_each_listing_needs_its_scope_and_no_other(listing: Listing, scope: str) -> None:
     from massconvert.simulator.rules import SCOPES  # noqa: PLC0415 - the simulator's own list, for this test alone
-    from massconvert.zoho.names import SCOPES as NEEDED  # noqa: PLC0415 - as above
+    from massconvert.zoho.listings import SCOPES as NEEDED  # noqa: PLC0415 - as above
 
     answer = client_of(Crm(scopes=SCOPES - {scope})).read_page(listing, "")
     assert isinstance(answer, Refused)

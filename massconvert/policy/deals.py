@@ -37,9 +37,9 @@ from massconvert.model import (
     Why,
 )
 from massconvert.model.template import filled
-from massconvert.policy.moment import Moment
-from massconvert.policy.moves import another_outage, given_up, held_up, hours, in_words, refusal, tried
 from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.timing import Moment
+from massconvert.policy.trouble import another_outage, given_up, held_up, hours, in_words, refusal, tried
 
 
 def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:

@@ -19,8 +19,8 @@ from massconvert.model import (
 )
 from massconvert.policy.codes import hint_of, reason_of, words_of
 from massconvert.policy.failing import answered_again
-from massconvert.policy.moment import Moment
 from massconvert.policy.table import CREDENTIALS_HINT, TOKEN_HINTS, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.timing import Moment
 
 
 def answered(chunk: Chunk) -> Chunk:
@@ -55,7 +55,7 @@ def same_again(row: Row, chunk: Chunk, moment: Moment, retry_after: float | None
 
 
 def held_up(chunk: Chunk, answer: object, moment: Moment, *, not_allowed: Row, too_many: Row) -> Decision | None:
-    """Decide about an answer that is about everybody's calls, whichever call it answers; ``None`` for all others.
+    """Decide about an answer that stops every caller (refused credentials, 429); ``None`` for all others.
 
     ``not_allowed`` and ``too_many`` are the call's rows for refused credentials and for a 429.
     """

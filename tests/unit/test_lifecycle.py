@@ -17,8 +17,8 @@ from redis.exceptions import NoPermissionError, ResponseError
 from massconvert.doctor.redis_rules import not_well
 from massconvert.errors import BrokerError, StoreError
 from massconvert.settings import Settings
-from workers import log, startup
-from workers.startup import Sweeper
+from workers import lifecycle, log
+from workers.lifecycle import Sweeper
 
 
 def sweeping(times: int, sweep: Callable[[], int], chance: float = 0.5) -> list[float]:
@@ -91,7 +91,7 @@ def test_a_redis_that_may_lose_the_ledger_is_named_with_the_fix(info: dict[str, 
 def test_purge_is_refused_since_a_message_may_be_the_only_copy_of_its_leads(capsys: pytest.CaptureFixture[str]) -> None:
     """In two lines, before anything is deleted."""
     with pytest.raises(SystemExit) as ended:
-        startup._demand_settings(options={"purge": True})
+        lifecycle._demand_settings(options={"purge": True})
     assert ended.value.code == 3
     said = capsys.readouterr().err
     assert said.startswith("--purge would delete")
@@ -115,8 +115,8 @@ def test_whatever_the_check_of_redis_meets_is_a_line_at_most(
         def close(self) -> None:
             pass
 
-    monkeypatch.setattr(startup, "connect_redis", lambda _url: Refusing())
-    startup.check_redis(Settings.model_validate({}))
+    monkeypatch.setattr(lifecycle, "connect_redis", lambda _url: Refusing())
+    lifecycle.check_redis(Settings.model_validate({}))
     assert len(caplog.records) == (not isinstance(error, NoPermissionError))
     assert all(line.exc_info is None for line in caplog.records)
 
@@ -128,7 +128,7 @@ def test_a_worker_without_credentials_says_which_and_ends_with_3(
     for name in ("ZOHO_CLIENT_ID", "ZOHO_CLIENT_SECRET", "ZOHO_REFRESH_TOKEN"):
         monkeypatch.setenv(name, "")
     with pytest.raises(SystemExit) as ended:
-        startup._demand_settings()
+        lifecycle._demand_settings()
     assert ended.value.code == 3
     said = capsys.readouterr().err
     assert said.startswith("Not set: ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN.")
@@ -200,8 +200,8 @@ def test_the_log_s_level_is_the_more_talkative_of_celery_s_and_ours(monkeypatch:
     levels: list[int] = []
     monkeypatch.setattr(log, "set_up", lambda level, _logfile, **_: levels.append(level))
     monkeypatch.setenv("MASSCONVERT_LOG_LEVEL", "INFO")
-    startup._set_up_log(loglevel=logging.WARNING)
-    startup._set_up_log(loglevel=logging.DEBUG)
+    lifecycle._set_up_log(loglevel=logging.WARNING)
+    lifecycle._set_up_log(loglevel=logging.DEBUG)
     assert levels == [logging.INFO, logging.DEBUG]
 
 
@@ -224,13 +224,13 @@ def test_the_log_goes_to_a_file_when_told(tmp_path: Path) -> None:
     "words", ["worker -P prefork", "worker -Pprefork -c 3", "worker --pool=prefork", "--pool prefork"]
 )
 def test_a_pool_that_celery_does_not_take_is_told(words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    startup._tell_pool(["celery", *words.split()])
+    lifecycle._tell_pool(["celery", *words.split()])
     assert "-P processes" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("words", ["worker", "worker -P processes", "worker -n prefork", "worker -P gevent"])
 def test_a_pool_that_celery_takes_is_not_worth_a_word(words: str, capsys: pytest.CaptureFixture[str]) -> None:
-    startup._tell_pool(["celery", *words.split()])
+    lifecycle._tell_pool(["celery", *words.split()])
     assert capsys.readouterr().err == ""
 
 
@@ -240,20 +240,20 @@ def test_no_thread_is_begun_where_a_signal_is_handled(monkeypatch: pytest.Monkey
     def in_the_hub(_: object) -> None:
         raise RuntimeError("Impossible to call blocking function in the event loop callback")
 
-    monkeypatch.setattr(startup, "_stopping", threading.Event())
+    monkeypatch.setattr(lifecycle, "_stopping", threading.Event())
     monkeypatch.setattr("threading.Thread.start", in_the_hub)
-    startup._on_shutting_down()
-    assert startup._stopping.is_set()
+    lifecycle._on_shutting_down()
+    assert lifecycle._stopping.is_set()
 
 
 def test_a_worker_that_has_not_ended_in_time_after_the_signal_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(startup, "_stopping", threading.Event())
-    monkeypatch.setattr(startup, "STOP_WITHIN", 0.0)
+    monkeypatch.setattr(lifecycle, "_stopping", threading.Event())
+    monkeypatch.setattr(lifecycle, "STOP_WITHIN", 0.0)
     monkeypatch.setattr("os._exit", ended.append)
     monkeypatch.setattr("logging.shutdown", lambda: None)
-    waiting = threading.Thread(target=startup._hand_back, daemon=True)
+    waiting = threading.Thread(target=lifecycle._hand_back, daemon=True)
     waiting.start()
-    startup._on_shutting_down()
+    lifecycle._on_shutting_down()
     waiting.join(5)
     assert ended == [1]

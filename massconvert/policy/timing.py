@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from massconvert.contract import MAX_LEADS_A_CALL
-from massconvert.policy.looks import Look
+from massconvert.policy.polling import Look
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from kombu.asynchronous import hub as hubs
 from kombu.asynchronous.timer import Timer
 
 from tests.servers import RedisServer
-from workers.reading import Ears, ReadingAtOnce
+from workers.redis_reading import Ears, ReadingAtOnce
 
 _QUEUE = Queue("reading")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massconvert.policy import Look, Moment, Tuning
-from massconvert.policy.looks import LONGEST, SHORTEST
+from massconvert.policy.polling import LONGEST, SHORTEST
 from tests.unit.policy_cases import LEARNT, MOMENT, TUNING
 
 CHANCE = st.floats(0.0, 1.0, exclude_max=True)

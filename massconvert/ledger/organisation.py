@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from massconvert.errors import LedgerError
-from massconvert.ledger.codec import load_looks, number, open_leads
+from massconvert.ledger.codec import load_looks, number, open_leads, unreadable
 from massconvert.model import Pause
 from massconvert.next_command import then_resume
 from massconvert.policy import Look
@@ -18,13 +18,12 @@ from massconvert.store import Keys, Redis, Scripts, reaching
 
 log = logging.getLogger("massconvert")
 
-#: What a person does about a pause by hand.
 #: With fewer job times than this, nothing has been learnt.
 ENOUGH_JOB_TIMES = 10
 #: Seconds after which what was learnt of jobs is read again: each decision needs it, and it changes slowly; but not
 #: while nothing is known, and one look teaches all others.
 _FRESH, _FRESH_UNKNOWN = 0.25, 0.03
-_Nothing = TypeVar("_Nothing")
+_Known = TypeVar("_Known")
 
 
 @dataclass(frozen=True)
@@ -92,45 +91,45 @@ class Organisation:
         """
         known = self._lengths
         if known is None or not 0.0 <= now - known[0] < known[1].fresh(now):
-            times = self._times()
-            enough = tuple(times) if len(times) >= ENOUGH_JOB_TIMES else ()
-            known = self._lengths = (now, JobLengths(enough, self._looks(), self._is_idle(now)))
+            if known:
+                self._lengths = (now, known[1])  # one thread reads; the others go by what was known, meanwhile
+            known = self._lengths = (now, self._read_lengths(now))
         return known[1]
 
-    def learn_again(self) -> None:
-        """Forget what was read a moment ago: it has just been changed here."""
-        self._lengths = None
+    def learnt(self, size: int, look: Look) -> None:
+        """Know what was just written about jobs with so many leads without reading it."""
+        if known := self._lengths:
+            self._lengths = (known[0], replace(known[1], looks={**known[1].looks, size: look}))
 
-    def _is_idle(self, now: float) -> bool:
-        """Whether no leads wait for room in the window; those that wait for company do not."""
+    def _read_lengths(self, now: float) -> JobLengths:
+        """All of it in one round trip."""
+        keys = self._keys
+        pipe = self._redis.pipeline(transaction=False)
+        pipe.lrange(keys.jobtimes, 0, -1)
+        pipe.hgetall(keys.looks)
+        pipe.zrangebyscore(keys.inboxes, "-inf", now, start=0, num=1)
         with reaching(self._redis):
-            return not self._redis.zrangebyscore(self._keys.inboxes, "-inf", now, start=0, num=1)
+            times, looks, waiting = pipe.execute(raise_on_error=False)
+            if isinstance(waiting, Exception):
+                raise waiting
+        known = self._understood(keys.jobtimes, _sorted_times, times, ())
+        enough = known if len(known) >= ENOUGH_JOB_TIMES else ()
+        # Leads that wait for room in the window; those that wait for company do not.
+        return JobLengths(enough, self._understood(keys.looks, load_looks, looks, {}), idle=not waiting)
 
-    def _times(self) -> list[float]:
-        """The latest job times in seconds, sorted."""
-        key = self._keys.jobtimes
+    def _understood(self, key: str, load: Callable[[Any], _Known], found: Any, nothing: _Known) -> _Known:
+        """What was ``found`` at ``key``; ``nothing``, and it is deleted, where we have not written it."""
         try:
             with reaching(self._redis):
-                found = [number(text) for text in self._redis.lrange(key, 0, -1)]
+                if isinstance(found, Exception):
+                    raise found
+                return load(found)
         except LedgerError:
-            found = [None]
-        times = sorted(time for time in found if time is not None and isfinite(time) and time >= 0)
-        return times if len(times) == len(found) else self._learn_anew(key, [])
-
-    def _looks(self) -> dict[int, Look]:
-        """When to look at jobs first."""
-        key = self._keys.looks
-        try:
+            message = "The ledger's %s is not a time. It is discarded and learnt again."
+            log.error(message, key)  # noqa: TRY400 - expected: a line, no traceback
             with reaching(self._redis):
-                return load_looks(self._redis.hgetall(key))
-        except LedgerError:
-            return self._learn_anew(key, {})
-
-    def _learn_anew(self, key: str, nothing: _Nothing) -> _Nothing:
-        log.error("The ledger's %s is not a time. It is discarded and learnt again.", key)
-        with reaching(self._redis):
-            self._redis.delete(key)
-        return nothing
+                self._redis.delete(key)
+            return nothing
 
     def take_sweep(self, seconds: float, *, now: float | None = None) -> bool:
         """Take the right to sweep for ``seconds``: one worker at a time does it."""
@@ -164,6 +163,15 @@ class Organisation:
             "leads_waiting": waiting + sum(leads[: len(unsent)]),
             "leads_at_zoho": sum(leads[len(unsent) :]),
         }
+
+
+def _sorted_times(found: Sequence[str]) -> tuple[float, ...]:
+    """The latest job times in seconds, sorted. Raises LedgerError."""
+    times = [number(text) for text in found]
+    known = sorted(time for time in times if time is not None and isfinite(time) and time >= 0)
+    if len(known) < len(times):
+        raise unreadable("jobtimes")
+    return tuple(known)
 
 
 def _fix(hint: str) -> str:

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from importlib.resources import files
 from io import BytesIO
 from types import SimpleNamespace
@@ -284,17 +285,25 @@ _LOOKS, _IS_SHOWN = "redis.pcall('INFO', 'replication')", "KEYS[#KEYS - 1]"
 
 
 class Pipeline:
-    """Some commands of a port, one after the other; nobody comes between them, since only the judge has one."""
+    """Some commands of a port, one after the other; others may come between those of a pipeline."""
 
     def __init__(self, port: StorePort) -> None:
         self._port = port
-        self._answers: list[Any] = []
+        self._commands: list[Callable[[], Any]] = []
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        return lambda *words: self._answers.append(getattr(self._port, name)(*words))
+        return lambda *words, **more: self._commands.append(partial(getattr(self._port, name), *words, **more))
 
-    def execute(self) -> list[Any]:
-        return self._answers
+    def execute(self, raise_on_error: bool = True) -> list[Any]:
+        return [self._answer(command, raise_on_error) for command in self._commands]
+
+    def _answer(self, command: Callable[[], Any], raise_on_error: bool) -> Any:
+        try:
+            return command()
+        except redis.ResponseError as error:
+            if raise_on_error:
+                raise
+            return error
 
 
 class StorePort:
@@ -448,7 +457,6 @@ class StorePort:
         return int(self._command("HDEL", key, *names))
 
     def pipeline(self, transaction: bool) -> Pipeline:
-        assert transaction
         return Pipeline(self)
 
     def mget(self, keys: Sequence[str]) -> list[str | None]:

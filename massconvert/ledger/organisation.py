@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -91,15 +91,12 @@ class Organisation:
         """
         known = self._lengths
         if known is None or not 0.0 <= now - known[0] < known[1].fresh(now):
-            if known:
-                self._lengths = (now, known[1])  # one thread reads; the others go by what was known, meanwhile
             known = self._lengths = (now, self._read_lengths(now))
         return known[1]
 
-    def learnt(self, size: int, look: Look) -> None:
-        """Know what was just written about jobs with so many leads without reading it."""
-        if known := self._lengths:
-            self._lengths = (known[0], replace(known[1], looks={**known[1].looks, size: look}))
+    def learn_again(self) -> None:
+        """Forget what was read a moment ago: it has just been changed here."""
+        self._lengths = None
 
     def _read_lengths(self, now: float) -> JobLengths:
         """All of it in one round trip."""
@@ -112,7 +109,7 @@ class Organisation:
             times, looks, waiting = pipe.execute(raise_on_error=False)
             if isinstance(waiting, Exception):
                 raise waiting
-        known = self._understood(keys.jobtimes, _sorted_times, times, ())
+        known: tuple[float, ...] = self._understood(keys.jobtimes, _sorted_times, times, tuple[float, ...]())
         enough = known if len(known) >= ENOUGH_JOB_TIMES else ()
         # Leads that wait for room in the window; those that wait for company do not.
         return JobLengths(enough, self._understood(keys.looks, load_looks, looks, {}), idle=not waiting)

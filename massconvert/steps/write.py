@@ -44,7 +44,7 @@ def write(ports: Ports, chunk: Chunk, decision: Decision, answer: Answer = None)
     if moved is None:
         return Done()
     if decision.look:
-        ports.ledger.organisation.learnt(size_of(len(decision.chunk.leads)), decision.look[1])
+        ports.ledger.organisation.learn_again()
     ports.log(decision)
     if moved.sibling and not isinstance(decision.next, Submitted):
         return replace(decision.next, sibling=moved.sibling)

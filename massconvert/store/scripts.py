@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -29,6 +31,7 @@ class Scripts:
         self._min_replicas = min_replicas
         self._clock = None if isinstance(clock, RedisClock) else clock
         self._registered: dict[str, Any] = {}
+        self._singles: deque[Redis] = deque()
 
     def run(self, name: str, *, keys: Sequence[str], args: Sequence[str | float | None]) -> Any:
         """Run ``store/lua/<name>.lua`` and return what it returns. Floats are passed on exactly; ``None`` is the
@@ -46,18 +49,29 @@ class Scripts:
         That is how many replicas are attached, or "" where nothing was written. Raises as `run`; StoreError with the
         code REPLICAS when too few of them have it in time: it stands in this Redis, and a failover may lose it.
         """
-        with reaching(self._client, _subject(name, args)):
-            one = self._client.client()  # WAIT is about what its own connection has written
-            try:
-                answer = list(
-                    self._script(name)(keys=_beside(keys), args=[self._plain(arg) for arg in args], client=one)
-                )
-                attached = answer.pop()
-                if attached != "":
-                    _await_replicas(one.wait, int(attached) if self._min_replicas is None else self._min_replicas)
-            finally:
-                one.close()
+        with reaching(self._client, _subject(name, args)), self._one_connection() as one:
+            answer = list(self._script(name)(keys=_beside(keys), args=[self._plain(arg) for arg in args], client=one))
+            attached = answer.pop()
+            if attached != "":
+                _await_replicas(one.wait, int(attached) if self._min_replicas is None else self._min_replicas)
         return answer
+
+    @contextmanager
+    def _one_connection(self) -> Iterator[Redis]:
+        """A client whose commands all use one connection: WAIT is about what its own connection has written.
+
+        Clients are used again, since redis-py takes longer to make one than a script takes to run.
+        """
+        one = self._singles.pop() if self._singles else None
+        if one is None:
+            one = self._client.client()
+        else:
+            one.connection = self._client.connection_pool.get_connection()
+        try:
+            yield one
+        finally:
+            one.close()  # its connection goes back to the pool
+            self._singles.append(one)
 
     def _script(self, name: str) -> Any:
         script = self._registered.get(name)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 USUAL_LIFE = 3600.0
 LONGEST_LIFE = 86_400.0
-TROUBLE = 5.0  # seconds until a refresh that failed may be tried again, by whomever
+TROUBLE = 5.0  # seconds until a refresh that failed may be tried again, by any process
 TOO_MANY = 120.0  # the same after "too many requests"; the limit counts over 10 minutes
 DENIED = 30.0  # the same for a reason that is not known here
 REFUSED = 5.0  # the same for credentials that Zoho refuses: the organisation pauses, and a resume must find them gone

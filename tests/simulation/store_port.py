@@ -306,17 +306,32 @@ class Pipeline:
             return error
 
 
+class OneConnection:
+    """What the product takes for a client whose commands all use one connection."""
+
+    def __init__(self, port: StorePort) -> None:
+        self._port = port
+        self.connection: int | None = port.connect()
+
+    def wait(self, wanted: int, _milliseconds: int) -> int:
+        assert self.connection is not None, "it has been given back"
+        return self._port.wait(wanted, self.connection)
+
+    def close(self) -> None:
+        self.connection = None
+
+
 class StorePort:
     """What the product takes for a Redis client."""
 
-    #: Where the product looks for a name to put into its errors.
-    connection_pool = SimpleNamespace(
-        connection_class=redis.Connection,
-        connection_kwargs={"path": "the simulated Redis"},
-        disconnect=lambda inuse_connections: None,
-    )
-
     def __init__(self, wire: Wire, world: World, faults: StoreFaults, audit: Audit, memory: Memory) -> None:
+        #: Where the product looks for a name to put into its errors, and takes connections from.
+        self.connection_pool = SimpleNamespace(
+            connection_class=redis.Connection,
+            connection_kwargs={"path": "the simulated Redis"},
+            disconnect=lambda inuse_connections: None,
+            get_connection=self.connect,
+        )
         self._wire = wire
         self._world = world
         self._faults = faults
@@ -416,12 +431,15 @@ class StorePort:
             self._world.note(f"   Redis refuses {name}: {said.split()[0]}")
             raise parse(f"{_IN_A_SCRIPT}{said}" if wrapped else said)
 
-    def client(self) -> SimpleNamespace:
+    def client(self) -> OneConnection:
         """A connection of its own, as far as anybody can tell."""
-        history = self._world.redis_history
-        return SimpleNamespace(wait=lambda wanted, _milliseconds: self._wait(wanted, history), close=lambda: None)
+        return OneConnection(self)
 
-    def _wait(self, wanted: int, history: int) -> int:
+    def connect(self) -> int:
+        """A connection: the history in which it was made, after which it is gone."""
+        return self._world.redis_history
+
+    def wait(self, wanted: int, history: int) -> int:
         world = self._world
         if world.current() is None:
             return wanted

@@ -159,7 +159,7 @@ def test_what_zoho_says_cannot_move_the_cursor(shell: Shell) -> None:
 
 def test_pause_and_resume_are_safe_to_repeat(shell: Shell) -> None:
     organisation = shell.ledger.organisation
-    assert shell.run("pause").out.startswith("Paused: nothing more is sent")
+    assert shell.run("pause").out.startswith("Paused. Nothing more is sent")
     assert organisation.paused()
     assert shell.run("pause").out.startswith("The organisation is paused since ")
     said = shell.run("resume")

@@ -57,7 +57,7 @@ def test_every_public_error_is_a_mass_convert_error_that_says_what_to_do() -> No
     for error in ERRORS:
         raised = error("It is wrong.", hint="Fix it.", code="X", path="$.ids", job_id="7", lead_id="8")
         assert isinstance(raised, MassConvertError)
-        assert str(raised) == "It is wrong.\nMend it."
+        assert str(raised) == "It is wrong.\nFix it."
         assert (raised.code, raised.path, raised.job_id, raised.lead_id) == ("X", "$.ids", "7", "8")
 
 

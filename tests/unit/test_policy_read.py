@@ -76,7 +76,7 @@ def hidden(last: str, **changes: Any) -> Outcome:
     """A lead that was sent, and that no read shows."""
     words = (
         "the lead was sent, and Zoho does not show it to this user any more, so it may be converted: look for it in"
-        f" Zoho as somebody who may see all leads (last: {last})"
+        f" Zoho as a user who may see all leads (last: {last})"
     )
     return replace(Outcome(Kind.FAILED, Code.NOT_VISIBLE, words, JOB, 1), **changes)
 

@@ -1,26 +1,8 @@
 -- include: _endings
+-- include: _members
 -- Shared by the scripts that hold batches, or move what may be held.
 -- A held batch stands in no queue. A chunk that waits is *parked* while every batch in it is held: it is outside of the
 -- window, never due, and cannot be sent. One that carries leads of others goes, with all its leads.
-
--- The open leads of a chunk, in payload order: a list of {batch, list of leads}.
-local function segments_of(members)
-  local segments = {}
-  for part in string.gmatch(members .. ';', '([^;]*);') do
-    local batch, joined = string.match(part, '^([^=,%s]+)=([%d,]+)$')
-    if not batch then error('no members of a chunk: ' .. members) end -- a lead that nobody has enqueued is not sent
-    local leads = {}
-    for lead in string.gmatch(joined, '[^,]+') do leads[#leads + 1] = lead end
-    segments[#segments + 1] = { batch, leads }
-  end
-  return segments
-end
-
-local function members_of(segments)
-  local parts = {}
-  for i, segment in ipairs(segments) do parts[i] = segment[1] .. '=' .. table.concat(segment[2], ',') end
-  return table.concat(parts, ';')
-end
 
 -- Who holds a batch: a person, with their reason, and its canary; nil where they do not.
 local function holds_of(p, batch)
@@ -61,6 +43,14 @@ local function place_chunk(p, id, now)
     redis.call('SADD', p .. 'unsent', id)
     redis.call('ZADD', p .. 'due', math.max(now, tonumber(c[6])), id)
     return true
+  end
+  return false
+end
+
+-- Whether one of these batches was cancelled, or its options were refused.
+local function is_drained(p, segments)
+  for _, segment in ipairs(segments) do
+    if redis.call('HEXISTS', p .. 'batch:' .. segment[1], 'drain') == 1 then return true end
   end
   return false
 end

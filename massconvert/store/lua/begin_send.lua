@@ -26,10 +26,12 @@ if is_held(p, segments, c[5]) then
   park_chunk(p, id, c[6], now)
   return { 0, '' }
 end
-count_at(p, now)
-if end_cancelled(p, id, now) > 0 then
-  for _, segment in ipairs(segments) do finish_batch(p, segment[1], now, ARGV[5]) end
-  return { 0, '' }
+if is_drained(p, segments) then
+  count_at(p, now)
+  if end_cancelled(p, id, now) > 0 then
+    for _, segment in ipairs(segments) do finish_batch(p, segment[1], now, ARGV[5]) end
+    return { 0, '' }
+  end
 end
 local till = now + tonumber(ARGV[4])
 local leads = 0

@@ -1,5 +1,6 @@
 -- include: _full
 -- include: _history
+-- include: _members
 -- Hands a chunk out to one worker, if it is due and nobody holds it.
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] states that may be claimed, comma-separated,
@@ -37,11 +38,11 @@ local options = redis.call('HMGET', p .. 'options:' .. c[5], 'json', 'accepted',
 local answer = redis.call('HGETALL', key)
 table.insert(answer, 1, 'claimed')
 local values, some = {}, false
-for batch, leads in string.gmatch(c[7] or '', '([^;=]+)=([^;]*)') do
-  local deals = p .. 'batch:' .. batch .. ':deals'
+for _, part in ipairs(parts_of(c[7] or '')) do
+  local deals = p .. 'batch:' .. part[1] .. ':deals'
   if redis.call('EXISTS', deals) == 1 then
     local ids = {}
-    for lead in string.gmatch(leads, '[^,]+') do ids[#ids + 1] = lead end
+    for lead in string.gmatch(part[2], '[^,]+') do ids[#ids + 1] = lead end
     for place, value in ipairs(#ids > 0 and redis.call('HMGET', deals, unpack(ids)) or {}) do
       values[ids[place]] = value or nil
       some = some or value ~= false

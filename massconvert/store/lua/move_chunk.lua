@@ -74,8 +74,8 @@ for _, segment in ipairs(segments_of(c[3])) do
     end
     if cjson.decode(group[2])[2] == 'DEAL_NOT_UPDATED' then
       redis.call('HINCRBY', p .. 'batch:' .. batch, 'not_updated', #group[3])
-    elseif group[1] == 'converted' then -- there will be no retry that needs them
-      redis.call('HDEL', p .. 'batch:' .. batch .. ':deals', unpack(group[3]))
+    elseif group[1] == 'converted' and redis.call('EXISTS', p .. 'batch:' .. batch .. ':deals') == 1 then
+      redis.call('HDEL', p .. 'batch:' .. batch .. ':deals', unpack(group[3])) -- there will be no retry that needs them
     end
   end
   if #go > 0 then
@@ -162,12 +162,17 @@ if fields.state == 'done' then
   redis.call('SREM', p .. 'overdue', id)
 else
   fields.members = members_of(left)
+  local expected, set, blank = math.min(tonumber(fields.due), now + tonumber(ARGV[12])), {}, { 'lease', 'token' }
+  fields.expected = expected
   for name, value in pairs(fields) do
-    if value == '' then redis.call('HDEL', key, name) else redis.call('HSET', key, name, value) end
+    if value == '' then
+      blank[#blank + 1] = name
+    else
+      set[#set + 1], set[#set + 2] = name, value
+    end
   end
-  redis.call('HDEL', key, 'lease', 'token')
-  local expected = math.min(tonumber(fields.due), now + tonumber(ARGV[12]))
-  redis.call('HSET', key, 'expected', expected)
+  redis.call('HSET', key, unpack(set))
+  redis.call('HDEL', key, unpack(blank))
   redis.call('ZADD', p .. 'due', expected + grace, id)
   local unsent = fields.state == 'waiting' or fields.why == 'preflight'
   redis.call(unsent and 'SADD' or 'SREM', p .. 'unsent', id)

@@ -161,7 +161,7 @@ def fields(module: str, *, pipelines: bool, unique: Collection[str] = ()) -> lis
 
 
 def layouts(module: str, *, pipelines: bool, required: Collection[str] = ()) -> list[dict[str, Any]]:
-    """The layouts of a module: one, Standard. ``required`` are fields besides those that always are."""
+    """The layouts of a module: one, Standard. ``required`` are fields in addition to those that always are."""
     always = {"Deals": ("Pipeline", "Owner", "Account_Name"), "Leads": ("Company",)}.get(module, ())
     mandatory = fields(module, pipelines=pipelines)
     for field in mandatory:

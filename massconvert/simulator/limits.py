@@ -39,7 +39,7 @@ class Limits:
     _spent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def enter(self, name: str, now: float, *, heavy: bool, records: int = 0) -> None:
-        """A call of this name begins, which writes so many records. Raises RefusedError (429) over a limit."""
+        """A call of this name begins, which writes this many records. Raises RefusedError (429) over a limit."""
         rules = self.rules
         cost = rules.call_cost.get(name, COSTS.get(name, max(1, -(-records // 10))))
         while self._spent and self._spent[0][0] <= now - DAY:
@@ -58,7 +58,7 @@ class Limits:
         self.highest, self.highest_heavy = max(self.highest, self._inside), max(self.highest_heavy, self._heavy)
 
     def found(self, name: str, rows: int, now: float) -> None:
-        """A query has found so many rows, which cost more than the call by itself."""
+        """A query has found this many rows, which cost more than the call by itself."""
         if name == QUERY and QUERY not in self.rules.call_cost:
             self._spend(now, sum(rows > most for most in ROWS))
 

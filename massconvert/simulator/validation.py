@@ -156,8 +156,8 @@ def check_deal(deal: Any, rules: Rules, at: str = "$.Deals") -> None:
     if not isinstance(deal, dict):
         raise invalid_error(at, "jsonobject")
     mandatory = ["Deal_Name", "Stage", "Closing_Date", *(["Pipeline"] if rules.pipelines else [])]
-    besides = sorted(rules.mandatory_deal_fields)
-    missing = [f"{at}.{name}" for name in (*mandatory, *besides) if deal.get(name) in (None, "")]
+    further = sorted(rules.mandatory_deal_fields)
+    missing = [f"{at}.{name}" for name in (*mandatory, *further) if deal.get(name) in (None, "")]
     if missing:
         raise missing_error(*missing)
     for name in mandatory:

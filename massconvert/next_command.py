@@ -31,6 +31,7 @@ Name = Literal[
     "profile list",
     "profile resume",
     "profile run",
+    "rehearse",
     "report",
     "resume",
     "retry",

@@ -25,7 +25,7 @@ from massconvert.next_command import next_command
 from massconvert.options import Options, deal_templates, fingerprint, listings_for, resolve_names
 from massconvert.options.body import resolve_body
 from massconvert.options.names import Listings, unresolved
-from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Deals, Forecast, Pace, forecast
+from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Costs, Deals, Forecast, Pace, forecast
 from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.steps.check import why as why_not
@@ -41,6 +41,7 @@ DryRunOption = Annotated[
 _SHOWN = 2  # ids of a payload
 _EXAMPLES = 3  # of what deals are named
 _DEFAULT = "assumed"
+_REHEARSED = "a rehearsal"
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,7 @@ class Facts:
     ahead: int = 0
     credits_left: int | None = None
     listings: Listings = field(default_factory=dict)
+    costs: Costs = field(default_factory=Costs)
 
     @classmethod
     def assumed(cls, settings: Settings) -> Facts:
@@ -75,15 +77,18 @@ class Facts:
             standing, times = desk.standing(), desk.ledger.organisation.job_lengths(now=desk.clock.now()).times
             ahead = desk.ledger.organisation.counts()["leads_waiting"]
             kept = desk.ledger.shelf.look(listings_for(options.body()))
+            seen = desk.ledger.rehearsed.look()
         except StoreError as error:
             say(f"{error.message} The time is estimated without it.", "yellow")
             return assumed
         listings = {listing: each.rows for listing, each in kept.items()}
         calls = standing.learnt if standing.source else assumed.pace.calls
-        job = times[len(times) // 2] if times else JOB_SECONDS
+        rehearsed = seen.longest_job if seen else None
+        job = times[len(times) // 2] if times else rehearsed or JOB_SECONDS
         pace = Pace(calls, min(calls, MAX_POSTS), desk.settings.max_jobs, job_seconds=job)
-        job_from = "the latest jobs" if times else _DEFAULT
-        return cls(pace, standing.source or assumed.calls_from, job_from, ahead, standing.credits_left, listings)
+        job_from = "the latest jobs" if times else _REHEARSED if rehearsed else _DEFAULT
+        source, left = standing.source or assumed.calls_from, standing.credits_left
+        return cls(pace, source, job_from, ahead, left, listings, Costs.of(seen))
 
 
 @dataclass(frozen=True)
@@ -176,6 +181,10 @@ class DryRun:
                 "calls_at_once": {"value": pace.calls, "from": facts.calls_from},
                 "call_seconds": {"value": pace.call_seconds, "from": _DEFAULT},
                 "job_seconds": {"value": round(pace.job_seconds, 1), "from": facts.job_from},
+                "credits_of_a_payload": {
+                    "value": facts.costs.post,
+                    "from": _DEFAULT if facts.costs.seen_at is None else _REHEARSED,
+                },
             },
         }
 
@@ -193,7 +202,7 @@ class DryRun:
             ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
             ("payloads", f"{cost.payloads:,} of up to {MAX_LEADS_A_CALL} leads"),
             ("calls", calls),
-            ("credits", f"about {cost.credits:,} (5 a payload, which Zoho does not document, 1 a status call){left}"),
+            ("credits", f"about {cost.credits:,} ({_priced(facts.costs)}){left}"),
             ("time", f"about {span(cost.seconds)}{waiting}"),
             ("  calls at once", f"{pace.calls} ({readable(facts.calls_from)})"),
             ("  a call takes", f"{span(CALL_SECONDS)} ({_DEFAULT})"),
@@ -210,10 +219,18 @@ class DryRun:
             say(f"no example of a deal: {self.deals.not_read}", "yellow")
 
 
+def _priced(costs: Costs) -> str:
+    """What a call costs, and how that is known."""
+    if costs.seen_at is None:
+        return f"{costs.post:g} a payload, which Zoho does not document, {costs.status:g} a status call"
+    day = datetime.fromtimestamp(costs.seen_at, timezone.utc).date()
+    return f"{costs.post:g} a payload, {costs.status:g} a status call, as seen on {day}"
+
+
 def estimate(count: int, leads: Leads, options: Options, facts: Facts) -> Forecast:
     """What converting this many ``leads`` will cost."""
     deals = Deals(count, ceil(count / MAX_LEADS_A_CALL)) if deal_templates(options.body()) else _deals(leads)
-    return forecast(count, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals)
+    return forecast(count, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals, costs=facts.costs)
 
 
 def _deals(leads: Leads) -> Deals:

@@ -12,6 +12,7 @@ from massconvert.doctor.message_checks import check_messages
 from massconvert.doctor.name_checks import check_names
 from massconvert.doctor.profile_checks import check_profiles
 from massconvert.doctor.redis_checks import check_broker, check_redis
+from massconvert.doctor.rehearsal_checks import check_rehearsal
 from massconvert.doctor.rights import check_rights
 from massconvert.doctor.setting_checks import check_credentials, check_settings, read_settings
 from massconvert.doctor.site import Site
@@ -41,6 +42,7 @@ CHECKS: tuple[Check, ...] = (
     Check("zoho", check_zoho, within=60.0, of_workers=True),
     Check("redis", check_redis),
     Check("ledger", check_title, within=60.0),
+    Check("rehearsal", check_rehearsal, of_workers=True),
     Check("broker", check_broker),
     Check("rights", check_rights),
     Check("organisation", check_organisation),

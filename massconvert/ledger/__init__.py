@@ -17,6 +17,7 @@ from massconvert.ledger.events import Events
 from massconvert.ledger.fleet import Fleet, Member, Workers
 from massconvert.ledger.letters import Late, Letter, Letters, Message
 from massconvert.ledger.organisation import Organisation
+from massconvert.ledger.rehearsed import Rehearsed
 from massconvert.ledger.runs import Begun, Runs
 from massconvert.ledger.stories import Stories
 from massconvert.ledger.title import Title
@@ -49,6 +50,7 @@ __all__ = [
     "Organisation",
     "Overdue",
     "Quarter",
+    "Rehearsed",
     "Released",
     "Runs",
     "Sealed",
@@ -74,6 +76,7 @@ class Ledger:
         self.runs = Runs(redis, keys, scripts, tuning)
         self.stories = Stories(redis, keys)
         self.organisation = Organisation(redis, keys, scripts)
+        self.rehearsed = Rehearsed(redis, keys)
         self.shelf = Shelf(redis, keys)
         self.callbacks = Callbacks(redis, keys, scripts)
         self.deeds = Deeds(redis, keys)

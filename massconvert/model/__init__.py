@@ -48,6 +48,7 @@ from massconvert.model.failing import Failing as Failing
 from massconvert.model.failing import Fared as Fared
 from massconvert.model.owner import Owner as Owner
 from massconvert.model.owner import OwnerKind as OwnerKind
+from massconvert.model.rehearsed import Observed as Observed
 
 # --- outcomes ---------------------------------------------------------------------------------------------
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from massconvert.contract import MAX_IDS_A_READ, MAX_LEADS_A_CALL
+from massconvert.model import Observed
 
 #: Seconds of a call and of a job of 50 leads, where nothing is known of them.
 CALL_SECONDS = 1.0
@@ -20,6 +21,31 @@ STATUS_CREDITS = 1
 READ_CREDITS = 1
 #: Deals that an update changes for one credit.
 DEALS_A_CREDIT = 10
+
+
+@dataclass(frozen=True)
+class Costs:
+    """Credits of a mass convert call, of a status call and of a read; those that a rehearsal has seen, if any.
+
+    ``seen_at`` is when (Unix seconds), ``None`` for what is assumed.
+    """
+
+    post: float = POST_CREDITS
+    status: float = STATUS_CREDITS
+    read: float = READ_CREDITS
+    seen_at: float | None = None
+
+    @classmethod
+    def of(cls, seen: Observed | None) -> Costs:
+        """With what was seen of each."""
+        if seen is None or (seen.post_credits, seen.status_credits, seen.read_credits) == (None, None, None):
+            return cls()
+        return cls(
+            POST_CREDITS if seen.post_credits is None else seen.post_credits,
+            STATUS_CREDITS if seen.status_credits is None else seen.status_credits,
+            READ_CREDITS if seen.read_credits is None else seen.read_credits,
+            seen_at=seen.at,
+        )
 
 
 @dataclass(frozen=True)
@@ -58,10 +84,16 @@ class Deals:
 
 
 def forecast(
-    leads: int, pace: Pace, *, ahead: int = 0, preflight: bool = False, deals: Deals | None = None
+    leads: int,
+    pace: Pace,
+    *,
+    ahead: int = 0,
+    preflight: bool = False,
+    deals: Deals | None = None,
+    costs: Costs | None = None,
 ) -> Forecast:
     """What converting ``leads`` will cost, with ``ahead`` leads waiting before them; ``preflight`` reads them first."""
-    deals = deals or Deals()
+    deals, costs = deals or Deals(), costs or Costs()
     updates = deals.payloads
     reads = updates + (ceil(leads / MAX_IDS_A_READ) if preflight else 0)
     payloads = ceil(leads / MAX_LEADS_A_CALL)
@@ -74,7 +106,5 @@ def forecast(
     )
     before = ceil(ahead / MAX_LEADS_A_CALL) + payloads - 1
     seconds = before * between + (4 if updates else 2) * pace.call_seconds + pace.job_seconds
-    credits_used = (
-        payloads * (POST_CREDITS + STATUS_CREDITS) + reads * READ_CREDITS + ceil(deals.number / DEALS_A_CREDIT)
-    )
-    return Forecast(payloads, payloads, payloads, reads, updates, credits_used, seconds)
+    credits_used = payloads * (costs.post + costs.status) + reads * costs.read + ceil(deals.number / DEALS_A_CREDIT)
+    return Forecast(payloads, payloads, payloads, reads, updates, ceil(credits_used), seconds)

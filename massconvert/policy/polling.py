@@ -88,13 +88,22 @@ def size_of(leads: int) -> int:
     return next((size for size in SIZES if leads <= size), SIZES[-1])
 
 
-def planned(look: Look | None, chunk_id: str, *, sent_at: float, now: float, idle: bool, chance: float) -> LookPlan:
+def planned(
+    look: Look | None,
+    chunk_id: str,
+    *,
+    sent_at: float,
+    now: float,
+    idle: bool,
+    chance: float,
+    scout_first: float = SCOUT_FIRST,
+) -> LookPlan:
     """When to look first at the job of a payload that was sent at ``sent_at`` and is taken ``now``.
 
-    ``idle``: no payload waits for a call.
+    ``idle``: no payload waits for a call. While nothing is known, the first look comes after ``scout_first`` seconds.
     """
     if look is None:
-        due = now + SCOUT_FIRST
+        due = now + scout_first
         return LookPlan(due, Look(_within(due - sent_at), due, scout=chunk_id))
     if look.scout:
         return LookPlan(_after_scout(look, sent_at, now) if _is_scouted(look, now) else sent_at + look.seconds)

@@ -99,7 +99,15 @@ def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
 def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
     # A few leads cost as many credits as fifty: their look comes once, as ever.
     idle = moment.idle and size_of(len(chunk.leads)) > SIZES[0]
-    plan = planned(moment.look, chunk.id, sent_at=chunk.sent_at, now=moment.now, idle=idle, chance=moment.chance)
+    plan = planned(
+        moment.look,
+        chunk.id,
+        sent_at=chunk.sent_at,
+        now=moment.now,
+        idle=idle,
+        chance=moment.chance,
+        scout_first=moment.tuning.scout_first,
+    )
     moved = replace(
         answered(chunk),
         state=State.RUNNING,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from massconvert.contract import MAX_LEADS_A_CALL
-from massconvert.policy.polling import Look
+from massconvert.policy.polling import SCOUT_FIRST, Look
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Tuning:
     backoff_cap: float = 300.0
     probe_backoff_cap: float = 20.0  # of a chunk whose call was a probe: the hold sets the pace, not the chunk
     first_look: float = 2.0  # again at leads or a job that Zoho does not know yet, while nothing is learnt of jobs
+    scout_first: float = SCOUT_FIRST  # until the first look at the first job of all
     poll_cap: float = 60.0
     job_wait: float = 60.0  # before a look at a lost answer, while nothing is learnt
     job_deadline: float = 3600.0

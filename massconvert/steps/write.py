@@ -7,6 +7,7 @@ from typing import Any
 
 from massconvert.model import Chunk, Done, Next, Submitted
 from massconvert.policy import Decision, Moment, size_of
+from massconvert.policy.rehearsed import tuned
 from massconvert.policy.story import Answer, told_of
 from massconvert.steps.ask import Asked
 from massconvert.steps.ports import Ports
@@ -27,7 +28,7 @@ def moment(ports: Ports, chunk: Chunk, asked: Asked[Any] | None = None, at: floa
     return Moment(
         now=now,
         chance=ports.random.random(),
-        tuning=ports.tuning,
+        tuning=tuned(ports.tuning, ports.ledger.rehearsed.known(now=now)),
         look=learnt.looks.get(size_of(len(chunk.leads))),
         job_p99=_quantile(learnt.times, _P99),
         probe=asked is not None and asked.probe,

@@ -237,8 +237,13 @@ class Keys(KeysBeside):
 
     @property
     def max_read(self) -> str:
-        """STRING: a lower limit of ids a read that Zoho has shown; expires after a day."""
+        """STRING: a lower limit of ids a read that Zoho has shown; expires after a day, unless a rehearsal saw it."""
         return f"{self.prefix}max_read"
+
+    @property
+    def seen(self) -> str:
+        """STRING: JSON of what a rehearsal has seen of the organisation (ledger/rehearsed.py)."""
+        return f"{self.prefix}seen"
 
     @property
     def sweep_lease(self) -> str:

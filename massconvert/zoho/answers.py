@@ -280,7 +280,7 @@ def _lead_state(lead_id: str, record: Mapping[str, Any], fields: Sequence[str] =
         lead_id=lead_id,
         converted=converted,
         locked=record.get("$locked_for_me") is True,
-        converted_at=_moment(record.get("Converted_Date_Time") or detail.get("converted_date")),
+        converted_at=moment_of(record.get("Converted_Date_Time") or detail.get("converted_date")),
         contact_id=_lookup(record.get("Converted_Contact")) or _lookup(detail.get("contact")),
         account_id=_lookup(record.get("Converted_Account")) or _lookup(detail.get("account")),
         deal_id=_lookup(record.get("Converted_Deal")) or _lookup(detail.get("deal")),
@@ -330,7 +330,7 @@ def _as_text(value: Any) -> str:
     return text_of(str(value)) if isinstance(value, str | int | float) else ""
 
 
-def _moment(value: Any) -> float | None:
+def moment_of(value: Any) -> float | None:
     """Unix seconds of an ISO time with an offset; ``None`` for anything else."""
     if not isinstance(value, str):
         return None

@@ -28,6 +28,7 @@ from massconvert.model import (
 from massconvert.policy.codes import TOKEN_CODES
 from massconvert.zoho.answers import (
     Body,
+    Failure,
     parse_body,
     parse_count,
     parse_found,
@@ -37,7 +38,7 @@ from massconvert.zoho.answers import (
 )
 from massconvert.zoho.listings import read_page
 from massconvert.zoho.oauth import Token
-from massconvert.zoho.transport import Transport
+from massconvert.zoho.transport import Reply, Transport
 from massconvert.zoho.updates import parse_update
 
 _T = TypeVar("_T")
@@ -123,6 +124,20 @@ class ZohoClient:
     def get(self, path: str, query: Mapping[str, str] | None = None) -> Body | Refused | PerhapsAccepted | NotSent:
         """GET anything else, e.g. ``org`` or ``settings/modules``; an empty result is an empty `Body`."""
         return self._call(parse_body, "GET", path, query or {})
+
+    def exchange(
+        self, method: str, path: str, query: Mapping[str, str] | None = None, body: Any = None
+    ) -> tuple[Body | Refused | PerhapsAccepted | NotSent, Reply | None]:
+        """Make any call; what it came to, and Zoho's own reply where there was one. ``body`` is JSON to be."""
+        replies: list[Reply] = []
+
+        def parse(status: int, headers: Mapping[str, str], content: bytes) -> Body | Failure:
+            replies.append(Reply(status, headers, content))
+            return parse_body(status, headers, content)
+
+        sent = None if body is None else json.dumps(body, ensure_ascii=False, allow_nan=False).encode()
+        answer: Body | Refused | PerhapsAccepted | NotSent = self._call(parse, method, path, query or {}, sent)
+        return answer, replies[-1] if replies else None
 
     def _call(
         self,

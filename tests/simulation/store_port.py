@@ -477,6 +477,10 @@ class StorePort:
     def pipeline(self, transaction: bool) -> Pipeline:
         return Pipeline(self)
 
+    def get(self, key: str) -> str | None:
+        found: str | None = self._command("GET", key)
+        return found
+
     def mget(self, keys: Sequence[str]) -> list[str | None]:
         return list(self._command("MGET", *keys))
 

@@ -42,7 +42,7 @@ def test_each_command_explains_itself_with_an_example(shell: Shell, command: str
     ("words", "completed"),
     [
         ("massconvert rep", ["report"]),
-        ("massconvert re", ["report", "retry", "resume"]),
+        ("massconvert re", ["rehearse", "report", "retry", "resume"]),
         ("massconvert retry --o", ["--options"]),
         ("massconvert report --format j", ["json", "jsonl"]),
         ("massconvert status k", ["k-1", "k-2"]),

@@ -77,6 +77,7 @@ def test_what_the_ledger_knows_is_used_and_named(shell: Shell, monkeypatch: pyte
         "calls_at_once": {"value": 20, "from": "ZOHO_CONCURRENCY"},
         "call_seconds": {"value": 1.0, "from": "assumed"},
         "job_seconds": {"value": 8.0, "from": "the latest jobs"},
+        "credits_of_a_payload": {"value": 5, "from": "assumed"},
     }
 
 

@@ -182,7 +182,12 @@ def test_on_a_producer_s_machine_credentials_and_zoho_are_left_out() -> None:
         Check("redis", lambda _: [Finding("redis", OK, "")]),
     ]
     assert told(examine({}, producer=True, checks=checks)) == [("redis", OK)]
-    assert [check.name for check in examination.CHECKS if check.of_workers] == ["credentials", "zoho", "names"]
+    assert [check.name for check in examination.CHECKS if check.of_workers] == [
+        "credentials",
+        "zoho",
+        "rehearsal",
+        "names",
+    ]
 
 
 def test_the_worst_of_all_is_the_verdict() -> None:

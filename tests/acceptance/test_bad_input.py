@@ -49,11 +49,11 @@ STRANGERS: tuple[tuple[str, list[Any], dict[str, Any], str], ...] = (
     (TASK_CONVERT, [], {}, "missing 1 required positional argument"),
     (TASK_CONVERT, ["1", None, "3"], {}, "positional arguments but 4"),
     *(
-        (task, [given], {}, "names no account")
+        (task, [given], {}, "the wrong account")
         for task in (TASK_CHUNK, TASK_SWEEP)
         for given in (1, ["default"], {"a": 1})
     ),
-    (TASK_CONVERT, ["1", ["default"]], {}, "names no account"),
+    (TASK_CONVERT, ["1", ["default"]], {}, "the wrong account"),
     (TASK_CONVERT, ["1", "nobody"], {}, "nobody"),
     (TASK_CONVERT, [], {"chunk": "1"}, "unexpected keyword argument 'chunk'"),
     *(
@@ -61,13 +61,13 @@ STRANGERS: tuple[tuple[str, list[Any], dict[str, Any], str], ...] = (
         for given in ("x", 5, [1], {}, {"job_id": "1"}, {"chunk_id": None}, {"chunk_id": {"a": 1}, "job_id": "1"})
     ),
     (TASK_STATUS, [], {}, "missing 1 required positional argument"),
-    (TASK_STATUS, [{"chunk_id": "1", "job_id": "1"}, 5], {}, "names no account"),
+    (TASK_STATUS, [{"chunk_id": "1", "job_id": "1"}, 5], {}, "the wrong account"),
     (TASK_RUN_PROFILE, [5], {}, "the wrong profile name"),
     (TASK_RUN_PROFILE, ["nothing"], {}, "nothing"),
     *((TASK_RUN_PROFILE, ["nothing"], {"run": given}, "the wrong run id") for given in (5, [1], {"a": 1})),
     (TASK_RUN_PROFILE, ["nothing"], {"slot": [1]}, "nothing"),
-    (TASK_ENQUEUE, [[LEAD]], {"profile": 5}, "the wrong profile name"),
-    (TASK_ENQUEUE, [[LEAD]], {"account": {"a": 1}}, "names no account"),
+    (TASK_ENQUEUE, [[LEAD]], {"profile": 5}, "the wrong profile"),
+    (TASK_ENQUEUE, [[LEAD]], {"account": {"a": 1}}, "the wrong account"),
     *((TASK_ENQUEUE, [[LEAD]], {"priority": given}, "priority") for given in (5, ["x"], "urgent")),
     *((TASK_ENQUEUE, [[LEAD]], {"canary": given}, "canary") for given in ("x", -1, [1], 1.5)),
     (TASK_ENQUEUE, [[LEAD]], {"canary": 1, "canary_max_failed": "most"}, "canary"),

@@ -29,7 +29,7 @@ from massconvert.ledger.codec import load_looks, load_outcome, open_leads, pairs
 from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState, size_of
 from massconvert.policy.holds import DEAREST_CALL
-from massconvert.policy.polling import LOST
+from massconvert.policy.polling import LOST, is_late
 from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
 from tests.simulation.hearing import Hearing
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
@@ -285,13 +285,17 @@ class Judge:
         """While nothing is known of jobs, one at a time is looked at: the scout's, unless that was lost."""
         task, plan = self.world.current(), self.plan
         chunk = task.about if task else ""
-        members, outages = self._wire.call("HMGET", f"{self._prefix}chunk:{chunk}", "members", "outages")
+        fields = self._wire.call("HMGET", f"{self._prefix}chunk:{chunk}", "members", "outages", "sent_at")
+        members, outages, sent_at = fields
         looks = load_looks(pairs(self._wire.call("HGETALL", f"{self._prefix}looks")))
         known = looks.get(size_of(len(open_leads(members or ""))))
         lost = self.world.killed or plan.messages != MessageFaults()  # it may come back, and meet its successor
         # In an outage the scout has no permit, and after a while any look tells.
         kept = plan.mishaps.freeze or outages or plan.faults.windows
         disturbed = bool(lost or kept or plan.store != StoreFaults())
+        # After a long time without a permit a job is looked at in any case: it teaches nothing.
+        if known and is_late(known, sent_at=float(sent_at or 0.0), now=self.world.time):
+            return
         if known and known.scout not in ("", chunk) and self.world.time < known.at + LOST and not disturbed:
             self.world.wrong(f"the job of chunk {chunk} is looked at while that of {known.scout} finds out")
 

@@ -19,6 +19,8 @@ It prints the environment that points workers at it (into .env, or after export)
 It accepts any credentials and listens on this machine alone unless --host says otherwise. docs/simulator.md has fault
 scripts to copy."""
 
+_RUNS = "the simulated Zoho CRM runs until Ctrl-C; what points workers at it:"
+
 
 class SimulatorsOwn(PassedOn):
     """The simulator knows its options itself, since it imports nothing else of massconvert."""
@@ -36,8 +38,6 @@ def register(app: typer.Typer) -> None:
 def _simulator(ctx: typer.Context) -> None:
     """Run a simulated Zoho CRM until Ctrl-C."""
     try:
-        parser().parse_args(ctx.args)
-        say("the simulated Zoho CRM runs until Ctrl-C; what points workers at it:")
-        simulator.run(ctx.args)
+        simulator.run(ctx.args, started=lambda: say(_RUNS))
     except simulator.SimulatorError as error:
         raise InputError(f"{str(error).removesuffix('.')}.") from error

@@ -138,7 +138,7 @@ def checked(given: Any) -> dict[str, Any]:
     for name, value in given.items():
         if name not in NAMES:
             near = difflib.get_close_matches(name, NAMES, n=1)
-            meant = f"did you mean {near[0]!r}?" if near else "docs/simulator.md has them all"
+            meant = f"perhaps {near[0]!r} is meant" if near else "docs/simulator.md has them all"
             raise SimulatorError(f"there is no behaviour {name!r}; {meant}")
         if wanted := _wrong(value, _types()[name]):
             raise SimulatorError(f"{name!r} is {json.dumps(value)}; it must be {wanted}")

@@ -31,12 +31,13 @@ def run(
     out: TextIO | None = None,
     err: TextIO | None = None,
     stop: threading.Event | None = None,
+    started: Callable[[], None] = lambda: None,
 ) -> None:
     """Run a simulator until SIGINT or SIGTERM, or until ``stop`` is set; for the main thread.
 
     ``arguments`` are those of the command line. The environment goes to ``out`` (stdout) as ``KEY=value`` lines; calls
-    and the faults that struck go to ``err`` (stderr). Raises SimulatorError, whose text is one line for a person, for
-    wrong arguments, a wrong fault script, or a port that is taken.
+    and the faults that struck go to ``err`` (stderr). ``started`` is called once it answers. Raises SimulatorError,
+    whose text is one line for a person, for wrong arguments, a wrong script or profile, or a port that is taken.
     """
     chosen = parser().parse_args(list(arguments))
     simulator, told = _made(chosen), err or sys.stderr
@@ -50,6 +51,7 @@ def run(
         try:
             for number in (signal.SIGINT, signal.SIGTERM):
                 before[number] = signal.signal(number, lambda *_: stop.set())
+            started()
             for name, value in simulator.environment().items():
                 print(f"{name}={value}", file=out or sys.stdout, flush=True)
             stop.wait()

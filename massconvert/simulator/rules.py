@@ -94,12 +94,12 @@ class Rules(Behaviour):
     def __post_init__(self) -> None:
         if self.edition not in CONCURRENCY:
             raise SimulatorError(f"{self.edition!r} is no edition; there are {', '.join(CONCURRENCY)}")
-        for named, known, what in (
-            (self.unique_fields, _TEXTS, "field that can be unique"),
-            (self.without_permissions, PERMISSIONS, "permission"),
+        for named, known, wanted in (
+            (self.unique_fields, _TEXTS, "a field that can be unique"),
+            (self.without_permissions, PERMISSIONS, "a permission"),
         ):
             if wrong := sorted(named - known):
-                raise SimulatorError(f"{wrong[0]!r} is no {what}; there are {', '.join(sorted(known))}")
+                raise SimulatorError(f"{wrong[0]!r} is not {wanted}; these are: {', '.join(sorted(known))}")
 
     def of_version(self, version: int) -> Rules:
         """These rules, with what a version of the API decides."""

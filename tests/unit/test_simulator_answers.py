@@ -135,6 +135,21 @@ LICENCE = {
     "paid": "flag",
     "users_license_purchased": "number",
 }
+MADE = {"code": "text", "message": "text", "status": "text", **_within("details", {"id": "text"})}
+OPTIONS = {
+    "module_preference": "object?",
+    **_all("list?", "Contacts Accounts Deals modules_with_multiple_layouts"),
+    **_within("preference_field_matched_value", _all("list?", "Contacts Accounts Deals")),
+    "Contacts[].id": "text",
+    "preference_field_matched_value.Contacts[].matched_lead_value": "text",
+    **_within("preference_field_matched_value.Contacts[].field", {"api_name": "text", "id": "text"}),
+}
+BINNED = {
+    **_all("text", "id display_name deleted_time"),
+    **_within("owner", PERSON),
+    **_within("deleted_by", PERSON),
+    **_within("module", {"api_name": "text", "id": "text"}),
+}
 STATUS = {"data[].Status": "text", **_within("data[]", _all("number", "Total_Count Converted_Count Failed_Count"))}
 
 #: Call, body, HTTP status, and what the answer must have.
@@ -155,6 +170,35 @@ ANSWERS: dict[str, tuple[str, Any, int, dict[str, str]]] = {
     "no job": ("GET Leads/actions/mass_convert", None, 400, ERROR),
     "no ids": ("POST Leads/actions/mass_convert", {}, 400, {**ERROR, "details.json_path": "text"}),
     "a bad query": ("POST coql", {"select_query": "select from"}, 400, ERROR),
+    "options": ("GET Leads/LEAD/__conversion_options", None, 200, _within("__conversion_options", OPTIONS)),
+    "no such lead": (
+        "POST Leads/7/actions/convert",
+        {"data": [{}]},
+        400,
+        {**ERROR, "details.resource_path_index": "number"},
+    ),
+    "a mismatch": (
+        "POST Leads/LEAD/actions/convert",
+        {"data": [{"Contacts": {"id": "8"}}]},
+        400,
+        {**_within("data[]", ERROR), "data[].details.json_path": "text"},
+    ),
+    "one converted": (
+        "POST Leads/LEAD/actions/convert",
+        {"data": [{"Contacts": {"id": "9"}}]},
+        200,
+        {
+            **_within(
+                "data[]",
+                {**ERROR, "details.Contacts": "object", "details.Accounts": "object", "details.Deals": "object?"},
+            )
+        },
+    ),
+    "contacts": ("GET Contacts?ids=9&fields=Email", None, 200, {"data[].id": "text", "data[].Email": "text", **INFO}),
+    "made": ("POST Accounts", {"data": [{"Account_Name": "Acme"}]}, 201, _within("data[]", MADE)),
+    "not made": ("POST Accounts", {"data": [{}]}, 202, _within("data[]", ERROR)),
+    "deleted": ("DELETE Contacts?ids=8", None, 200, _within("data[]", MADE)),
+    "recycle bin": ("GET settings/recycle_bin", None, 200, {**_within("recycle_bin[]", BINNED), **INFO}),
     "no such deal": (
         "PUT Deals",
         {"data": [{"id": "1", "Deal_Name": "x"}]},
@@ -166,12 +210,18 @@ ANSWERS: dict[str, tuple[str, Any, int, dict[str, str]]] = {
 
 @pytest.fixture(scope="module")
 def crm() -> Organisation:
-    return Organisation(
+    made = Organisation(
         clock=lambda: 1_795_514_400.0,
         random=Random(1),
         leads=3,
-        rules=Rules(pipelines=True, tokens_in_ten_minutes=None),
+        rules=Rules(
+            pipelines=True, tokens_in_ten_minutes=None, linking_strictness="folded", contact_match="email_or_name"
+        ),
     )
+    contacts = [{"id": "8", "Last_Name": "Other"}, {"id": "9", "Last_Name": "Ng", "Email": "lead1@example.com"}]
+    made.put_records("Contacts", [*contacts, {"id": "6", "Last_Name": "Gone"}])
+    assert asked(made, "DELETE Contacts?ids=6", None)[0] == 200
+    return made
 
 
 def asked(crm: Organisation, call: str, body: Any) -> tuple[int, Any]:
@@ -208,7 +258,8 @@ def found(value: Any, path: str) -> Iterator[Any]:
 @pytest.mark.parametrize("name", ANSWERS)
 def test_an_answer_has_what_the_description_calls_mandatory(crm: Organisation, name: str) -> None:
     call, body, status, keys = ANSWERS[name]
-    got, answer = asked(crm, call.replace("365239700000091058", "3652397000000091058"), body)
+    call = call.replace("365239700000091058", "3652397000000091058").replace("LEAD", crm.lead_ids()[1])
+    got, answer = asked(crm, call, body)
     assert got == status, answer
     wrong = []
     for path, kind in keys.items():

@@ -373,7 +373,7 @@ def test_a_behaviour_is_changed_while_calls_are_made_and_is_told() -> None:
     ("given", "words"),
     [
         ([], "a profile is an object"),
-        ({"one_bad_ids": "refuse_all"}, "there is no behaviour 'one_bad_ids'; did you mean 'one_bad_id'?"),
+        ({"one_bad_ids": "refuse_all"}, "there is no behaviour 'one_bad_ids'; perhaps 'one_bad_id' is meant"),
         ({"colour": 1}, "there is no behaviour 'colour'; docs/simulator.md has them all"),
         ({"one_bad_id": "x"}, '\'one_bad_id\' is "x"; it must be one of "refuse_all", "count_failed"'),
         ({"accepted_status": True}, "it must be one of 200, 202"),

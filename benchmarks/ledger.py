@@ -228,7 +228,7 @@ def fill(here: Server, batches: int) -> None:
         pipe = here.redis.pipeline(transaction=False)
         for lead in ids(min(5000, batches - first), first):
             name = f"b{lead}"
-            opened = [name, FINGERPRINT, "{}", now, 1, "bulk", FINGERPRINT, 0, -1, "", 0, "", 0]
+            opened = [name, FINGERPRINT, "{}", now, 1, "bulk", FINGERPRINT, 0, -1, "", 0, "", 0, ""]
             pipe.evalsha(shas["open_batch"], 1, prefix, *opened)
             pipe.evalsha(shas["add_leads"], 1, prefix, name, name, now, 2.0, 50, "[]", lead, "")
             pipe.evalsha(shas["seal_batch"], 1, prefix, name, now, 0, 1000, "")

@@ -40,6 +40,7 @@ from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import priority_of
 from massconvert.profiles import Profile
 from massconvert.store import Clock
+from massconvert.traces import sends
 
 #: Leads a script call: large enough that the round trip does not matter, small enough that Redis stays answerable.
 SLICE = 2000
@@ -142,6 +143,7 @@ class Intake:
             self._ready[name] = (now + REMEMBERED, found.body)
         return found.body
 
+    @sends
     def take(
         self,
         lead_ids: Collection[Any],

@@ -20,6 +20,7 @@ class Ownership:
     """Compares one account's credentials with the owner of its ledger; safe to share between threads.
 
     Credentials that the ledger has seen cost no call; others cost one to Zoho. ``connect`` gives what makes that call.
+    ``afresh``: Zoho is asked in any case, so that the ledger has the organisation's name and time zone as they are now.
     """
 
     def __init__(
@@ -28,11 +29,13 @@ class Ownership:
         settings: Settings,
         connect: Callable[[], tuple[ZohoClient, Governor]],
         *,
+        afresh: bool = False,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._title = title
         self._settings = settings
         self._connect = connect
+        self._afresh = afresh
         self._monotonic = monotonic
         self._lock = threading.Lock()
         self._ours = self._formed = False
@@ -78,11 +81,13 @@ class Ownership:
         self._foreign, self.refused = None, False
         self.demand_format()
         papers = papers_of(self._settings)
-        if not self._title.knows(papers.credentials):
+        known = self._title.knows(papers.credentials)
+        if self._afresh or not known:
             owner = identify(*self._connect(), papers)
-            if isinstance(owner, Unknown):
+            if not isinstance(owner, Unknown):
+                self._title.claim(owner, papers.credentials)
+            elif not known:
                 self.refused = owner.refused
                 return owner.why
-            self._title.claim(owner, papers.credentials)
         self._ours = True
         return ""

@@ -161,6 +161,7 @@ class Settings(BaseSettings):
     config_file: Folder = Field(default_factory=lambda: Path("massconvert.toml").absolute(), alias="MASSCONVERT_CONFIG")
     log_level: LogLevel = Field("INFO", alias="MASSCONVERT_LOG_LEVEL")
     log_format: LogFormat = Field("line", alias="MASSCONVERT_LOG_FORMAT")
+    traces: bool = Field(False, alias="MASSCONVERT_TRACES")
     metrics_port: int | None = Field(None, alias="MASSCONVERT_METRICS_PORT", ge=0, le=65_535)
     metrics_host: str = Field("127.0.0.1", alias="MASSCONVERT_METRICS_HOST", min_length=1, repr=False)
     state_dir: Folder = Field(default_factory=lambda: state_dir_of(os.environ), alias="MASSCONVERT_STATE_DIR")

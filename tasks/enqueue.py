@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.contract import TASK_ENQUEUE
+from massconvert.traces import received
 from massconvert.wiring import worker_ports
 from tasks.declare import BoundTask, only_copy
 
@@ -27,4 +28,6 @@ def enqueue(
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
     start = {"priority": priority, "canary": canary, "canary_max_failed": canary_max_failed}
     more = {"on_complete": on_complete, "deal_values": deal_values}
-    return worker_ports(account, profile).enqueue(lead_ids, options, key or self.request.id, profile, **more, **start)
+    workshop = worker_ports(account, profile)
+    with received(self.request):
+        return workshop.enqueue(lead_ids, options, key or self.request.id, profile, **more, **start)

@@ -237,8 +237,23 @@ def _on_ready(sender: Any = None, **_: object) -> None:
     pulse.start()
     threading.Thread(target=_hand_back, name="end", daemon=True).start()
     _ends.append(watch.serve(settings, worker_fleet().threads))
+    _trace(settings)
     # Last, and beside the worker's loop: a Redis that hangs would hold up the loop here.
     threading.Thread(target=_look_around, args=(settings, sender.app), name="check", daemon=True).start()
+
+
+def _trace(settings: Settings) -> None:
+    """Trace, where that is wanted. Raises nothing: a worker works without."""
+    if not settings.traces or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+        return
+    try:
+        from workers import traces  # noqa: PLC0415 - an extra
+
+        _ends.append(traces.begin())
+    except ImportError:
+        logger.error("MASSCONVERT_TRACES is set, and the extra `otel` is not installed: there are no traces.")  # noqa: TRY400 - a line, no traceback
+    except Exception as error:  # noqa: BLE001 - exporters are others' code, and read variables of their own
+        logger.error("There are no traces, since they cannot be sent: %s", error)  # noqa: TRY400 - as above
 
 
 def _look_around(settings: Settings, app: Any) -> None:

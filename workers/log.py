@@ -21,6 +21,7 @@ import celery.exceptions
 import kombu.exceptions
 import redis.exceptions
 
+from massconvert import traces
 from massconvert.broker import in_short
 from massconvert.metrics import our_version
 from massconvert.readable import Readable, readable_error
@@ -119,6 +120,7 @@ class OneObject(OneLine):
             "chunk": _chunk.get(),
             "worker": socket.gethostname(),
             "version": _VERSION,
+            **traces.ids(),
             **getattr(record, "facts", {}),
             "repeated": getattr(record, "repeated", 0),
             "traceback": "\n".join(below),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from massconvert.cli.account import command_settings
+from massconvert.cli.account import chosen_account, command_settings
 from massconvert.cli.console import say
 from massconvert.errors import InputError, SettingsError
 from massconvert.loopback import is_loopback
@@ -16,6 +16,7 @@ _EXAMPLES = """\b
 Examples:
   massconvert dashboard                                   http://127.0.0.1:8640, for this machine
   massconvert dashboard --read-only --port 9000
+  massconvert dashboard --account emea                    of this account alone; else of all in massconvert.toml
   MASSCONVERT_DASHBOARD_TOKEN=… massconvert dashboard --host 0.0.0.0 --public-host crm-jobs.example.com
   massconvert dashboard --trust-header X-Forwarded-User   behind a proxy that knows its users
 \b
@@ -64,6 +65,7 @@ def _dashboard(
         host=host,
         port=port,
         prefix=prefix,
+        account=chosen_account(),
         told=lambda url: say(f"the dashboard runs until Ctrl-C: {url}"),
         read_only=read_only,
         trust_header=trust_header,

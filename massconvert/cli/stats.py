@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, tzinfo
 from enum import Enum
 from typing import Annotated, Any
 
@@ -120,13 +120,16 @@ def _stats(
         console.print(_codes(spans))
 
 
-def together(quarters: Iterable[Quarter], by: By) -> list[Span]:
-    """The quarters of each local day or hour as one; the days on which a clock is changed are as long as they are."""
+def together(quarters: Iterable[Quarter], by: By, zone: tzinfo | None = None) -> list[Span]:
+    """The quarters of each local day or hour as one; the days on which a clock is changed are as long as they are.
+
+    Days are those of ``zone``, or of this machine; hours are this machine's.
+    """
     found: dict[datetime, list[Quarter]] = {}
     for quarter in quarters:
         local = datetime.fromtimestamp(quarter.began).astimezone()
         if by is By.DAY:
-            local = datetime(local.year, local.month, local.day).astimezone()
+            local = day_of(quarter.began, zone)
         elif by is By.HOUR:
             local = local - timedelta(minutes=local.minute)
         found.setdefault(local, []).append(quarter)
@@ -136,12 +139,17 @@ def together(quarters: Iterable[Quarter], by: By) -> list[Span]:
     ]
 
 
+def day_of(moment: float, zone: tzinfo | None = None) -> datetime:
+    """When the day of that moment (Unix seconds) began, in ``zone`` or where this machine is."""
+    local = datetime.fromtimestamp(moment, zone)
+    return datetime(local.year, local.month, local.day, tzinfo=zone).astimezone(zone)
+
+
 def _quarters(desk: Desk, seconds: int, by: By) -> list[Quarter]:
     now = desk.clock.now()
     first = now - seconds
     if by is By.DAY:  # a first day that is whole
-        local = datetime.fromtimestamp(first).astimezone()
-        first = datetime(local.year, local.month, local.day).astimezone().timestamp()
+        first = day_of(first).timestamp()
     return desk.ledger.days.read(first, now + DAY)
 
 

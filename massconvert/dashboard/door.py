@@ -31,6 +31,8 @@ COOKIE = "massconvert"
 LOGIN_HOLDS = 12 * 3600.0
 #: Under these keys of a scope the pages find who asks, and whether anything may be changed.
 PERSON, READ_ONLY = "massconvert.person", "massconvert.read_only"
+#: And the prefix of the whole: an account's pages have one of their own.
+HOME = "massconvert.home"
 #: What every answer says to the browser. Nothing is loaded from outside, nothing inline runs, nobody may frame it.
 #: `Referrer-Policy: no-referrer` would make browsers send `Origin: null` with our own forms.
 HEADERS = {
@@ -112,7 +114,7 @@ class Door:
     def _judge(self, scope: Scope) -> App | None:
         """The answer to what may not come in; ``None`` for what may."""
         access, headers, path = self._access, headers_of(scope), path_of(scope)
-        scope[READ_ONLY] = access.read_only
+        scope[READ_ONLY], scope[HOME] = access.read_only, str(scope.get("root_path", ""))
         if not self._is_our_host(headers):
             host = readable(_hostname(headers.get("host", "")), longest=100)
             hint = "Allow it with --public-host NAME, or use the machine's address."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
@@ -12,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from massconvert.cli.console import span
-from massconvert.dashboard.door import PERSON, READ_ONLY, Access, App, Scope
+from massconvert.dashboard.door import HOME, PERSON, READ_ONLY, Access, App, Scope
 from massconvert.dashboard.reads import Reads
 from massconvert.dashboard.words import DONE, left, moment, timed
 from massconvert.errors import StoreError
@@ -41,8 +42,9 @@ class Asset:
 class Frame:
     """Makes pages of templates."""
 
-    def __init__(self, access: Access, reads: Reads) -> None:
-        self._reads, self._account = reads, reads.desk.settings.account
+    def __init__(self, access: Access, reads: Reads, accounts: Callable[[], Sequence[str]]) -> None:
+        """``accounts`` are those that a reader may choose from, the first of them at the first page."""
+        self.reads, self._account, self._accounts = reads, reads.desk.settings.account, accounts
         self.assets = {name: Asset.load(name) for name in ("page.css", "page.js", "icon.svg")}
         self._templates = Environment(
             loader=PackageLoader("massconvert.dashboard"),
@@ -69,7 +71,7 @@ class Frame:
         if status_code == 200 and request.headers.get("if-none-match") == tag:
             return Response(status_code=304, headers=headers)
         try:
-            as_of = str(moment(self._reads.now()))
+            as_of = str(moment(self.reads.now()))
         except StoreError:
             as_of = ""
         return Response(text.replace(_AS_OF, as_of), status_code, headers, "text/html")
@@ -93,5 +95,7 @@ class Frame:
             read_only=read_only,
             as_of=_AS_OF,
             account=self._account,
+            accounts=self._accounts() if person else (),
+            home=scope.get(HOME, base),
             **values,
         )

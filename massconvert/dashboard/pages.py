@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from urllib.parse import urlencode
 
 from starlette.exceptions import HTTPException
@@ -45,8 +45,9 @@ _LINES = 500
 class Pages:
     """The pages of one account."""
 
-    def __init__(self, reads: Reads, frame: Frame) -> None:
-        self._reads, self._frame = reads, frame
+    def __init__(self, reads: Reads, frame: Frame, all_reads: Callable[[], Iterable[Reads]]) -> None:
+        """``all_reads`` are those of each account whose metrics are served here."""
+        self._reads, self._frame, self._all_reads = reads, frame, all_reads
 
     def front(self, request: Request) -> Response:
         """The organisation at a glance: whether it works, and if not, what keeps it."""
@@ -143,10 +144,13 @@ class Pages:
 
     def metrics(self, request: Request) -> Response:  # noqa: ARG002 - as all pages are called
         """The fleet's metrics, for Prometheus."""
-        try:
-            text = self._reads.metrics()
-        except StoreError:  # which is itself a number
-            text = render(unreachable=[self._reads.desk.settings.account])
+        seen, unreachable = [], []
+        for reads in self._all_reads():
+            try:
+                seen.append(reads.seen())
+            except StoreError:  # noqa: PERF203 - which is itself a number
+                unreachable.append(reads.desk.settings.account)
+        text = render(*seen, unreachable=unreachable)
         return Response(text, headers={"cache-control": "no-store"}, media_type=CONTENT_TYPE)
 
     def health(self, request: Request) -> Response:  # noqa: ARG002 - as all pages are called

@@ -18,9 +18,9 @@ from massconvert.dashboard.chart import Chart, draw
 from massconvert.dashboard.words import Verdict, verdict
 from massconvert.errors import MassConvertError, SettingsError
 from massconvert.ledger import Backlog, Deed, FailedWith, Workers
-from massconvert.ledger.days import DAY
-from massconvert.metrics import look, render
-from massconvert.model import BatchState, BatchStatus, Pause, Waits
+from massconvert.ledger.days import DAY, Quarter
+from massconvert.metrics import Seen, look
+from massconvert.model import BatchState, BatchStatus, Owner, Pause, Waits
 from massconvert.model.story import Story
 from massconvert.policy.cost import Forecast, Pace, forecast
 from massconvert.profiles import ConfigFile
@@ -197,8 +197,16 @@ class Reads:
 
     def crm(self) -> str:
         """Where the organisation's people see its records; blank where nobody knows."""
-        owner = self._cache.get("owner", COSTLY, self.desk.ledger.title.owner)
+        owner = self._owner()
         return crm_pages(owner.place) if owner else ""
+
+    def zone(self) -> str:
+        """The name of the organisation's time zone; blank where nobody knows."""
+        owner = self._owner()
+        return owner.zone if owner else ""
+
+    def _owner(self) -> Owner | None:
+        return self._cache.get("owner", COSTLY, self.desk.ledger.title.owner)
 
     def verdict(self) -> Verdict:
         """How the organisation stands, in a sentence."""
@@ -237,14 +245,20 @@ class Reads:
         now = self.now()
         return draw(self.desk.ledger.days.read(now - DAY, now + 1), now)
 
-    def metrics(self) -> str:
-        """The fleet's metrics, as of some seconds ago: several may scrape them."""
-        return self._cache.get("metrics", COSTLY / 4, self._metrics)
+    def quarters(self, since: float) -> list[Quarter]:
+        """What was counted since a moment (Unix seconds), as of a while ago: of many days it is much."""
+        return self._cache.get(
+            ("quarters", since), RARELY / 2, lambda: self.desk.ledger.days.read(since, self.now() + 1)
+        )
 
-    def _metrics(self) -> str:
+    def seen(self) -> Seen:
+        """What the fleet's metrics tell, as of some seconds ago: several may scrape them."""
+        return self._cache.get("seen", COSTLY / 4, self._seen)
+
+    def _seen(self) -> Seen:
         desk, began = self.desk, self._monotonic()
         seen = look(desk.ledger, desk.standing(), desk.clock.now(), own_profiles(desk))
-        return render(replace(seen, took=self._monotonic() - began))
+        return replace(seen, took=self._monotonic() - began)
 
     def backlog(self) -> Backlog:
         """What waits for long, as of a while ago: to look is dear."""

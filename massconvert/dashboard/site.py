@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -12,11 +14,12 @@ from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Mount, Route
 
 from massconvert.cli.desk import open_desk
 from massconvert.dashboard.actions import Actions
-from massconvert.dashboard.door import Access, Door
+from massconvert.dashboard.days import DayPages
+from massconvert.dashboard.door import HOME, Access, App, Door, Scope
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.lead_pages import LeadPages
 from massconvert.dashboard.pages import Pages
@@ -43,18 +46,69 @@ def make_site(
     hosts: tuple[str, ...],
 ) -> Door:
     """The page as an ASGI app; see `massconvert.dashboard.app`. Raises InputError, SettingsError."""
-    settings = Accounts(base=settings).settings(account)
-    token = settings.dashboard_token.get_secret_value()
+    accounts = Accounts(base=settings)
+    token = accounts.settings(account).dashboard_token.get_secret_value()
     access = Access(token, trust_header, who, hosts, read_only)
-    reads = Reads(open_desk(settings.model_copy(update={"hints": ()})))
-    frame = Frame(access, reads)
-    pages, actions = Pages(reads, frame), Actions(reads, frame, access, lambda: MassConvert(settings))
-    inside = Starlette(routes=routes(pages, LeadPages(reads, frame), actions, frame), exception_handlers=_errors(frame))
-    inside.state.reads = reads
-    return Door(inside, access, frame.refuse)
+    sites = Sites(accounts, access, account)
+    return Door(sites.home, access, sites.frame.refuse)
 
 
-def routes(pages: Pages, leads: LeadPages, actions: Actions, frame: Frame) -> list[Route]:
+class Sites:
+    """The pages of each account: of one where it is named, else of the environment's own and of all in the file.
+
+    Each has settings, a ledger and reads of its own, made at its first use. Raises InputError, SettingsError.
+    """
+
+    def __init__(self, accounts: Accounts, access: Access, account: str | None) -> None:
+        self._accounts, self._access, self._only = accounts, access, account
+        self._lock = threading.Lock()
+        self._made: dict[str, Starlette] = {}
+        self._first = accounts.settings(account).account
+        beside = [] if account else [Mount("/accounts/{account}", app=self._elsewhere)]
+        self.home, self.frame = self._make(self._first, self._all, *beside)
+
+    def names(self) -> list[str]:
+        """The accounts to choose from; nothing where there is one alone."""
+        named = [] if self._only else list(self._accounts.config.last_right().accounts)
+        return [self._first, *(name for name in named if name != self._first)] if named else []
+
+    def _all(self) -> list[Reads]:
+        """Those of every account whose settings are right; the doctor tells of the others."""
+        found: list[Reads] = [self.home.state.reads]
+        for name in self.names()[1:]:
+            with suppress(MassConvertError):
+                found.append(self._pages(name).state.reads)
+        return found
+
+    async def _elsewhere(self, scope: Scope, receive: Any, send: Any) -> None:
+        """The pages of the account that the address names."""
+        try:
+            pages: App = await run_in_threadpool(self._pages, scope["path_params"]["account"])
+        except MassConvertError as error:
+            pages = self.frame.error({**scope, "root_path": scope[HOME]}, 404, error.message, error.hint)
+        await pages(scope, receive, send)
+
+    def _pages(self, account: str) -> Starlette:
+        with self._lock:
+            if account not in self._made:
+                self._made[account], _ = self._make(account)
+            return self._made[account]
+
+    def _make(
+        self, account: str, all_of: Callable[[], list[Reads]] | None = None, *beside: BaseRoute
+    ) -> tuple[Starlette, Frame]:
+        settings = self._accounts.settings(account)
+        reads = Reads(open_desk(settings.model_copy(update={"hints": ()})))
+        frame = Frame(self._access, reads, self.names)
+        pages = Pages(reads, frame, all_of or (lambda: [reads]))
+        actions = Actions(reads, frame, self._access, lambda: MassConvert(settings))
+        inside = routes(pages, LeadPages(reads, frame), DayPages(reads, frame), actions, frame)
+        made = Starlette(routes=[*inside, *beside], exception_handlers=_errors(frame))
+        made.state.reads = reads
+        return made, frame
+
+
+def routes(pages: Pages, leads: LeadPages, days: DayPages, actions: Actions, frame: Frame) -> list[BaseRoute]:
     """Every address."""
     shown = {
         "/": pages.front,
@@ -63,6 +117,8 @@ def routes(pages: Pages, leads: LeadPages, actions: Actions, frame: Frame) -> li
         "/batches/{batch}/cancel": actions.ask_cancel,
         "/batches/{batch}/retry": actions.ask_retry,
         "/batches/{batch}/{part}.csv": pages.file,
+        "/days": days.days,
+        "/days.csv": days.file,
         "/leads": leads.leads,
         "/leads/{lead}": leads.lead,
         "/search": pages.search,

@@ -14,7 +14,7 @@ def check_title(site: Site) -> Iterator[Finding]:
     """Whether this version may work on the ledger, and these credentials with it."""
     try:
         if site.settings.credentials_digest:
-            why = Ownership(site.ledger.title, site.settings, lambda: site.zoho).demand()
+            why = Ownership(site.ledger.title, site.settings, lambda: site.zoho, afresh=True).demand()
         else:
             why = ""
             site.ledger.title.demand_format()

@@ -29,6 +29,7 @@ from massconvert.on_complete import Target, dump_targets
 from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.traces import traceparent
 
 #: A batch of up to this many leads has this many member sets, a prime. Each keeps Redis' compact encoding (up to 512
 #: integers) and has enough of them to be worth its key. Beyond two million leads the sets take more memory: a batch's
@@ -140,6 +141,7 @@ class Batches:
             *calls,
             begins_with(options).value,
             self._tuning.retention,
+            traceparent(),
         )
         if answer == "conflict":
             raise KeyConflictError(

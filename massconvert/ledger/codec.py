@@ -160,6 +160,7 @@ def _chunk(chunk_id: str, fields: Mapping[str, str], options: dict[str, Any], wh
         send_by=float(fields.get("send_by", "0")),
         due_at=float(fields["due"]),
         claimed_at=float(fields.get("claimed_at", "0")),
+        trace=fields.get("trace", ""),
         history=fields.get("history_now", ""),
         broken_at=float(fields["broken_at"]) if "broken_at" in fields else None,
     )

@@ -67,8 +67,11 @@ class Title:
     def owner(self) -> Owner | None:
         """Whose ledger it is; ``None`` while nobody has said."""
         with reaching(self._redis):
-            digest, kind, name, place = self._redis.hmget(self._keys.title, "owner", "kind", "name", "place")
-        return Owner(digest, _KINDS.get(kind, OwnerKind.CLIENT), name or "", place or "") if digest else None
+            digest, kind, name, place, zone = self._redis.hmget(
+                self._keys.title, "owner", "kind", "name", "place", "zone"
+            )
+        kind = _KINDS.get(kind, OwnerKind.CLIENT)
+        return Owner(digest, kind, name or "", place or "", zone=zone or "") if digest else None
 
     def knows(self, credentials: str) -> bool:
         """Whether the owner has been seen to have credentials of this digest."""
@@ -97,7 +100,7 @@ class Title:
 
     def claim(self, owner: Owner, credentials: str) -> None:
         """Say whose ledger it is, by whom it may be used. Raises LedgerMismatchError where it is another one's."""
-        args = [owner.digest, owner.kind.value, owner.name, owner.place, credentials, owner.client]
+        args = [owner.digest, owner.kind.value, owner.name, owner.place, credentials, owner.client, owner.zone]
         if not int(self._scripts.run("claim_title", keys=[self._keys.title], args=args)):
             raise foreign(self.owner(), self._keys.account, f"These credentials are of {owner}.")
 

@@ -180,6 +180,7 @@ class Chunk:
     send_by: float = 0.0  # after which nothing of it left any more
     due_at: float = 0.0
     claimed_at: float = 0.0
+    trace: str = ""  # the enqueues of its batches that were traced: batch=leads=traceparent;…
     history: str = ""  # that Redis writes now, where it is another one than that in which the chunk was written
     broken_at: float | None = None  # when that one began; ``None`` where the chunk is up to date
 

@@ -19,7 +19,7 @@ class Owner:
 
     ``digest`` names it and tells nothing about it; ``kind`` says what was digested: the organisation's id, or the
     client where Zoho does not tell that. ``client`` is the client's digest in either case. ``name`` and ``place``
-    (a data centre or a host) are for people.
+    (a data centre or a host) are for people; ``zone`` is the name of its time zone, blank where it is not known.
     """
 
     digest: str
@@ -27,6 +27,7 @@ class Owner:
     name: str
     place: str
     client: str = ""
+    zone: str = ""
 
     def __str__(self) -> str:
         return f"{self.name!r} ({self.place})" if self.name else f"an organisation at {self.place}"

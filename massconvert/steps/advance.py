@@ -13,6 +13,7 @@ from massconvert.steps.send import send
 from massconvert.steps.settle import settle
 from massconvert.steps.update_deals import update
 from massconvert.steps.write import moment, write
+from massconvert.traces import visiting
 
 #: What the two tasks may act on. A chunk is settled by whichever comes first.
 CONVERTING: frozenset[State] = frozenset({State.WAITING, State.SENDING, State.SETTLING, State.UPDATING})
@@ -33,6 +34,7 @@ def advance(ports: Ports, chunk_id: str, states: Collection[State]) -> Next:
     claimed = ports.ledger.chunks.claim(chunk_id, states, token=token)
     if not isinstance(claimed, Chunk):
         return claimed
-    if claimed.broken_at is not None:
-        return write(ports, claimed, after_break(claimed, moment(ports, claimed)))
-    return _STEPS[claimed.state](ports, claimed)
+    with visiting(ports.ledger.account, claimed):
+        if claimed.broken_at is not None:
+            return write(ports, claimed, after_break(claimed, moment(ports, claimed)))
+        return _STEPS[claimed.state](ports, claimed)

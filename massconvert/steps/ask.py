@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from massconvert import observed
+from massconvert import observed, traces
 from massconvert.model import Busy, Call
 from massconvert.policy import CallAnswer
 from massconvert.steps.ports import Ports
@@ -38,6 +38,8 @@ def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
         watcher.permit(call.value, asked - began)
     if isinstance(permit, Busy):
         return permit
+    if traces.worker:
+        traces.worker.permitted(call.value, asked - began)
     try:
         answer = question()
     except BaseException:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from massconvert import traces
 from massconvert.model import Chunk, Done, Next, Submitted
 from massconvert.policy import Decision, Moment, size_of
 from massconvert.policy.rehearsed import tuned
@@ -46,6 +47,8 @@ def write(ports: Ports, chunk: Chunk, decision: Decision, answer: Answer = None)
         return Done()
     if decision.look:
         ports.ledger.organisation.learn_again()
+    if traces.worker:
+        traces.worker.decided(decision)
     ports.log(decision)
     if moved.sibling and not isinstance(decision.next, Submitted):
         return replace(decision.next, sibling=moved.sibling)

@@ -58,12 +58,15 @@ def papers_of(settings: Settings) -> Papers:
 class Identity:
     """An organisation as GET ``org`` names it. ``kind`` is its ``type``: production, sandbox, developer or bigin.
 
+    ``zone`` is its time zone, like Asia/Kolkata.
+
     Blank is what it does not tell.
     """
 
     org_id: str
     name: str
     kind: str
+    zone: str = ""
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,7 @@ def owner_of(answer: OrgAnswer, papers: Papers) -> Owner | Unknown:
         org = _organisation(answer.data)
         if org.org_id:
             digest = _digest("organisation", papers.apart, org.org_id)
-            return Owner(digest, OwnerKind.ORGANISATION, org.name, papers.place, papers.client)
+            return Owner(digest, OwnerKind.ORGANISATION, org.name, papers.place, papers.client, org.zone)
     elif answer.status == 429 or answer.status >= 500 or answer.code in TOKEN_CODES:
         return Unknown(f"Zoho answered {answer.status} {answer.code}")
     return Owner(papers.client, OwnerKind.CLIENT, "", papers.place, papers.client)
@@ -130,10 +133,11 @@ def _organisation(data: Mapping[str, Any]) -> Identity:
     org = organisation_in(data)
     org_id = org.get("id") or org.get("zgid")
     known = isinstance(org_id, str | int) and not isinstance(org_id, bool)
-    name, kind = (
-        value.strip()[:80] if isinstance(value, str) else "" for value in map(org.get, ("company_name", "type"))
+    name, kind, zone = (
+        value.strip()[:80] if isinstance(value, str) else ""
+        for value in map(org.get, ("company_name", "type", "time_zone"))
     )
-    return Identity(str(org_id)[:40] if known else "", name, kind.lower())
+    return Identity(str(org_id)[:40] if known else "", name, kind.lower(), zone)
 
 
 def _digest(*parts: str) -> str:

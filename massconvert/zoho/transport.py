@@ -43,6 +43,7 @@ from massconvert.errors import SettingsError
 from massconvert.loopback import is_loopback
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
 from massconvert.steady import steady
+from massconvert.traces import calls
 
 MAX_BODY = 16 * 1024 * 1024  # bytes, unpacked; the longest answer we ask for has well under 1 MiB
 MAX_IDLE = 30.0  # seconds that a pooled connection may have been idle
@@ -257,7 +258,7 @@ class Transport:
         monotonic: Callable[[], float] = steady,
         refuses: Refuses | None = None,
     ) -> None:
-        self._refuses = refuses
+        self.refuses = refuses
         self._connect_timeout = connect_timeout
         self._deadline = deadline
         self._monotonic = monotonic
@@ -266,6 +267,7 @@ class Transport:
         # No retry (0 is the default and is said here because a retried POST is the one thing that must not be).
         self._adapter = _Adapter(pool_connections=4, pool_maxsize=slots, max_retries=0)
 
+    @calls
     def exchange(
         self,
         method: str,
@@ -283,17 +285,16 @@ class Transport:
         began = self._monotonic()
         if send_by is not None and began > send_by:
             return NotSent(Unsent.LATE, "this machine came too late to it, as after a sleep or with too much to do")
-        exchange = _Exchange(began + self._deadline, self._monotonic, self._refuses, send_by)
+        exchange = _Exchange(began + self._deadline, self._monotonic, self.refuses, send_by)
         token = _exchange.set(exchange)
         try:
-            reply = self._send(method, url, headers, body)
+            return self._send(method, url, headers, body)
         except (requests.RequestException, urllib3.exceptions.HTTPError, HTTPException, OSError) as error:
             return self._broken(error, exchange)
         except (zlib.error, ValueError) as error:
             return PerhapsAccepted(f"an answer that cannot be read: {error}")
         finally:
             _exchange.reset(token)
-        return reply
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -304,9 +305,9 @@ class Transport:
         request = requests.Request(method, url, data=body, headers={"Accept-Encoding": "identity", **headers}).prepare()
         base = "://".join(urlsplit(url)[:2])
         proxies, verify = self._surroundings.get(base) or self._surroundings.setdefault(base, _environment(base))
-        if self._refuses and select_proxy(url, proxies):
+        if self.refuses and select_proxy(url, proxies):
             with suppress(socket.gaierror):  # a name that only the proxy knows
-                _permitted(urlsplit(url).hostname or "", None, self._refuses)
+                _permitted(urlsplit(url).hostname or "", None, self.refuses)
         response = self._adapter.send(
             request,
             stream=True,
@@ -321,8 +322,7 @@ class Transport:
             response.close()  # gives the connection back if the body was read, and closes it otherwise
 
     def _broken(self, error: Exception, exchange: _Exchange) -> NotSent | PerhapsAccepted:
-        late = f"no answer within {self._deadline:g} s" if exchange.too_late else ""
-        words = late or _plain(error)
+        words = f"no answer within {self._deadline:g} s" if exchange.too_late else _plain(error)
         if exchange.sent or not (exchange.broke_before_sending or _says_not_sent(error)):
             return PerhapsAccepted(words)
         if exchange.too_late:

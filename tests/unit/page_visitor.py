@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html.parser import HTMLParser
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -36,13 +37,15 @@ class Visitor:
         prefix: str = "",
         token: str = "",
         client: str = "127.0.0.1",
+        config: Path | None = None,
         **access: Any,
     ) -> None:
         for room in (store, wiring):
             patch.setattr(room, "connect", lambda *_, **__: crm.redis)
         patch.setattr(actions, "Nudge", lambda *_, **__: crm.nudge)
         self.crm, self.prefix = crm, prefix
-        self.door = app(Settings(MASSCONVERT_DASHBOARD_TOKEN=token), **access)
+        given: dict[str, Any] = {"MASSCONVERT_CONFIG": config} if config else {}
+        self.door = app(Settings(MASSCONVERT_DASHBOARD_TOKEN=token, **given), **access)
         mounted = Starlette(routes=[Mount(prefix, self.door)]) if prefix else self.door
         self.client = TestClient(mounted, base_url="http://localhost", client=(client, 50_000), follow_redirects=False)
 
@@ -64,7 +67,7 @@ class Visitor:
 
     def routes(self, method: str) -> list[str]:
         """Every address that takes this method, with a batch and a file that are there."""
-        found = [route.path for route in self.door._pages.routes if method in route.methods]
+        found = [route.path for route in self.door._pages.routes if method in getattr(route, "methods", ())]
         known = {"{batch}": "b", "{part}": "error", "{name}": "page.css", "{lead}": lead_ids(1)[0]}
         for name, value in known.items():
             found = [path.replace(name, value) for path in found]

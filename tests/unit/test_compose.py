@@ -93,7 +93,11 @@ def test_secrets_come_from_the_environment_and_have_no_default(compose: dict[str
 def test_every_variable_of_the_services_is_a_setting(compose: dict[str, Any]) -> None:
     """A misspelt one would be ignored in silence."""
     for service in compose["services"].values():
-        assert set(service.get("environment", {})) <= set(variables())
+        others = {name for name in service.get("environment", {}) if not name.startswith("OTEL_")}
+        assert others <= set(variables())
+    page = (ROOT / "docs" / "monitoring.md").read_text()
+    traced = [name for name in compose["services"]["worker"]["environment"] if name.startswith("OTEL_")]
+    assert [name for name in traced if f"`{name}`" not in page] == []
     for path in ("simulator.env", ".env.example"):
         named = re.findall(r"^#?([A-Z_]+)=", (ROOT / path).read_text(), re.MULTILINE)
         assert named

@@ -24,7 +24,7 @@ local function ready(inboxes)
 end
 
 -- Takes leads for chunk `id` from the batches of a queue in turn. A canary travels alone. Returns leads that are missing.
-local chunk -- {members, canary, express}
+local chunk -- {members, traces, canary, express}
 local function fill(fp, priority, id, need)
   local queue, first = queue_of(p, fp, priority), first_turn(p, fp)
   while need > 0 and not chunk.canary do
@@ -37,6 +37,8 @@ local function fill(fp, priority, id, need)
     if leads and #leads > 0 then
       need = need - #leads
       chunk.members[#chunk.members + 1] = { batch, leads }
+      local trace = redis.call('HGET', key, 'trace')
+      if trace then chunk.traces[#chunk.traces + 1] = batch .. '=' .. #leads .. '=' .. trace end
       chunk.outdated = chunk.outdated or is_batch_outdated(p, batch, h, doubt)
       redis.call('SADD', key .. ':chunks', id)
     end
@@ -102,7 +104,7 @@ for turn = 1, tonumber(ARGV[6]) do
   local reads = begin or begins_outdated(fp, order)
   local most = reads and math.max(1, math.min(2 * size, most_read)) or size
   local need = most
-  chunk = { members = {} }
+  chunk = { members = {}, traces = {} }
   adopt_queues(p, fp, 50)
   for _, priority in ipairs(order) do
     local before = need
@@ -119,6 +121,7 @@ for turn = 1, tonumber(ARGV[6]) do
     if begin then redis.call('HSET', p .. 'chunk:' .. id, 'state', 'settling', 'why', begin, 'most', size) end
     stamp_chunk(p, id, chunk.members, chunk.outdated and begin ~= 'ids', h, size)
     if chunk.express then redis.call('HSET', p .. 'chunk:' .. id, 'express', 1) end
+    if chunk.traces[1] then redis.call('HSET', p .. 'chunk:' .. id, 'trace', table.concat(chunk.traces, ';')) end
     redis.call('SADD', p .. (begin == 'ids' and 'jobs' or 'unsent'), id) -- converted leads are never sent
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)
     formed[#formed + 1] = id

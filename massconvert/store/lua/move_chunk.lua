@@ -17,7 +17,7 @@
 local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
 local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express', 'most',
-  'sent_at', 'why', 'history', 'story')
+  'sent_at', 'why', 'history', 'story', 'trace')
 if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end
 
 local fields, changes = cjson.decode(ARGV[5]), cjson.decode(ARGV[9])
@@ -103,6 +103,7 @@ if aside then
   if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
   if canary then redis.call('HSET', other, 'canary', canary) end
   if express then redis.call('HSET', other, 'express', express) end
+  if c[14] then redis.call('HSET', other, 'trace', c[14]) end
   redis.call('SADD', p .. (aside.fields.why == 'preflight' and 'unsent' or 'jobs'), sibling)
   redis.call('ZADD', p .. 'due', now + grace, sibling)
 end
@@ -149,6 +150,7 @@ if splits then
   if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
   if canary then redis.call('HSET', other, 'canary', canary) end
   if express then redis.call('HSET', other, 'express', express) end
+  if c[14] then redis.call('HSET', other, 'trace', c[14]) end
   redis.call('SADD', p .. ((fields.state == 'waiting' or fields.why == 'preflight') and 'unsent' or 'jobs'), sibling)
   redis.call('ZADD', p .. 'due', now + grace, sibling)
   place_chunk(p, sibling, now)

@@ -7,7 +7,7 @@
 -- [8] leads of its canary, 0: none, [9] how many of those may fail for it to go on by itself, -1: it waits in any case,
 -- [10] JSON of those to call when it has finished, or "" for no change, [11] how many they are,
 -- [12] why its chunks are settled before anything is sent, if they are,
--- [13] seconds after which a batch may have expired
+-- [13] seconds after which a batch may have expired, [14] the traceparent of its enqueue, or ""
 -- Returns {"created", "reopened" (the same options: what is missing may be added) or "conflict" (other options), the history
 -- that Redis writes now}.
 local p, batch, fp, now = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[4])
@@ -40,6 +40,7 @@ if ARGV[8] ~= '0' then
     'canary_failed', 0)
 end
 if ARGV[10] ~= '' then redis.call('HSET', key, 'on_complete', ARGV[10], 'targets', ARGV[11]) end
+if ARGV[14] ~= '' then redis.call('HSET', key, 'trace', ARGV[14]) end
 redis.call('HSET', options, 'json', ARGV[3])
 if ARGV[12] ~= '' then redis.call('HSET', options, 'begin', ARGV[12]) end
 -- No payload is made with them, so there is nothing that Zoho could accept first.

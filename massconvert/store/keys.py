@@ -192,7 +192,7 @@ class Keys(KeysBeside):
     def history(self) -> str:
         """HASH: id (Redis' replication id), name, since (0: the first that is known), breaks: lua/_history.lua.
 
-        ``replicas`` is how many were attached lately, ``replicas_at`` when that was seen last.
+        ``replicas`` is how many were attached lately; ``fewer_since`` is there while fewer are.
         """
         return f"{self.prefix}history"
 

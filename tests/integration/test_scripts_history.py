@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from massconvert.errors import StoreError
 from massconvert.ledger.chunks import Moved
 from massconvert.model import Accepted, Again, Chunk, Done, Kind, LeadsRead, LeadState, Outcome, State, Why
 from massconvert.policy import Decision, Moment, Row, Tuning, after_break, after_post, after_read
@@ -267,3 +268,20 @@ def test_where_info_is_refused_every_payload_is_read_before_it_is_sent(books: Bo
     finally:
         client.close()
         books.redis.execute_command("ACL", "DELUSER", user)
+
+
+# --- replicas that are gone
+
+
+def test_a_replica_that_left_while_the_ledger_was_idle_is_waited_for_still(books: Books) -> None:
+    """As on an old primary in a planned failover: the first script for an hour comes when its replicas are gone."""
+    books.batch("before", leads(1))
+    books.redis.hset(books.keys.history, "replicas", 1)
+    later = NOW + 3600.0
+    for at in (later, later + 19.0):
+        with pytest.raises(StoreError) as caught:
+            books.batch("b", leads(1, 10), now=at)
+        assert caught.value.code == "REPLICAS"
+    books.batch("b", leads(1, 10), now=later + 21.0)
+    assert books.redis.hget(books.keys.history, "replicas") == "0"
+    assert not books.redis.hexists(books.keys.history, "fewer_since")

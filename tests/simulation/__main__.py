@@ -16,6 +16,7 @@ from collections import Counter
 
 from tests.simulation.crew import Crew, Tally, one_server
 from tests.simulation.draw import draw
+from tests.simulation.forgetting import FORGETS
 from tests.simulation.history import Verdict, play
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.store_port import Wire
@@ -55,7 +56,7 @@ def _arguments() -> argparse.Namespace:
     cores = len(os.sched_getaffinity(0))
     # One more than there are cores: a process does nothing while its redis-server works.
     parser.add_argument("--jobs", type=int, default=cores + 1, help="processes, each with a redis-server of its own")
-    parser.add_argument("--theme", choices=[*THEMES, "forgets"], default="", help="give every history this theme")
+    parser.add_argument("--theme", choices=[*THEMES, *FORGETS], default="", help="give every history this theme")
     parser.add_argument("--stop-after", type=int, default=20, help="stop after so many failing histories")
     arguments = parser.parse_args()
     if arguments.n is None:

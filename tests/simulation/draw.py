@@ -14,7 +14,7 @@ from dataclasses import replace
 from random import Random
 
 from massconvert.policy import CallRules
-from tests.simulation.forgetting import GOES_WITH, forgetful
+from tests.simulation.forgetting import FORGETS, GOES_WITH, forgetful, two_primaries
 from tests.simulation.plan import GOOD_STAGES, TUNING, Faults, LeadPlan, Order, Plan
 from tests.simulation.reach import CRASH_POINTS
 from tests.simulation.themes import ALONE, SELDOM, THEMES, dealt, flown, mailed, named, with_faults, with_second_chances
@@ -30,6 +30,8 @@ def draw(seed: int, theme: str = "") -> Plan:
     others = [
         name for name in THEMES if name not in (main, *ALONE, "names", "preflight", "deals") and random.random() < 0.2
     ]
+    if main == "two primaries":  # seconds count there, and they are to be busy ones
+        others = [name for name in others if name in GOES_WITH]
     themes = (main, *([] if main in ALONE else others))
     plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
     for name in themes:
@@ -55,8 +57,11 @@ def draw(seed: int, theme: str = "") -> Plan:
     plan = mailed(plan, Random(f"{seed}/mailed"))  # last, since what was added before may be more than a message says
     plan = replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit))
     forgets = Random(f"{seed}/forgets")
-    if main == "forgets" or (main in GOES_WITH and forgets.random() < 0.4):
+    if main in FORGETS or (main in GOES_WITH and forgets.random() < 0.4):
         plan = forgetful(plan, forgets)
+    planned = Random(f"{seed}/two primaries")
+    if main == "two primaries" or (main in GOES_WITH and plan.store.replicas and planned.random() < 0.4):
+        plan = two_primaries(plan, planned)
     return _bearable(plan)
 
 

@@ -5,26 +5,44 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from typing import Any
 from unittest.mock import patch
 
 from massconvert.model import Chunk, Settle
 from massconvert.policy import Decision, Moment, after_break
 from massconvert.steps import advance
 from massconvert.store import scripts
-from tests.simulation.mutants import Mutant, in_lua, in_python
+from massconvert.store.scripts import Scripts
+from tests.simulation.crm import Crm
+from tests.simulation.mutants import Mutant, Seeded, in_lua, in_python, sends_whenever_it_comes_to_it
 
 
-@contextmanager
-def _no_stamp() -> Iterator[None]:
-    """What bears the stamp of an earlier history is taken for up to date, by every script."""
-    original, old = scripts.source, "then return stamp ~= h.id end"
+def _in_all_lua(old: str, new: str) -> Seeded:
+    """A bug in what scripts share."""
 
-    def source(name: str) -> str:
-        return original(name).replace(old, "then return false end")
+    @contextmanager
+    def seeded() -> Iterator[None]:
+        original = scripts.source
 
-    assert old in original("claim_chunk")
-    with patch.object(scripts, "source", source):
-        yield
+        def source(name: str) -> str:
+            return original(name).replace(old, new)
+
+        assert old in original("claim_chunk")
+        with patch.object(scripts, "source", source):
+            yield
+
+    return seeded
+
+
+#: What bears the stamp of an earlier history is taken for up to date.
+_no_stamp = _in_all_lua("then return stamp ~= h.id end", "then return false end")
+_run_surely = Scripts.run_surely
+
+
+def _an_enqueue_waits_for_nobody(scripts: Scripts, name: str, *, keys: Any, args: Any) -> list[Any]:
+    if name != "seal_batch":
+        return _run_surely(scripts, name, keys=keys, args=args)
+    return list(scripts.run(name, keys=keys, args=args))[:-1]
 
 
 def _looks_at_once(chunk: Chunk, moment: Moment) -> Decision:
@@ -83,5 +101,34 @@ MUTANTS = (
         "is cancelled, but we converted it",
         within=600,
         start=100,
+    ),
+    Mutant(
+        "a failover is not noticed while the old primary goes on",
+        _no_stamp,
+        "two primaries",
+        "without a look",
+        within=100,
+        start=90,
+    ),
+    Mutant(
+        "an old primary acknowledges an enqueue",
+        in_python(Scripts, "run_surely", _an_enqueue_waits_for_nobody),
+        "two primaries",
+        "and was given",
+        within=200,
+    ),
+    Mutant(
+        "an old primary forgets its replicas at once",
+        _in_all_lua("local REMEMBER_REPLICAS = 20", "local REMEMBER_REPLICAS = 0"),
+        "two primaries",
+        "and was given",
+        within=200,
+    ),
+    Mutant(
+        "a payload with a mark of before leaves whenever it comes to it",
+        in_python(Crm, "mass_convert", sends_whenever_it_comes_to_it),
+        "two primaries",
+        "without a look",
+        within=200,
     ),
 )

@@ -32,7 +32,7 @@ from massconvert.store import Keys, Patience, RedisClock
 from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import WRONG, Crm, Lead
-from tests.simulation.forgetting import Memory
+from tests.simulation.forgetting import GOES_ON, Memory, OldPrimary
 from tests.simulation.judge import Judge
 from tests.simulation.messages import VISIBILITY, Messages
 from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
@@ -83,7 +83,8 @@ class History:
         self.crm = Crm(world, plan.faults, permits, PERMIT_LEASE, most, within, self._whose, self.judge)
         self.judge.crm = self.crm
         self.memory = Memory(wire, self.prefix, on=bool(plan.store.forgets))
-        self.store = StorePort(wire, world, plan.store, self.judge, self.memory)
+        self.old = OldPrimary(world, plan.store.replicas)
+        self.store = StorePort(wire, world, plan.store, self.judge, self.memory, self.old)
         self.clock = RedisClock(self.store)
         self.ledger = Ledger(self.store, self.account, plan.tuning)
         self.messages = Messages(world, plan.messages, self._perform)
@@ -142,7 +143,8 @@ class History:
         self.reach.rows[row.name] += 1
         self.reach.moves[f"{row.name} {chunk.state.value}"] += 1
         self.judge.decided(decision)
-        if row is Row.ACCEPTED:
+        task = self.world.current()
+        if row is Row.ACCEPTED and not (task and task.beside):
             self.crm.jobs[chunk.job_id].id_known = True
         self.world.note(f"   chunk {chunk.id}: {row.value} -> {chunk.state.value}, {len(chunk.leads)} leads")
 
@@ -365,6 +367,7 @@ class History:
             ("SET", f"{self.prefix}events:keep", 1_000_000),
             ("HSET", Keys(self.account).title, "format", FORMAT),
             ("HSET", f"{self.prefix}history", "id", f"history{world.redis_history}", "since", "0"),
+            ("HSET", f"{self.prefix}history", "replicas", plan.store.replicas),
         ):
             self.wire.call(*words)
             self.memory.note(words)
@@ -389,12 +392,26 @@ class History:
 
     def _forget(self, name: str) -> None:
         """Redis loses what it acknowledged last. Where nothing made sure of it, people enqueue again what they miss."""
-        lost = self.memory.forget(self._people)
+        goes_on = self.plan.store.goes_on
+        lost = self.memory.forget(self._people, goes_on=goes_on)
+        if goes_on:
+            self.old.begins()
         self.world.redis_history += 1
         self.world.note(f"   Redis FORGETS its last {lost} commands")
         self.judge.forgot()
+        if goes_on:
+            self.world.at(GOES_ON, lambda: self._demoted(name))
+        else:
+            self._demoted(name)
+
+    def _demoted(self, name: str) -> None:
+        """The primary of before is none any more; people enqueue again what they miss."""
+        if self.plan.store.goes_on:
+            self.old.ends()
+            self.wire.forget(f"{self.prefix}*", only_beside=True)
+            self.world.note("   the old primary is DEMOTED")
         self.unready.discard(name)
-        for order in () if self.plan.store.replicas else self.plan.orders:
+        for order in () if self.plan.keeps else self.plan.orders:
             if not order.abandoned and self.world.elapsed >= order.at:
                 again = f"producer of {order.batch} after {name}"
                 self._plan(self._people.uniform(0.5, 20.0), again, partial(self._produce, order))

@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from massconvert.ledger.codec import load_looks, load_outcome, open_leads, pairs
 from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState, size_of
 from massconvert.policy.holds import DEAREST_CALL
-from massconvert.policy.polling import LOST, is_late
+from massconvert.policy.polling import LOST, OPEN, is_late
 from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
 from tests.simulation.hearing import Hearing
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
@@ -79,6 +79,7 @@ class Judge:
         self._cancelled: dict[str, int] = {}
         self._permitted: dict[Task, int] = {}
         self._over: dict[tuple[str, str], list[Submission]] = {}  # of leads that have ended
+        self._known_to_old: list[Submission] = []  # those of them that a primary of before knew to have ended
         self.on_their_way: dict[Task | None, dict[str, tuple[str, float]]] = {}
         self._paused = 0  # since when a person has paused everything
         self._formed: dict[str, float] = {}  # options: when the last payload of them was made
@@ -125,6 +126,7 @@ class Judge:
     def forgot(self) -> None:
         """Redis has lost what it acknowledged last: outcomes and stops that it knows no more are none."""
         self.outcomes.clear()
+        self._known_to_old = [submission for over in self._over.values() for submission in over]
         for (_, lead_id), submissions in self._over.items():
             self.crm.leads[lead_id].submissions[:0] = submissions
         self._over.clear()
@@ -192,9 +194,14 @@ class Judge:
         if since < 2 * self.plan.tuning.linger or not self.plan.tuning.at_once:
             self.world.wrong(f"{args[0]} goes without company {since:.1f} s after a payload of its options")
 
-    def leads_of(self, chunk: str) -> dict[str, tuple[str, float]]:
+    def took_effect_beside(self, name: str, args: Sequence[Any], answer: Any) -> None:
+        """Remember what a primary that was replaced lets somebody send; the ledger knows nothing of it."""
+        if name == "begin_send" and answer[0] == 1:
+            self.on_their_way[self.world.current()] = self.leads_of(args[0], self._wire.beside)
+
+    def leads_of(self, chunk: str, ask: Callable[..., Any] | None = None) -> dict[str, tuple[str, float]]:
         """The leads of a chunk, each with its batch and when the chunk was made."""
-        members, created = self._wire.call("HMGET", f"{self._prefix}chunk:{chunk}", "members", "created")
+        members, created = (ask or self._wire.call)("HMGET", f"{self._prefix}chunk:{chunk}", "members", "created")
         return {lead: (batch, float(created)) for batch, leads in segments(members or "") for lead in leads}
 
     def _stopped(self, lead: Lead, batch: str) -> None:
@@ -221,6 +228,8 @@ class Judge:
         if order and order.preflight and lead.looked_at < submission.created - _CLOCKS:
             self.world.wrong(f"lead {lead.id} was sent without a preflight")
         for earlier in lead.submissions:
+            if self._had_ended(earlier):
+                continue
             if lead.looked_at <= earlier.at:
                 self.world.wrong(f"lead {lead.id} was submitted again without a look")
             elif (
@@ -232,6 +241,12 @@ class Judge:
                 self.world.wrong(f"lead {lead.id} was submitted again after a look that came before its job's end")
             elif not lead.shown_unconverted:
                 self.world.wrong(f"lead {lead.id} was submitted again though a read showed that it need not be")
+
+    def _had_ended(self, earlier: Submission) -> bool:
+        """Whether a primary that was replaced, and that the current task goes on with, knows what became of it."""
+        task = self.world.current()
+        told = bool(earlier.job and earlier.job.end_told)
+        return bool(task and task.beside) and (told or any(earlier is each for each in self._known_to_old))
 
     def _let_go(self, lead: Lead, batch: str) -> None:
         """A lead is on its way: was its batch held, or should it have waited for the canary?"""
@@ -296,7 +311,7 @@ class Judge:
         # After a long time without a permit a job is looked at in any case: it teaches nothing.
         if known and is_late(known, sent_at=float(sent_at or 0.0), now=self.world.time):
             return
-        if known and known.scout not in ("", chunk) and self.world.time < known.at + LOST and not disturbed:
+        if known and known.scout not in ("", OPEN, chunk) and self.world.time < known.at + LOST and not disturbed:
             self.world.wrong(f"the job of chunk {chunk} is looked at while that of {known.scout} finds out")
 
     def credits_left(self, left: int) -> None:
@@ -355,7 +370,7 @@ class Judge:
 
     def _before(self, lead: Lead, said: str, *, ours: bool) -> str:
         """`ALREADY_CONVERTED`: by somebody else, or by us for a batch that Redis has forgotten as a whole."""
-        if ours and self.plan.store.forgets and not self.plan.store.replicas:
+        if ours and self.plan.store.forgets and not self.plan.keeps:
             self.unknowable["converted by us, before Redis forgot it all"] += 1
             return ""
         if ours:

@@ -154,7 +154,7 @@ def _sends_when_it_has_a_token(ports: Ports, chunk: Chunk) -> Next:
     return write(ports, sending, after_post(sending, answer, moment(ports, chunk))) if sending and answer else Done()
 
 
-def _sends_whenever_it_comes_to_it(crm: Crm, leads: Any, options: Any, *, token: str, send_by: float) -> PostAnswer:
+def sends_whenever_it_comes_to_it(crm: Crm, leads: Any, options: Any, *, token: str, send_by: float) -> PostAnswer:
     return _mass_convert(crm, leads, options, token=token, send_by=math.inf)
 
 
@@ -319,7 +319,7 @@ MUTANTS = (
     ),
     Mutant(
         "a payload leaves whenever it comes to it",
-        in_python(Crm, "mass_convert", _sends_whenever_it_comes_to_it),
+        in_python(Crm, "mass_convert", sends_whenever_it_comes_to_it),
         "frozen",
         "submitted again without a look",
         within=200,

@@ -181,3 +181,8 @@ class Plan:
         0,
     )  # and when somebody comes to this point for the n-th time; or the first batch alone
     stop_batch: bool = False
+
+    @property
+    def keeps(self) -> bool:
+        """Whether nothing that was acknowledged is lost in a failover: all replicas are waited for."""
+        return self.store.replicas > 0 and self.tuning.min_replicas is None

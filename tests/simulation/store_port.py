@@ -26,7 +26,7 @@ import redis
 from redis._parsers.base import BaseParser
 
 from massconvert.store import scripts
-from tests.simulation.world import World
+from tests.simulation.world import Process, Task, World
 
 #: Every script of the product, by name.
 SCRIPTS = tuple(
@@ -86,11 +86,24 @@ class Wire:
             self._loaded[text] = self.call("SCRIPT", "LOAD", text)
         return self._loaded[text]
 
-    def forget(self, pattern: str) -> None:
-        """Delete every key that matches."""
-        keys = self.call("KEYS", pattern)
-        for place in range(0, len(keys), 1000):
-            self.call("DEL", *keys[place : place + 1000])
+    def beside(self, *words: Any) -> Any:
+        """As `call`, in the other database: that of a primary that was replaced (`forgetting.OldPrimary`)."""
+        answer = self.exchange((("SELECT", 1), words, ("SELECT", 0)))[1]
+        if isinstance(answer, redis.ResponseError):
+            raise answer
+        return answer
+
+    def move_beside(self, pattern: str) -> None:
+        """Move every key that matches into the other database."""
+        if keys := self.call("KEYS", pattern):
+            self.calls(*(("MOVE", key, 1) for key in keys))
+
+    def forget(self, pattern: str, *, only_beside: bool = False) -> None:
+        """Delete every key that matches, in both databases or in the other one."""
+        for call in (self.beside,) if only_beside else (self.call, self.beside):
+            keys = call("KEYS", pattern)
+            for place in range(0, len(keys), 1000):
+                call("DEL", *keys[place : place + 1000])
 
     def _answers(self, count: int) -> list[Any]:
         data = b""
@@ -199,6 +212,7 @@ class StoreFaults:
     forgets: tuple[float, ...] = ()  # times at which it loses what it acknowledged last
     replicas: int = 0
     too_few: float = 0.0  # how often a replica does not have in time what a WAIT is about
+    goes_on: bool = False  # whether the old primary goes on for some seconds, and some with it
 
 
 #: What Redis says when it does nothing for now: in a failover, with a full disk, in a cluster; or nobody knows why.
@@ -219,6 +233,23 @@ REFUSALS = (
 )
 #: Redis 6.2 puts what a script was refused for into words of its own.
 _IN_A_SCRIPT = "ERR Error running script (call to f_bd6f): @user_script:3: @user_script: 3: -"
+
+
+class OldPrimary(Protocol):
+    """A primary that was replaced, and goes on for a while (`forgetting.OldPrimary`)."""
+
+    def asked_by(self, process: Process) -> int:
+        """The history of the Redis that a process is connected to."""
+        ...
+
+    def serves(self, history: int) -> bool:
+        """Whether it is this one's, and goes on."""
+        ...
+
+    @property
+    def replicas(self) -> int:
+        """How many replicas are with it still."""
+        ...
 
 
 class Memory(Protocol):
@@ -253,6 +284,10 @@ class Audit(Protocol):
         """A script or command has run, with these arguments (a script's without its prefix)."""
         ...
 
+    def took_effect_beside(self, name: str, args: Sequence[Any], answer: Any) -> None:
+        """Likewise, on a primary that was replaced."""
+        ...
+
 
 #: Scripts that write the ledger nearly each time, and those whose answer begins with what they made, if anything.
 _WRITERS = frozenset(
@@ -282,6 +317,11 @@ _CHANGES = frozenset({"EVALSHA", "HDEL", "SET", "DEL"})
 _ASKS, _IS_TOLD = "redis.call('TIME')", "{ KEYS[#KEYS], 0 }"
 #: Likewise for what Redis says of its history and its replicas (store/lua/_history.lua).
 _LOOKS, _IS_SHOWN = "redis.pcall('INFO', 'replication')", "KEYS[#KEYS - 1]"
+
+
+def _arguments(words: list[str]) -> list[str]:
+    """Those of a command, or of a script without its prefix."""
+    return words[3 + int(words[2]) :] if words[0] == "EVALSHA" else words[1:]
 
 
 class Pipeline:
@@ -324,7 +364,9 @@ class OneConnection:
 class StorePort:
     """What the product takes for a Redis client."""
 
-    def __init__(self, wire: Wire, world: World, faults: StoreFaults, audit: Audit, memory: Memory) -> None:
+    def __init__(
+        self, wire: Wire, world: World, faults: StoreFaults, audit: Audit, memory: Memory, old: OldPrimary
+    ) -> None:
         #: Where the product looks for a name to put into its errors, and takes connections from.
         self.connection_pool = SimpleNamespace(
             connection_class=redis.Connection,
@@ -333,12 +375,12 @@ class StorePort:
             get_connection=self.connect,
         )
         self._wire = wire
+        self._old = old
         self._world = world
         self._faults = faults
         self._chance = world.chance("store")
         self._refusals = world.chance("refusals")
         self._audit = audit
-        world.replicas = faults.replicas
         self.memory = memory
         self._names = {scripts.source(name): name for name in SCRIPTS}
         self.commands = 0
@@ -348,37 +390,57 @@ class StorePort:
         """As redis-py's: what it returns runs the script. Where that asks Redis for the time, it finds the world's."""
         name, sha = self._names[text], self._wire.script(text.replace(_ASKS, _IS_TOLD).replace(_LOOKS, _IS_SHOWN))
 
-        def run(keys: Sequence[str], args: Sequence[Any], client: object = None) -> Any:
+        def run(keys: Sequence[str], args: Sequence[Any], client: OneConnection | None = None) -> Any:
             words = ["EVALSHA", sha, str(len(keys) + 2), *keys, "", "", *map(str, args)]
-            return self._perform(name, words, told_at=len(keys) + 3)
+            return self._perform(name, words, told_at=len(keys) + 3, client=client)
 
         return run
 
-    def _perform(self, name: str, words: list[str], *, told_at: int = 0) -> Any:
-        world = self._world
-        if world.current() is None:
+    def _perform(self, name: str, words: list[str], *, told_at: int = 0, client: OneConnection | None = None) -> Any:
+        world, task = self._world, self._world.current()
+        if task is None:
             return self._wire.call(*self._told(words, told_at))
         self.commands += 1
         world.stop(f"before {name}")
         self._fail(name, self._faults.before, "before")
         self._refuse(name, script=words[0] == "EVALSHA")
-        answer = self._effect(name, self._told(words, told_at))
+        asked = client.connection or 0 if client else self._old.asked_by(task.process)
+        task.beside = self._old.serves(asked)
+        if task.beside:
+            answer = self._effect_beside(name, self._told(words, told_at, asked), task)
+        else:
+            answer = self._effect(name, self._told(words, told_at))
         self._fail(name, self._faults.after, "after")
         world.stop(f"after {name}")
         return answer
 
-    def _told(self, words: list[str], place: int) -> list[str]:
-        """The words of a script with what it asks Redis for, as it is when it runs."""
+    def _told(self, words: list[str], place: int, old: int = 0) -> list[str]:
+        """The words of a script with what it asks Redis for, as it is when it runs; ``old``: an old one's history."""
         if not place:
             return words
-        return [*words[:place], self._world.redis_says(), str(self._world.redis_time()), *words[place + 2 :]]
+        world = self._world
+        says = world.redis_says(old or world.redis_history, self._old.replicas if old else self._faults.replicas)
+        return [*words[:place], says, str(world.redis_time()), *words[place + 2 :]]
+
+    def _effect_beside(self, name: str, words: list[str], task: Task) -> Any:
+        """On a primary that was replaced: nobody looks at its ledger, and nothing of it stays."""
+        if name == "TIME":
+            return self._time()
+        answer = self._wire.beside(*words)
+        self._world.note(f"   {name} on the old primary")
+        self._audit.took_effect_beside(name, _arguments(words), answer)
+        if name == "take_permit":
+            task.permitted = 0.0  # nobody else knows of it
+        return answer
+
+    def _time(self) -> tuple[int, int]:
+        now = self._world.redis_time()
+        return int(now), int(now % 1.0 * 1e6)
 
     def _effect(self, name: str, words: list[str]) -> Any:
         if name == "TIME":
-            now = self._world.redis_time()
-            return int(now), int(now % 1.0 * 1e6)
-        args = words[3 + int(words[2]) :] if words[0] == "EVALSHA" else words[1:]
-        full = self._faults.full
+            return self._time()
+        args, full = _arguments(words), self._faults.full
         if full and full[0] <= self._world.elapsed < full[0] + full[1]:
             answer = self._on_a_full_one(name, words)
         elif name in _WRITERS and self._audit.is_needed(name, args):
@@ -432,12 +494,13 @@ class StorePort:
             raise parse(f"{_IN_A_SCRIPT}{said}" if wrapped else said)
 
     def client(self) -> OneConnection:
-        """A connection of its own, as far as anybody can tell."""
+        """A connection of its own: what is asked on it is asked of one server."""
         return OneConnection(self)
 
     def connect(self) -> int:
-        """A connection: the history in which it was made, after which it is gone."""
-        return self._world.redis_history
+        """A connection: the history of the server that it leads to, after which it is gone."""
+        task = self._world.current()
+        return self._old.asked_by(task.process) if task else self._world.redis_history
 
     def wait(self, wanted: int, history: int) -> int:
         world = self._world
@@ -445,6 +508,8 @@ class StorePort:
             return wanted
         world.stop("before WAIT")
         self._fail("WAIT", self._faults.before, "before")
+        if self._old.serves(history):
+            return self._old.replicas
         if world.redis_history != history:  # who was asked is no primary any more
             raise redis.ConnectionError("connection reset")
         if world.troubled and self._faults.too_few and self._chance.random() < self._faults.too_few:

@@ -56,6 +56,14 @@ def test_a_seed_is_a_history_and_can_be_played_again(wire: Wire) -> None:
         assert play(draw(seed), wire).trace == play(draw(seed), wire).trace
 
 
+def test_an_old_primary_has_visitors(wire: Wire) -> None:
+    """Some go on with it, and what they want it to keep is refused; otherwise the theme shows nothing."""
+    traces = ["\n".join(play(draw(seed, "two primaries"), wire).trace) for seed in range(40)]
+    assert sum("move_chunk on the old primary" in trace for trace in traces) >= 5
+    assert sum("seal_batch on the old primary" in trace for trace in traces) >= 1
+    assert sum("begin_send on the old primary" in trace for trace in traces) >= 1
+
+
 def test_histories_without_trouble_make_the_fewest_calls(wire: Wire) -> None:
     """One POST for a full payload, and no read. The first job of all finds out how long jobs take: a few looks."""
     plan = draw(0, "calm")

@@ -52,12 +52,16 @@ class Process:
 
 
 class Task(greenlet):  # type: ignore[misc]  # as above
-    """One task of a process. ``about`` is the chunk it works on, if any; ``permitted`` is when it got its permit."""
+    """One task of a process. ``about`` is the chunk it works on, if any; ``permitted`` is when it got its permit.
+
+    ``beside``: it was last answered by a Redis that was replaced, and goes on.
+    """
 
     process: Process
     world: World
     about: str
     permitted: float = 0.0
+    beside: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,7 +80,7 @@ class World:
     def __init__(self, seed: int, mishaps: Mishaps) -> None:
         self.seed = seed
         self.mishaps = mishaps
-        self.redis_history, self.replicas = 1, 0
+        self.redis_history = 1
         self.time = EPOCH
         self.trace: list[str] = []
         self.problems: list[str] = []
@@ -115,10 +119,10 @@ class World:
         """Virtual Unix seconds as Redis has them."""
         return self.time
 
-    def redis_says(self) -> str:
-        """What Redis says of its history and its replicas (``INFO replication``)."""
-        replicas = "".join(f"slave{n}:ip=127.0.0.1,port=1,state=online\r\n" for n in range(self.replicas))
-        return f"# Replication\r\nrole:master\r\n{replicas}master_replid:history{self.redis_history}\r\n"
+    def redis_says(self, history: int, replicas: int) -> str:
+        """What a Redis says of its history and its replicas (``INFO replication``)."""
+        attached = "".join(f"slave{n}:ip=127.0.0.1,port=1,state=online\r\n" for n in range(replicas))
+        return f"# Replication\r\nrole:master\r\n{attached}master_replid:history{history}\r\n"
 
     @property
     def elapsed(self) -> float:

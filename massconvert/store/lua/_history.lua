@@ -9,6 +9,7 @@ local REMEMBER_REPLICAS = 20 -- seconds: an old primary goes on for 10 to 11 s i
 -- The history that Redis writes now: {id, since, replicas}. It keeps its name where a Redis of our own ended in order and
 -- was started again (embedded/redis_server.py). `id` is '' where Redis refuses INFO; `since` is 0 for the first
 -- history that the ledger knows; `replicas` is how many were attached lately: that many must have what may not be lost.
+-- Those that are gone count for a while from when a script first missed them: the ledger may have been idle for long.
 local function history_of(p, now)
   local info = redis.pcall('INFO', 'replication')
   if type(info) == 'table' then
@@ -17,20 +18,22 @@ local function history_of(p, now)
   end
   local key, id = p .. 'history', string.match(info, 'master_replid:(%w+)')
   local _, online = string.gsub(info, 'state=online', '')
-  local h = redis.call('HMGET', key, 'id', 'since', 'replicas', 'replicas_at', 'name')
+  local h = redis.call('HMGET', key, 'id', 'since', 'replicas', 'fewer_since', 'name')
   if h[1] ~= id then
     local since = h[1] and exactly(now) or '0'
     if h[1] then redis.call('HINCRBY', key, 'breaks', 1) end
-    redis.call('HSET', key, 'id', id, 'name', id, 'since', since, 'replicas', online, 'replicas_at', now)
+    redis.call('HSET', key, 'id', id, 'name', id, 'since', since, 'replicas', online)
+    redis.call('HDEL', key, 'fewer_since')
     return { id = id, since = tonumber(since), replicas = online }
   end
-  local known, seen = tonumber(h[3]) or 0, tonumber(h[4]) or 0
-  if online ~= known and (online > known or now - seen > REMEMBER_REPLICAS) then
-    redis.call('HSET', key, 'replicas', online, 'replicas_at', now)
+  local known, fewer_since = tonumber(h[3]) or 0, tonumber(h[4])
+  if online < known and not fewer_since then
+    redis.call('HSET', key, 'fewer_since', now)
+  elseif online > known or (online < known and now - fewer_since > REMEMBER_REPLICAS) then
+    redis.call('HSET', key, 'replicas', online)
     known = online
-  elseif online > 0 and online == known and now - seen > REMEMBER_REPLICAS / 4 then
-    redis.call('HSET', key, 'replicas_at', now)
   end
+  if fewer_since and online >= known then redis.call('HDEL', key, 'fewer_since') end
   return { id = h[5] or id, since = tonumber(h[2]), replicas = known }
 end
 

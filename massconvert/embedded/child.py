@@ -43,13 +43,17 @@ def restart_delay(deaths: int) -> float:
 
 
 class Child:
-    """A process of the plan. ``again_at`` is when it is to be started (again), on the monotonic clock."""
+    """A process of the plan. ``again_at`` is when it is to be started (again), on the monotonic clock.
+
+    ``ever_ready``: it has been ready at least once. ``ended``: the exit status of each time that it was started.
+    """
 
     def __init__(self, plan: ChildPlan, state_dir: str) -> None:
         self.plan = plan
         self.log = log_path(state_dir, plan.name)
-        self.ready = False
+        self.ready = self.ever_ready = False
         self.failed = False
+        self.ended: list[int] = []
         self.again_at: float | None = None
         self._state_dir = state_dir
         self._process: subprocess.Popen[bytes] | None = None
@@ -101,6 +105,7 @@ class Child:
                 log.write(data)
             seen = self._tail + data
             self.ready = self.ready or self.plan.ready.encode() in seen
+            self.ever_ready = self.ever_ready or self.ready
             self._tail = seen[-len(self.plan.ready) :]
 
     def reap(self) -> int | None:
@@ -113,6 +118,7 @@ class Child:
         if self._process.stdout:
             self._process.stdout.close()
         self._process = None
+        self.ended.append(status)
         self._note_death(status)
         return status
 

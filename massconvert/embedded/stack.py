@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from massconvert.celery import celery_command
-from massconvert.embedded.plan import HURRY, IN_ORDER, REDIS, ChildPlan, Doing, StackPlan, last_lines, log_path
+from massconvert.embedded.plan import GO, HURRY, KEPT, REDIS, ChildPlan, Doing, StackPlan, last_lines, log_path
 from massconvert.embedded.redis_server import find_redis_server, keep_history, redis_child
 from massconvert.errors import EmbeddedError
 from massconvert.settings import load_settings, read_dotenv
@@ -69,6 +69,7 @@ class Stack:
         self._workers, self._concurrency, self._beat = workers, concurrency, beat
         self._keep_data, self._stop_grace = keep_data, stop_grace
         self._ended_in_order = False  # the Redis of before: nothing of the ledger was lost
+        self._history_kept = False
         self._wait_for_go = wait_for_go
         self._supervisor: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
@@ -122,15 +123,16 @@ class Stack:
         client = connect(self.redis_url)
         with reaching(client):
             client.ping()
-        if self._ended_in_order:
-            keep_history(client)
-        self._ended_in_order = False
+        if REDIS in self._expected and not self._history_kept:
+            keep_history(client, in_order=self._ended_in_order)
+            self._history_kept = True
+            self._say(KEPT)
         client.close()
 
     def go(self) -> None:
         """Start the workers and beat of a stack that waits for it, and wait until they are ready, as `wait_ready`."""
         self._wait_for_go = False
-        self._say("go\n")
+        self._say(GO)
         self.wait_ready()
 
     def hurry(self) -> None:
@@ -197,7 +199,6 @@ class Stack:
             socket = _socket_path(folder, remove)
             data = folder / "redis"
             data.mkdir(mode=0o700, exist_ok=True)
-            self._ended_in_order = _taken(folder / IN_ORDER)
             children.append(redis_child(find_redis_server(self.environment), data, socket))
             self.environment["REDIS_URL"] = socket_url(socket)
         self.environment |= {
@@ -241,14 +242,14 @@ class Stack:
             )
         self._reader = threading.Thread(target=self._read, args=(self._supervisor,), name="supervisor", daemon=True)
         self._reader.start()
-        self._say(plan.dump() + "\n")
+        self._say(plan.dump())
 
     def _say(self, line: str) -> None:
         supervisor = self._supervisor
         assert supervisor is not None  # noqa: S101 - asked for only after start()
         assert supervisor.stdin is not None  # noqa: S101 - opened as a pipe
         with suppress(BrokenPipeError):  # it died at once; what is awaited next says so
-            supervisor.stdin.write(line)
+            supervisor.stdin.write(f"{line}\n")
             supervisor.stdin.flush()
 
     def _read(self, supervisor: subprocess.Popen[str]) -> None:
@@ -271,6 +272,7 @@ class Stack:
         what = event["event"]
         if what == "started":
             self.pids["supervisor"] = int(event["pid"])
+            self._ended_in_order = bool(event["in_order"])
         elif what == "busy":
             does = "runs its workers over" if event["doing"] == Doing.WORKING.value else "has not let go of"
             self._trouble = BusyError(
@@ -313,15 +315,6 @@ class Stack:
 def socket_url(socket: str | Path) -> str:
     """The URL of a Redis that listens there."""
     return f"unix://{quote(str(socket))}"
-
-
-def _taken(file: Path) -> bool:
-    """Whether a file was there; it is no more, and says so once."""
-    try:
-        file.unlink()
-    except FileNotFoundError:
-        return False
-    return True
 
 
 def _demand_posix() -> None:

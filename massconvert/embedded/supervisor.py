@@ -23,8 +23,10 @@ from typing import IO, Any
 
 from massconvert.embedded.child import Child
 from massconvert.embedded.plan import (
+    GO,
     HURRY,
     IN_ORDER,
+    KEPT,
     LOCK,
     READERS,
     REDIS,
@@ -52,6 +54,8 @@ class Supervisor:
         self._selector = selectors.DefaultSelector()
         self._stopping = self._hurried = False
         self._going = not plan.wait_for_go
+        self._redis = next((child for child in self._children if child.plan.name == REDIS), None)
+        self._was_in_order = self._kept = False
         self._lock = Path(plan.state_dir, LOCK).open("a+")  # noqa: SIM115 - held until the process ends
 
     def run(self) -> None:
@@ -60,7 +64,8 @@ class Supervisor:
         self._selector.register(sys.stdin, selectors.EVENT_READ, self._on_stdin)
         if not self._take_lock():
             return
-        _tell("started", pid=os.getpid())
+        self._was_in_order = bool(self._redis) and _taken(self._mark)
+        _tell("started", pid=os.getpid(), in_order=self._was_in_order)
         while not self._stopping:
             self._start_due()
             self._turn(self._pause())
@@ -70,8 +75,24 @@ class Supervisor:
             if phase == 0:
                 self._await_readers()
             self._stop([child for child in self._children if child.plan.phase == phase and child.running])
+        if self._nothing_is_lost():
+            self._mark.touch()
         for path in self._plan.remove:
             shutil.rmtree(path, ignore_errors=True)
+
+    # --- how Redis ends ---
+
+    @property
+    def _mark(self) -> Path:
+        return Path(self._plan.state_dir, IN_ORDER)
+
+    def _nothing_is_lost(self) -> bool:
+        """Whether all that Redis ever acknowledged is on disk, and what was lost before our time has been noted."""
+        if self._redis is None:
+            return False
+        if not self._redis.ever_ready:
+            return self._was_in_order
+        return self._redis.ended == [0] and (self._was_in_order or self._kept)
 
     # --- one at a time ---
 
@@ -86,7 +107,7 @@ class Supervisor:
                 return False
             self._turn(0.1)  # a lock that somebody gives back is no event to select on
         if not self._stopping:
-            self._note(self._plan.doing)
+            self._note(Doing.BEGINNING if self._redis else self._plan.doing)
         return not self._stopping
 
     def _holder(self) -> Holder | None:
@@ -125,8 +146,11 @@ class Supervisor:
         self._hurried = self._hurried or number == HURRY
 
     def _on_stdin(self) -> None:
-        if os.read(sys.stdin.fileno(), 4096):
-            self._going = True
+        if said := os.read(sys.stdin.fileno(), 4096).decode().split():
+            self._going = self._going or GO in said
+            if KEPT in said and not self._stopping:
+                self._kept = True
+                self._note(self._plan.doing)
             return
         self._stopping = True
         self._selector.unregister(sys.stdin)
@@ -178,8 +202,6 @@ class Supervisor:
             with suppress(KeyError):
                 self._selector.unregister(output)
             if self._stopping:
-                if child.plan.name == REDIS and status == 0:
-                    Path(self._plan.state_dir, IN_ORDER).touch()
                 continue
             event = "failed" if child.failed else "died"
             _tell(event, name=child.plan.name, status=status, log=last_lines(child.log))
@@ -198,6 +220,15 @@ class Supervisor:
                     break
                 self._turn(max(0.0, end - time.monotonic()))
                 self._reap()
+
+
+def _taken(file: Path) -> bool:
+    """Whether a file was there; it is no more, and says so once."""
+    try:
+        file.unlink()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _locked(file: IO[str]) -> bool:

@@ -14,42 +14,11 @@ from massconvert.producer import MassConvert
 
 CONCEPTS = Path(__file__).resolve().parents[2] / "docs" / "concepts.md"
 #: Words that mean here what they mean anywhere.
-ORDINARY = set(
-    [
-        "key",
-        "new",
-        "check",
-        "wait",
-        "progress",
-        "broker",
-        "conflict",
-        "error",
-        "input",
-        "store",
-        "unknown",
-        "timeout",
-        "zoho",
-        "settings",
-        "mass",
-        "convert",
-        "converts",
-        "kind",
-        "row",
-        "demo",
-        "dashboard",
-        "login",
-        "logout",
-        "whoami",
-        "doctor",
-        "stats",
-        "metrics",
-        "worker",
-        "health",
-        "webhook",
-        "beat",
-        "match",
-    ]
-)
+ORDINARY = {
+    *("key", "new", "check", "wait", "progress", "conflict", "error", "input", "store", "unknown", "timeout", "kind"),
+    *("zoho", "mass", "convert", "converts", "row", "settings", "broker", "worker", "beat", "health", "metrics", "stats"),
+    *("demo", "dashboard", "doctor", "login", "logout", "match", "webhook", "whoami"),
+}
 
 
 def words(name: str) -> list[str]:

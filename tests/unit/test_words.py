@@ -16,8 +16,8 @@ CONCEPTS = Path(__file__).resolve().parents[2] / "docs" / "concepts.md"
 #: Words that mean here what they mean anywhere.
 ORDINARY = {
     *("key", "new", "check", "wait", "progress", "conflict", "error", "input", "store", "unknown", "timeout", "kind"),
-    *("zoho", "mass", "convert", "converts", "row", "settings", "broker", "worker", "beat", "health", "metrics", "stats"),
-    *("demo", "dashboard", "doctor", "login", "logout", "match", "webhook", "whoami"),
+    *("zoho", "mass", "convert", "converts", "row", "settings", "broker", "worker", "beat", "health", "stats"),
+    *("metrics", "demo", "dashboard", "doctor", "login", "logout", "match", "webhook", "whoami"),
 }
 
 

@@ -18,10 +18,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.resources import files
-from io import BytesIO
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
+import hiredis
 import redis
 from redis._parsers.base import BaseParser
 
@@ -51,6 +51,7 @@ class Wire:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.connect(path)
         self._socket.settimeout(ANSWERS_WITHIN)
+        self._reader = hiredis.Reader(replyError=redis.ResponseError, encoding="utf-8")
         self._loaded: dict[str, str] = {}
         self._busy = False
 
@@ -106,95 +107,24 @@ class Wire:
                 call("DEL", *keys[place : place + 1000])
 
     def _answers(self, count: int) -> list[Any]:
-        data = b""
-        while True:
+        answers: list[Any] = []
+        while len(answers) < count:
+            answer = self._reader.gets()
+            if answer is not False:
+                answers.append(answer)
+                continue
             more = self._socket.recv(1 << 16)
             if not more:
                 raise ConnectionError("redis-server closed the connection")
-            data += more
-            if not data.endswith(b"\r\n"):
-                continue
-            try:
-                return _parsed(data, count)
-            except IndexError:
-                continue  # there is more to come
-
-
-def _parsed(data: bytes, count: int) -> list[Any]:
-    """So many answers; raises IndexError where they are not complete."""
-    if data.isascii():
-        lines, answers, place = data.decode().split("\r\n"), [], 0
-        with suppress(_HasLinesError):
-            for _ in range(count):
-                answer, place = _of_lines(lines, place)
-                answers.append(answer)
-            if place != len(lines) - 1:  # the last line is empty: what a value of nothing ends with is to come
-                raise IndexError
-            return answers
-    stream = BytesIO(data)
-    return [_of_bytes(stream) for _ in range(count)]
-
-
-class _HasLinesError(Exception):
-    """A value has the end of a line in it."""
-
-
-def _of_lines(lines: list[str], place: int) -> tuple[Any, int]:
-    """The answer at a place, none of whose values has the end of a line in it, and the place of the next one."""
-    head = lines[place]
-    kind = head[0]
-    if kind == "$":
-        if head == "$-1":
-            return None, place + 1
-        if f"${len(lines[place + 1])}" != head:
-            raise _HasLinesError
-        return lines[place + 1], place + 2
-    if kind != "*":
-        return _of_one_line(kind, head[1:]), place + 1
-    count, place = max(0, int(head[1:])), place + 1
-    end = place + 2 * count
-    values = lines[place + 1 : end : 2]
-    if len(values) == count and [f"${len(value)}" for value in values] == lines[place:end:2]:
-        return values, end  # values and nothing else, as nearly always
-    answers = []
-    for _ in range(count):
-        answer, place = _of_lines(lines, place)
-        answers.append(answer)
-    return (None if head == "*-1" else answers), place
-
-
-def _of_bytes(stream: BytesIO) -> Any:
-    head = stream.readline()[:-2].decode()
-    kind = head[0]
-    if kind == "$":
-        length = int(head[1:])
-        if length < 0:
-            return None
-        value = stream.read(length + 2)
-        if len(value) < length + 2:
-            raise IndexError
-        return value[:-2].decode()
-    if kind == "*":
-        return None if head == "*-1" else [_of_bytes(stream) for _ in range(int(head[1:]))]
-    return _of_one_line(kind, head[1:])
-
-
-def _of_one_line(kind: str, rest: str) -> Any:
-    if kind == ":":
-        return int(rest)
-    return redis.ResponseError(rest) if kind == "-" else rest
+            self._reader.feed(more)
+        return answers
 
 
 def packed(words: Command) -> bytes:
     """A command as it is sent."""
     if isinstance(words, bytes):
         return words
-    given = [*map(str, words)]
-    text = "".join([f"*{len(given)}\r\n", *[f"${len(word)}\r\n{word}\r\n" for word in given]])
-    if text.isascii():
-        return text.encode()
-    coded = [word.encode() for word in given]
-    return b"".join([b"*%d\r\n" % len(coded), *[b"$%d\r\n%b\r\n" % (len(word), word) for word in coded]])
+    return hiredis.pack_command(tuple(map(str, words)))  # type: ignore[arg-type]  # its stub asks for a tuple of one
 
 
 @dataclass(frozen=True)

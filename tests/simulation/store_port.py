@@ -124,7 +124,8 @@ def packed(words: Command) -> bytes:
     """A command as it is sent."""
     if isinstance(words, bytes):
         return words
-    return hiredis.pack_command(tuple(map(str, words)))  # type: ignore[arg-type]  # its stub asks for a tuple of one
+    given: Any = tuple(map(str, words))  # hiredis' stub asks for a tuple of one
+    return bytes(hiredis.pack_command(given))
 
 
 @dataclass(frozen=True)

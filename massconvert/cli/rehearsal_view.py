@@ -8,37 +8,45 @@ from massconvert.cli.console import out, print_json, say, tell
 from massconvert.cli.layout import Column, Pairs, Sheet
 from massconvert.doctor.scopes import ALL
 from massconvert.next_command import next_command
-from massconvert.rehearsal.question import Question
+from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Question
 from massconvert.rehearsal.result import Line
 from massconvert.rehearsal.run import OPTIONAL_SCOPES, SCOPES, costs, records
 from massconvert.wording import number_of
 
+#: From this width on there is room for what is assumed beside what was seen.
+_WIDE = 110
+_VERDICTS = {True: "as assumed", False: "differs", None: ""}
+
 
 def show(found: Sequence[Line]) -> None:
-    """The table, and what each difference means."""
+    """The table, what each difference means, and why something was not seen."""
     console = out()
+    wide = not console.is_terminal or console.width >= _WIDE
     table = []
-    for row in found:
-        number = "" if row.question.points[0] is not row.point else str(row.question.number)
-        mark = "differs" if row.fits is False else ""
-        table.append((number, row.point.asked, row.told, row.point.assumes, mark))
-    columns = (
-        Column("", right=True),
-        Column("asked"),
-        Column("seen", prose=True),
-        Column("assumed", prose=True),
-        Column(""),
-    )
-    console.print(Sheet(columns, table))
-    different = [row for row in found if row.fits is False and row.point.means]
-    for row in different:
+    for line in found:
+        number = "" if line.question.points[0] is not line.point else str(line.question.number)
+        assumed = [line.point.assumes] if wide else []
+        table.append((number, line.point.asked, line.told, *assumed, _verdict(line)))
+    columns = [Column("", right=True), Column("asked"), Column("seen", prose=True)]
+    console.print(Sheet((*columns, *([Column("assumed", prose=True)] if wide else []), Column("")), table))
+    notes = [(f"{line.question.number} {line.point.asked}", _meaning(line)) for line in found if line.fits is False]
+    reasons: dict[str, list[str]] = {}
+    for line in found:
+        if line.reason:
+            reasons.setdefault(line.reason, []).append(line.point.asked)
+    notes += [(NOT_SEEN, f"{', '.join(asked)}: {reason}") for reason, asked in reasons.items()]
+    for note in notes:
         console.print()
-        console.print(Pairs([(f"{row.question.number} {row.point.asked}", _meaning(row))]))
+        console.print(Pairs([note]))
 
 
-def _meaning(row: Line) -> str:
-    setting = f" Setting: {row.point.setting}." if row.point.setting else ""
-    return f"{row.told}. {row.point.means}{setting}"
+def _verdict(line: Line) -> str:
+    return "" if line.point.assumes == UNKNOWN else _VERDICTS[line.fits]
+
+
+def _meaning(line: Line) -> str:
+    setting = f" Setting: {line.point.setting}." if line.point.setting else ""
+    return f"{line.told}; assumed: {line.point.assumes}. {line.point.means}{setting}"
 
 
 def show_plan(questions: Sequence[Question], *, fifty: bool, as_json: bool) -> None:

@@ -46,6 +46,8 @@ from massconvert.zoho.standing import read_standing
 
 #: Organisations in which nothing is lost, as GET ``org`` names their type.
 _FOR_TRYING = ("sandbox", "developer")
+#: Of records that are left, this many ids are named.
+_NAMED = 5
 _BIN = ", and in the recycle bin for 60 days"
 
 
@@ -189,7 +191,7 @@ class Session:
         except (MassConvertError, Stopped) as error:
             if isinstance(error, Stopped):
                 say("stopped. What was made is deleted; this takes a moment.", "yellow")
-            self._tell_cleaned(self._cleaned(stage))
+            self._tell_cleaned(self._cleaned(stage), stage.wire.journal.path)
             if isinstance(error, Stopped):
                 raise typer.Exit(error.exit_status) from None
             raise
@@ -239,7 +241,7 @@ class Session:
                 return False
             say(f"cleaning up behind the rehearsal of {local_time(past.began)}.")
             cleaned = self._cleaned(self._stage(journal, past.mark))
-        self._tell_cleaned(cleaned)
+        self._tell_cleaned(cleaned, path)
         return bool(cleaned.left)
 
     def look_later(self) -> None:
@@ -322,7 +324,7 @@ class Session:
             print_json(found)
         else:
             show(list(rows(rehearsal)))
-        self._tell_cleaned(cleaned)
+        self._tell_cleaned(cleaned, file.with_suffix(".jsonl"))
         say(f"what was seen is in {file}.", "green")
         if self._settings.redis_url_given:
             hint("The ledger of this account goes by it from now on; docs/rehearsal.md says where.")
@@ -337,14 +339,20 @@ class Session:
             where = f"{self._identity.name or 'this organisation'} ({self._identity.kind or 'type not told'})"
             self._ledger.rehearsed.keep(facts_of(found["seen"], at=self._clock.now(), where=where))
 
-    def _tell_cleaned(self, cleaned: Cleaned) -> None:
+    def _tell_cleaned(self, cleaned: Cleaned, path: Path) -> None:
+        """What was deleted, and what is left of the run whose journal this is."""
+        words = [] if path.parent == self._folder else ["--file", str(path.with_suffix(".json"))]
+        again = next_command("rehearse", "--clean-up", *words, account=self._settings.account)
         if cleaned.number:
             say(f"{number_of(cleaned.number, 'record')} deleted{'' if cleaned.binned else _BIN}.")
+        left: dict[tuple[str, str], list[str]] = {}
         for (module, record), why in cleaned.left.items():
-            say(f"not deleted: {module} {record}: {why}.", "red")
-        if cleaned.left:
-            again = next_command("rehearse", "--clean-up", account=self._settings.account)
-            hint(f"Delete these by hand in the CRM, or try again: {again}")
+            left.setdefault((module, why), []).append(record)
+        for (module, why), ids in left.items():
+            more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
+            say(f"not deleted: {len(ids)} of {module} ({why}): {', '.join(ids[:_NAMED])}{more}.", "red")
+        if left:
+            hint(f"Delete them by hand in the CRM (their names begin with mc-rehearsal), or try again: {again}")
 
     def _tell_question(self, question: Question) -> None:
         self._say_step(f"{question.number} {question.title}")

@@ -24,6 +24,8 @@ _MOST = 50
 #: Seconds before each further try at what could not be deleted.
 _TRIES = (0.0, 1.0, 3.0, 5.0)
 _JOB_LOOKS = 2.0
+#: Why something cannot be deleted now, but perhaps in a moment.
+_PASSES = ("RECORD_LOCKED", "TOO_MANY_REQUESTS", "INTERNAL_ERROR")
 #: Seconds until reads show what was made, unless the run has seen more.
 _LAG = Tuning().read_lag
 
@@ -60,7 +62,10 @@ def clean_up(stage: Stage) -> Cleaned:
             stage.wire.wait(wait)
             done.left = {}
             _find_what_came(stage)
+            number = len(gone)
             if not sum(_delete(stage, module, done, gone) for module in NAME_OF):
+                break
+            if len(gone) == number and not any(code in _PASSES for code in done.left.values()):
                 break
         if not done.left:
             done.binned = _empty_bin(stage, gone)

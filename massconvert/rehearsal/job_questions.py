@@ -8,7 +8,7 @@ from typing import Any
 from massconvert.model import Call
 from massconvert.policy import Tuning
 from massconvert.rehearsal.cast import FIFTY
-from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything, at_most
+from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, any_of, anything, at_most
 from massconvert.rehearsal.stage import READ_ON, JobSeen, Stage
 from massconvert.rehearsal.wire import CONTACTS, MASS_CONVERT, Answer, looked_up
 from massconvert.zoho.answers import moment_of
@@ -68,7 +68,7 @@ def _lag(stage: Stage) -> Seen:
     job: JobSeen | None = stage.notes.get("job")
     if job is None or job.seconds is None:
         return _none(_READS, "no job ended")
-    expected = job.converted if job.converted >= 0 else len(job.leads)
+    expected = job.expected
     ahead = any(age < job.seconds and shown for age, shown in job.reads[:-1])
     partly = any(0 < shown < expected for _, shown in job.reads)
     for wait in READ_ON:
@@ -193,7 +193,7 @@ _JOB = (
     Point(
         "job_counts_add_up",
         "its counts add up",
-        "-",
+        UNKNOWN,
         anything,
         "",
     ),
@@ -214,11 +214,11 @@ _READS = (
         at_most(_TUNING.read_lag),
         "A lead that is just converted is read as unconverted: massconvert waits longer before it believes that.",
     ),
-    Point("reads_ahead", "reads show it before the job ends", "-", anything, ""),
-    Point("reads_in_part", "reads show a part of a job", "-", anything, ""),
+    Point("reads_ahead", "reads show it before the job ends", UNKNOWN, anything, ""),
+    Point("reads_in_part", "reads show a part of a job", UNKNOWN, anything, ""),
     Point(
         "clock_skew",
-        "seconds between Zoho's clock and ours",
+        "seconds that the clocks differ",
         f"at most {_TUNING.clock_skew:.0f}",
         at_most(_TUNING.clock_skew),
         "Leads that massconvert converts may be told as converted before. Set this machine's clock (NTP).",
@@ -246,7 +246,7 @@ _MUCH = (
         any_of("taken"),
         "Each conversion must name an owner: put assign_to into the options.",
     ),
-    Point("owner_without_assign_to", "whose the contact is then", "-", anything, ""),
+    Point("owner_without_assign_to", "whose the contact is then", UNKNOWN, anything, ""),
     Point(
         "too_many_leads",
         "a payload of 51 ids",

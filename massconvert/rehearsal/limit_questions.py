@@ -9,7 +9,7 @@ from typing import Any
 from massconvert.model import Call
 from massconvert.policy.cost import POST_CREDITS, READ_CREDITS, STATUS_CREDITS
 from massconvert.rehearsal.cast import GONE, QUOTED
-from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything
+from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, any_of, anything
 from massconvert.rehearsal.stage import JobSeen, Stage
 from massconvert.rehearsal.wire import CONTACTS, LEADS, MASS_CONVERT, Answer
 from massconvert.zoho.edition import MAX_POSTS
@@ -232,7 +232,7 @@ _COSTS = tuple(
 _AT_ONCE = (
     Point(
         "calls_at_once",
-        "as many calls at once as the edition allows",
+        "calls at once, as the edition allows",
         "all pass",
         lambda value, _version: str(value).startswith("all"),
         "Fewer calls may run at once than the edition says; massconvert finds the number by itself.",
@@ -254,8 +254,8 @@ _AT_ONCE = (
         any_of("TOO_MANY_REQUESTS"),
         "Nothing: status 429 is what counts.",
     ),
-    Point("throttled_retry_after", "its Retry-After", "-", anything, ""),
-    Point("throttled_for", "seconds until calls pass again", "-", anything, ""),
+    Point("throttled_retry_after", "its Retry-After", UNKNOWN, anything, ""),
+    Point("throttled_for", "seconds until calls pass again", UNKNOWN, anything, ""),
 )
 _READS = (
     Point(
@@ -265,19 +265,19 @@ _READS = (
         lambda value, _version: value >= _MANY,
         "massconvert halves what is refused; from now on its reads have no more ids than this.",
     ),
-    Point("ids_a_read_limit", "the limit that is named", "-", anything, ""),
-    Point("query_other_case", "a query in capital letters", "-", anything, ""),
-    Point("query_outer_space", "a query with blanks around", "-", anything, ""),
-    Point("query_quote_backslash", "a quote written \\'", "-", anything, ""),
-    Point("query_quote_doubled", "a quote written ''", "-", anything, ""),
-    Point("query_lookup", "a lookup in a query's answer has", "-", anything, ""),
+    Point("ids_a_read_limit", "the limit that is named", UNKNOWN, anything, ""),
+    Point("query_other_case", "a query in capital letters", UNKNOWN, anything, ""),
+    Point("query_outer_space", "a query with blanks around", UNKNOWN, anything, ""),
+    Point("query_quote_backslash", "a quote written \\'", UNKNOWN, anything, ""),
+    Point("query_quote_doubled", "a quote written ''", UNKNOWN, anything, ""),
+    Point("query_lookup", "a lookup in a query's answer has", UNKNOWN, anything, ""),
     Point("query_51_values", "51 values in a query", "refused", anything, ""),
 )
 _LATER = (
-    Point("status_lives", "seconds after which a job is still known", "-", anything, ""),
+    Point("status_lives", "seconds for which a job is known", UNKNOWN, anything, ""),
     Point(
         "status_gone_after",
-        "seconds after which it is not",
+        "seconds after which it is unknown",
         "an hour and more",
         lambda value, _version: value > 3600,
         "A job that ends late is not told any more: massconvert reads its leads instead.",

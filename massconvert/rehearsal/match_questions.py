@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.model import Call
-from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything
-from massconvert.rehearsal.stage import Stage, converted
+from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, any_of, anything
+from massconvert.rehearsal.stage import READ_ON, Stage, converted
 from massconvert.rehearsal.wire import ACCOUNTS, CONTACTS, Answer, converted_into, looked_up
 from massconvert.zoho.values import id_of
 
@@ -93,34 +93,50 @@ def _one_by_one(stage: Stage) -> Seen:
     to_account = {"Accounts": {"id": account}}
     first = _convert(stage, plain, {})
     mismatched = _convert(stage, other, to_account)
+
+    def outcome(lead: str, body: Mapping[str, Any], there: str) -> str:
+        return _outcome(stage, lead, _convert(stage, lead, body), there)
+
     return {
         "conversion_options": _options(options, account),
-        "single_convert": _made(first, ""),
+        "single_convert": "a job" if first.job_id else _made(first, ""),
         "single_convert_seconds": round(first.seconds, 2),
-        "single_link": _made(_convert(stage, same, to_account), account),
-        "single_link_of_another_name": _made(mismatched, account),
+        "single_link": outcome(same, to_account, account),
+        "single_link_of_another_name": _outcome(stage, other, mismatched, account),
         "single_refusal": _shape(mismatched) if mismatched.refused else f"{NOT_SEEN}: none was refused",
-        "single_link_in_capitals": _made(_convert(stage, cased, to_account), account),
-        "single_link_by_email": _made(_convert(stage, mailed, {"Contacts": {"id": contact}}), contact),
-        "single_add_to_existing": _made(_convert(stage, add, {"add_to_existing_record": True}), account),
+        "single_link_in_capitals": outcome(cased, to_account, account),
+        "single_link_by_email": outcome(mailed, {"Contacts": {"id": contact}}, contact),
+        "single_add_to_existing": outcome(add, {"add_to_existing_record": True}, account),
         "composite": _composite(stage),
     }
 
 
 def _shape(answer: Answer) -> str:
     where = "in data" if isinstance(answer.body, dict) and "data" in answer.body else "bare"
-    return f"{where}, with status {answer.status}"
+    return f"{where}, status {answer.status}"
 
 
 def _convert(stage: Stage, lead: str, body: Mapping[str, Any]) -> Answer:
     return stage.call(Call.UPDATE, "POST", f"Leads/{lead}/actions/convert", body={"data": [body]})
 
 
+def _outcome(stage: Stage, lead: str, answer: Answer, there: str) -> str:
+    """What a conversion made, also where it became a job: then the lead is read until it is converted."""
+    if answer.refused or not answer.job_id:
+        return _made(answer, there)
+    row: Mapping[str, Any] = {}
+    for wait in READ_ON:
+        stage.wire.wait(wait)
+        row = stage.read([lead]).get(lead, {})
+        if converted(row):
+            break
+    ids = {looked_up(row, name) for name in (_CONTACT, _ACCOUNT)}
+    return "the one that is there" if there in ids else _linked(row, _ACCOUNT, there)
+
+
 def _made(answer: Answer, there: str) -> str:
     if answer.refused or answer.lost:
         return f"refused: {answer.code or answer.lost}"
-    if answer.code.upper() == "SCHEDULED":
-        return "a job"
     made = converted_into(answer.body)
     if there and any(there in ids for ids in made.values()):
         return "the one that is there"
@@ -160,7 +176,7 @@ _DUPLICATES = "Conversions link to records that are there: look at what is chang
 _MATCH = (
     Point("match_company", "the account of a lead's company", "a new one", any_of("a new one"), _DUPLICATES),
     Point("match_email", "the contact with a lead's e-mail", "a new one", any_of("a new one"), _DUPLICATES),
-    Point("match_all", "the contact with its e-mail, name, company", "a new one", any_of("a new one"), _DUPLICATES),
+    Point("match_all", "the contact that is like it in all", "a new one", any_of("a new one"), _DUPLICATES),
     Point(
         "matched_contact_changed",
         "that contact is changed",
@@ -172,7 +188,7 @@ _MATCH = (
 _COMPANY = (
     Point(
         "same_company",
-        "two leads of one new company make",
+        "two leads of a new company make",
         "an account each",
         any_of("an account each", "one account"),
         "More accounts are made than there are leads.",
@@ -182,7 +198,7 @@ _COMPANY = (
 _SINGLE = (
     Point("conversion_options", "conversion options name", "the account of that name", anything, ""),
     Point("single_convert", "one lead by itself makes", "a new one", anything, ""),
-    Point("single_convert_seconds", "seconds that this takes", "-", anything, ""),
+    Point("single_convert_seconds", "seconds that this takes", UNKNOWN, anything, ""),
     Point(
         "single_link",
         "with the account's id it gets",
@@ -190,12 +206,12 @@ _SINGLE = (
         any_of("the one that is there"),
         "Leads cannot be linked to accounts that are there: they make new ones.",
     ),
-    Point("single_link_of_another_name", "with that of another company", "-", anything, ""),
-    Point("single_refusal", "where such an error stands", "-", anything, ""),
-    Point("single_link_in_capitals", "with its company in capitals", "-", anything, ""),
-    Point("single_link_by_email", "with a contact of its e-mail alone", "-", anything, ""),
-    Point("single_add_to_existing", "with add_to_existing_record", "-", anything, ""),
-    Point("composite", "in a composite request it", "-", anything, ""),
+    Point("single_link_of_another_name", "with that of another company", UNKNOWN, anything, ""),
+    Point("single_refusal", "where such an error stands", UNKNOWN, anything, ""),
+    Point("single_link_in_capitals", "with its company in capitals", UNKNOWN, anything, ""),
+    Point("single_link_by_email", "with a contact of its e-mail alone", UNKNOWN, anything, ""),
+    Point("single_add_to_existing", "with add_to_existing_record", UNKNOWN, anything, ""),
+    Point("composite", "in a composite request it", UNKNOWN, anything, ""),
 )
 
 MATCH_QUESTIONS = (
@@ -223,8 +239,8 @@ MATCH_QUESTIONS = (
         (
             Point(
                 "unknown_key",
-                "add_to_existing_record in mass convert",
-                "-",
+                "add_to_existing_record there",
+                UNKNOWN,
                 anything,
                 "",
             ),

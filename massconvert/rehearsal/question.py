@@ -12,6 +12,8 @@ from massconvert.rehearsal.stage import Stage
 #: What a question has seen, by the names of its points. A text that begins with "not seen" says why there is none.
 Seen: TypeAlias = dict[str, Any]
 NOT_SEEN = "not seen"
+#: What massconvert assumes where it works either way.
+UNKNOWN = "-"
 
 
 @dataclass(frozen=True)

@@ -28,9 +28,15 @@ class Line:
     fits: bool | None
 
     @property
+    def reason(self) -> str:
+        """Why nothing was seen; blank where something was."""
+        text = self.seen if isinstance(self.seen, str) and self.seen.startswith(NOT_SEEN) else ""
+        return text.removeprefix(NOT_SEEN).removeprefix(": ")
+
+    @property
     def told(self) -> str:
         """What was seen, in words."""
-        return in_words(self.seen)
+        return NOT_SEEN if self.reason else in_words(self.seen)
 
 
 def in_words(value: Any) -> str:

@@ -16,7 +16,7 @@ from massconvert.rehearsal.job_questions import JOB_QUESTIONS
 from massconvert.rehearsal.lead_questions import LEAD_QUESTIONS
 from massconvert.rehearsal.limit_questions import LIMIT_QUESTIONS
 from massconvert.rehearsal.match_questions import MATCH_QUESTIONS
-from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, anything
+from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, anything
 from massconvert.rehearsal.stage import Stage
 from massconvert.rehearsal.wire import ACCOUNTS, CONTACTS, DEALS, LEADS, Wire
 
@@ -27,8 +27,8 @@ CLEAN_UP = Question(
     18,
     "Can all of it be deleted?",
     (
-        Point("delete_converted", "a converted lead", "-", anything, ""),
-        Point("left_behind", "records that could not be deleted", "0", lambda value, _version: value == 0, ""),
+        Point("delete_converted", "a converted lead", UNKNOWN, anything, ""),
+        Point("left_behind", "records that are left", "0", lambda value, _version: value == 0, "They stay in the CRM."),
     ),
     lambda _stage: {},
     calls={Call.QUERY: 8, Call.UPDATE: 8, Call.READ: 4},

@@ -49,6 +49,11 @@ class JobSeen:
         """How many leads it says that it converted; -1 where it does not say."""
         return self.counts.get("converted", -1)
 
+    @property
+    def expected(self) -> int:
+        """How many converted leads reads must show by and by; its counts may be more than it has leads."""
+        return min(len(self.leads), self.converted if self.converted >= 0 else len(self.leads))
+
 
 @dataclass
 class Stage:
@@ -101,7 +106,7 @@ class Stage:
         """The leads of a job that has ended, once reads show as many converted as it says, or after half a minute."""
         rows = self.read(job.leads, *fields)
         for wait in READ_ON:
-            if sum(map(converted, rows.values())) >= job.converted:
+            if sum(map(converted, rows.values())) >= job.expected:
                 break
             self.wire.wait(wait)
             rows = self.read(job.leads, *fields)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 from massconvert.model import NotSent, PerhapsAccepted, Refused
+from massconvert.policy.codes import TOKEN_CODES
 from massconvert.zoho.answers import Body
 
 log = logging.getLogger("massconvert.zoho")
@@ -47,10 +48,10 @@ def limit_of(answer: OrgAnswer) -> tuple[int, str, int]:
         if calls is not None:
             return calls, f"edition {edition}", _DAY
         why, seconds = f"the edition {edition!r} is not known" if edition else "Zoho does not tell the edition", _DAY
-    elif isinstance(answer, Refused) and answer.status != 429:
+    elif isinstance(answer, Refused) and answer.status != 429 and answer.code not in TOKEN_CODES:
         why, seconds = f"Zoho refuses to tell the edition ({answer.status} {answer.code})", _HOUR
     else:
-        why, seconds = "Zoho did not tell the edition", _MINUTE  # soon again: it may be an outage
+        why, seconds = "Zoho did not tell the edition", _MINUTE  # soon again: an outage, or a token that has ended
     log.warning("At most %d calls run at once, since %s: %s.", LEAST, why, REMEDY)
     return LEAST, f"{why}: {REMEDY}", seconds
 

@@ -10,8 +10,10 @@ import pytest
 from massconvert.errors import LedgerMismatchError
 from massconvert.model import NotSent, Owner, OwnerKind, PerhapsAccepted, Refused, Unsent
 from massconvert.ownership import Ownership
+from massconvert.policy.codes import TOKEN_CODES
 from massconvert.settings import Settings
 from massconvert.zoho.answers import Body
+from massconvert.zoho.edition import limit_of
 from massconvert.zoho.identity import Papers, Unknown, owner_of, papers_of
 
 PAPERS = Papers("credentials", "client", "eu", "")
@@ -162,3 +164,10 @@ def test_a_command_does_not_go_on_where_nobody_can_tell_whose_an_owned_ledger_is
     with pytest.raises(LedgerMismatchError, match=r"belongs to 'X' \(eu\).*cannot be told now: lost"):
         ownership(taken, FakeZoho(PerhapsAccepted("lost")), [0.0]).demand_known()
     ownership(FakeTitle(), FakeZoho(PerhapsAccepted("lost")), [0.0]).demand_known()
+
+
+@pytest.mark.parametrize("code", sorted(TOKEN_CODES))
+def test_a_token_that_has_ended_holds_the_edition_back_for_a_minute_only(code: str) -> None:
+    """As after a token that another process has kept; a missing scope is not asked about for an hour."""
+    assert limit_of(refused(401, code))[2] == 60
+    assert limit_of(refused(401, "OAUTH_SCOPE_MISMATCH"))[2] == 3600

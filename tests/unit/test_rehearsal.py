@@ -71,8 +71,8 @@ VARIANTS: list[tuple[dict[str, Any], tuple[int, ...], dict[str, Any]]] = [
     ({"linking_strictness": "folded"}, (13,), {"single_link_in_capitals": THERE}),
     ({"linking_strictness": "unchecked"}, (13,), {"single_link_of_another_name": THERE}),
     ({"contact_match": "email_or_name"}, (13,), {"single_link_by_email": THERE}),
-    ({"single_refusal": "bare"}, (13,), {"single_refusal": "bare, with status 400"}),
-    ({"single_refusal_status": 202}, (13,), {"single_refusal": "in data, with status 202"}),
+    ({"single_refusal": "bare"}, (13,), {"single_refusal": "bare, status 400"}),
+    ({"single_refusal_status": 202}, (13,), {"single_refusal": "in data, status 202"}),
     ({"credits_header": "always", "credits": 5000}, (14,), {"cost_mass_convert": 5, "cost_status": 1, "cost_read": 1}),
     (
         {"credits_header": "always", "credits": 5000, "call_cost": {"POST mass_convert": 50}},

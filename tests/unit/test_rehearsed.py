@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from random import Random
+from types import SimpleNamespace
 from typing import Any
 
 import fakeredis
 import pytest
 
 from massconvert.ledger import Ledger
-from massconvert.model import Observed
+from massconvert.model import Chunk, Observed, State
 from massconvert.policy import Tuning
 from massconvert.policy.cost import Costs, Pace, forecast
 from massconvert.policy.rehearsed import LONGEST, tuned
+from massconvert.steps.write import moment
 from massconvert.store import Keys
 
 KEY = Keys("default").seen
@@ -144,3 +147,13 @@ def test_a_forecast_counts_with_the_credits_that_were_seen() -> None:
     assert Costs.of(None) == Costs()
     assert Costs.of(Observed(at=1.0)) == Costs()
     assert Costs.of(Observed(at=1.0, post_credits=50.0)).status == 1
+
+
+def test_each_decision_goes_by_the_facts_of_its_ledger(ledger: Ledger) -> None:
+    ports: Any = SimpleNamespace(ledger=ledger, random=Random(1), tuning=Tuning())
+    chunk = Chunk("1", "f" * 16, State.RUNNING, ("1",))
+    assert moment(ports, chunk, at=100.0).tuning.read_lag == Tuning().read_lag
+    ledger.rehearsed.keep(Observed(at=1.0, read_lag=20.0, job_seconds={50: 100.0}))
+    found = moment(ports, chunk, at=200.0)
+    assert found.tuning.read_lag == 20.0
+    assert found.job_wait == 170.0  # before a look at a lost answer

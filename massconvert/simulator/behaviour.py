@@ -12,7 +12,7 @@ from pathlib import Path
 from types import UnionType
 from typing import Any, Literal
 
-from massconvert.simulator.messages import SimulatorError
+from massconvert.simulator.messages import METHODS, SimulatorError
 
 Bad = Literal["refuse_all", "count_failed"]
 
@@ -140,7 +140,10 @@ def checked(given: Any) -> dict[str, Any]:
             near = difflib.get_close_matches(name, NAMES, n=1)
             meant = f"perhaps {near[0]!r} is meant" if near else "docs/simulator.md has them all"
             raise SimulatorError(f"there is no behaviour {name!r}; {meant}")
-        if wanted := _wrong(value, _types()[name]):
+        wanted = _wrong(value, _types()[name])
+        if name == "scheduled_share" and not wanted and value > 1:
+            wanted = "a part of a job's time, from 0 to 1"
+        if wanted:
             raise SimulatorError(f"{name!r} is {json.dumps(value)}; it must be {wanted}")
     return dict(given)
 
@@ -179,12 +182,23 @@ def _wrong(value: Any, kind: Any) -> str:
         inner = next(each for each in typing.get_args(kind) if each is not type(None))
         wanted = "" if value is None else _wrong(value, inner)
         return wanted and f"{wanted}, or null"
-    if kind is bool:
-        return "" if isinstance(value, bool) else "true or false"
-    whole = isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10**9
-    if kind is int:
-        return "" if whole else "a whole number, 0 or more"
-    if kind is float:
-        return "" if whole or (isinstance(value, float) and 0 <= value <= 1e9) else "a number of seconds, 0 or more"
-    costs = isinstance(value, dict) and all(_wrong(each, int) == "" for each in value.values())
-    return "" if costs else 'an object of calls and their credits, such as {"POST mass_convert": 5}'
+    simple = {
+        bool: (isinstance(value, bool), "true or false"),
+        int: (_is_number(value) and isinstance(value, int), "a whole number, 0 or more"),
+        float: (_is_number(value), "a number of seconds, 0 or more"),
+    }
+    if kind in simple:
+        fits, wanted = simple[kind]
+        return "" if fits else wanted
+    return _wrong_costs(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1e9
+
+
+def _wrong_costs(value: Any) -> str:
+    if not isinstance(value, dict) or any(_wrong(each, int) for each in value.values()):
+        return 'an object of calls and their credits, such as {"POST mass_convert": 5}'
+    unknown = sorted(set(value) - set(METHODS))
+    return f"an object of calls: there is no call {unknown[0]!r}, only {', '.join(METHODS)}" if unknown else ""

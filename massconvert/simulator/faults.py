@@ -55,35 +55,8 @@ from random import Random
 from typing import Any
 
 from massconvert.simulator.jobs import JobFault
-from massconvert.simulator.messages import Fate, Response, SimulatorError, envelope
+from massconvert.simulator.messages import METHODS, Fate, Response, SimulatorError, envelope
 
-#: The modules whose records calls read and write.
-_OF_RECORDS = ("Leads", "Contacts", "Accounts", "Deals")
-METHODS = (
-    "POST mass_convert",
-    "GET mass_convert",
-    "POST convert",
-    "GET conversion_options",
-    *(f"{method} {module}" for module in _OF_RECORDS for method in ("GET", "POST", "PUT", "DELETE")),
-    *(f"{method} {module.removesuffix('s')}" for module in _OF_RECORDS for method in ("GET", "DELETE")),
-    "POST lock",
-    "DELETE lock",
-    "GET recycle_bin",
-    "DELETE recycle_bin",
-    "GET users",
-    "GET org",
-    "GET settings/modules",
-    "GET settings/fields",
-    "GET settings/layouts",
-    "GET settings/pipeline",
-    "GET settings/portals",
-    "GET settings/user_type",
-    "POST coql",
-    "GET search",
-    "POST composite",
-    "POST token",
-    "POST revoke",
-)
 POST, READ, TOKEN, REVOKE = "POST mass_convert", "GET Leads", "POST token", "POST revoke"
 CONVERT, OPTIONS, COMPOSITE = "POST convert", "GET conversion_options", "POST composite"
 #: Calls of the accounts server, which no limit of the organisation counts.

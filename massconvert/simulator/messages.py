@@ -8,6 +8,35 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+#: The modules whose records calls read and write.
+_OF_RECORDS = ("Leads", "Contacts", "Accounts", "Deals")
+#: Every call that there is, by its name in fault scripts, counts and costs.
+METHODS = (
+    "POST mass_convert",
+    "GET mass_convert",
+    "POST convert",
+    "GET conversion_options",
+    *(f"{method} {module}" for module in _OF_RECORDS for method in ("GET", "POST", "PUT", "DELETE")),
+    *(f"{method} {module.removesuffix('s')}" for module in _OF_RECORDS for method in ("GET", "DELETE")),
+    "POST lock",
+    "DELETE lock",
+    "GET recycle_bin",
+    "DELETE recycle_bin",
+    "GET users",
+    "GET org",
+    "GET settings/modules",
+    "GET settings/fields",
+    "GET settings/layouts",
+    "GET settings/pipeline",
+    "GET settings/portals",
+    "GET settings/user_type",
+    "POST coql",
+    "GET search",
+    "POST composite",
+    "POST token",
+    "POST revoke",
+)
+
 
 class SimulatorError(Exception):
     """The simulator was started or told wrongly; the text is one line for a person."""

@@ -382,6 +382,11 @@ def test_a_behaviour_is_changed_while_calls_are_made_and_is_told() -> None:
         ({"most_leads": 1.5}, "it must be a whole number, 0 or more"),
         ({"leads_first": 1}, "it must be true or false"),
         ({"call_cost": {"POST mass_convert": "x"}}, "it must be an object of calls and their credits"),
+        (
+            {"call_cost": {"POST mass convert": 5}},
+            "there is no call 'POST mass convert', only POST mass_convert, ",
+        ),
+        ({"scheduled_share": 2}, "it must be a part of a job's time, from 0 to 1"),
         ({"behaviour": {"retry_after": -1}}, "it must be a whole number, 0 or more, or null"),
     ],
 )

@@ -10,7 +10,8 @@ import pytest
 
 from massconvert.cli import main
 from massconvert.simulator.command import parser
-from massconvert.simulator.faults import _KEYS, METHODS, Faults
+from massconvert.simulator.faults import _KEYS, Faults
+from massconvert.simulator.messages import METHODS
 from massconvert.testing import FakeCrm
 from tests.documented import ROOT
 

@@ -14,6 +14,9 @@ from massconvert.options import deal_templates, deals_only, doubted, fingerprint
 #: Codes of leads that may be converted, for all that anybody knows.
 DOUBTS = frozenset({Code.NOT_VISIBLE, Code.STATE_UNKNOWN})
 
+#: Codes of leads that were left to a person.
+HELD = frozenset({Code.MATCH_FOUND, Code.MATCH_UNCLEAR})
+
 _NAMED = 20  # leads in an error
 # Characters of a batch's name in that of its retry: a name has at most 200, and a retry may be retried.
 _ROOM_FOR_A_BATCH = 180
@@ -39,7 +42,7 @@ def leads_to_retry(
     other = cancelled = False
     for row in rows:
         cancelled = cancelled or (row.outcome is not None and row.outcome.kind is Kind.CANCELLED)
-        if row.outcome is None or not (_has_failed(row.outcome) or _has_no_deal(row.outcome)):
+        if row.outcome is None or not (_has_failed(row.outcome) or _has_no_deal(row.outcome) or _is_held(row, codes)):
             continue
         if _has_no_deal(row.outcome) is not deals:
             other = True
@@ -93,6 +96,11 @@ def retry_key(batch_id: str, body: Mapping[str, Any], leads: Iterable[str]) -> s
 def _has_failed(outcome: Outcome) -> bool:
     """What is not a lead id cannot be sent, however often."""
     return outcome.kind is Kind.FAILED and outcome.code != Code.INVALID_ID
+
+
+def _is_held(row: LeadRow, codes: Collection[str]) -> bool:
+    """Whether a lead was left to a person, who has decided: its code is named."""
+    return row.outcome is not None and row.outcome.code in HELD and row.outcome.code in codes
 
 
 def _has_no_deal(outcome: Outcome) -> bool:

@@ -150,8 +150,8 @@ class Workshop:
         with _as_hints():
             if isinstance(what_next, Done | Submitted):
                 self.chunk()  # what has left the window makes room
-            if not isinstance(what_next, Submitted) and what_next.sibling:
-                self.nudge.convert(what_next.sibling)
+            for sibling in () if isinstance(what_next, Submitted) else what_next.siblings:
+                self.nudge.convert(sibling)
         if isinstance(what_next, Done):
             self._have_calls_made()
         return what_next

@@ -99,7 +99,7 @@ def _look(settings: Settings, connected: Connected) -> Identity | str:
 def _facts(plan: Planned, count: int, settings: Settings, found: Identity | str) -> list[tuple[str, str]]:
     body, facts = plan.options.body(), plan.facts()
     cost = estimate(count, plan.leads, plan.options, facts)
-    calls = cost.posts + cost.status_calls + cost.reads + cost.updates
+    calls = cost.posts + cost.status_calls + cost.reads + cost.updates + cost.queries
     first = [("first", f"{number_of(plan.canary.leads, 'lead')}, as a canary")] if plan.canary else []
     return [
         ("organisation", _whose(settings, found)),

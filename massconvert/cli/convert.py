@@ -30,6 +30,7 @@ from massconvert.cli.inputs import (
     KeyOption,
     LeadsArgument,
     NoDealOption,
+    OnMatchOption,
     OptionsOption,
     PreflightOption,
     SkipInvalidOption,
@@ -38,7 +39,7 @@ from massconvert.cli.inputs import (
     input_file,
     read_leads,
     read_options,
-    with_preflight,
+    with_ours,
 )
 from massconvert.cli.live import some_redis
 from massconvert.cli.live_options import check_before_enqueue
@@ -104,6 +105,7 @@ def _convert(
     id_column: IdColumnOption = None,
     skip_invalid: SkipInvalidOption = False,
     preflight: PreflightOption = False,
+    on_match: OnMatchOption = None,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -136,14 +138,9 @@ def _convert(
     source = input_file(leads or (), file) if leads or file else None
     wanted = _Wanted(output, force, files, folder, source, id_column, with_ids, as_json)
     if resume or resume_all:
-        given: dict[str, object] = {
-            "LEADS": leads,
-            "--file": file,
-            "--options": options,
-            "--no-deal": no_deal,
-            "--key": key,
-        }
-        given |= {"--canary": canary, "--id-column": id_column, "--preflight": preflight, "--dry-run": dry_run}
+        given: dict[str, object] = {"LEADS": leads, "--file": file, "--options": options, "--no-deal": no_deal}
+        given |= {"--canary": canary, "--id-column": id_column, "--preflight": preflight, "--on-match": on_match}
+        given |= {"--key": key, "--dry-run": dry_run}
         _demand_alone(given, settings, several=resume_all or len(resume or ()) > 1, output=output)
         _resume(settings, wanted, resume or ())
         return
@@ -151,7 +148,7 @@ def _convert(
     if not dry_run:
         settings.require_zoho()
     ahead = parse_canary(canary, canary_max_failed)
-    body = with_preflight(read_options(options), preflight)
+    body = with_ours(read_options(options), preflight=preflight, on_match=on_match)
     demand_no_deal(no_deal, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)

@@ -22,7 +22,7 @@ from massconvert.errors import MassConvertError, StoreError, UnknownBatchError
 from massconvert.leads import Leads
 from massconvert.model import DealUpdate
 from massconvert.next_command import next_command
-from massconvert.options import Options, deal_templates, fingerprint, listings_for, resolve_names
+from massconvert.options import Options, deal_templates, fingerprint, listings_for, matching_of, resolve_names
 from massconvert.options.body import resolve_body
 from massconvert.options.names import Listings, unresolved
 from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Costs, Deals, Forecast, Pace, forecast
@@ -172,6 +172,7 @@ class DryRun:
                 "status": cost.status_calls,
                 "read": cost.reads,
                 "update": cost.updates,
+                "query": cost.queries,
             },
             "credits": cost.credits,
             "credits_left": facts.credits_left,
@@ -194,10 +195,11 @@ class DryRun:
         left_out = ", ".join(left_out_of(self.duplicates, self.invalid))
         waiting = f", behind {number_of(facts.ahead, 'lead that waits', 'leads that wait')}" if facts.ahead else ""
         left = "" if facts.credits_left is None else f"; Zoho said last that {facts.credits_left:,} are left today"
-        all_calls = cost.posts + cost.status_calls + cost.reads + cost.updates
+        all_calls = cost.posts + cost.status_calls + cost.reads + cost.updates + cost.queries
         calls = f"{all_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"
         calls += f", {cost.reads:,} to read leads" if cost.reads else ""
         calls += f", {cost.updates:,} to update deals" if cost.updates else ""
+        calls += f", {cost.queries:,} to look for contacts and accounts" if cost.queries else ""
         rows = [
             ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
             ("payloads", f"{cost.payloads:,} of up to {MAX_LEADS_A_CALL} leads"),
@@ -230,7 +232,16 @@ def _priced(costs: Costs) -> str:
 def estimate(count: int, leads: Leads, options: Options, facts: Facts) -> Forecast:
     """What converting this many ``leads`` will cost."""
     deals = Deals(count, ceil(count / MAX_LEADS_A_CALL)) if deal_templates(options.body()) else _deals(leads)
-    return forecast(count, facts.pace, ahead=facts.ahead, preflight=options.preflight, deals=deals, costs=facts.costs)
+    matched = matching_of(options.body()) is not None
+    return forecast(
+        count,
+        facts.pace,
+        ahead=facts.ahead,
+        preflight=options.preflight,
+        matched=matched,
+        deals=deals,
+        costs=facts.costs,
+    )
 
 
 def _deals(leads: Leads) -> Deals:

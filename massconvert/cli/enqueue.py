@@ -26,6 +26,7 @@ from massconvert.cli.inputs import (
     LeadsArgument,
     NoDealOption,
     OnCompleteOption,
+    OnMatchOption,
     OptionsOption,
     PreflightOption,
     SkipInvalidOption,
@@ -34,7 +35,7 @@ from massconvert.cli.inputs import (
     input_file,
     read_leads,
     read_options,
-    with_preflight,
+    with_ours,
 )
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.stopping import Stopped
@@ -98,6 +99,7 @@ def _enqueue(
     id_column: IdColumnOption = None,
     skip_invalid: SkipInvalidOption = False,
     preflight: PreflightOption = False,
+    on_match: OnMatchOption = None,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the batch and its counts as JSON.")] = False,
@@ -109,7 +111,7 @@ def _enqueue(
     named = _profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
     demand_no_deal(no_deal, body)
-    body = with_preflight(body, preflight)
+    body = with_ours(body, preflight=preflight, on_match=on_match)
     ahead = parse_canary(canary, canary_max_failed)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_deal(body.body(), checked.deal_values)

@@ -16,8 +16,10 @@ from massconvert.deal_values import read_deal_cells
 from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
 from massconvert.leads.spreadsheets import ROW
+from massconvert.model import OnMatch
 from massconvert.next_command import next_command
 from massconvert.options import Options, read_text
+from massconvert.options.extras import EXTRAS, MATCH, ON_MATCH
 from massconvert.wording import number_of
 
 STDIN = "-"
@@ -89,6 +91,16 @@ PreflightOption = Annotated[
     typer.Option(
         "--preflight",
         help="Read the leads first (100 a call): unknown, converted and locked ones end before any payload.",
+    ),
+]
+
+
+OnMatchOption = Annotated[
+    OnMatch | None,
+    typer.Option(
+        "--on-match",
+        help="Leads that match a contact or account that is there: link them, hold them, or create others.",
+        show_default=False,
     ),
 ]
 
@@ -165,9 +177,16 @@ def read_options(path: str | None) -> Options:
     return options
 
 
-def with_preflight(options: Options, wanted: bool) -> Options:
-    """The same options; the leads are read before any payload where that is ``wanted`` here, or in them."""
-    return options.model_copy(update={"preflight": True}) if wanted else options
+def with_ours(options: Options, *, preflight: bool = False, on_match: OnMatch | None = None) -> Options:
+    """The same options, with a preflight and what is done about matches as given here. Raises OptionsError."""
+    options = options.model_copy(update={"preflight": True}) if preflight else options
+    if on_match is None:
+        return options
+    body = options.body()
+    ours = {name: value for name, value in body.pop(EXTRAS, {}).items() if name not in (ON_MATCH, MATCH)}
+    if on_match is not OnMatch.CREATE:
+        ours |= {ON_MATCH: on_match.value} | ({MATCH: list(options.match)} if options.match else {})
+    return Options.parse(body | ({EXTRAS: ours} if ours else {}))
 
 
 def _source(arguments: Sequence[str], file: str | None) -> str | None:

@@ -9,11 +9,16 @@ from typing import TypeGuard
 from massconvert import wiring
 from massconvert.cli.console import say, told_by_us
 from massconvert.errors import SettingsError, ZohoError
-from massconvert.model import Busy, Listing, NotSent, Trouble, Unsent
-from massconvert.options import Options, demand, listings_for, unresolved
+from massconvert.model import Busy, Listing, Matching, NotSent, Refused, Trouble, Unsent
+from massconvert.options import Options, demand, listings_for, matching_of, unresolved
+from massconvert.policy import Meaning, meaning
 from massconvert.settings import Settings
 from massconvert.steps.check import check, why
+from massconvert.steps.match import may_match
 from massconvert.steps.ports import Ports
+
+#: What looking for contacts and accounts needs.
+MATCH_SCOPES = "ZohoCRM.coql.READ, ZohoCRM.modules.contacts.READ and ZohoCRM.modules.accounts.READ"
 
 
 def check_before_enqueue(
@@ -28,9 +33,29 @@ def check_before_enqueue(
         settings.require_zoho()
     except SettingsError:
         return ""
-    if not listings_for(options.body()):
+    rules = matching_of(options.body())
+    if not listings_for(options.body()) and rules is None:
         return ""
-    return check_live(wiring.open_ports(settings), options, deal_values, alone=alone)
+    ports = wiring.open_ports(settings)
+    if rules:
+        demand_matchable(ports, rules)
+    return check_live(ports, options, deal_values, alone=alone)
+
+
+def demand_matchable(ports: Ports, rules: Matching) -> None:
+    """Raise ZohoError where contacts and accounts cannot be looked for; that it is not known is told."""
+    with told_by_us():
+        trouble = may_match(ports, rules)
+    if trouble is None:
+        return
+    if isinstance(trouble, Refused) and meaning(trouble) not in (Meaning.TOKEN, Meaning.UNCLEAR, Meaning.THROTTLED):
+        raise ZohoError(
+            f"Zoho does not let contacts and accounts be looked for: {why(trouble)}",
+            hint=f"Give the refresh token the scopes {MATCH_SCOPES}, and its user permission to see both; "
+            "encrypted fields cannot be asked for. Or leave on_match out. Nothing was enqueued.",
+            code=trouble.code,
+        )
+    say(f"not checked: whether contacts and accounts can be looked for: {why(trouble)}", "yellow")
 
 
 def check_live(

@@ -11,7 +11,7 @@ from massconvert.cli.batch_view import go_on_with
 from massconvert.cli.console import hint, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours
 from massconvert.cli.enqueue import call_as_json, end_call, tell_batch
-from massconvert.cli.inputs import PreflightOption, read_options, with_preflight
+from massconvert.cli.inputs import OnMatchOption, PreflightOption, read_options, with_ours
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.reach import find_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_seconds
@@ -28,6 +28,7 @@ Examples:
   massconvert retry import-2026-11-24                         all that failed, with the same options
   massconvert retry --last --code NOT_CONVERTED --code GAVE_UP
   massconvert retry import-2026-11-24 --code INVALID_DATA --options fixed.json --wait
+  massconvert retry import-2026-11-24 --code MATCH_FOUND --on-match create
   massconvert retry import-2026-11-24 --deals                 converted, but DEAL_NOT_UPDATED: the deals alone
 \b
 The failed leads become a batch of their own, named after the old one; the same command again is the
@@ -56,7 +57,7 @@ def _retry(
     last: LastOption = False,
     codes: Annotated[
         list[str] | None,
-        typer.Option("--code", metavar="CODE", help="Only what failed with this code; may be repeated."),
+        typer.Option("--code", metavar="CODE", help="Only what ended with this code; may be repeated."),
     ] = None,
     ids: Annotated[
         list[str] | None, typer.Option("--id", metavar="ID", help="Only this lead, if it failed; may be repeated.")
@@ -70,15 +71,15 @@ def _retry(
         typer.Option("--deals", help="Convert nothing: update the deals of converted leads that could not be updated."),
     ] = False,
     preflight: PreflightOption = False,
+    on_match: OnMatchOption = None,
     wait: WaitOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the new batch and its counts as JSON.")] = False,
 ) -> None:
     """Try the failed leads of a batch again, or the deals that could not be updated."""
     wait_seconds(wait)
-    if deals and preflight:
-        raise InputError(
-            "--deals and --preflight are given.", hint="A retry of deals converts nothing: leave --preflight out."
-        )
+    flag = "--preflight" if preflight else "--on-match" if on_match else ""
+    if deals and flag:
+        raise InputError(f"--deals and {flag} are given.", hint=f"A retry of deals converts nothing: leave {flag} out.")
     desk = find_desk(batch, last=last)
     if wait is not None and desk.unattended:
         go_on = next_command("convert", "--resume", "BATCH", account=desk.settings.account)
@@ -88,8 +89,9 @@ def _retry(
     if fixed is not None:
         check_before_enqueue(desk.settings, fixed)
     batch = which(desk, batch, last, "retry", changes=True)
-    if preflight:
-        fixed = with_preflight(fixed or Options.parse(without_doubts(desk.ledger.batches.options(batch))), preflight)
+    if preflight or on_match:
+        fixed = fixed or Options.parse(without_doubts(desk.ledger.batches.options(batch)))
+        fixed = with_ours(fixed, preflight=preflight, on_match=on_match)
     status = desk.ledger.batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")

@@ -17,6 +17,7 @@ from massconvert.model import (
     JobStatus,
     LeadsFound,
     LeadsRead,
+    Linked,
     NotSent,
     PerhapsAccepted,
     Refused,
@@ -25,7 +26,7 @@ from massconvert.zoho import ZohoClient
 from massconvert.zoho.answers import Body
 
 Answer: TypeAlias = (
-    Accepted | JobStatus | LeadsFound | LeadsRead | DealsUpdated | Body | Refused | PerhapsAccepted | NotSent
+    Accepted | Linked | JobStatus | LeadsFound | LeadsRead | DealsUpdated | Body | Refused | PerhapsAccepted | NotSent
 )
 
 #: An id that no record has: Zoho's have 15 digits and more.

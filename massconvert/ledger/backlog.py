@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from massconvert.ledger.codec import load_status, segments, unreadable
+from massconvert.ledger.codec import load_options, load_status, segments, unreadable
 from massconvert.model import BatchStatus, State
 from massconvert.store import Keys, Redis, reaching
 
@@ -136,7 +136,7 @@ def waiting_options(redis: Redis, keys: Keys) -> list[tuple[dict[str, Any], int]
         for fingerprint in redis.zrange(keys.inboxes, 0, -1):
             pipe.hmget(keys.options(fingerprint), "json", "waiting")
         rows = pipe.execute()
-    return [(json.loads(body), int(waiting or 0)) for body, waiting in rows if body]
+    return [(load_options(body, "options"), int(waiting or 0)) for body, waiting in rows if body]
 
 
 def _oldest_waiting(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> float:

@@ -11,7 +11,16 @@ from typing import Any, TypeAlias
 
 from massconvert.errors import KeyConflictError, StoreError, UnknownBatchError
 from massconvert.leads.ids import check_batch_key
-from massconvert.ledger.codec import dump_outcome, load_outcome, load_refusal, load_status, number, segments
+from massconvert.ledger.codec import (
+    dump_options,
+    dump_outcome,
+    load_options,
+    load_outcome,
+    load_refusal,
+    load_status,
+    number,
+    segments,
+)
 from massconvert.model import (
     HELD_FOR_CANARY,
     PAUSED_BY_HAND,
@@ -124,14 +133,13 @@ class Batches:
         """
         check_batch_key(batch_id)
         shards = next((shards for most, shards in _SHARDS if leads <= most), _MOST_SHARDS)
-        body = json.dumps(options, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
         ahead, most = (canary.leads, most_failures(canary)) if canary else (0, -1)
         calls = (dump_targets(on_complete), len(on_complete)) if on_complete else ("", 0)
         answer, history = self._run(
             "open_batch",
             batch_id,
             fingerprint,
-            body,
+            dump_options(options),
             now,
             shards,
             priority.value,
@@ -256,10 +264,9 @@ class Batches:
     def options(self, batch_id: str) -> dict[str, Any]:
         """The options of a batch: Zoho's body without its ids. Raises UnknownBatchError."""
         self.status(batch_id)
-        with reaching(self._redis):
-            fingerprint = self._redis.hget(self._keys.batch(batch_id), "fp")
-            body = self._redis.hget(self._keys.options(fingerprint), "json")
-        return dict(json.loads(body))
+        fingerprint = self._ask("hget", self._keys.batch(batch_id), "fp")
+        body = self._ask("hget", self._keys.options(fingerprint), "json")
+        return load_options(body or "", f"options:{fingerprint}")
 
     def deal_values(self, batch_id: str, leads: Sequence[str]) -> dict[str, str]:
         """The JSON of what these leads of a batch bring for their deals, of those that bring anything."""

@@ -7,7 +7,16 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from massconvert.ledger.codec import dump_chunk, dump_look, dump_outcome, dump_refusal, load_chunk, pairs, unreadable
+from massconvert.ledger.codec import (
+    dump_chunk,
+    dump_look,
+    dump_options,
+    dump_outcome,
+    dump_refusal,
+    load_chunk,
+    pairs,
+    unreadable,
+)
 from massconvert.ledger.stories import dump_told
 from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Why
 from massconvert.model.story import NOTHING_TOLD, Told
@@ -36,10 +45,23 @@ _PROVE_ACCESS = frozenset(
         Row.BAD_LEADS_OUT,
         Row.OUT_OF_ATTEMPTS,
         Row.OVERDUE_WATCHED,
+        Row.MATCHED,
+        Row.LINKED,
+        Row.LINK_REFUSED,
     }
 )
 #: Rows in which Zoho gave a payload a usable answer.
-_ANSWER_A_PAYLOAD = frozenset({Row.ACCEPTED, Row.BAD_LEADS, Row.UNEXPLAINED, Row.OPTIONS_REFUSED, Row.TOO_MANY_LEADS})
+_ANSWER_A_PAYLOAD = frozenset(
+    {
+        Row.ACCEPTED,
+        Row.LINKED,
+        Row.LINK_REFUSED,
+        Row.BAD_LEADS,
+        Row.UNEXPLAINED,
+        Row.OPTIONS_REFUSED,
+        Row.TOO_MANY_LEADS,
+    }
+)
 
 _STATES = {state.value: state for state in State}
 
@@ -68,9 +90,9 @@ class Overdue:
 
 @dataclass(frozen=True)
 class Moved:
-    """A decision was written; ``sibling`` is the chunk that was split off, where one was."""
+    """A decision was written; ``siblings`` are the chunks that were split off or set apart."""
 
-    sibling: str
+    siblings: tuple[str, ...]
 
 
 class Chunks:
@@ -153,9 +175,23 @@ class Chunks:
             int(self._tuning.retention),
             self._tuning.sweep_grace,
             LONGEST_COUNTDOWN,
-            _aside(decision.aside),
+            _asides(decision.asides),
         )
-        return Moved(answer[1]) if int(answer[0]) else None
+        return Moved(tuple(answer[1:])) if int(answer[0]) else None
+
+    def claim_identities(
+        self, wanted: Mapping[str, Collection[str]], *, now: float | None = None
+    ) -> dict[str, dict[str, str]]:
+        """Claim for each of these leads in flight what its conversion may make, as digests; the first has it.
+
+        Returns what was not to be had: by lead, the digest and the lead that has it. A lead's claims end with it.
+        """
+        rows = [[lead, ",".join(digests)] for lead, digests in wanted.items() if digests]
+        flat = self._run("claim_identities", now, json.dumps(rows)) if rows else []
+        taken: dict[str, dict[str, str]] = {}
+        for lead, digest, holder in zip(flat[::3], flat[1::3], flat[2::3], strict=True):
+            taken.setdefault(lead, {})[digest] = holder
+        return taken
 
     def overdue(self, *, now: float | None = None, most: int = 100) -> list[Overdue]:
         """The chunks for which no message came in time; each is expected to be dispatched now."""
@@ -182,6 +218,8 @@ class Chunks:
             changes["pause"] = [order.code, order.reason, order.hint, self._tuning.pause_probe]
         elif decision.row in _PROVE_ACCESS:
             changes["proves"] = 1
+        if decision.identities is not None:
+            changes["identities"] = {lead: ",".join(made) for lead, made in decision.identities.items()}
         limits = {"max_leads": decision.max_leads, "max_read": decision.max_read}
         changes |= {name: str(most) for name, most in limits.items() if most is not None}
         if decision.job_took is not None:
@@ -206,7 +244,7 @@ class Chunks:
         if decision.accepts_options:
             changes["accept"] = 1
         if decision.resolved is not None:
-            changes["resolved"] = json.dumps(decision.resolved, separators=(",", ":"), ensure_ascii=False)
+            changes["resolved"] = dump_options(decision.resolved)
         return changes
 
     def _about_others(self, chunk: Chunk, decision: Decision) -> dict[str, Any]:
@@ -239,7 +277,7 @@ def _by_outcome(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str, list[st
 def _converts(decision: Decision) -> bool:
     """Whether a job has just been seen to convert leads."""
     ends = (*decision.outcomes.values(), decision.rest)
-    aside = decision.aside is not None and decision.aside.why is Why.IDS
+    aside = any(aside.why is Why.IDS for aside in decision.asides)
     return aside or any(outcome is not None and outcome.kind is Kind.CONVERTED for outcome in ends)
 
 
@@ -247,8 +285,9 @@ def _words(decision: Decision) -> str:
     return decision.rest.message if decision.rest else ""
 
 
-def _aside(chunk: Chunk | None) -> str:
-    return json.dumps({"leads": chunk.leads, "fields": dump_chunk(chunk)}) if chunk else ""
+def _asides(chunks: Collection[Chunk]) -> str:
+    rows = [{"leads": chunk.leads, "fields": dump_chunk(chunk)} for chunk in chunks]
+    return json.dumps(rows) if rows else ""
 
 
 def _rest(rest: Outcome | None) -> str:

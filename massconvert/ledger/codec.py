@@ -22,12 +22,13 @@ from massconvert.model import (
     Failing,
     Fared,
     Kind,
+    Link,
     Outcome,
     Refusal,
     State,
     Why,
 )
-from massconvert.options import deal_templates, is_doubted
+from massconvert.options import deal_templates, is_doubted, matching_of
 from massconvert.policy import Look
 from massconvert.policy.polling import LONGEST, SHORTEST
 
@@ -36,6 +37,8 @@ _SEGMENT = re.compile(r"([^;=,\s]+)=([0-9]+(?:,[0-9]+)*)")
 
 #: The fields of `CanaryCounts` in a batch's hash.
 _CANARY = ("canary", "canary_ended", "canary_failed")
+#: The form of options that only versions read that know of `matching_of`.
+_FORM = 2
 _OUTCOME_FIELDS = ("code", "message", "job_id", "attempts", "contact_id", "account_id", "deal_id")
 
 
@@ -112,6 +115,10 @@ def dump_chunk(chunk: Chunk) -> dict[str, str]:
         "said": dump_refusal(chunk.said) if chunk.said else "",
         "updates": _dump_updates(chunk.updates),
         "failing": "" if chunk.failing == Failing() else json.dumps(astuple(chunk.failing)),
+        "most": _count(chunk.most),
+        "matched": repr(chunk.matched_at) if chunk.matched_at else "",
+        "link": _dump_link(chunk.link),
+        "behind": ",".join(chunk.behind),
         "claimed": str(chunk.claimed_converted) if chunk.claimed_converted >= 0 else "",
     }
 
@@ -148,6 +155,7 @@ def _chunk(chunk_id: str, fields: Mapping[str, str], options: dict[str, Any], wh
         deal=deal_templates(options),
         deal_values=_load_deal_values(fields.get("deal_values", "")),
         updates=_load_updates(fields.get("updates", "")),
+        **_about_matching(fields, options),
         job_id=fields.get("job", ""),
         why=Why(fields.get("why", "")),
         named=tuple(filter(None, fields.get("named", "").split(","))),
@@ -164,6 +172,16 @@ def _chunk(chunk_id: str, fields: Mapping[str, str], options: dict[str, Any], wh
         history=fields.get("history_now", ""),
         broken_at=float(fields["broken_at"]) if "broken_at" in fields else None,
     )
+
+
+def _about_matching(fields: Mapping[str, str], options: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "matching": matching_of(options),
+        "matched_at": float(fields.get("matched", "0")),
+        "link": _load_link(fields.get("link", "")),
+        "behind": tuple(filter(None, fields.get("behind", "").split(","))),
+        "freed": fields.get("freed") == "1",
+    }
 
 
 def _load_leads(members: str) -> tuple[str, ...]:
@@ -201,6 +219,17 @@ def _load_updates(text: str) -> tuple[DealUpdate, ...]:
     return tuple(DealUpdate(*row) for row in json.loads(text)) if text else ()
 
 
+def _dump_link(link: Link | None) -> str:
+    return json.dumps([link.contact_id, link.account_id, dict(link.deal), link.tags]) if link else ""
+
+
+def _load_link(text: str) -> Link | None:
+    if not text:
+        return None
+    contact_id, account_id, deal, tags = json.loads(text)
+    return Link(str(contact_id), str(account_id), dict(deal), tuple(map(str, tags)))
+
+
 def _load_deal_values(text: str) -> dict[str, dict[str, Any]]:
     return {lead: dict(json.loads(values)) for lead, values in json.loads(text).items()} if text else {}
 
@@ -209,12 +238,37 @@ def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:
     """The options of a chunk. It names the key that holds them, which may be the chunk's for want of a fingerprint."""
     where = f"options:{fields['fp']}" if "fp" in fields else chunk
     try:
-        options = json.loads(fields.get("resolved") or fields["options_json"])
-    except (KeyError, ValueError) as error:
+        text = fields.get("resolved") or fields["options_json"]
+    except KeyError as error:
         raise unreadable(where) from error
-    if not isinstance(options, dict):
-        raise unreadable(where)
-    return options
+    return load_options(text, where)
+
+
+def dump_options(body: Mapping[str, Any]) -> str:
+    """Options as compact JSON."""
+    return json.dumps(kept_options(body), separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+
+
+def kept_options(body: Mapping[str, Any]) -> Any:
+    """Options as they are kept: those that an older version must not ignore as a list, which it refuses to read."""
+    return [_FORM, body] if matching_of(body) else body
+
+
+def load_options(text: str, where: str) -> dict[str, Any]:
+    """Options back from JSON; ``where`` names their key in an error."""
+    try:
+        return options_of(json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise unreadable(where) from error
+
+
+def options_of(kept: Any) -> dict[str, Any]:
+    """Options back from what `kept_options` made. Raises ValueError, TypeError."""
+    if isinstance(kept, list):
+        form, kept = kept
+        if form != _FORM:
+            raise ValueError("options of a later version")
+    return {**kept}
 
 
 def load_status(account: str, batch_id: str, fields: Mapping[str, str], *, paused: bool) -> BatchStatus:

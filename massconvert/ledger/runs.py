@@ -11,7 +11,7 @@ from typing import Any
 from massconvert.errors import InputError
 from massconvert.leads.ids import check_batch_key
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
-from massconvert.ledger.codec import dump_refusal, load_refusal, pairs, unreadable
+from massconvert.ledger.codec import dump_refusal, kept_options, load_refusal, options_of, pairs, unreadable
 from massconvert.model import Again, Done, Priority
 from massconvert.next_command import next_command
 from massconvert.on_complete import dump_targets, load_targets
@@ -70,7 +70,7 @@ class Runs:
         job = {
             "form": criteria.form.value,
             "criteria": criteria.text,
-            "options": profile.options,
+            "options": kept_options(profile.options),
             "max_leads": profile.limits.max_leads,
             "priority": profile.priority.value,
             "on_complete": dump_targets(profile.targets),
@@ -185,7 +185,7 @@ def load_run(run_id: str, fields: Mapping[str, str]) -> Run:
             profile=fields["profile"],
             form=Language(job["form"]),
             criteria=str(job["criteria"]),
-            options=dict(job["options"]),
+            options=options_of(job["options"]),
             max_leads=job["max_leads"],
             priority=Priority(job["priority"]),
             on_complete=load_targets(job.get("on_complete", "[]")),

@@ -20,6 +20,7 @@ from massconvert.model.answers import JobStatus as JobStatus
 from massconvert.model.answers import LeadsFound as LeadsFound
 from massconvert.model.answers import LeadsRead as LeadsRead
 from massconvert.model.answers import LeadState as LeadState
+from massconvert.model.answers import Linked as Linked
 from massconvert.model.answers import Listing as Listing
 from massconvert.model.answers import NotSent as NotSent
 from massconvert.model.answers import Page as Page
@@ -28,6 +29,8 @@ from massconvert.model.answers import PerhapsAccepted as PerhapsAccepted
 from massconvert.model.answers import PostAnswer as PostAnswer
 from massconvert.model.answers import Progress as Progress
 from massconvert.model.answers import ReadAnswer as ReadAnswer
+from massconvert.model.answers import RecordsAnswer as RecordsAnswer
+from massconvert.model.answers import RecordsFound as RecordsFound
 from massconvert.model.answers import Refusal as Refusal
 from massconvert.model.answers import Refused as Refused
 from massconvert.model.answers import StatusAnswer as StatusAnswer
@@ -46,6 +49,10 @@ from massconvert.model.batches import Waits as Waits
 from massconvert.model.deals import DealUpdate as DealUpdate
 from massconvert.model.failing import Failing as Failing
 from massconvert.model.failing import Fared as Fared
+from massconvert.model.matching import Link as Link
+from massconvert.model.matching import Matching as Matching
+from massconvert.model.matching import OnMatch as OnMatch
+from massconvert.model.matching import Record as Record
 from massconvert.model.owner import Owner as Owner
 from massconvert.model.owner import OwnerKind as OwnerKind
 from massconvert.model.rehearsed import Observed as Observed
@@ -76,6 +83,8 @@ class Code:
     DEAL_NOT_UPDATED = "DEAL_NOT_UPDATED"  # the lead is converted, and its deal has not the values of its own
     GAVE_UP = "GAVE_UP"
     UNKNOWN_NAME = "UNKNOWN_NAME"
+    MATCH_FOUND = "MATCH_FOUND"  # contacts or accounts are there that it may belong to: a person decides
+    MATCH_UNCLEAR = "MATCH_UNCLEAR"  # nobody can ask Zoho whether there are any
 
 
 @dataclass(frozen=True)
@@ -131,6 +140,7 @@ class Why(str, Enum):
     OVERDUE = "overdue"  # no end by the deadline
     WATCHED = "watched"  # its tries are over, but a job that Zoho does not know may convert its leads yet
     IDS = "ids"  # the leads are converted: their deals and the fields in the templates are to be found
+    ANOTHER = "another"  # nothing is settled: they wait (WAITING) for other leads, which make what they may belong to
 
 
 @dataclass(frozen=True)
@@ -144,6 +154,9 @@ class Chunk:
     ``most``: formed to be read first, it may have more leads than a payload; ``most`` is what a payload takes.
     ``deal`` has the templates of the deals' texts, by field; ``deal_values`` what single leads bring for their deals;
     ``updates`` is what the deals get (UPDATING).
+    ``matching`` is whether and how contacts and accounts are looked for before it is sent, ``matched_at`` when that was
+    done last, 0.0 where it is yet to be; ``link`` makes it the payload of a lead that is linked to such records. While
+    its leads wait ``behind`` what other leads have claimed (digests), ``freed`` says that one of the claims has ended.
     ``submitted`` is true once a payload with these leads was accepted, or perhaps accepted, in whichever batch.
     ``token`` is the lease of the claim that handed this value out.
     """
@@ -168,6 +181,11 @@ class Chunk:
     deal: Mapping[str, str] = field(default_factory=dict)
     deal_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     updates: tuple[DealUpdate, ...] = ()
+    matching: Matching | None = None
+    matched_at: float = 0.0
+    link: Link | None = None
+    behind: tuple[str, ...] = ()
+    freed: bool = False
     job_id: str = ""
     why: Why = Why.NONE
     named: tuple[str, ...] = ()  # the leads that Zoho named in its refusal
@@ -204,6 +222,7 @@ class Call(str, Enum):
     EXPRESS = "express"  # the same, of a payload with interactive leads: before others that wait
     STATUS = "status"
     READ = "read"
+    LINK = "link"  # the conversion of a single lead: heavy too
     UPDATE = "update"  # of up to 100 deals: heavy too (writes of more than 10 records are)
     QUERY = "query"  # COQL: heavy too (Zoho's limits page)
 
@@ -237,18 +256,18 @@ class Pause:
 class Done:
     """Nothing is left to do with this chunk here: it has ended, or somebody else holds it.
 
-    ``sibling`` is a chunk that goes on with leads of it.
+    ``siblings`` are chunks that go on with leads of it.
     """
 
-    sibling: str = ""
+    siblings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Again:
-    """The same work again, in ``seconds``; ``sibling`` is a chunk that was split off, to be sent too."""
+    """The same work again, in ``seconds``; ``siblings`` are chunks that were split off, to be sent too."""
 
     in_seconds: float
-    sibling: str = ""
+    siblings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -260,18 +279,18 @@ class Submitted:
 
 @dataclass(frozen=True)
 class Settle:
-    """The leads must be read, in ``seconds``; ``sibling`` is a chunk that goes on with others of them."""
+    """The leads must be read, in ``seconds``; ``siblings`` are chunks that go on with others of them."""
 
     in_seconds: float
-    sibling: str = ""
+    siblings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Resend:
-    """The chunk must be sent (again), in ``seconds``; ``sibling`` is a chunk that was split off, likewise."""
+    """The chunk must be sent (again), in ``seconds``; ``siblings`` are chunks that were split off, likewise."""
 
     in_seconds: float
-    sibling: str = ""
+    siblings: tuple[str, ...] = ()
 
 
 Next: TypeAlias = Done | Again | Submitted | Settle | Resend

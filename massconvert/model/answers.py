@@ -12,6 +12,8 @@ from enum import Enum
 from math import ceil
 from typing import Any, TypeAlias
 
+from massconvert.model.matching import Record
+
 
 @dataclass(frozen=True)
 class Refusal:
@@ -95,6 +97,15 @@ class Accepted(FromZoho):
     """The payload was accepted: Zoho runs it as this job."""
 
     job_id: str
+
+
+@dataclass(frozen=True)
+class Linked(FromZoho):
+    """A single lead was converted at once, into these records; blank where Zoho names none."""
+
+    contact_id: str
+    account_id: str = ""
+    deal_id: str = ""
 
 
 class Progress(str, Enum):
@@ -192,16 +203,25 @@ class LeadsFound(FromZoho):
 
 
 @dataclass(frozen=True)
+class RecordsFound(FromZoho):
+    """One page of the contacts or accounts that a query finds, by id; ``more`` says that others follow."""
+
+    records: tuple[Record, ...]
+    more: bool
+
+
+@dataclass(frozen=True)
 class CountedLeads(FromZoho):
     """How many leads meet criteria."""
 
     leads: int
 
 
-PostAnswer: TypeAlias = Accepted | Refused | PerhapsAccepted | NotSent
+PostAnswer: TypeAlias = Accepted | Linked | Refused | PerhapsAccepted | NotSent
 StatusAnswer: TypeAlias = JobStatus | Refused | PerhapsAccepted | NotSent
 ReadAnswer: TypeAlias = LeadsRead | Refused | PerhapsAccepted | NotSent
 UpdateAnswer: TypeAlias = DealsUpdated | Refused | PerhapsAccepted | NotSent
 PageAnswer: TypeAlias = Page | Refused | PerhapsAccepted | NotSent
+RecordsAnswer: TypeAlias = RecordsFound | Refused | PerhapsAccepted | NotSent
 FindAnswer: TypeAlias = LeadsFound | Refused | PerhapsAccepted | NotSent
 Trouble: TypeAlias = Refused | PerhapsAccepted | NotSent

@@ -33,6 +33,8 @@ class Proof(str, Enum):
     NEVER_SENT = "never_sent"
     CANCELLED = "cancelled"
     ELSEWHERE = "elsewhere"
+    ANSWERED = "answered"
+    MATCHED = "matched"
     GIVEN = "given"
 
 

@@ -9,9 +9,17 @@ lists about itself (users, modules, fields, layouts, pipelines), as far as that 
 
 from __future__ import annotations
 
-from massconvert.options.body import fingerprint, resolve_body
+from massconvert.options.body import fingerprint, link_body, resolve_body
 from massconvert.options.examine import Examined, examine, listings_for
-from massconvert.options.extras import begins_with, deal_templates, deals_only, doubted, is_doubted, without_doubts
+from massconvert.options.extras import (
+    begins_with,
+    deal_templates,
+    deals_only,
+    doubted,
+    is_doubted,
+    matching_of,
+    without_doubts,
+)
 from massconvert.options.lengths import fitted
 from massconvert.options.model import Deal, Options
 from massconvert.options.names import Resolution, resolve_names, unresolved
@@ -34,7 +42,9 @@ __all__ = [
     "fingerprint",
     "fitted",
     "is_doubted",
+    "link_body",
     "listings_for",
+    "matching_of",
     "parse_canary",
     "parse_priority",
     "read_text",

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from typing import Any
 
+from massconvert.model import Link
 from massconvert.options.check import SPAN
 from massconvert.options.extras import EXTRAS, plain_deal
 
@@ -36,6 +37,27 @@ def resolve_body(body: Mapping[str, Any], today: date) -> dict[str, Any]:
         return body
     day = today + timedelta(days=int(span[1]))
     return {**body, "Deals": {**deal, "Closing_Date": day.isoformat()}}
+
+
+def link_body(body: Mapping[str, Any], link: Link, deal_values: Mapping[str, Any]) -> dict[str, Any]:
+    """What Zoho's call for a single lead takes, from a body as `resolve_body` makes it.
+
+    The deal has what is the lead's own at once; the lead's tags are named, where a payload names modules alone.
+    """
+    made: dict[str, Any] = {}
+    for module, record_id in (("Contacts", link.contact_id), ("Accounts", link.account_id)):
+        if record_id:
+            made[module] = {"id": record_id}
+    if "Deals" in body:
+        made["Deals"] = {**body["Deals"], **link.deal, **deal_values}
+    if "assign_to" in body:
+        made["assign_to"] = {"id": body["assign_to"]["id"]}
+    if "move_attachments_to" in body:
+        made["move_attachments_to"] = body["move_attachments_to"]
+    modules = [module["api_name"] for module in body.get("carry_over_tags", ())]
+    if modules and link.tags:
+        made["carry_over_tags"] = {module: list(link.tags) for module in modules}
+    return made
 
 
 def _canonical(value: Any) -> str:

@@ -12,7 +12,8 @@ from typing import Any
 
 from massconvert.leads.ids import is_rounded
 from massconvert.model.template import TemplateError, fields_of
-from massconvert.options.extras import EXTRAS, PREFLIGHT
+from massconvert.options.extras import EXTRAS
+from massconvert.options.ours import OURS, check_ours
 from massconvert.options.problem import Problem, at, demand, kind_of, shown
 
 #: The modules that each key allows (API page).
@@ -81,7 +82,7 @@ class BodyCheck:
 
     def options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         for key in given:
-            if key not in ("deal", "Deals", EXTRAS, PREFLIGHT, *KEYS):
+            if key not in ("deal", "Deals", EXTRAS, *OURS, *KEYS):
                 self.note(at("$", key), _unknown_key(key))
         rules: dict[str, Callable[[str, Any], Any]] = {
             "assign_to": lambda path, value: self.reference(path, value, _USERS),
@@ -93,22 +94,10 @@ class BodyCheck:
         }
         fields: dict[str, Any] = {"deal": self.given_deal(given)}
         fields |= {key: rules[key](f"$.{key}", given[key]) for key in KEYS if given.get(key) is not None}
-        fields[PREFLIGHT] = self.preflight(given)
+        fields |= check_ours(self, given)
         if given.get("deal") is None and given.get("Deals") is None:
             self.needs_no_deal(given)
         return fields
-
-    def preflight(self, given: Mapping[str, Any]) -> bool:
-        """Whether the leads are read first: as written by hand, or under the key of a stored body."""
-        extras = given.get(EXTRAS)
-        if extras is not None and not isinstance(extras, Mapping):
-            self.note("$['$']", f"must be an object, not {kind_of(extras)}")
-            extras = {}
-        for key in sorted(map(str, (extras or {}).keys() - {PREFLIGHT})):
-            self.note(at("$['$']", key), f"is not known; known is {PREFLIGHT}")
-        wanted = [given.get(PREFLIGHT), (extras or {}).get(PREFLIGHT)]
-        checked = [self.value(f"$.{PREFLIGHT}", value, _flag) for value in wanted if value is not None]
-        return any(checked)
 
     def given_deal(self, given: Mapping[str, Any]) -> dict[str, Any] | None:
         ours: Any = given.get("deal")
@@ -368,7 +357,7 @@ def zoho_names(check: BodyCheck, path: str, given: Mapping[str, Any]) -> dict[st
 def _unknown_key(key: str) -> str:
     if key == "ids":
         return "does not belong here: the ids of the leads are given apart from the options"
-    known = {name.lower(): name for name in ("Deals", *KEYS)}
+    known = {name.lower(): name for name in ("Deals", *KEYS, *OURS)}
     near = get_close_matches(key.lower(), known, n=1)
     return f"is not known; {f'did you mean {known[near[0]]}?' if near else f'known are {_listed(known.values())}'}"
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from massconvert.model import Why
+from massconvert.model import Matching, OnMatch, Why
+from massconvert.model.matching import USUAL_KEYS
 from massconvert.model.template import TemplateError, fields_of, placeholder
 
 #: No key of Zoho's begins with it. It is a part of the options, so leads with other extras travel apart.
@@ -13,6 +14,8 @@ EXTRAS = "$"
 PREFLIGHT = "preflight"
 #: Set by a retry of deals alone, and by nobody else: the leads are converted, and no payload is made of them.
 DEALS_ONLY = "deals_only"
+#: What is done with leads that match a contact or an account, and by which fields they do.
+ON_MATCH, MATCH = "on_match", "match"
 #: Set by a retry of leads that were sent and of which nobody knows what became, and by nobody else.
 DOUBTED = "doubted"
 
@@ -29,6 +32,14 @@ def begins_with(body: Mapping[str, Any]) -> Why:
     if extras.get(DEALS_ONLY) is True:
         return Why.IDS
     return Why.PREFLIGHT if extras.get(PREFLIGHT) is True else Why.NONE
+
+
+def matching_of(body: Mapping[str, Any]) -> Matching | None:
+    """How contacts and accounts are looked for before leads with these options are sent; ``None``: they are not."""
+    extras = extras_of(body)
+    if ON_MATCH not in extras:
+        return None
+    return Matching(OnMatch(extras[ON_MATCH]), tuple(extras.get(MATCH) or USUAL_KEYS))
 
 
 def is_doubted(body: Mapping[str, Any]) -> bool:

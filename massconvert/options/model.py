@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field
 
 from massconvert.errors import OptionsError
+from massconvert.model import OnMatch
 from massconvert.options.check import DEAL_FIELDS, KEYS, BodyCheck, zoho_names
-from massconvert.options.extras import EXTRAS, PREFLIGHT
+from massconvert.options.extras import EXTRAS, MATCH, ON_MATCH, PREFLIGHT
 from massconvert.options.text import read_text
 
 Reference: TypeAlias = Mapping[str, Any]
@@ -66,7 +67,9 @@ class Options(BaseModel):
     ``assign_to`` takes a user's e-mail address, full name or id, ``portal_user_type`` a portal user type's name or id,
     either alone or as ``{"id": …}`` with what else is to be sent; modules are API names, alone or as ``{"api_name": …,
     "id": …}``. Names are looked up in the organisation before anything is sent (docs/options.md). ``preflight`` is not
-    Zoho's but ours: the leads are read first, and those that cannot be converted end before any payload.
+    Zoho's but ours: the leads are read first, and those that cannot be converted end before any payload. So are
+    ``on_match`` ("create", "link" or "hold") and ``match``: what is done with leads that match a contact or an account
+    that is there, and by what they do (docs/duplicates.md).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,6 +81,8 @@ class Options(BaseModel):
     move_attachments_to: dict[str, Any] | None = None
     apply_assignment_threshold: bool | None = None
     preflight: bool = False
+    on_match: str = OnMatch.CREATE.value
+    match: tuple[str, ...] = ()
 
     if TYPE_CHECKING:
 
@@ -92,6 +97,8 @@ class Options(BaseModel):
             move_attachments_to: str | Reference | None = None,
             apply_assignment_threshold: bool | None = None,
             preflight: bool = False,
+            on_match: str = "create",
+            match: Sequence[str] | None = None,
         ) -> None: ...
 
     else:
@@ -136,9 +143,10 @@ class Options(BaseModel):
             value = getattr(self, key)
             if value is not None and value != ():
                 body[key] = _copy(value)
-        if self.preflight:
-            body[EXTRAS] = {PREFLIGHT: True}
-        return body
+        ours: dict[str, Any] = {PREFLIGHT: True} if self.preflight else {}
+        if self.on_match != OnMatch.CREATE.value:
+            ours |= {ON_MATCH: self.on_match} | ({MATCH: list(self.match)} if self.match else {})
+        return body | ({EXTRAS: ours} if ours else {})
 
 
 def _copy(value: Any) -> Any:

@@ -57,6 +57,7 @@ from massconvert.policy.find import (
 )
 from massconvert.policy.history import after_break
 from massconvert.policy.holds import Holding
+from massconvert.policy.matched import after_match, is_matched, match_not_read, still_behind
 from massconvert.policy.names import name_unknown, names_found, names_not_read
 from massconvert.policy.permits import Hold, HoldKind, Learnt, Permit
 from massconvert.policy.polling import Look, relearnt, size_of
@@ -117,6 +118,7 @@ __all__ = [
     "after_call",
     "after_failed_callback",
     "after_find",
+    "after_match",
     "after_post",
     "after_put",
     "after_read",
@@ -124,6 +126,8 @@ __all__ = [
     "after_update",
     "answer_of",
     "before_look",
+    "is_matched",
+    "match_not_read",
     "meaning",
     "most_failures",
     "name_unknown",
@@ -137,6 +141,7 @@ __all__ = [
     "relearnt",
     "sender_lost",
     "size_of",
+    "still_behind",
     "too_few_replicas",
     "words_of",
 ]

@@ -89,6 +89,8 @@ OUR_WORDS: dict[str, str] = {
     Code.LOCKED: "Zoho has locked the lead (an approval, or a process that is under way); it was not sent",
     Code.GAVE_UP: "Zoho gave no usable answer for too long; the lead is not converted",
     Code.UNKNOWN_NAME: "a name in the options is not in Zoho",
+    Code.MATCH_FOUND: "Zoho has contacts or accounts that the lead may belong to; it was not converted",
+    Code.MATCH_UNCLEAR: "nobody can ask Zoho whether it has a contact or account for the lead; it was not converted",
 }
 
 _D, _S, _I = "documented", "seen", "inferred"
@@ -227,6 +229,9 @@ _OPTIONS = (
 _OPTION_PLACE = re.compile(rf"\$?\.?(?:{'|'.join(_OPTIONS)})(?![A-Za-z0-9_])")
 #: A place among the leads: ``$.ids[3]``, ``$.ids[3].x``, and ``$.data[3]`` where Zoho speaks of records.
 _LEAD_PLACE = re.compile(r"\$?\.?(?:ids|data)\.?\[([0-9]{1,6})\]")
+#: A contact or an account that a lead was to be linked to, and the words with which Zoho says that it does not match.
+_RECORD_PLACE = re.compile(r"(?:^|[.\]])(?:Contacts|Accounts)(?![A-Za-z0-9_])")
+_MISMATCH = re.compile(r"(?:Account|Contact).*(?:doesn't|does not) match|mismatch", re.IGNORECASE)
 _IDS_PLACE = re.compile(r"\$?\.?ids(?![A-Za-z0-9_])")
 
 
@@ -266,6 +271,15 @@ def _of_invalid_data(answer: Refused) -> Meaning:
     if about_ids or not paths:
         return Meaning.LEADS
     return Meaning.OPTIONS if any(map(_OPTION_PLACE.match, paths)) else Meaning.UNEXPLAINED
+
+
+def says_mismatch(answer: Refused) -> bool:
+    """Whether the conversion of a single lead is refused for the record that it was to be linked to."""
+    names = [*answer.paths, str(answer.details.get("api_name", ""))]
+    about_record = any(_RECORD_PLACE.search(name) for name in names)
+    code = answer.code.upper()
+    told = code == "INVALID_DATA" and (about_record or _MISMATCH.search(answer.message))
+    return code == "DATA_MISMATCH" or bool(told)
 
 
 def named_leads(leads: tuple[str, ...], paths: Iterable[str], ids: Iterable[str] = ()) -> tuple[str, ...]:

@@ -19,6 +19,8 @@ JOB_SECONDS = 30.0
 POST_CREDITS = 5
 STATUS_CREDITS = 1
 READ_CREDITS = 1
+#: For contacts and for accounts; each costs as much as a read, up to 200 rows.
+QUERIES_A_MATCH = 2
 #: Deals that an update changes for one credit.
 DEALS_A_CREDIT = 10
 
@@ -63,7 +65,8 @@ class Pace:
 class Forecast:
     """An estimate: a status call a payload, none refused, no answer lost. ``seconds`` are until the last job's end.
 
-    ``reads`` are those of a preflight, 100 leads a call, and one before each of the ``updates``.
+    ``reads`` are those of a preflight, 100 leads a call, one before each of the ``updates``, and one a payload where
+    contacts and accounts are looked for, which also takes two ``queries``. Leads that are linked are not counted.
     """
 
     payloads: int
@@ -71,6 +74,7 @@ class Forecast:
     status_calls: int
     reads: int
     updates: int
+    queries: int
     credits: int
     seconds: float
 
@@ -89,22 +93,31 @@ def forecast(
     *,
     ahead: int = 0,
     preflight: bool = False,
+    matched: bool = False,
     deals: Deals | None = None,
     costs: Costs | None = None,
 ) -> Forecast:
-    """What converting ``leads`` will cost, with ``ahead`` leads waiting before them; ``preflight`` reads them first."""
+    """What converting ``leads`` will cost, with ``ahead`` leads waiting before them.
+
+    ``preflight`` reads them first; ``matched``: contacts and accounts are looked for first.
+    """
     deals, costs = deals or Deals(), costs or Costs()
     updates = deals.payloads
-    reads = updates + (ceil(leads / MAX_IDS_A_READ) if preflight else 0)
     payloads = ceil(leads / MAX_LEADS_A_CALL)
+    queries = QUERIES_A_MATCH * payloads if matched else 0
+    reads = updates + (payloads if matched else ceil(leads / MAX_IDS_A_READ) if preflight else 0)
     if not payloads:
-        return Forecast(0, 0, 0, 0, 0, 0, 0.0)
+        return Forecast(0, 0, 0, 0, 0, 0, 0, 0.0)
     between = max(
-        (1 + updates / payloads) * pace.call_seconds / min(pace.posts, pace.calls),  # updates are heavy calls too
-        (2 + (reads + updates) / payloads) * pace.call_seconds / pace.calls,
+        (1 + (updates + queries) / payloads)
+        * pace.call_seconds
+        / min(pace.posts, pace.calls),  # updates and queries are heavy calls too
+        (2 + (reads + updates + queries) / payloads) * pace.call_seconds / pace.calls,
         (pace.job_seconds + pace.call_seconds) / pace.jobs,
     )
     before = ceil(ahead / MAX_LEADS_A_CALL) + payloads - 1
     seconds = before * between + (4 if updates else 2) * pace.call_seconds + pace.job_seconds
-    credits_used = payloads * (costs.post + costs.status) + reads * costs.read + ceil(deals.number / DEALS_A_CREDIT)
-    return Forecast(payloads, payloads, payloads, reads, updates, ceil(credits_used), seconds)
+    credits_used = (
+        payloads * (costs.post + costs.status) + (reads + queries) * costs.read + ceil(deals.number / DEALS_A_CREDIT)
+    )
+    return Forecast(payloads, payloads, payloads, reads, updates, queries, ceil(credits_used), seconds)

@@ -47,7 +47,7 @@ def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
 
     Every decision that may convert a lead passes here, so that there is no way around it.
     """
-    if not chunk.deal and not chunk.deal_values:
+    if chunk.link or not (chunk.deal or chunk.deal_values):  # a linked lead is converted with all that is its own
         return decision
     whole = decision.rest is not None and decision.rest.kind is Kind.CONVERTED
     outcomes = decision.outcomes
@@ -73,7 +73,7 @@ def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
     )
     left = {lead: outcome for lead, outcome in outcomes.items() if lead not in held}
     others = len(held) + len(left) < len(chunk.leads)
-    return replace(decision, outcomes=left, rest=decision.rest if others or not whole else None, aside=aside)
+    return replace(decision, outcomes=left, rest=decision.rest if others or not whole else None, asides=(aside,))
 
 
 def after_ids(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:

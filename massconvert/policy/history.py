@@ -35,5 +35,5 @@ def after_break(chunk: Chunk, moment: Moment) -> Decision:
     why, said = (Why.ANSWER_LOST, chunk.said or _SAID) if fresh else (chunk.why, chunk.said)
     row = Row.PERHAPS_SENT if chunk.state is State.WAITING else Row.PERHAPS_READ
     due = moment.now + wait
-    moved = replace(chunk, state=State.SETTLING, why=why, said=said, submitted=True, lags=0, due_at=due)
+    moved = replace(chunk, state=State.SETTLING, why=why, said=said, submitted=True, lags=0, behind=(), due_at=due)
     return Decision(row, moved, Settle(wait), history=chunk.history)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from massconvert.model import (
@@ -25,6 +25,28 @@ from massconvert.policy.timing import Moment
 from massconvert.policy.trouble import another_outage, failed, given_up, held_up, hours, tried
 
 
+@dataclass(frozen=True)
+class Unread:
+    """The rows of something that must be read before a payload is sent, and what is said when nobody can read it."""
+
+    not_allowed: Row
+    throttled: Row
+    not_readable: Row
+    retry: Row
+    give_up: Row
+    words: str
+
+
+_NAMES = Unread(
+    Row.NAMES_NOT_ALLOWED,
+    Row.NAMES_THROTTLED,
+    Row.NAMES_NOT_READABLE,
+    Row.NAMES_RETRY,
+    Row.NAMES_GIVE_UP,
+    "names could not be looked up",
+)
+
+
 def names_found(chunk: Chunk, body: Mapping[str, Any], moment: Moment) -> Decision:
     """Every name has its id: the options go out as ``body`` from now on, this chunk's first."""
     moved = replace(chunk, outages=0, outage_since=0.0, said=None, due_at=moment.now)
@@ -43,23 +65,28 @@ def names_not_read(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
 
     A missing scope or permission concerns only options with names, so the organisation does not pause for it.
     """
+    return not_read(chunk, answer, moment, _NAMES)
+
+
+def not_read(chunk: Chunk, answer: Trouble, moment: Moment, rows: Unread) -> Decision:
+    """Decide about a payload (WAITING) for which something could not be read: it waits, and nothing fails."""
     chunk = tried(chunk, moment.now)
-    if held := held_up(chunk, answer, moment, not_allowed=Row.NAMES_NOT_ALLOWED, too_many=Row.NAMES_THROTTLED):
+    if held := held_up(chunk, answer, moment, not_allowed=rows.not_allowed, too_many=rows.throttled):
         return held
     if isinstance(answer, Refused) and meaning(answer) not in (Meaning.TOKEN, Meaning.UNCLEAR):
         wait = moment.tuning.pause_probe
         said = Refusal(answer.code, answer.message)
         moved = replace(chunk, said=said, outages=0, outage_since=0.0, due_at=moment.now + wait)
-        return Decision(Row.NAMES_NOT_READABLE, moved, Again(wait))
-    return _again(chunk, answer, moment)
+        return Decision(rows.not_readable, moved, Again(wait))
+    return _again(chunk, answer, moment, rows)
 
 
-def _again(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
+def _again(chunk: Chunk, answer: Trouble, moment: Moment, rows: Unread) -> Decision:
     chunk = another_outage(chunk, moment)
     if given_up(chunk, moment) and not chunk.submitted:
         detail = answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else answer.message
-        words = f"not sent for {hours(moment.tuning.give_up)}, since names could not be looked up: {detail}"
+        words = f"not sent for {hours(moment.tuning.give_up)}, since {rows.words}: {detail}"
         rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
-        return Decision(Row.NAMES_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
+        return Decision(rows.give_up, replace(chunk, state=State.DONE), Done(), rest=rest)
     wait = max(moment.backoff(chunk.outages), moment.within_a_look(getattr(answer, "retry_after", None)))
-    return Decision(Row.NAMES_RETRY, replace(chunk, due_at=moment.now + wait), Again(wait))
+    return Decision(rows.retry, replace(chunk, due_at=moment.now + wait), Again(wait))

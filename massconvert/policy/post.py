@@ -14,6 +14,8 @@ from massconvert.model import (
     Done,
     Job,
     Kind,
+    Link,
+    Linked,
     NotSent,
     Outcome,
     PerhapsAccepted,
@@ -24,7 +26,7 @@ from massconvert.model import (
     Submitted,
     Why,
 )
-from massconvert.policy.codes import named_leads
+from massconvert.policy.codes import named_leads, says_mismatch
 from massconvert.policy.failing import lost_again
 from massconvert.policy.polling import SIZES, planned, size_of
 from massconvert.policy.table import Decision, Meaning, Row, meaning
@@ -36,6 +38,7 @@ from massconvert.policy.trouble import (
     given_up,
     held_up,
     hours,
+    in_words,
     latest_sent,
     pause_order,
     paused,
@@ -52,11 +55,13 @@ def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
         return held
     if isinstance(answer, Accepted):
         return _accepted(chunk, answer, moment)
+    if isinstance(answer, Linked):
+        return _linked(chunk, answer)
     if isinstance(answer, NotSent):
         return _not_sent(chunk, answer, moment)
     if isinstance(answer, PerhapsAccepted):
         return _perhaps_accepted(chunk, Refusal(answer.code or "NO_ANSWER", answer.detail), moment)
-    return _refused_post(chunk, answer, moment)
+    return _refused_link(chunk, answer, moment) if chunk.link else _refused_post(chunk, answer, moment)
 
 
 def sender_lost(chunk: Chunk, moment: Moment) -> Decision:
@@ -122,6 +127,28 @@ def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
     what_next = Submitted(Job(chunk.id, answer.job_id, plan.due - moment.now))
     look = (moment.look, plan.look) if plan.look else None
     return Decision(Row.ACCEPTED, moved, what_next, accepts_options=True, look=look)
+
+
+def _linked(chunk: Chunk, answer: Linked) -> Decision:
+    chunk = answered(chunk)
+    made = {"contact_id": answer.contact_id, "account_id": answer.account_id, "deal_id": answer.deal_id}
+    outcome = Outcome(Kind.CONVERTED, attempts=chunk.attempts, **made)
+    return Decision(Row.LINKED, replace(chunk, state=State.DONE), Done(), rest=outcome)
+
+
+def _refused_link(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
+    """A refusal of one lead speaks against that lead alone, unless it is about everybody."""
+    said, means = refusal(answer), meaning(answer)
+    if says_mismatch(answer):
+        chunk, link = answered(chunk), chunk.link or Link()
+        to = " and ".join(f"{w} {i}" for w, i in (("contact", link.contact_id), ("account", link.account_id)) if i)
+        held = Outcome(Kind.SKIPPED, Code.MATCH_FOUND, f"Zoho does not link it to {to}: {said.code} {in_words(said)}")
+        done = replace(chunk, state=State.DONE)
+        return Decision(Row.LINK_REFUSED, done, Done(), rest=replace(held, attempts=chunk.attempts))
+    if means in (Meaning.LEADS, Meaning.OPTIONS, Meaning.UNEXPLAINED, Meaning.TOO_MANY):
+        moved = replace(answered(chunk), why=Why.BAD_LEADS, said=said, named=chunk.leads)
+        return to_settle(Row.BAD_LEADS, moved, moment)
+    return _refused_post(chunk, answer, moment)
 
 
 def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:

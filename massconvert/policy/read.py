@@ -96,8 +96,18 @@ def _fewer_ids(chunk: Chunk, answer: Refused, moment: Moment) -> Decision | None
 
 def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
     """Decide about leads that were read before any payload: those that cannot be converted end at no further call."""
+    ended = barred(chunk, answer, moment)
+    left = len(chunk.leads) - len(ended)
+    if not left:
+        return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
+    chunk = replace(chunk, outages=0, outage_since=0.0)
+    return replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
+
+
+def barred(chunk: Chunk, answer: LeadsRead, moment: Moment) -> dict[str, Outcome]:
+    """How those of the leads end that cannot be converted, as a read shows that says something of them."""
     ended: dict[str, Outcome] = {}
-    for lead in chunk.leads:
+    for lead in filter(lambda lead: not answer.is_unclear(lead), chunk.leads):
         state = answer.states.get(lead)
         outcome = _by_its_state(chunk, state, moment)
         if outcome is None and state is not None and state.locked:
@@ -105,11 +115,7 @@ def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
             outcome = Outcome(Kind.FAILED, Code.LOCKED, words)
         if outcome is not None:
             ended[lead] = outcome
-    left = len(chunk.leads) - len(ended)
-    if not left:
-        return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
-    chunk = replace(chunk, outages=0, outage_since=0.0)
-    return replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
+    return ended
 
 
 def _never_sent(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
@@ -267,7 +273,7 @@ def _look_again(
 
 def _out_again(row: Row, chunk: Chunk, ended: dict[str, Outcome], moment: Moment) -> Decision:
     moved = replace(chunk, state=State.WAITING, why=Why.NONE, named=(), claimed_converted=-1, lags=0, due_at=moment.now)
-    return Decision(row, moved, Resend(0.0), outcomes=ended)
+    return Decision(row, replace(moved, matched_at=0.0), Resend(0.0), outcomes=ended)
 
 
 def _give_up(chunk: Chunk, ended: dict[str, Outcome], moment: Moment) -> Decision:

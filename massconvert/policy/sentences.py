@@ -46,6 +46,16 @@ _SENTENCES: Mapping[Row | Mark, str] = {
     Row.NAMES_THROTTLED: "Zoho asked for fewer calls when the names were looked up.",
     Row.NAMES_RETRY: "Zoho gave no usable answer when the names were looked up.",
     Row.NAMES_GIVE_UP: "The names could not be looked up for too long, so we gave up.",
+    Row.MATCHED: "Contacts and accounts that the lead may belong to were looked for.",
+    Row.MATCH_WAITS: "The lead waited for another lead, whose conversion makes a contact or account that both need.",
+    Row.MATCH_UNREAD: "The leads could not be read together before they were matched, so they are read apart.",
+    Row.MATCH_NOT_READABLE: "Zoho does not allow us to look for contacts and accounts. The leads wait.",
+    Row.MATCH_NOT_ALLOWED: "Zoho refused our credentials when contacts were looked for, so all work was paused.",
+    Row.MATCH_THROTTLED: "Zoho asked for fewer calls when contacts and accounts were looked for.",
+    Row.MATCH_RETRY: "Zoho gave no usable answer when contacts and accounts were looked for.",
+    Row.MATCH_GIVE_UP: "Contacts and accounts could not be looked for, so we gave up before anything was sent.",
+    Row.LINKED: "Zoho converted the lead at once, and linked it to the records that it matches.",
+    Row.LINK_REFUSED: "Zoho refused to link the lead, since it does not match the record.",
     Row.LOOK_LATER: "It was too early to look at the job.",
     Row.JOB_RUNS: "Zoho's job was not finished yet.",
     Row.JOB_ALL_CONVERTED: "Zoho's job ended and converted all leads of the payload.",
@@ -110,6 +120,8 @@ PROOFS: Mapping[Proof, str] = {
     Proof.NEVER_SENT: "it was never sent",
     Proof.CANCELLED: "the batch was cancelled",
     Proof.ELSEWHERE: "another batch had it",
+    Proof.ANSWERED: "Zoho's answer named its records",
+    Proof.MATCHED: "it was compared with contacts and accounts",
     Proof.GIVEN: "what was given is not a lead id",
 }
 
@@ -119,6 +131,8 @@ _BY_CODE = {
     Code.NOT_FOUND: Proof.UNSEEN,
     Code.NOT_VISIBLE: Proof.UNSEEN,
     Code.STATE_UNKNOWN: Proof.UNCLEAR,
+    Code.MATCH_FOUND: Proof.MATCHED,
+    Code.MATCH_UNCLEAR: Proof.MATCHED,
 }
 _BY_EVENT: Mapping[str, Proof] = {
     Mark.REFUSED_WAITING.value: Proof.OPTIONS,
@@ -132,6 +146,8 @@ _BY_EVENT: Mapping[str, Proof] = {
     Row.NOT_SENT_GIVE_UP.event: Proof.NEVER_SENT,
     Row.NAMES_GIVE_UP.event: Proof.NEVER_SENT,
     Row.PREFLIGHT_GIVE_UP.event: Proof.NEVER_SENT,
+    Row.MATCH_GIVE_UP.event: Proof.NEVER_SENT,
+    Row.LINKED.event: Proof.ANSWERED,
 }
 
 

@@ -53,7 +53,7 @@ def leads_unclear(chunk: Chunk, unclear: tuple[str, ...], moment: Moment) -> Dec
         # The least number of converted leads among the others, by what is claimed of the whole.
         claimed = max(-1, chunk.claimed_converted - len(unclear))
         moved = replace(chunk, claimed_converted=claimed, due_at=moment.now)
-        return Decision(Row.UNCLEAR_APART, moved, Settle(0.0), aside=aside)
+        return Decision(Row.UNCLEAR_APART, moved, Settle(0.0), asides=(aside,))
     if chunk.lags < moment.tuning.unclear_looks:
         wait = moment.backoff(chunk.lags + 1)
         moved = replace(chunk, lags=chunk.lags + 1, claimed_converted=-1, due_at=moment.now + wait)

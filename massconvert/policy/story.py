@@ -10,18 +10,21 @@ from massconvert.model import (
     DealsUpdated,
     JobStatus,
     LeadsRead,
+    Linked,
     NotSent,
     Page,
     PerhapsAccepted,
     PostAnswer,
     ReadAnswer,
+    RecordsAnswer,
+    RecordsFound,
     Refused,
     StatusAnswer,
     UpdateAnswer,
 )
 from massconvert.model.story import NOTHING_TOLD, Told
 
-Answer: TypeAlias = PostAnswer | StatusAnswer | ReadAnswer | UpdateAnswer | Page | Busy | None
+Answer: TypeAlias = PostAnswer | StatusAnswer | ReadAnswer | UpdateAnswer | RecordsAnswer | Page | Busy | None
 
 
 def told_of(answer: Answer) -> Told:
@@ -40,13 +43,16 @@ def told_of(answer: Answer) -> Told:
     return Told(message=_counts(answer))
 
 
-def _counts(answer: JobStatus | LeadsRead | DealsUpdated | Page | None) -> str:
+def _counts(answer: JobStatus | LeadsRead | Linked | DealsUpdated | RecordsFound | Page | None) -> str:
     if isinstance(answer, JobStatus):
         failed = f", {answer.failed} failed" if answer.failed else ""
         return f"{answer.converted} of {answer.total} converted{failed}" if answer.total else answer.progress.value
     if isinstance(answer, LeadsRead):
         converted = sum(state.converted for state in answer.states.values())
         return f"{len(answer.states)} shown, {converted} converted"
+    if isinstance(answer, Linked):
+        made = {"contact": answer.contact_id, "account": answer.account_id, "deal": answer.deal_id}
+        return ", ".join(f"{what} {record_id}" for what, record_id in made.items() if record_id)
     if isinstance(answer, DealsUpdated):
         return f"{answer.refused.count(None)} of {len(answer.refused)} updated"
     return NOTHING_TOLD.message

@@ -63,6 +63,18 @@ class Row(str, Enum):
     NAMES_THROTTLED = "names: throttled"
     NAMES_RETRY = "names: no usable answer"
     NAMES_GIVE_UP = "names: no usable answer, given up"
+    # contacts and accounts that the leads may belong to, looked for before the POST
+    MATCHED = "match: looked for"
+    MATCH_WAITS = "match: behind other leads"
+    MATCH_UNREAD = "match: the leads must be read apart"
+    MATCH_NOT_READABLE = "match: not allowed to look"
+    MATCH_NOT_ALLOWED = "match: the credentials are refused"
+    MATCH_THROTTLED = "match: throttled"
+    MATCH_RETRY = "match: no usable answer"
+    MATCH_GIVE_UP = "match: no usable answer, given up"
+    # the answer to the conversion of a single lead, where it is another than to a payload
+    LINKED = "link: converted at once"
+    LINK_REFUSED = "link: does not match"
     # the answer to the status call
     LOOK_LATER = "status: put off, by what was learnt since"
     JOB_RUNS = "status: scheduled or in progress"
@@ -148,6 +160,16 @@ MOVES: dict[Row, tuple[State, frozenset[State]]] = {
     Row.NAMES_THROTTLED: (_W, frozenset({_W})),
     Row.NAMES_RETRY: (_W, frozenset({_W})),
     Row.NAMES_GIVE_UP: (_W, frozenset({_D})),
+    Row.MATCHED: (_W, frozenset({_W, _D})),
+    Row.MATCH_WAITS: (_W, frozenset({_W})),
+    Row.MATCH_UNREAD: (_W, frozenset({_T})),
+    Row.MATCH_NOT_READABLE: (_W, frozenset({_W})),
+    Row.MATCH_NOT_ALLOWED: (_W, frozenset({_W})),
+    Row.MATCH_THROTTLED: (_W, frozenset({_W})),
+    Row.MATCH_RETRY: (_W, frozenset({_W})),
+    Row.MATCH_GIVE_UP: (_W, frozenset({_D})),
+    Row.LINKED: (_S, frozenset({_D})),
+    Row.LINK_REFUSED: (_S, frozenset({_D})),
     Row.LOOK_LATER: (_R, frozenset({_R})),
     Row.JOB_RUNS: (_R, frozenset({_R})),
     Row.JOB_ALL_CONVERTED: (_R, frozenset({_D})),
@@ -236,7 +258,9 @@ class Decision:
     resolved: Mapping[str, Any] | None = None  # the options with ids for their names
     split: bool = False
     on_trial: bool = False  # though nobody fares better: only if no other payload has just been, see `failing`
-    aside: Chunk | None = None  # goes on with some leads of this chunk, for their deals or since they show no state
+    #: They go on with some leads of this chunk: for their deals, since they show no state, since they are linked, …
+    asides: tuple[Chunk, ...] = ()
+    identities: Mapping[str, tuple[str, ...]] | None = None  # what the conversion of each lead makes, as digests
     max_leads: int | None = None  # a lower limit that Zoho has shown
     max_read: int | None = None  # the same, of the ids of a read
     job_took: float | None = None  # seconds, to learn from

@@ -46,6 +46,7 @@ class Tuning:
     enqueue_idle: float = 900.0  # an enqueue that added nothing for so long has been abandoned
     events: int | None = None  # how many ended leads are kept on the stream; 0: none, None: as it was
     doubt: float = 86_400.0  # after a break of Redis' history; what is enqueued meanwhile is read before it is sent
+    match_fresh: float = 300.0  # so long what was matched may be sent; then contacts and accounts are looked for again
     min_replicas: int | None = None  # that must have what is acknowledged, or sent; ``None``: all that are attached
     replicas_wait: float = 5.0  # before another try at a payload whose mark too few replicas have
     profile_failures: int = 3  # runs of a profile in a row that fail wholly stop its schedule; 0: none do

@@ -17,6 +17,7 @@ from massconvert.model import (
     PageAnswer,
     PostAnswer,
     ReadAnswer,
+    RecordsAnswer,
     StatusAnswer,
     UpdateAnswer,
 )
@@ -37,6 +38,14 @@ class Zoho(Protocol):
         self, leads: Sequence[str], options: Mapping[str, Any], *, token: Any, send_by: float
     ) -> PostAnswer:
         """POST one payload with the ``token`` that `ready` gave; nothing leaves after ``send_by`` (`Ports.steady`)."""
+        ...
+
+    def convert(self, lead: str, body: Mapping[str, Any], *, token: Any, send_by: float) -> PostAnswer:
+        """POST the conversion of a single lead; ``token`` and ``send_by`` as for `mass_convert`."""
+        ...
+
+    def records(self, query: str, module: str, field: str) -> RecordsAnswer:
+        """POST a query for contacts or accounts by the values of a field."""
         ...
 
     def job_status(self, job_id: str) -> StatusAnswer:

@@ -7,9 +7,10 @@ from datetime import datetime, timezone
 
 from massconvert.errors import StoreError
 from massconvert.model import Busy, Call, Chunk, Done, Next, NotSent, PostAnswer, State
-from massconvert.options import resolve_body, unresolved
-from massconvert.policy import after_post, no_permit, options_refused_before, sender_lost, too_few_replicas
+from massconvert.options import link_body, resolve_body, unresolved
+from massconvert.policy import after_post, is_matched, no_permit, options_refused_before, sender_lost, too_few_replicas
 from massconvert.steps.ask import ask
+from massconvert.steps.match import match
 from massconvert.steps.ports import Ports
 from massconvert.steps.resolve import resolve
 from massconvert.steps.write import moment, write
@@ -23,8 +24,15 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         return write(ports, chunk, options_refused_before(chunk, chunk.refusal))
     if unresolved(chunk.options):
         return resolve(ports, chunk)
+    if chunk.matching and not is_matched(chunk, ports.tuning):
+        return match(ports, chunk, chunk.matching)
+    return _post(ports, chunk)
+
+
+def _post(ports: Ports, chunk: Chunk) -> Next:
     payload = _Payload(ports, chunk)
-    asked = ask(ports, Call.EXPRESS if chunk.express else Call.POST, payload.post)
+    call = Call.LINK if chunk.link else Call.EXPRESS if chunk.express else Call.POST
+    asked = ask(ports, call, payload.post)
     if isinstance(asked, Busy):
         return write(ports, chunk, no_permit(chunk, asked, moment(ports, chunk)), asked)
     sending = payload.sending
@@ -61,4 +69,9 @@ class _Payload:
         if isinstance(token, NotSent):
             return token
         today = datetime.fromtimestamp(self.sending.sent_at, timezone.utc).date()
-        return ports.zoho.mass_convert(chunk.leads, resolve_body(chunk.options, today), token=token, send_by=send_by)
+        body = resolve_body(chunk.options, today)
+        if chunk.link is None:
+            return ports.zoho.mass_convert(chunk.leads, body, token=token, send_by=send_by)
+        (lead,) = chunk.leads
+        single = link_body(body, chunk.link, chunk.deal_values.get(lead, {}))
+        return ports.zoho.convert(lead, single, token=token, send_by=send_by)

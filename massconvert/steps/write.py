@@ -50,8 +50,8 @@ def write(ports: Ports, chunk: Chunk, decision: Decision, answer: Answer = None)
     if traces.worker:
         traces.worker.decided(decision)
     ports.log(decision)
-    if moved.sibling and not isinstance(decision.next, Submitted):
-        return replace(decision.next, sibling=moved.sibling)
+    if moved.siblings and not isinstance(decision.next, Submitted):
+        return replace(decision.next, siblings=moved.siblings)
     return decision.next
 
 

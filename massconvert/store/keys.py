@@ -127,7 +127,10 @@ class Keys(KeysBeside):
         return f"{self.prefix}overtaken"
 
     def chunk(self, chunk_id: str) -> str:
-        """HASH: state, fp, members (open leads), due, expected, lease, token, send_by, job, history, story, …"""
+        """HASH: state, fp, members (open leads), due, expected, lease, token, send_by, job, history, story, …
+
+        Where contacts and accounts are looked for: matched (when), link (JSON), behind (digests of others' claims).
+        """
         return f"{self.prefix}chunk:{chunk_id}"
 
     @property
@@ -152,12 +155,22 @@ class Keys(KeysBeside):
 
     @property
     def overdue(self) -> str:
-        """SET of chunks whose job has no end by its deadline: they are watched on, outside of the bound."""
+        """SET of chunks whose job has no end by its deadline, or that wait for other leads: outside of the bounds."""
         return f"{self.prefix}overdue"
 
     def live(self, shard: int) -> str:
         """SET of lead ids in flight in any batch."""
         return f"{self.prefix}live:{shard}"
+
+    @property
+    def making(self) -> str:
+        """HASH digest of what identifies a contact or an account → the lead in flight whose conversion may make it."""
+        return f"{self.prefix}making"
+
+    @property
+    def identities(self) -> str:
+        """HASH lead id → its digests in ``making``, comma-separated; gone when the lead ends."""
+        return f"{self.prefix}identities"
 
     # --- runs of profiles (ledger/runs.py) ---
 

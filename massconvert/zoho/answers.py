@@ -79,7 +79,7 @@ class UnusableError(ValueError):
 
 def parse_post(status: int, headers: Mapping[str, str], body: bytes) -> Accepted | Failure:
     """The answer to a mass convert POST."""
-    return parse_answer(status, headers, body, _accepted)
+    return parse_answer(status, headers, body, accepted_in)
 
 
 def parse_status(status: int, headers: Mapping[str, str], body: bytes) -> JobStatus | Failure:
@@ -188,7 +188,7 @@ def credits_left_of(headers: Mapping[str, str]) -> int | None:
 # --- what the calls were made for -------------------------------------------------------------------------
 
 
-def _accepted(answer: dict[str, Any]) -> Accepted:
+def accepted_in(answer: dict[str, Any]) -> Accepted:
     for item in (answer, *items_of(answer.get("data"))):
         if not isinstance(item, dict) or word_of(item.get("status")) != "success":
             continue

@@ -21,6 +21,7 @@ from massconvert.model import (
     PerhapsAccepted,
     PostAnswer,
     ReadAnswer,
+    RecordsAnswer,
     Refused,
     StatusAnswer,
     UpdateAnswer,
@@ -38,6 +39,7 @@ from massconvert.zoho.answers import (
 )
 from massconvert.zoho.listings import read_page
 from massconvert.zoho.oauth import Token
+from massconvert.zoho.records import parse_linked, parse_records
 from massconvert.zoho.transport import Reply, Transport
 from massconvert.zoho.updates import parse_update
 
@@ -87,6 +89,20 @@ class ZohoClient:
         """
         body = json.dumps({"ids": list(leads), **options}, ensure_ascii=False, allow_nan=False).encode()
         return self._call(parse_post, "POST", _MASS_CONVERT, {}, body, token=token, send_by=send_by)
+
+    def convert(
+        self, lead: str, body: Mapping[str, Any], *, token: Token | None = None, send_by: float | None = None
+    ) -> PostAnswer:
+        """POST the conversion of a single lead, into the records that ``body`` names; a heavy call of 5 credits.
+
+        ``token`` and ``send_by`` as for `mass_convert`.
+        """
+        data = json.dumps({"data": [body]}, ensure_ascii=False, allow_nan=False).encode()
+        return self._call(parse_linked, "POST", f"Leads/{lead}/actions/convert", {}, data, token=token, send_by=send_by)
+
+    def records(self, query: str, module: str, field: str) -> RecordsAnswer:
+        """POST a query for contacts or accounts by the values of a field (see records.py); a heavy call."""
+        return self._call(partial(parse_records, module=module, field=field), "POST", "coql", {}, _select(query))
 
     def job_status(self, job_id: str) -> StatusAnswer:
         """GET the counts of a job."""

@@ -30,7 +30,7 @@ from massconvert.zoho.edition import LEAST, MAX_POSTS, OrgAnswer, limit_of
 log = logging.getLogger("massconvert.zoho")
 
 #: The calls under Zoho's sub-limit of heavy ones (its limits page).
-HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.QUERY, Call.UPDATE})
+HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.LINK, Call.QUERY, Call.UPDATE})
 #: Seconds of one wait on a wake list: less than Redis' socket time-out, and long: to ask again is to be the last.
 _SLICE = 2.5
 #: Seconds until somebody asks again who got no permit; the sooner, the longer he has waited, since others went before.

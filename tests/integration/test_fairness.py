@@ -108,7 +108,7 @@ def test_only_payloads_with_interactive_leads_overtake_on_their_way(books: Books
     )
     moved = books.chunks.move(chunk, too_many, now=LATER)
     assert moved is not None
-    assert books.claim(moved.sibling, now=LATER).express
+    assert books.claim(moved.siblings[0], now=LATER).express
 
 
 def test_an_interactive_lead_with_other_options_is_next_once_it_has_waited_for_company(books: Books) -> None:

@@ -87,10 +87,10 @@ def test_more_ids_than_a_read_takes_are_read_in_halves_and_the_limit_is_remember
     refused = Refused(400, "INVALID_DATA", "too long", ("ids",), {"param_name": "ids", "maximum_length": 1024})
     moved = flown.chunks.move(reading, after_read(reading, refused, MOMENT), now=THEN)
     assert moved is not None
-    halves = [flown.claim(chunk_id) for chunk_id in (first, moved.sibling)]
+    halves = [flown.claim(chunk_id) for chunk_id in (first, moved.siblings[0])]
     assert [half.leads for half in halves] == [reading.leads[:50], reading.leads[50:]]
     assert {(half.state, half.why, half.most) for half in halves} == {(State.SETTLING, Why.PREFLIGHT, 50)}
-    assert {first, moved.sibling} <= flown.redis.smembers(flown.keys.unsent)
+    assert {first, moved.siblings[0]} <= flown.redis.smembers(flown.keys.unsent)
     assert flown.redis.get(flown.keys.max_read) == "50"
     assert 0 < flown.redis.ttl(flown.keys.max_read) <= 86_400
 

@@ -416,14 +416,14 @@ def test_move_chunk_splits_a_chunk_in_halves_that_both_go_out(books: Books, four
     too_many = after_post(four, Refused(400, "RECORD_LIMIT_EXCEEDED", "too many"), at(THEN + 1))
     moved = books.chunks.move(four, too_many, now=THEN + 1)
     assert moved is not None
-    assert moved.sibling not in ("", four.id)
-    halves = [books.claim(chunk_id, [State.WAITING], now=THEN + 1) for chunk_id in (four.id, moved.sibling)]
+    assert moved.siblings[0] not in ("", four.id)
+    halves = [books.claim(chunk_id, [State.WAITING], now=THEN + 1) for chunk_id in (four.id, moved.siblings[0])]
     assert [half.leads for half in halves] == [four.leads[:2], four.leads[2:]]
     assert [half.attempts for half in halves] == [1, 1]
     after = books.look()
     assert after["max_leads"] == "2"
     assert after["max_leads expires"]
-    assert after[f"unsent/{moved.sibling}"]
+    assert after[f"unsent/{moved.siblings[0]}"]
     assert books.outcomes("b1") == {A: None, B: None}
     assert books.counts("b2") == {"total": 2, "waiting": 2}
 

@@ -86,12 +86,16 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
     end
     if c.members == '' or c.state == 'done' then wrong('chunk', id, 'is done and still there') end
     if held ~= (c.parked ~= nil) then wrong('chunk', id, 'is', held and 'held' or 'not held', 'and parked:', tostring(c.parked)) end
+    if c.why == 'another' then -- it waits for other leads, outside of the bounds
+      local apart = redis.call('SISMEMBER', p .. 'overdue', id) == 1
+      if apart == held then wrong('chunk', id, 'waits for other leads, is', held and 'held' or 'not held', 'and apart:', tostring(apart)) end
+    end
     local unsent, job = redis.call('SISMEMBER', p .. 'unsent', id) == 1, redis.call('SISMEMBER', p .. 'jobs', id) == 1
     local due = redis.call('ZSCORE', p .. 'due', id)
     if held ~= not due then wrong('chunk', id, 'is', c.state, held and 'and held' or '', 'and', due and 'due' or 'never due') end
-    local before = c.state == 'waiting' or c.state == 'sending' or c.why == 'preflight'
+    local before = c.why ~= 'another' and c.state == 'waiting' or c.state == 'sending' or c.why == 'preflight'
     if unsent ~= (not held and before) then wrong('chunk', id, 'is', c.state, 'and in unsent:', tostring(unsent)) end
-    job = job or ((c.why == 'overdue' or c.why == 'watched') and redis.call('SISMEMBER', p .. 'overdue', id) == 1)
+    job = job or c.why == 'another' or ((c.why == 'overdue' or c.why == 'watched') and redis.call('SISMEMBER', p .. 'overdue', id) == 1)
     if job ~= not before then wrong('chunk', id, 'is', c.state, 'and in jobs:', tostring(job)) end
   end
 end

@@ -23,6 +23,7 @@ from massconvert.model import (
     LeadsFound,
     LeadsRead,
     LeadState,
+    Linked,
     Listing,
     NotSent,
     Page,
@@ -31,18 +32,20 @@ from massconvert.model import (
     PostAnswer,
     Progress,
     ReadAnswer,
+    RecordsAnswer,
     Refusal,
     Refused,
     StatusAnswer,
     Unsent,
     UpdateAnswer,
 )
+from tests.simulation.customers import Customers, RecordPlan
 from tests.simulation.plan import USERS, Faults
 from tests.simulation.world import Task, World
 
 #: Zoho's rolling day for credits, which is ten minutes here; what calls cost.
 DAY = 600.0
-COSTS = {"mass_convert": 5}
+COSTS = {"mass_convert": 5, "convert": 5}
 
 #: Seconds that a call may take in all.
 CALL_DEADLINE = 30.0
@@ -59,6 +62,7 @@ class Job:
     starts: float
     ends: float
     spared: frozenset[str] = frozenset()
+    link: dict[str, Any] | None = None  # what the call for a single lead said
     fails: bool = False
     unknown_until: float = 0.0  # the status call does not know it before; never, if this is infinite
     converted: int = -1  # how many it converted, once it has ended
@@ -101,6 +105,9 @@ class Lead:
     nameless: bool = False  # the field that names deals is empty
     fussy: bool = False  # Zoho refuses to update its deal
     was_fussy: bool = False  # and did so once, though it does no more
+    unlinkable: bool = False  # Zoho refuses to link it
+    own: Mapping[str, str] = field(default_factory=dict)  # what some of its fields hold
+    records: tuple[str, str] = ("", "")  # the contact and the account that it became
 
     @property
     def is_away(self) -> bool:
@@ -109,7 +116,7 @@ class Lead:
 
     def value(self, name: str) -> str:
         """What a field of it holds."""
-        return "" if self.nameless else f"{name} {self.id[-5:]}"
+        return "" if self.nameless else self.own.get(name) or f"{name} {self.id[-5:]}"
 
 
 #: Rows of a page, so that a few leads make several; and what stands in criteria that Zoho refuses.
@@ -136,6 +143,18 @@ class Judge(Protocol):
 
     def arrives(self, lead: Lead, submission: Submission) -> None:
         """A payload with ``lead`` is on its way."""
+        ...
+
+    def creates(self, lead: Lead, submission: Submission) -> None:
+        """A payload is on its way that makes new records of ``lead``."""
+        ...
+
+    def links(self, lead: Lead, submission: Submission, body: Mapping[str, Any]) -> None:
+        """A call is on its way that links ``lead``."""
+        ...
+
+    def made(self, lead: Lead, contact: RecordPlan, account: RecordPlan | None, batch: str) -> None:
+        """The conversion of ``lead`` makes these, or one of them, before they are there."""
         ...
 
     def call_begins(self, inside: Mapping[Task, float]) -> None:
@@ -169,6 +188,7 @@ class Crm:
     jobs: dict[str, Job] = field(default_factory=dict)
     jobs_of: dict[tuple[str, str], set[str]] = field(default_factory=dict)  # (batch, lead) -> the jobs that took it
     wrong_stages: set[str] = field(default_factory=set)
+    customers: Customers = field(default_factory=Customers)
     calls: Counter[str] = field(default_factory=Counter)
     answered_at: float = 0.0  # when the last usable answer was given
     _inside: dict[Task, float] = field(default_factory=dict)
@@ -193,6 +213,15 @@ class Crm:
         """POST one payload."""
         assert token == "token"
         return self._call("mass_convert", lambda: self._leave(send_by) or self._post(list(leads), options))  # type: ignore[no-any-return]  # Any call's answer
+
+    def convert(self, lead: str, body: Mapping[str, Any], *, token: str, send_by: float) -> PostAnswer:
+        """POST the conversion of a single lead."""
+        assert token == "token"
+        return self._call("convert", lambda: self._leave(send_by) or self._convert(self.leads[lead], dict(body)))  # type: ignore[no-any-return]  # Any call's answer
+
+    def records(self, query: str, module: str, field: str) -> RecordsAnswer:
+        """POST a query for contacts or accounts."""
+        return self._call("records", lambda: self._records(query, module, field))  # type: ignore[no-any-return]  # as above
 
     def job_status(self, job_id: str) -> StatusAnswer:
         """GET the counts of a job."""
@@ -296,6 +325,7 @@ class Crm:
         sent = [Submission(*whose.get(lead_id, ("nobody", 0.0)), at=self.world.time) for lead_id in leads]
         for lead_id, submission in zip(leads, sent, strict=True):
             self.judge.arrives(self.leads[lead_id], submission)
+            self.judge.creates(self.leads[lead_id], submission)
         if any(self.leads[lead_id].chokes for lead_id in leads):
             self._remember(leads, sent)
             self.world.note(f"   Zoho fails at {len(leads)} leads")
@@ -405,9 +435,98 @@ class Crm:
         for lead_id in job.leads:
             lead = self.leads[lead_id]
             if lead_id not in job.spared and lead.exists and lead.converted_at is None:
-                lead.converted_at, lead.converted_by, lead.deal = self.world.time, job, job.deal
+                self._become(lead, job)
                 job.converted += 1
         self.world.note(f"   job {job.id} has ended and converted {job.converted} of {len(job.leads)}")
+
+    def _become(self, lead: Lead, job: Job) -> None:
+        """A lead is converted: into the records that it is linked to, and into new ones."""
+        link = job.link or {}
+        contact_id, account_id = link.get("Contacts", {}).get("id", ""), link.get("Accounts", {}).get("id", "")
+        number, company = len(self.customers.kept), lead.value("Company")
+        account = RecordPlan(account_id or str(8_000_000 + 2 * number), company)
+        contact = RecordPlan(
+            contact_id or str(8_000_001 + 2 * number), lead.value("Full_Name"), lead.value("Email"), module="Contacts"
+        )
+        makes_account = (
+            company and not account_id and not (contact_id and self.customers.kept[contact_id].record.account)
+        )
+        whose = next((batch for (batch, of), jobs in self.jobs_of.items() if of == lead.id and job.id in jobs), "")
+        if not contact_id or makes_account:
+            self.judge.made(lead, contact, account if makes_account else None, whose)
+        if makes_account:
+            self.customers.add(account, self.world.time, (lead.id, whose))
+        if not contact_id:
+            of = account.id if company else ""
+            self.customers.add(replace(contact, account=of), self.world.time, (lead.id, whose))
+        lead.converted_at, lead.converted_by, lead.deal = self.world.time, job, job.deal
+        lead.amount = link.get("Deals", {}).get("Amount", lead.amount)
+        lead.records = (contact.id, account.id if company else "")
+
+    # --- the conversion of a single lead ---
+
+    def _convert(self, lead: Lead, body: dict[str, Any]) -> PostAnswer:
+        fault = self._fault("convert")
+        if isinstance(fault, NotSent | Refused):
+            return fault
+        sent = Submission(*self.whose().get(lead.id, ("nobody", 0.0)), at=self.world.time)
+        self.judge.arrives(lead, sent)
+        self.judge.links(lead, sent, body)
+        if lead.chokes:
+            self._remember([lead.id], [sent])
+            return PerhapsAccepted("HTTP 500: Internal Server Error", 500, "INTERNAL_ERROR")
+        if fault == "late":
+            self.world.at(self._chance.uniform(0.5, 10.0), lambda: void(self._link(lead, body, sent, late=True)))
+        if fault in ("before", "late"):
+            self._remember([lead.id], [sent])
+            return self._lost("conversion", "before its effect" if fault == "before" else "and it takes effect later")
+        answer = self._link(lead, body, sent)
+        if not isinstance(answer, Refused) or fault == "after":
+            self._remember([lead.id], [sent])
+        return self._lost("conversion", "after its effect") if fault == "after" else answer
+
+    def _link(self, lead: Lead, body: dict[str, Any], sent: Submission, *, late: bool = False) -> PostAnswer:
+        if refusal := self._link_refusal(lead, body):
+            self.world.note(f"   Zoho refuses to link lead {lead.id}: {refusal.code}")
+            return refusal
+        name = body["Deals"]["Deal_Name"]
+        if not late and self.world.troubled and self._chance.random() < self.faults.later:
+            job = self._new_job([lead.id], name, sent.at, late=late)
+            self.world.at(job.ends - self.world.time, lambda: self._end(job))
+        else:
+            now = self.world.time
+            job = Job(str(7_000_000 + len(self.jobs)), [lead.id], name, sent.at, now, now, end_told=True)
+            self.jobs[job.id] = job
+        job.link, sent.job = body, job
+        self.jobs_of.setdefault((sent.batch, lead.id), set()).add(job.id)
+        if job.ends > self.world.time:
+            self.world.note(f"   Zoho takes lead {lead.id} as job {job.id}, to be linked")
+            return Accepted(job.id)
+        self._end(job)
+        return Linked(*lead.records, f"9{lead.id}")
+
+    def _link_refusal(self, lead: Lead, body: dict[str, Any]) -> Refused | None:
+        if not lead.exists:
+            return Refused(400, "INVALID_DATA", "the id given seems to be invalid", details={"resource_path_index": 1})
+        if lead.converted_at is not None:
+            return Refused(400, "ID_ALREADY_CONVERTED", "converted already", details={"resource_path_index": 1})
+        if lead.odd:
+            return Refused(400, "NOBODY_KNOWS", "no reason")
+        if lead.refused or lead.stubborn or lead.spoils:
+            return Refused(400, "RECORD_LOCKED", "the record is locked")
+        if body.get("Deals", {}).get("Stage") in self.wrong_stages:
+            return Refused(400, "INVALID_DATA", "invalid data", paths=("$.data[0].Deals.Stage",))
+        if lead.unlinkable or self.customers.mismatch(lead, body):
+            return Refused(400, "DATA_MISMATCH", "the given contact is mismatched")
+        return None
+
+    def _records(self, query: str, module: str, name: str) -> RecordsAnswer:
+        fault = self._fault("records")
+        if fault is not None:
+            return self._lost("query") if isinstance(fault, str) else fault
+        found = self.customers.find(query, module, name)
+        self.world.note(f"   Zoho finds {len(found.records)} {module}")
+        return found
 
     # --- GET ---
 
@@ -454,6 +573,8 @@ class Crm:
                     shown,
                     lead.locked,
                     reported,
+                    contact_id=lead.records[0] if shown else "",
+                    account_id=lead.records[1] if shown else "",
                     deal_id=f"9{lead_id}" if shown and lead.deal else "",
                     fields={name: lead.value(name) for name in fields},
                 )

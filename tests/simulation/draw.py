@@ -17,34 +17,43 @@ from massconvert.policy import CallRules
 from tests.simulation.forgetting import FORGETS, GOES_WITH, forgetful, two_primaries
 from tests.simulation.plan import GOOD_STAGES, TUNING, Faults, LeadPlan, Order, Plan
 from tests.simulation.reach import CRASH_POINTS
-from tests.simulation.themes import ALONE, SELDOM, THEMES, dealt, flown, mailed, named, with_faults, with_second_chances
+from tests.simulation.themes import (
+    ALONE,
+    SELDOM,
+    THEMES,
+    dealt,
+    flown,
+    mailed,
+    matched,
+    named,
+    with_faults,
+    with_second_chances,
+)
 
 #: Points at which any history may be hit; a WAIT has only those with a replica (see `forgetting`).
 _POINTS = tuple(point for point in CRASH_POINTS if not point.endswith(" WAIT"))
+
+
+#: What any history may have, and how likely.
+_BY_CHANCE = {"names": (0.2, named), "preflight": (0.15, flown), "deals": (0.15, dealt), "matches": (0.15, matched)}
 
 
 def draw(seed: int, theme: str = "") -> Plan:
     """The plan of ``seed``; ``theme`` asks for another theme than the seed's own."""
     random = Random(f"{seed}/plan")
     main = theme or list(THEMES)[seed % len(THEMES)]
-    others = [
-        name for name in THEMES if name not in (main, *ALONE, "names", "preflight", "deals") and random.random() < 0.2
-    ]
+    others = [name for name in THEMES if name not in (main, *ALONE, *_BY_CHANCE) and random.random() < 0.2]
     if main == "two primaries":  # seconds count there, and they are to be busy ones
         others = [name for name in others if name in GOES_WITH]
     themes = (main, *([] if main in ALONE else others))
     plan = _with_calls(_cast(seed, themes, random), Random(f"{seed}/calls"))
     for name in themes:
         plan = THEMES[name](plan, random) if name in THEMES else plan
-    names = Random(f"{seed}/names")  # a stream of its own: any history may have names, and is the same otherwise
-    if names.random() < 0.2:
-        plan = named(plan, names)
-    flights = Random(f"{seed}/preflight")  # likewise
-    if flights.random() < 0.15:
-        plan = flown(plan, flights)
-    deals = Random(f"{seed}/deals")
-    if deals.random() < 0.15:
-        plan = dealt(plan, deals)
+    # Each with a stream of its own: any history may have it, and is the same otherwise.
+    for name, (share, change) in _BY_CHANCE.items():
+        stream = Random(f"{seed}/{name}")
+        if stream.random() < share:
+            plan = change(plan, stream)
     plan = with_second_chances(plan, Random(f"{seed}/deals again"))
     if main in ALONE:
         return plan

@@ -32,6 +32,7 @@ from massconvert.store import Keys, Patience, RedisClock
 from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import WRONG, Crm, Lead
+from tests.simulation.customers import RecordPlan
 from tests.simulation.forgetting import GOES_ON, Memory, OldPrimary
 from tests.simulation.judge import Judge
 from tests.simulation.messages import VISIBILITY, Messages
@@ -81,7 +82,7 @@ class History:
         most, within = plan.tuning.max_leads, plan.tuning.send_within
         permits = 1000 if plan.store.forgets else plan.permits  # those that are out may be forgotten, too
         self.crm = Crm(world, plan.faults, permits, PERMIT_LEASE, most, within, self._whose, self.judge)
-        self.judge.crm = self.crm
+        self.judge.crm = self.judge.matching.crm = self.crm
         self.memory = Memory(wire, self.prefix, on=bool(plan.store.forgets))
         self.old = OldPrimary(world, plan.store.replicas)
         self.store = StorePort(wire, world, plan.store, self.judge, self.memory, self.old)
@@ -374,6 +375,7 @@ class History:
         self.memory.is_sure()
         for lead in plan.leads:
             self._prepare_lead(lead)
+        self._prepare_records()
         for number in range(plan.workers):
             self._new_worker(f"worker-{number + 1}")
         for order in plan.orders:
@@ -415,6 +417,17 @@ class History:
             if not order.abandoned and self.world.elapsed >= order.at:
                 again = f"producer of {order.batch} after {name}"
                 self._plan(self._people.uniform(0.5, 20.0), again, partial(self._produce, order))
+
+    def _prepare_records(self) -> None:
+        for record in self.plan.records:
+            if record.at:
+                self.world.at(record.at, partial(self._somebody_makes, record))
+            else:
+                self.crm.customers.add(record, self.world.time - 5000.0)
+
+    def _somebody_makes(self, record: RecordPlan) -> None:
+        self.crm.customers.add(record, self.world.time)
+        self.world.note(f"   somebody else: makes {record.name} {record.email}")
 
     def _prepare_order(self, order: Order) -> None:
         batch = order.batch
@@ -514,7 +527,9 @@ class History:
             setattr(lead, kind, given.kind == kind)
         lead.was_blank = lead.blank
         lead.nameless, lead.fussy = given.kind == "nameless", given.kind == "fussy"
-        lead.was_fussy = lead.fussy
+        lead.was_fussy, lead.unlinkable = lead.fussy, given.kind == "unlinkable"
+        own = {"Email": given.email, "Full_Name": given.name, "Company": given.company}
+        lead.own = {name: value for name, value in own.items() if value}
         if given.kind == "converted":
             lead.converted_at = self.world.time - 5000.0
         self.crm.leads[lead.id] = lead
@@ -642,9 +657,10 @@ def _options_of(order: Order) -> dict[str, Any]:
         body["assign_to"] = {"name": order.assignee}
     if order.named:
         body["Deals"]["Deal_Name"] = "Renewal of {Company}"
-    if order.preflight:
-        body["$"] = {"preflight": True}
-    return body
+    ours: dict[str, Any] = {"preflight": True} if order.preflight else {}
+    if order.on_match != "create":
+        ours["on_match"] = order.on_match
+    return body | ({"$": ours} if ours else {})
 
 
 def _no_question() -> Any:

@@ -31,7 +31,9 @@ from massconvert.policy import Decision, Row, RunState, size_of
 from massconvert.policy.holds import DEAREST_CALL
 from massconvert.policy.polling import LOST, OPEN, is_late
 from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
+from tests.simulation.customers import RecordPlan
 from tests.simulation.hearing import Hearing
+from tests.simulation.matching import Matching
 from tests.simulation.plan import NOBODY, WRONG_STAGE, MessageFaults, Order, Plan, Window
 from tests.simulation.store_port import StoreFaults, Wire, packed
 from tests.simulation.telling import Telling
@@ -85,6 +87,7 @@ class Judge:
         self._formed: dict[str, float] = {}  # options: when the last payload of them was made
         self.hearing = Hearing(plan, world, wire, prefix, self.outcomes)
         self._telling = Telling(world, wire, prefix)
+        self.matching = Matching(plan, world, self._orders, self.outcomes, self.unknowable)
 
     # --- after every step ---
 
@@ -248,6 +251,18 @@ class Judge:
         told = bool(earlier.job and earlier.job.end_told)
         return bool(task and task.beside) and (told or any(earlier is each for each in self._known_to_old))
 
+    def creates(self, lead: Lead, submission: Submission) -> None:
+        """As `Matching.creates`."""
+        self.matching.creates(lead, submission)
+
+    def links(self, lead: Lead, submission: Submission, body: Mapping[str, Any]) -> None:
+        """As `Matching.links`."""
+        self.matching.links(lead, submission, body)
+
+    def made(self, lead: Lead, contact: RecordPlan, account: RecordPlan | None, batch: str) -> None:
+        """As `Matching.made`."""
+        self.matching.made(lead, contact, account, batch)
+
     def _let_go(self, lead: Lead, batch: str) -> None:
         """A lead is on its way: was its batch held, or should it have waited for the canary?"""
         order, task = self._orders.get(batch), self.world.current()
@@ -364,9 +379,16 @@ class Judge:
             return self._unseen(batch, lead, outcome, said)
         if ours:
             return self._late(lead, outcome, said)
-        if outcome.kind is Kind.CANCELLED:
-            return "" if order.cancel_at else f"{said}, but nobody cancelled"
+        if outcome.kind is not Kind.FAILED:
+            return self._not_converted(order, lead, outcome, said)
         return "" if self._has_reason(batch, lead, outcome) else f"{said} {outcome.message}, without a reason"
+
+    def _not_converted(self, order: Order, lead: Lead, outcome: Outcome, said: str) -> str:
+        """Held, or cancelled: did anybody want that?"""
+        if outcome.code in (Code.MATCH_FOUND, Code.MATCH_UNCLEAR):
+            why = self.matching.untrue(order, lead)
+            return f"{said}, {why}" if why else ""
+        return "" if order.cancel_at else f"{said}, but nobody cancelled"
 
     def _before(self, lead: Lead, said: str, *, ours: bool) -> str:
         """`ALREADY_CONVERTED`: by somebody else, or by us for a batch that Redis has forgotten as a whole."""
@@ -468,7 +490,7 @@ class Judge:
         if outcome.code == Code.NOT_CONVERTED:
             return lead.stubborn or lead.spoils or faults.bad_job > 0.0
         if outcome.code == Code.LOCKED:
-            return order.preflight and lead.locked
+            return (order.preflight or order.on_match != "create") and lead.locked
         if outcome.code == Code.UNKNOWN_NAME:
             return order.assignee == NOBODY
         if outcome.code == Code.GAVE_UP:
@@ -481,11 +503,13 @@ class Judge:
             # Where jobs take minutes, so do looks: a day of twenty has too few of them to find who is to blame.
             slow = faults.bad_job > 0.0 and any(each.chokes for each in self.crm.leads.values())
             return bool(faults.shares) or long or died or slow or lead.chokes
-        if "$.Deals" in outcome.message:
+        if ".Deals" in outcome.message:
             fixed = 0.0 <= self.plan.stage_restored_at < order.at
             return order.stage == WRONG_STAGE or (self.plan.stage_removed_at >= 0.0 and not fixed)
         if outcome.code in ("INTERNAL_ERROR", "NO_ANSWER"):
             return lead.chokes or bool(faults.shares)
+        if outcome.code == "RECORD_LOCKED":
+            return order.on_match == "link" and (lead.refused or lead.stubborn or lead.spoils)
         if outcome.code == "NOBODY_KNOWS":
             return lead.odd or sum(each.odd for each in self.crm.leads.values()) >= self.plan.tuning.refusals_to_blame
         return outcome.code == "INVALID_DATA" and lead.refused
@@ -494,8 +518,9 @@ class Judge:
         """A failure that was read from the lead itself must have been true when it was read, but for Zoho's lag."""
         lead = self.crm.leads.get(lead_id)
         by_a_read = (
-            outcome.code in (Code.NOT_CONVERTED, "INVALID_DATA", "NOBODY_KNOWS", "INTERNAL_ERROR", "NO_ANSWER")
-            and "$.Deals" not in outcome.message
+            outcome.code
+            in (Code.NOT_CONVERTED, "INVALID_DATA", "NOBODY_KNOWS", "INTERNAL_ERROR", "NO_ANSWER", "RECORD_LOCKED")
+            and ".Deals" not in outcome.message
         )
         if lead is None or lead.converted_at is None or not by_a_read or outcome.kind is not Kind.FAILED:
             return ""
@@ -520,6 +545,8 @@ class Judge:
             "unsealed",
             "runs:due",
             "callbacks",
+            "making",
+            "identities",
         ):
             if self._wire.call("EXISTS", self._prefix + name):
                 self.world.wrong(f"the ledger still holds {name}")

@@ -50,6 +50,7 @@ from massconvert.policy import (
     calls,
     deals,
     holds,
+    matching,
     messages,
     name_unknown,
     no_permit,
@@ -516,7 +517,7 @@ MUTANTS = (
     ),
     Mutant(
         "held leads fill the window",
-        in_lua("hold_batch", "redis.call('SREM', p .. 'unsent', id)\n  redis.call('ZREM'", "redis.call('ZREM'"),
+        in_lua("hold_batch", "  bound_chunk(p, id, 'waiting', '', true)\n", ""),
         "holds",
         "and in unsent",
     ),
@@ -559,6 +560,31 @@ MUTANTS = (
         within=200,
     ),
     Mutant(
+        "leads are sent unmatched",
+        in_python(send, "is_matched", lambda _chunk, _moment: True),
+        "matches",
+        "is to be created, and",
+    ),
+    Mutant(
+        "two leads make the same at once",
+        in_lua("claim_identities", "if holder and holder ~= lead then", "if false then"),
+        "matches",
+        "makes what",
+        within=200,
+    ),
+    Mutant(
+        "what is not clear is linked",
+        in_python(matching, "_why_not", lambda *_args, **_options: ""),
+        "matches",
+        "is to be linked, and",
+    ),
+    Mutant(
+        "claims outlive their lead",
+        in_lua("move_chunk", "for _, lead in ipairs(leads) do free_identities(p, lead) end", ""),
+        "matches",
+        "still holds making",
+    ),
+    Mutant(
         "begin_send does not look at a pause",
         in_lua("begin_send", "if redis.call('EXISTS', p .. 'pause') == 1 and", "if false and"),
         "stops",
@@ -582,7 +608,7 @@ MUTANTS = (
     Mutant(
         "a cancelled lead is sent again after a 500",
         both(
-            in_lua("move_chunk", "if fields.state == 'waiting' then\n  if end", "if false then\n  if end"),
+            in_lua("move_chunk", "if fields.state == 'waiting' and end_cancelled", "if false and end_cancelled"),
             in_lua("begin_send", "if end_cancelled(p, id, now) > 0 then", "if false then"),
         ),
         "stops",
@@ -645,7 +671,7 @@ MUTANTS = (
     ),
     Mutant(
         "the chunk of the deals is nobody's",
-        in_lua("move_chunk", "  redis.call('ZADD', p .. 'due', now + grace, sibling)\nend\n", "end\n"),
+        in_lua("move_chunk", "  redis.call('ZADD', p .. 'due', now + grace, id)\n", ""),
         "deals",
         "never due",
     ),
@@ -693,7 +719,7 @@ MUTANTS = (
         "",
         "not every batch has finished",
         within=1,
-        start=301,  # it takes a scout that gave up, and long silence after it
+        start=225,  # it takes a scout that gave up, and long silence after it
     ),
     Mutant(
         "every lead goes at once",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from massconvert.policy import CallRules, Tuning
+from tests.simulation.customers import RecordPlan
 from tests.simulation.store_port import StoreFaults
 from tests.simulation.world import Mishaps
 
@@ -23,7 +24,17 @@ TUNING = Tuning(
 )
 GOOD_STAGES = ("Qualification", "Needs Analysis")
 WRONG_STAGE = "Gone"
-CALLS = ("mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")
+CALLS = (
+    "mass_convert",
+    "job_status",
+    "read_leads",
+    "update_deals",
+    "read_page",
+    "coql",
+    "search",
+    "records",
+    "convert",
+)
 #: Users by their e-mail address, on two pages, and one that there is not.
 USERS = ({"ann@example.com": "501"}, {"bob@example.com": "502"})
 NOBODY = "nobody@example.com"
@@ -67,6 +78,7 @@ class Faults:
     slow_tokens: float = 0.0  # probability that a token, a connection for a payload, or an answer takes long
     slow_sends: float = 0.0
     slow_answers: float = 0.0
+    later: float = 0.0  # how often the conversion of a single lead becomes a job
 
 
 @dataclass(frozen=True)
@@ -103,12 +115,17 @@ class LeadPlan:
     500), or *spoils* each job, which then converts nobody. Or it *vanishes* from reads when it is converted, or is
     *blank*: reads do not say whether it is converted (until a time, where it has one).
     Or it is *fussy*: its deal cannot be updated (until a time, where it has one); *nameless*: the field that would name
-    its deal is empty.
+    its deal is empty. Or Zoho does not let it be linked (*unlinkable*), though nobody can see why.
+
+    ``email``, ``name`` and ``company`` are those of a customer, where they matter.
     """
 
     id: str
     kind: str = "fine"
     at: float = 0.0
+    email: str = ""
+    name: str = ""
+    company: str = ""
 
 
 @dataclass(frozen=True)
@@ -142,6 +159,7 @@ class Order:
     find: Find | None = None
     holds: tuple[tuple[float, float], ...] = ()  # a person pauses this batch and, so many seconds later, resumes it
     preflight: bool = False
+    on_match: str = "create"
     named: bool = False  # its deals are named after the leads
     amounts: bool = False  # some of its leads bring an amount for their deals
     deals_again: tuple[float, ...] = ()  # a person has the deals that were not updated tried again
@@ -168,6 +186,7 @@ class Plan:
     slice: int  # leads a slice of an enqueue
     leads: tuple[LeadPlan, ...]
     orders: tuple[Order, ...]
+    records: tuple[RecordPlan, ...] = ()
     mishaps: Mishaps = field(default_factory=Mishaps)
     messages: MessageFaults = field(default_factory=MessageFaults)
     store: StoreFaults = field(default_factory=StoreFaults)

@@ -38,7 +38,18 @@ COMMANDS = (
     *("EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME", "WAIT"),
     "ZRANGEBYSCORE",
 )
-ZOHO = ("token", "mass_convert", "job_status", "read_leads", "update_deals", "read_page", "coql", "search")
+ZOHO = (
+    "token",
+    "mass_convert",
+    "job_status",
+    "read_leads",
+    "update_deals",
+    "read_page",
+    "coql",
+    "search",
+    "records",
+    "convert",
+)
 OTHERS = ("call_target",)
 NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run", "nudge call_back")
 

@@ -48,8 +48,9 @@ class Telling:
         elif name == "move_chunk" and answer[0]:
             so_far = self._happened[args[0]]
             so_far.append(json.loads(args[8])["row"])
-            marks = ["set_apart", "split_off"] if args[12] else ["split_off"]
-            for chunk, mark in zip(self._made() if args[12] or int(args[7]) else (), marks, strict=False):
+            apart = len(json.loads(args[12])) if args[12] else 0
+            marks = [*["set_apart"] * apart, "split_off"]
+            for chunk, mark in zip(self._made() if apart or int(args[7]) else (), marks, strict=False):
                 self._happened[chunk] = [*so_far, mark]
         if self._ended:
             self.judge()

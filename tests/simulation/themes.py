@@ -9,6 +9,7 @@ from typing import Any
 
 from massconvert.policy import CallRules, Holding
 from massconvert.profiles import slot_name
+from tests.simulation.customers import RecordPlan
 from tests.simulation.plan import (
     CALLS,
     GOOD_STAGES,
@@ -447,6 +448,68 @@ def _can_be(order: Order) -> bool:
     return not (order.find or order.abandoned or order.slow or order.calls or order.assignee or order.preflight)
 
 
+def _matches(plan: Plan, random: Random) -> Plan:
+    """Leads that match contacts and accounts, and each other; and looks for them that fail."""
+    plan = matched(plan, random)
+    turn = plan.seed // len(THEMES)
+    kinds = ["", "before", "", "no permission", "credentials", "throttled", ""]
+    if kind := kinds[turn % len(kinds)]:  # each in its turn, however few histories run
+        long = 1.6 * plan.tuning.give_up
+        length = {"before": long, "no permission": 200.0}.get(kind, random.choice([30.0, 300.0]))
+        plan = _window(plan, Window(0.0, length, ("records",), kind))
+    plan = with_faults(plan, later=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.5]))
+    if turn % 3 == 1:
+        plan = with_faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2))
+    share = random.choice([0.0, 0.1])
+    return _share(plan, ("before", share), ("after", share), ("late", share / 2), ("token", 0.03))
+
+
+def _matching(plan: Plan, random: Random) -> Plan:
+    plan = matched(plan, random)
+    first, *others = plan.orders
+    if first.find:
+        first = replace(first, find=None, batch="batch-0", leads=tuple(lead.id for lead in plan.leads))
+    return replace(plan, orders=(replace(first, on_match="link", abandoned=0), *others))
+
+
+def matched(plan: Plan, random: Random) -> Plan:
+    """Customers of whom contacts and accounts are there, or come meanwhile, or are made by the leads themselves."""
+    leads, records = [], []
+    for n, of in enumerate(plan.leads):
+        kind = random.choice(
+            ("new", "new", "twin", "twin", "colleague", "known", "known", "account", "two", "other", "soon")
+        )
+        who = random.randrange(2) if kind in ("twin", "colleague") else n
+        person, firm = f"{kind}{who}", f"{'twin' if kind == 'colleague' else kind}{who} & Sons"
+        if kind == "colleague":
+            person = f"{kind}{n}"
+        spelt = random.choice((str, str, str.upper))
+        unlinkable = random.random() < 0.1 and of.kind == "fine"
+        company = f"O'Brien {firm}" if random.random() < 0.1 else spelt(firm)
+        email, fate = spelt(f"{person}@example.com"), "unlinkable" if unlinkable else of.kind
+        lead = replace(of, kind=fate, email=email, name=person, company=company)
+        leads.append(lead)
+        records += _records_of(kind, n, lead, random)
+    modes = ("link", "link", "link", "hold", "create")
+    orders = tuple(replace(o, on_match="create" if o.find else random.choice(modes)) for o in plan.orders)
+    return replace(plan, leads=tuple(leads), records=tuple(records), orders=orders)
+
+
+def _records_of(kind: str, n: int, lead: LeadPlan, random: Random) -> list[RecordPlan]:
+    at = random.uniform(0.0, 30.0) if kind == "soon" else 0.0
+    account = RecordPlan(str(6_000_000 + 10 * n), lead.company.lower(), at=at)
+    contact = RecordPlan(str(6_000_001 + 10 * n), lead.name, lead.email.lower(), account.id, at, "Contacts")
+    if kind in ("known", "soon"):
+        return [account, contact]
+    if kind == "account":
+        return [account]
+    if kind == "two":
+        return [account, contact, replace(contact, id=str(6_000_002 + 10 * n))]
+    if kind == "other":
+        return [replace(account, name=f"another {n}"), contact]
+    return []
+
+
 #: Ports that few histories come to, and what brings one there.
 SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     **dict.fromkeys(("pause_organisation", "resume_organisation"), _pause),
@@ -456,6 +519,7 @@ SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     "SET": _first_named,
     "read_page": _first_named,
     "update_deals": _updating,
+    **dict.fromkeys(("claim_identities", "records", "convert"), _matching),
     **dict.fromkeys(("HGET", "HMGET", "SMEMBERS"), _dealt_again),
     **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), _profiles),
     "move_run": _bounded,
@@ -491,6 +555,7 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "receivers": _receivers,
     "preflight": _preflight,
     "deals": _deals,
+    "matches": _matches,
     "recovery": _outage,
 }
 #: Themes of histories with no other trouble: no others, and no crash.

@@ -43,7 +43,7 @@ def test_each_command_explains_itself_with_an_example(shell: Shell, command: str
     [
         ("massconvert rep", ["report"]),
         ("massconvert re", ["rehearse", "report", "retry", "resume"]),
-        ("massconvert retry --o", ["--options"]),
+        ("massconvert retry --op", ["--options"]),
         ("massconvert report --format j", ["json", "jsonl"]),
         ("massconvert status k", ["k-1", "k-2"]),
     ],

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from massconvert.errors import OptionsError
-from massconvert.options import Deal, Options, fingerprint, resolve_body
+from massconvert.model import Link, Matching, OnMatch
+from massconvert.options import Deal, Options, fingerprint, link_body, matching_of, resolve_body
 
 USER, CONTACTS, TASKS, EVENTS = (
     "3652397000000281001",
@@ -486,9 +487,60 @@ def test_a_preflight_is_ours_so_it_is_never_sent_and_travels_apart() -> None:
     assert Options.parse(flown.body()) == flown == Options(preflight=True)
 
 
+def test_what_is_done_about_matches_is_ours_and_the_default_is_not_kept() -> None:
+    plain, linked = Options.parse({"on_match": "create"}), Options.parse({"on_match": "link"})
+    assert plain.body() == {}
+    assert linked.body() == {"$": {"on_match": "link"}}
+    assert resolve_body(linked.body(), date(2026, 11, 24)) == {}
+    assert fingerprint(linked.body()) != fingerprint(plain.body())
+    assert Options.parse(linked.body()) == linked == Options(on_match="link")
+    assert matching_of(plain.body()) is None
+    assert matching_of(linked.body()) == Matching(OnMatch.LINK, ("email", "company"))
+
+
+def test_the_fields_that_match_stand_in_one_order_and_the_usual_ones_need_not() -> None:
+    assert Options(on_match="hold", match=["company", "email"]).body() == {"$": {"on_match": "hold"}}
+    given = Options(on_match="hold", match=["website", "email"])
+    assert given.body() == {"$": {"on_match": "hold", "match": ["email", "website"]}}
+    assert Options.parse(given.body()) == given
+    assert matching_of(given.body()) == Matching(OnMatch.HOLD, ("email", "website"))
+
+
+def test_what_zoho_does_not_take_where_it_links_is_refused_with_it() -> None:
+    for key, value in (("related_modules", ["Tasks"]), ("portal_user_type", "5"), ("apply_assignment_threshold", True)):
+        with pytest.raises(OptionsError) as caught:
+            Options.parse({"on_match": "link", key: value})
+        assert caught.value.path == f"$.{key}"
+        Options.parse({"on_match": "hold", key: value})
+
+
+def test_a_lead_that_is_linked_gets_a_body_of_its_own() -> None:
+    body = {
+        "Deals": {"Deal_Name": "Deal", "Stage": "New", "Closing_Date": "2026-12-24"},
+        "assign_to": {"id": "5", "name": "Ann"},
+        "carry_over_tags": [{"api_name": "Contacts", "id": "1"}, {"api_name": "Deals"}],
+        "move_attachments_to": {"api_name": "Contacts"},
+    }
+    link = Link("61", "71", {"Deal_Name": "Acme renewal"}, ("vip", "web"))
+    assert link_body(body, link, {"Amount": 7}) == {
+        "Contacts": {"id": "61"},
+        "Accounts": {"id": "71"},
+        "Deals": {"Deal_Name": "Acme renewal", "Stage": "New", "Closing_Date": "2026-12-24", "Amount": 7},
+        "assign_to": {"id": "5"},
+        "carry_over_tags": {"Contacts": ["vip", "web"], "Deals": ["vip", "web"]},
+        "move_attachments_to": {"api_name": "Contacts"},
+    }
+    assert link_body({}, Link("", "71"), {}) == {"Accounts": {"id": "71"}}
+
+
 @pytest.mark.parametrize(
     ("given", "path"),
     [
+        ({"on_match": "merge"}, "$.on_match"),
+        ({"on_match": "link", "match": []}, "$.match"),
+        ({"on_match": "link", "match": "email"}, "$.match"),
+        ({"on_match": "link", "match": ["email", "fax"]}, "$.match[1]"),
+        ({"match": ["email"]}, "$.match"),
         ({"preflight": "yes"}, "$.preflight"),
         ({"$": True}, "$['$']"),
         ({"$": {"preflights": True}}, "$['$'].preflights"),

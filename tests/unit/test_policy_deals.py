@@ -267,7 +267,7 @@ def test_leads_that_a_job_converted_go_on_in_a_chunk_of_their_own() -> None:
     decision = after_status(NAMED, JobStatus(Progress.COMPLETED, 4, 4, 0, 0), MOMENT)
     assert (decision.row, decision.chunk.state) == (Row.JOB_ALL_CONVERTED, State.DONE)
     assert (decision.outcomes, decision.rest) == ({}, None)
-    assert decision.aside == replace(NAMED, state=State.SETTLING, why=Why.IDS, due_at=NOW)
+    assert decision.asides == (replace(NAMED, state=State.SETTLING, why=Why.IDS, due_at=NOW),)
 
 
 @pytest.mark.parametrize("chunk", [COUNTED, LOST], ids=["its counts differ", "its answer was lost"])
@@ -277,20 +277,20 @@ def test_leads_that_a_read_shows_converted_go_on_in_a_chunk_of_their_own(chunk: 
     decision = after_read(replace(chunk, deal=TEMPLATES, lags=TUNING.read_lags), came, MOMENT)
     assert decision.row is Row.UNCONVERTED_AGAIN
     assert {lead: outcome.code for lead, outcome in decision.outcomes.items()} == {D: Code.NOT_VISIBLE}
-    assert decision.aside is not None
-    assert (decision.aside.leads, decision.aside.why) == ((A, B), Why.IDS)
+    (aside,) = decision.asides
+    assert (aside.leads, aside.why) == ((A, B), Why.IDS)
 
 
 def test_leads_that_somebody_else_converted_keep_their_deals() -> None:
     chunk = replace(COUNTED, deal=TEMPLATES, submitted=False)
     decision = after_read(chunk, parse_read(200, {}, records(converted(A), converted(B)).raw), MOMENT)
-    assert decision.aside is None
+    assert decision.asides == ()
     assert {decision.outcomes[lead].code for lead in (A, B)} == {Code.ALREADY_CONVERTED}
 
 
 def test_without_templates_nothing_is_different() -> None:
     decision = after_status(RUNNING, JobStatus(Progress.COMPLETED, 4, 4, 0, 0), MOMENT)
-    assert decision.aside is None
+    assert decision.asides == ()
     assert decision.rest == Outcome(Kind.CONVERTED, job_id=JOB, attempts=1)
 
 
@@ -299,8 +299,8 @@ def test_without_templates_only_leads_that_bring_values_go_on() -> None:
     chunk = replace(RUNNING, leads=(A, B, C), deal_values={B: {"Amount": 7}})
     status = JobStatus(Progress.COMPLETED, 3, 3, 0, 0)
     decision = after_status(chunk, status, MOMENT)
-    assert decision.aside is not None
-    assert (decision.aside.leads, decision.aside.why) == ((B,), Why.IDS)
+    (aside,) = decision.asides
+    assert (aside.leads, aside.why) == ((B,), Why.IDS)
     assert decision.rest == Outcome(Kind.CONVERTED, job_id=JOB, attempts=1)
     all_of_them = replace(chunk, deal_values={lead: {"Amount": 7} for lead in (A, B, C)})
     assert after_status(all_of_them, status, MOMENT).rest is None
@@ -310,5 +310,5 @@ def test_a_lead_that_somebody_else_converted_keeps_its_deal_whatever_it_brings()
     chunk = replace(LOST, leads=(A, B), submitted=False, deal_values={A: {"Amount": 7}})
     came = parse_read(200, {}, records(converted(A), converted(B)).raw)
     decision = after_read(chunk, came, MOMENT)
-    assert decision.aside is None
+    assert decision.asides == ()
     assert {outcome.kind for outcome in decision.outcomes.values()} == {Kind.SKIPPED}

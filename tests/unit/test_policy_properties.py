@@ -97,7 +97,8 @@ def chunks(draw: st.DrawFn, state: State) -> Chunk:
     """A chunk as a claim in ``state`` may hand it out: 1 to 50 open leads, any history."""
     leads = tuple(IDS[: draw(st.integers(1, 50))])
     followed = state in (State.RUNNING, State.SETTLING)
-    why = draw(st.sampled_from([why for why in Why if why is not Why.NONE])) if state is State.SETTLING else Why.NONE
+    settled = [why for why in Why if why not in (Why.NONE, Why.ANOTHER)]
+    why = draw(st.sampled_from(settled)) if state is State.SETTLING else Why.NONE
     taken = state in (State.RUNNING, State.UPDATING) or why not in (
         Why.NONE,
         Why.BAD_LEADS,

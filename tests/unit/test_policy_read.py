@@ -276,7 +276,7 @@ CASES = [
             Row.UNCLEAR_APART,
             replace(CLAIMED, claimed_converted=2, due_at=NOW),
             Settle(0.0),
-            aside=replace(CLAIMED, leads=(B,), claimed_converted=-1, due_at=NOW + MOMENT.backoff(1)),
+            asides=(replace(CLAIMED, leads=(B,), claimed_converted=-1, due_at=NOW + MOMENT.backoff(1)),),
         ),
         chunk=CLAIMED,
     ),
@@ -287,7 +287,7 @@ CASES = [
             Row.UNCLEAR_APART,
             replace(UNSENT, due_at=NOW),
             Settle(0.0),
-            aside=replace(UNSENT, leads=(B,), due_at=NOW + MOMENT.backoff(1)),
+            asides=(replace(UNSENT, leads=(B,), due_at=NOW + MOMENT.backoff(1)),),
         ),
         chunk=UNSENT,
     ),
@@ -298,7 +298,7 @@ CASES = [
             Row.UNCLEAR_APART,
             replace(COUNTED, due_at=NOW),
             Settle(0.0),
-            aside=replace(COUNTED, leads=(D,), due_at=NOW + MOMENT.backoff(1)),
+            asides=(replace(COUNTED, leads=(D,), due_at=NOW + MOMENT.backoff(1)),),
         ),
     ),
     *(
@@ -824,8 +824,8 @@ def test_a_payload_that_was_refused_without_a_name_blames_no_lead_that_is_read_a
     refused = replace(REFUSED, leads=(A, B), why=why, named=(), said=Refusal("NOBODY_KNOWS", "no reason"), lags=1)
     apart = after_read(refused, to_read(records(unconverted(A), {"id": B, "Converted__s": None})), MOMENT)
     assert apart.row is Row.UNCLEAR_APART
-    assert apart.aside
-    for part in (replace(apart.chunk, leads=(A,)), apart.aside):
+    (aside,) = apart.asides
+    for part in (replace(apart.chunk, leads=(A,)), aside):
         (lead,) = part.leads
         later = after_read(replace(part, attempts=9), to_read(records(unconverted(lead))), MOMENT)
         assert (later.row, later.chunk.state) == (Row.BAD_LEADS_OUT, State.WAITING)

@@ -10,12 +10,13 @@ from tests.unit import zoho_says as zoho
 from tests.unit.policy_cases import Case
 from tests.unit.test_policy_deals import CASES as DEALS
 from tests.unit.test_policy_history import CASES as HISTORY
+from tests.unit.test_policy_match import CASES as MATCH
 from tests.unit.test_policy_names import CASES as NAMES
 from tests.unit.test_policy_post import CASES as POST
 from tests.unit.test_policy_read import CASES as READ
 from tests.unit.test_policy_status import CASES as STATUS
 
-CASES: list[Case] = [*HISTORY, *NAMES, *POST, *STATUS, *READ, *DEALS]
+CASES: list[Case] = [*HISTORY, *MATCH, *NAMES, *POST, *STATUS, *READ, *DEALS]
 
 
 def test_every_row_is_in_the_table_of_moves() -> None:

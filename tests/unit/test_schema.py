@@ -121,7 +121,7 @@ def test_its_properties_are_the_task_s_arguments(schema: dict[str, Any]) -> None
     parameters = inspect.signature(app.tasks[TASK_ENQUEUE].run).parameters
     assert set(schema["properties"]) == set(parameters)
     assert set(schema["required"]) == {name for name, each in parameters.items() if each.default is each.empty}
-    assert set(schema["$defs"]["options"]["properties"]) == {"Deals", "deal", *KEYS}
+    assert set(schema["$defs"]["options"]["properties"]) == {"Deals", "deal", "on_match", "match", *KEYS}
 
 
 def test_it_is_a_schema(schema: dict[str, Any]) -> None:

@@ -41,14 +41,14 @@ def step(monkeypatch: pytest.MonkeyPatch, what_next: Next, broker: Broker) -> Ne
 @pytest.mark.parametrize("kind", [Again, Resend])
 def test_a_chunk_that_was_split_off_is_told_of_at_once(monkeypatch: pytest.MonkeyPatch, kind: Any) -> None:
     broker = Broker()
-    assert step(monkeypatch, kind(0.0, sibling="2"), broker) == kind(0.0, sibling="2")
+    assert step(monkeypatch, kind(0.0, siblings=("2",)), broker) == kind(0.0, siblings=("2",))
     assert broker.told == ["2"]
 
 
 def test_without_a_broker_it_is_left_to_the_sweep(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert step(monkeypatch, Again(0.0, sibling="2"), Broker(away=True)) == Again(0.0, sibling="2")
+    assert step(monkeypatch, Again(0.0, siblings=("2",)), Broker(away=True)) == Again(0.0, siblings=("2",))
     assert caplog.messages == ["The broker is away."]
 
 

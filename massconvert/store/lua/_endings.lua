@@ -49,6 +49,28 @@ local function tell_ends(p, batch, outcome, leads)
   end
 end
 
+-- What the conversions of leads under way make: `making` has the lead by each digest, `identities` the digests by lead.
+local function free_identities(p, lead)
+  local own = redis.call('HGET', p .. 'identities', lead)
+  if not own then return end
+  for digest in string.gmatch(own, '[^,]+') do
+    if redis.call('HGET', p .. 'making', digest) == lead then redis.call('HDEL', p .. 'making', digest) end
+  end
+  redis.call('HDEL', p .. 'identities', lead)
+end
+
+-- The lead in flight whose conversion makes what has this digest; nil where none does.
+local function holder_of(p, digest)
+  local lead = redis.call('HGET', p .. 'making', digest)
+  return lead and redis.call('SISMEMBER', live_key(p, lead), lead) == 1 and lead or nil
+end
+
+local function make_identities(p, lead, digests)
+  if digests == '' or redis.call('SISMEMBER', live_key(p, lead), lead) == 0 then return end
+  for digest in string.gmatch(digests, '[^,]+') do redis.call('HSET', p .. 'making', digest, lead) end
+  redis.call('HSET', p .. 'identities', lead, digests)
+end
+
 -- Ends leads of a batch in the same way, at most some thousands: their outcome once, then the ids, which Redis keeps
 -- as integers of 10 bytes. Other batches may have them from now on. `story` is told with it, for `outcomes` outcomes in a row;
 -- nil: it stands before.
@@ -56,6 +78,9 @@ local function end_leads(p, batch, kind, outcome, leads, story, outcomes)
   local key = p .. 'batch:' .. batch
   redis.call('RPUSH', key .. ':ended', story and with_story(outcome, story, outcomes or 1) or outcome, unpack(leads))
   for _, lead in ipairs(leads) do redis.call('SREM', live_key(p, lead), lead) end
+  if redis.call('EXISTS', p .. 'identities') == 1 then
+    for _, lead in ipairs(leads) do free_identities(p, lead) end
+  end
   redis.call('HINCRBY', key, kind, #leads)
   tell_ends(p, batch, outcome, leads)
 end

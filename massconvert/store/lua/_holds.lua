@@ -20,11 +20,24 @@ local function is_held(p, segments, canary)
   return true
 end
 
+-- Puts a chunk into the one set that bounds how many like it there are, or into none while it is parked.
+local function bound_chunk(p, id, state, why, parked)
+  local set = 'jobs'
+  if why == 'overdue' or why == 'watched' or why == 'another' then
+    set = 'overdue' -- it is watched on, or waits for other leads, and takes no room from others
+  elseif state == 'waiting' or why == 'preflight' then
+    set = 'unsent'
+  end
+  for _, name in ipairs({ 'unsent', 'jobs', 'overdue' }) do
+    redis.call(name == set and not parked and 'SADD' or 'SREM', p .. name, id)
+  end
+end
+
 -- Parks a chunk that waits; the holder of its lease can neither send nor move it any more.
 local function park_chunk(p, id, fp, now)
   redis.call('HSET', p .. 'chunk:' .. id, 'parked', 1)
   redis.call('HDEL', p .. 'chunk:' .. id, 'lease', 'token')
-  redis.call('SREM', p .. 'unsent', id)
+  bound_chunk(p, id, 'waiting', '', true)
   redis.call('ZREM', p .. 'due', id)
   end_probe(p, fp, id, now)
 end
@@ -33,14 +46,14 @@ end
 local function place_chunk(p, id, now)
   local key = p .. 'chunk:' .. id
   if redis.call('HGET', key, 'state') ~= 'waiting' then return false end
-  local c = redis.call('HMGET', key, 'state', 'parked', 'fp', 'members', 'canary', 'due')
+  local c = redis.call('HMGET', key, 'state', 'parked', 'fp', 'members', 'canary', 'due', 'why')
   local held = is_held(p, segments_of(c[4]), c[5])
   if held then
     park_chunk(p, id, c[3], now)
   elseif c[2] then
     redis.call('HDEL', key, 'parked')
     redis.call('HSET', key, 'expected', math.max(now, tonumber(c[6])))
-    redis.call('SADD', p .. 'unsent', id)
+    bound_chunk(p, id, 'waiting', c[7])
     redis.call('ZADD', p .. 'due', math.max(now, tonumber(c[6])), id)
     return true
   end
@@ -85,8 +98,7 @@ local function end_cancelled(p, id, now)
   else
     redis.call('DEL', key)
     redis.call('ZREM', p .. 'due', id)
-    redis.call('SREM', p .. 'unsent', id)
-    redis.call('SREM', p .. 'jobs', id)
+    bound_chunk(p, id, '', '', true)
     end_probe(p, c[3], id, now)
   end
   return ended

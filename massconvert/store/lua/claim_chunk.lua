@@ -1,5 +1,5 @@
 -- include: _full
--- include: _history
+-- include: _endings
 -- include: _members
 -- Hands a chunk out to one worker, if it is due and nobody holds it.
 -- KEYS[1] prefix
@@ -10,7 +10,7 @@
 -- expected) or {"early", seconds until this message must come again}.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members', 'why', 'history', 'created')
+local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members', 'why', 'history', 'created', 'behind')
 if not c[1] or c[1] == 'done' then return { 'gone' } end
 if not string.find(',waiting,sending,running,settling,updating,', ',' .. c[1] .. ',', 1, true) then return { 'unknown' } end
 if not string.find(',' .. ARGV[5] .. ',', ',' .. c[1] .. ',', 1, true) then return { 'other' } end
@@ -26,8 +26,14 @@ if due > now + slack then
   redis.call('ZADD', p .. 'due', now + wait + tonumber(ARGV[8]), id)
   return { 'early', tostring(wait) }
 end
+local freed -- one of the claims that its leads wait behind has ended, or is theirs since a visit that came to nothing
+for digest in string.gmatch(c[11] or '', '[^,]+') do
+  local holder = holder_of(p, digest)
+  freed = freed or ((not holder or string.find(c[7] .. ',', '[=,]' .. holder .. '[,;]')) and '1')
+end
 local probe = redis.call('HGET', p .. 'pause', 'probe')
 if redis.call('EXISTS', p .. 'pause') == 1 then
+  if c[11] and not freed then return { 'paused' } end -- it would call nobody, and is no probe
   if (tonumber(probe or '') or math.huge) > now then return { 'paused' } end
   redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[6]), 'by', ARGV[2])
 end
@@ -55,7 +61,7 @@ local fared = redis.call('HMGET', p .. 'fared', 'answered', 'converted')
 local trial = redis.call('HMGET', p .. 'on_trial', 'root', 'at')
 local about = { claimed_at = exactly(now), answered = fared[1], converted = fared[2], trial = trial[1], trial_at = trial[2], options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4],
   resolved = options[5], history_now = outdated and h.id or nil, broken_at = outdated and exactly(h.since) or nil,
-  deal_values = some and cjson.encode(values) or nil }
+  freed = freed or nil, deal_values = some and cjson.encode(values) or nil }
 for name, value in pairs(about) do
   if value then
     answer[#answer + 1] = name

@@ -7,12 +7,12 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {row, told, history, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
+--     {row, told, history, identities, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
 -- [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
--- [13] JSON {leads, fields} of a chunk that goes on with some of the leads, or ""
--- Returns {1, id of the chunk split off or ""}, or {0} when the claim is no longer ours, or when Redis' history has broken
+-- [13] JSON list of {leads, fields}, of chunks that go on with some of the leads, or ""
+-- Returns {1, ids of the chunks set apart or split off}, or {0} when the claim is no longer ours, or when Redis' history has broken
 -- since: what was decided by may be out of date. Only the answer to our own payload is not.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
@@ -42,20 +42,24 @@ for _, same in ipairs(cjson.decode(ARGV[6])) do
   for _, lead in ipairs(same[3]) do fate[lead] = same end
 end
 if ARGV[7] ~= '' then rest = cjson.decode(ARGV[7]) end
-local aside, away, gone, sibling, goes_sent = nil, {}, {}, '', false
-if ARGV[13] ~= '' then
-  aside = cjson.decode(ARGV[13])
-  goes_sent = aside.fields.submitted == '1'
-  sibling = string.format('%d', redis.call('INCR', p .. 'chunks'))
-  for _, lead in ipairs(aside.leads) do away[lead] = true end
+local asides, away, siblings = ARGV[13] ~= '' and cjson.decode(ARGV[13]) or {}, {}, {}
+for _, aside in ipairs(asides) do
+  aside.id, aside.gone = string.format('%d', redis.call('INCR', p .. 'chunks')), {}
+  for _, lead in ipairs(aside.leads) do away[lead] = aside end
 end
 local touched, left, open = {}, {}, 0
 for _, segment in ipairs(segments_of(c[3])) do
-  local batch, stay, go, groups, by = segment[1], {}, {}, {}, {}
+  local batch, stay, go, groups, by, sent = segment[1], {}, {}, {}, {}, 0
   for _, lead in ipairs(segment[2]) do
     local how = fate[lead] or rest
     if away[lead] then
-      go[#go + 1] = lead
+      if not go[away[lead].id] then
+        go[away[lead].id] = {}
+        table.insert(away[lead].gone, { batch, go[away[lead].id] })
+        redis.call('SADD', p .. 'batch:' .. batch .. ':chunks', away[lead].id)
+      end
+      table.insert(go[away[lead].id], lead)
+      if away[lead].fields.submitted == '1' then sent = sent + 1 end
     elseif not how then
       stay[#stay + 1] = lead
     else
@@ -78,11 +82,7 @@ for _, segment in ipairs(segments_of(c[3])) do
       redis.call('HDEL', p .. 'batch:' .. batch .. ':deals', unpack(group[3])) -- there will be no retry that needs them
     end
   end
-  if #go > 0 then
-    gone[#gone + 1] = { batch, go }
-    redis.call('SADD', p .. 'batch:' .. batch .. ':chunks', sibling)
-  end
-  local sent = (is_sent and #stay or 0) + (goes_sent and #go or 0) - (was_sent and #segment[2] or 0)
+  sent = sent + (is_sent and #stay or 0) - (was_sent and #segment[2] or 0)
   if sent ~= 0 then redis.call('HINCRBY', p .. 'batch:' .. batch, 'sent', sent) end
   if #stay > 0 then left[#left + 1] = { batch, stay } else redis.call('SREM', p .. 'batch:' .. batch .. ':chunks', id) end
   touched[#touched + 1] = batch
@@ -91,21 +91,32 @@ end
 if fields.state ~= 'done' and open == 0 then return redis.error_reply('MOVE nothing is open in chunk ' .. id) end
 if fields.state == 'done' and open > 0 then return redis.error_reply('MOVE leads are open in chunk ' .. id) end
 
-if aside then
-  local other = p .. 'chunk:' .. sibling
-  for name, value in pairs(aside.fields) do
+-- What the conversions of leads will make, now that it is known what is there; what they claimed in addition is free again.
+for lead, digests in pairs(changes.identities or {}) do
+  free_identities(p, lead)
+  make_identities(p, lead, digests)
+end
+
+-- Makes a chunk that goes on with some of the leads.
+local function make_chunk(id, of, segments, expected, mark, leads)
+  local other = p .. 'chunk:' .. id
+  for name, value in pairs(of) do
     if value ~= '' then redis.call('HSET', other, name, value) end
   end
-  redis.call('HSET', other, 'fp', fp, 'members', members_of(gone), 'created', c[6], 'expected', now,
-    'story', story_with(fields.story, 'set_apart', now, sibling .. '|' .. #aside.leads))
+  redis.call('HSET', other, 'fp', fp, 'members', members_of(segments), 'created', c[6], 'expected', expected,
+    'story', story_with(fields.story, mark, now, id .. '|' .. leads))
   if stamp then redis.call('HSET', other, 'history', stamp) end
-  if c[9] then redis.call('HSET', other, 'most', c[9]) end
   if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
   if canary then redis.call('HSET', other, 'canary', canary) end
   if express then redis.call('HSET', other, 'express', express) end
   if c[14] then redis.call('HSET', other, 'trace', c[14]) end
-  redis.call('SADD', p .. (aside.fields.why == 'preflight' and 'unsent' or 'jobs'), sibling)
-  redis.call('ZADD', p .. 'due', now + grace, sibling)
+  bound_chunk(p, id, of.state, of.why)
+  redis.call('ZADD', p .. 'due', now + grace, id)
+  place_chunk(p, id, now)
+  siblings[#siblings + 1] = id
+end
+for _, aside in ipairs(asides) do
+  make_chunk(aside.id, aside.fields, aside.gone, now, 'set_apart', #aside.leads)
 end
 
 -- On trial one payload at a time is split, and its parts; of those without an answer ever fewer.
@@ -125,8 +136,7 @@ if splits and changes.trial then
   redis.call('EXPIRE', key, math.ceil(kind == 'root' and most or 2 * most))
 end
 if splits then
-  local keep, go, room = {}, {}, math.ceil(open / 2)
-  sibling = string.format('%d', redis.call('INCR', p .. 'chunks'))
+  local keep, go, room, sibling = {}, {}, math.ceil(open / 2), string.format('%d', redis.call('INCR', p .. 'chunks'))
   for _, segment in ipairs(left) do
     local batch, first, second = segment[1], {}, {}
     for _, lead in ipairs(segment[2]) do
@@ -140,28 +150,13 @@ if splits then
     end
   end
   left = keep
-  local other = p .. 'chunk:' .. sibling
-  for name, value in pairs(fields) do -- it goes on as the first half does
-    if value ~= '' then redis.call('HSET', other, name, value) end
-  end
-  redis.call('HSET', other, 'fp', fp, 'members', members_of(go), 'created', c[6], 'expected', fields.due,
-    'story', story_with(fields.story, 'split_off', now, sibling .. '|' .. open - math.ceil(open / 2)))
-  if c[9] then redis.call('HSET', other, 'most', c[9]) end
-  if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
-  if canary then redis.call('HSET', other, 'canary', canary) end
-  if express then redis.call('HSET', other, 'express', express) end
-  if c[14] then redis.call('HSET', other, 'trace', c[14]) end
-  redis.call('SADD', p .. ((fields.state == 'waiting' or fields.why == 'preflight') and 'unsent' or 'jobs'), sibling)
-  redis.call('ZADD', p .. 'due', now + grace, sibling)
-  place_chunk(p, sibling, now)
+  make_chunk(sibling, fields, go, fields.due, 'split_off', open - math.ceil(open / 2)) -- it goes on as the first half does
 end
 
 if fields.state == 'done' then
   redis.call('DEL', key)
   redis.call('ZREM', p .. 'due', id)
-  redis.call('SREM', p .. 'unsent', id)
-  redis.call('SREM', p .. 'jobs', id)
-  redis.call('SREM', p .. 'overdue', id)
+  bound_chunk(p, id, '', '', true)
 else
   fields.members = members_of(left)
   local expected, set, blank = math.min(tonumber(fields.due), now + tonumber(ARGV[12])), {}, { 'lease', 'token' }
@@ -176,17 +171,13 @@ else
   redis.call('HSET', key, unpack(set))
   redis.call('HDEL', key, unpack(blank))
   redis.call('ZADD', p .. 'due', expected + grace, id)
-  local unsent = fields.state == 'waiting' or fields.why == 'preflight'
-  redis.call(unsent and 'SADD' or 'SREM', p .. 'unsent', id)
-  local overdue = not unsent and (fields.why == 'overdue' or fields.why == 'watched') -- it is watched on, and takes no room from others
-  redis.call((unsent or overdue) and 'SREM' or 'SADD', p .. 'jobs', id)
-  redis.call(overdue and 'SADD' or 'SREM', p .. 'overdue', id)
+  bound_chunk(p, id, fields.state, fields.why)
   place_chunk(p, id, now)
 end
 
-if fields.state == 'waiting' then
-  if end_cancelled(p, id, now) > 0 and redis.call('EXISTS', key) == 0 then fields.state = 'done' end
-  if sibling ~= '' and not aside and end_cancelled(p, sibling, now) > 0 then sibling = '' end
+if fields.state == 'waiting' and end_cancelled(p, id, now) > 0 and redis.call('EXISTS', key) == 0 then fields.state = 'done' end
+for _, sibling in ipairs(siblings) do
+  if redis.call('HGET', p .. 'chunk:' .. sibling, 'state') == 'waiting' then end_cancelled(p, sibling, now) end
 end
 
 for _, batch in ipairs(touched) do
@@ -238,5 +229,5 @@ if changes.refuse then
   redis.call('HSET', options, 'refusal', changes.refuse[1], 'refused_at', now)
   refuse_queues(p, fp, changes.refuse[2], now)
 end
-if changes.accept or fields.state == 'done' then end_probe(p, fp, id, now) end
-return { 1, sibling }
+if changes.accept or fields.state == 'done' or fields.why == 'another' then end_probe(p, fp, id, now) end
+return { 1, unpack(siblings) }

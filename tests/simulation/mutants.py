@@ -375,7 +375,7 @@ MUTANTS = (
     ),
     Mutant(
         "sent is never counted down",
-        in_lua("move_chunk", "(is_sent and #stay or 0) + (goes_sent and #go or 0)", "(is_sent and #segment[2] or 0)"),
+        in_lua("move_chunk", "(is_sent and #stay or 0)", "(is_sent and #segment[2] or 0)"),
         "calm",
         "sent and has",
     ),
@@ -387,8 +387,8 @@ MUTANTS = (
         in_python(read, "_bad_leads", _first_look_is_the_last),
         "bad leads",
         "without a reason",
-        within=20,
-        start=440,  # one history of about 400 shows it; the search begins near such a one
+        within=40,
+        start=460,  # one history of about 400 shows it; the search begins near such a one
     ),
     Mutant("a failing payload is never halved", in_python(read, "_taken_apart", _together), "company", "has finished"),
     Mutant(
@@ -665,7 +665,7 @@ MUTANTS = (
     ),
     Mutant(
         "what leads bring for their deals is kept for ever",
-        in_lua("move_chunk", "elseif group[1] == 'converted' then", "elseif false then"),
+        in_lua("move_chunk", "elseif group[1] == 'converted' and", "elseif false and"),
         "deals",
         "which has them",
     ),
@@ -763,7 +763,7 @@ MUTANTS = (
     ),
     Mutant(
         "a half does not know what happened before",
-        in_lua("move_chunk", "story_with(fields.story, 'split_off', now,", "story_of('split_off', now,"),
+        in_lua("move_chunk", "story_with(fields.story, mark, now,", "story_of(mark, now,"),
         "",
         "the story of lead",
     ),

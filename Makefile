@@ -48,7 +48,7 @@ test-rabbitmq: install ## the acceptance tests with RabbitMQ as the broker (BROK
 		$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/acceptance tests/examples $(PYTEST_ARGS)
 
 # What of the tests is about what a server answers: scripts, permits, refusals, the primary among several.
-REDIS_TESTS := $(addprefix tests/integration/test_,scripts_*.py governor*.py refusals.py full_redis.py rights.py primaries.py)
+REDIS_TESTS := $(addprefix tests/integration/test_,scripts_*.py governor*.py refusals.py full_redis.py rights.py primaries*.py)
 
 # Apart from `make test`, which takes the server that it finds: CI runs the oldest and the newest.
 test-redis: install ## the tests of scripts, permits and failovers on another server (SERVER=/path/to/redis-server)

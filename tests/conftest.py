@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import pytest
 from hypothesis import settings
 
+from tests.certificates import certify, demand_tls
 from tests.servers import Processes, Shards, Watched
 
 _Group = TypeVar("_Group", bound=Processes)
@@ -34,6 +35,14 @@ def own_group() -> Iterator[Callable[..., Any]]:
             return _started(stack, kind, **how)
 
         yield start
+
+
+@pytest.fixture(scope="session")
+def tls() -> Iterator[tuple[Path, Path]]:
+    """A certificate for 127.0.0.1, and for no name that leads there, with its key."""
+    demand_tls()
+    with tempfile.TemporaryDirectory(prefix="mc-tls-") as folder:
+        yield certify(Path(folder), "redis.example.test", "127.0.0.1")
 
 
 @pytest.fixture(scope="session")

@@ -15,6 +15,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 import redis
@@ -121,10 +122,13 @@ def await_true(condition: Callable[[], Any], seconds: float, what: str) -> None:
 
 
 class Processes:
-    """Servers of a group, each in a folder of its own. ``close`` ends whatever still runs, by its id."""
+    """Servers of a group, each in a folder of its own. ``close`` ends whatever still runs, by its id.
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    ``tls`` is the certificate of all of them, which signed itself, and its key: then they speak nothing but TLS.
+    """
+
+    def __init__(self, folder: Path, tls: tuple[Path, Path] | None = None) -> None:
+        self.folder, self.tls = folder, tls
         self._running: dict[int, subprocess.Popen[bytes]] = {}
         self._commands: dict[int, list[str]] = {}
 
@@ -133,9 +137,28 @@ class Processes:
         own = self.folder / str(port)
         own.mkdir(exist_ok=True)
         self._commands[port] = [find_redis_server(), *arguments]
-        command = [*self._commands[port], "--port", str(port), "--bind", "127.0.0.1", "--dir", str(own)]
+        command = [*self._commands[port], *self._listens(port), "--bind", "127.0.0.1", "--dir", str(own)]
         with (own / "log").open("ab") as log:
             self._running[port] = subprocess.Popen(command, cwd=own, stdout=log, stderr=log)
+
+    def _listens(self, port: int) -> list[str]:
+        if not self.tls:
+            return ["--port", str(port)]
+        certificate, key = map(str, self.tls)
+        words = ["--port", "0", "--tls-port", str(port), "--tls-cert-file", certificate, "--tls-key-file", key]
+        return [*words, "--tls-ca-cert-file", certificate, "--tls-auth-clients", "no", "--tls-replication", "yes"]
+
+    def client(self, port: int, password: str = "") -> Any:
+        """A client of the server of this port."""
+        tls: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(self.tls[0])} if self.tls else {}
+        return redis.Redis(
+            "127.0.0.1", port, password=password or None, socket_timeout=10, decode_responses=True, **tls
+        )
+
+    def _url(self, scheme: str, rest: str, **query: str) -> str:
+        query |= {"ssl_ca_certs": str(self.tls[0])} if self.tls else {}
+        end = f"?{urlencode(query, safe='/')}" if query else ""
+        return f"redis{'s' if self.tls else ''}+{scheme}://{rest}{end}"
 
     def again(self, port: int, *arguments: str) -> None:
         """Start one again that was killed, as it was started before."""
@@ -177,9 +200,16 @@ class Watched(Processes):
     service = "mc-main"
 
     def __init__(
-        self, folder: Path, *, password: str = "", sentinel_password: str = "", down_after: int = 1000, data: str = ""
+        self,
+        folder: Path,
+        *,
+        password: str = "",
+        sentinel_password: str = "",
+        down_after: int = 1000,
+        data: str = "",
+        tls: tuple[Path, Path] | None = None,
     ) -> None:
-        super().__init__(folder)
+        super().__init__(folder, tls)
         self.password, self.sentinel_password = password, sentinel_password
         self.nodes = [free_port() for _ in range(3)]
         self.sentinels = [free_port() for _ in range(3)]
@@ -224,17 +254,17 @@ class Watched(Processes):
     def url(self) -> str:
         """REDIS_URL for them."""
         login = f":{self.password}@" if self.password else ""
-        query = f"?sentinel_password={self.sentinel_password}" if self.sentinel_password else ""
+        query = {"sentinel_password": self.sentinel_password} if self.sentinel_password else {}
         names = ",".join(f"127.0.0.1:{port}" for port in self.sentinels)
-        return f"redis+sentinel://{login}{names}/{self.service}/0{query}"
+        return self._url("sentinel", f"{login}{names}/{self.service}/0", **query)
 
     def node(self, port: int) -> Any:
         """A client of a data node."""
-        return redis.Redis(port=port, password=self.password or None, socket_timeout=10, decode_responses=True)
+        return self.client(port, self.password)
 
     def ask(self, port: int) -> Any:
         """A client of a Sentinel."""
-        return redis.Redis(port=port, password=self.sentinel_password or None, socket_timeout=10, decode_responses=True)
+        return self.client(port, self.sentinel_password)
 
     def primary(self) -> int:
         """The port of the primary, as the first Sentinel that answers has it."""
@@ -260,12 +290,13 @@ class Watched(Processes):
 class Shards(Processes):
     """A Redis Cluster of three primaries with a replica each; ``node_timeout`` in milliseconds."""
 
-    def __init__(self, folder: Path, *, node_timeout: int = 1000) -> None:
-        super().__init__(folder)
+    def __init__(self, folder: Path, *, node_timeout: int = 1000, tls: tuple[Path, Path] | None = None) -> None:
+        super().__init__(folder, tls)
         self.ports = [_cluster_port() for _ in range(6)]
         self.ids = [f"{index + 1:040x}" for index in range(6)]
         rest = ["--save", "", "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
         rest += ["--cluster-node-timeout", str(node_timeout), "--repl-diskless-sync", "yes"]
+        rest += ["--tls-cluster", "yes"] if tls else []
         for number, port in enumerate(self.ports):
             (folder / str(port)).mkdir()
             (folder / str(port) / "nodes.conf").write_text(self._config(number))
@@ -293,11 +324,11 @@ class Shards(Processes):
     @property
     def url(self) -> str:
         """REDIS_URL for it; not all nodes are named."""
-        return f"redis+cluster://127.0.0.1:{self.ports[0]},127.0.0.1:{self.ports[4]}"
+        return self._url("cluster", f"127.0.0.1:{self.ports[0]},127.0.0.1:{self.ports[4]}")
 
     def node(self, port: int) -> Any:
         """A client of one node."""
-        return redis.Redis(port=port, socket_timeout=10, decode_responses=True)
+        return self.client(port)
 
     def owner(self, slot: int) -> int:
         """The port of the primary that has this slot."""
@@ -307,6 +338,38 @@ class Shards(Processes):
                     if first <= slot <= last:
                         return int(primary[1])
         raise AssertionError(f"no node has the slot {slot}")
+
+    def await_other(self, slot: int, before: int, seconds: float = 60.0) -> int:
+        """Wait until another than ``before`` has this slot, as all that run see it, and takes writes; its port."""
+
+        def others() -> bool:
+            seen = {self._owner_as_seen(port, slot) for port in self._running}
+            states = {self.node(port).execute_command("CLUSTER INFO")["cluster_state"] for port in self._running}
+            return len(seen) == 1 and before not in seen and states == {"ok"}
+
+        await_true(others, seconds, f"another node for the slot {slot}")
+        return self.owner(slot)
+
+    def move(self, slot: int, target: int, *, steps: int = 1, pause: float = 0.0) -> None:
+        """Move a slot to another primary as an operator's tool does it: in ``steps``, with a ``pause`` in between.
+
+        Raises redis.ResponseError where the target has such a key already: a script ran there meanwhile.
+        """
+        source, ids = self.owner(slot), dict(zip(self.ports, self.ids, strict=True))
+        of_target, of_source = self.node(target), self.node(source)
+        of_target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+        of_source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        at_once = 1 + int(of_source.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)) // steps
+        while keys := of_source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, at_once):
+            of_source.execute_command("MIGRATE", "127.0.0.1", target, "", 0, 5000, "KEYS", *keys)
+            time.sleep(pause)
+        for port in (target, source, *self.ports):
+            if port in self._running and self.node(port).role()[0] == "master":
+                self.node(port).execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+        self.await_other(slot, source, 10.0)
+
+    def _owner_as_seen(self, port: int, slot: int) -> int:
+        return next((int(shard[2][1]) for shard in self._slots(port) if shard[0] <= slot <= shard[1]), 0)
 
     def _slots(self, port: int) -> Any:
         return self.node(port).execute_command("CLUSTER", "SLOTS")  # redis-py has a form of its own for CLUSTER SLOTS

@@ -24,12 +24,15 @@ from redis.retry import Retry
 
 from massconvert.addresses import NodeGroup
 from massconvert.store.keys import Keys
+from massconvert.store.refusals import refusal_of
 
 #: How long a Sentinel, or a node of a Cluster, may take to say where the primary is, in seconds: then another is asked.
 ANSWER_WITHIN = 2.0
 #: How often Sentinels are asked while connections to a primary hold, in seconds.
 LOOK_EVERY = 1.0
 Address = tuple[str, int]
+#: Why nobody can be asked over TLS, rows of `store/refusals.py`.
+_OF_TLS = ("CERTIFICATE", "TLS")
 
 
 class NoPrimaryError(redis.ConnectionError):
@@ -52,17 +55,17 @@ class Primary(ABC):
 
     def find(self) -> Address:
         """Ask where it is. Raises NoPrimaryError."""
-        reasons = set[str]()
+        reasons = dict[str, str]()
         for address in tuple(self._to_ask):
             found = self._ask(address)
             if isinstance(found, str):
-                reasons.add(found)
+                reasons[found.split()[0]] = found
             else:
                 self._ask_last(address, last=False)
                 self.known, self._lost = found, False
                 return found
         self._lost = True
-        raise NoPrimaryError(next(reason for reason in self.reasons if reason in reasons))
+        raise NoPrimaryError(next(reasons[reason] for reason in self.reasons if reason in reasons))
 
     def current(self) -> Address | None:
         """Where it was when somebody was last asked."""
@@ -85,7 +88,7 @@ class Primary(ABC):
 
     @abstractmethod
     def _ask(self, address: Address) -> Address | str:
-        """Where one says that it is, or a reason."""
+        """Where one says that it is, or a reason, with which words of the other side may stand."""
 
     @abstractmethod
     def _arguments(self) -> dict[str, Any]:
@@ -109,7 +112,7 @@ class Primary(ABC):
 class OfSentinels(Primary):
     """The primary of a service that Sentinels watch. ``monotonic`` is in seconds."""
 
-    reasons = ("NOPRIMARY", "NOSERVICE", "SENTINELAUTH", "NOSENTINEL")
+    reasons = ("NOPRIMARY", "NOSERVICE", "SENTINELAUTH", *_OF_TLS, "NOSENTINEL")
 
     def __init__(self, group: NodeGroup, timeout: float, monotonic: Callable[[], float] = time.monotonic) -> None:
         super().__init__(group, timeout)
@@ -173,8 +176,8 @@ class OfSentinels(Primary):
             return "SENTINELAUTH"
         except redis.ResponseError as error:
             return "SENTINELAUTH" if str(error).startswith("NOAUTH") else "NOSENTINEL"
-        except (redis.RedisError, OSError, ValueError):
-            return "NOSENTINEL"
+        except (redis.RedisError, OSError, ValueError) as error:
+            return _of_tls(error) or "NOSENTINEL"
         if state is None:
             return "NOSERVICE"
         if state["is_sdown"] or state["is_odown"] or not state["is_master"]:
@@ -188,7 +191,7 @@ class OfSentinels(Primary):
 class OfSlot(Primary):
     """The node of a Redis Cluster that has the slot of an account: all of its keys are in one."""
 
-    reasons = ("NOSLOT", "WRONGPASS", "NOPERM", "NOTCLUSTER", "NONODE")
+    reasons = ("NOSLOT", "WRONGPASS", "NOPERM", "NOTCLUSTER", *_OF_TLS, "NONODE")
 
     def __init__(self, group: NodeGroup, timeout: float, account: str) -> None:
         super().__init__(group, timeout)
@@ -203,8 +206,8 @@ class OfSlot(Primary):
             return "NOPERM"
         except redis.ResponseError:
             return "NOTCLUSTER"
-        except (redis.RedisError, OSError, ValueError):
-            return "NONODE"
+        except (redis.RedisError, OSError, ValueError) as error:
+            return _of_tls(error) or "NONODE"
         nodes = [(node[0] or address[0], int(node[1])) for shard in shards for node in shard[2:]]
         self._to_ask = list(dict.fromkeys((*self._to_ask[:1], *nodes, *self._group.hosts)))
         for first, last, primary, *_ in shards:
@@ -237,6 +240,12 @@ def sentinel_arguments(group: NodeGroup) -> dict[str, Any]:
 
 def _options(group: NodeGroup) -> dict[str, Any]:
     return dict(parse_url(group.node))  # type: ignore[no-untyped-call]  # redis-py has no types for it
+
+
+def _of_tls(error: Exception) -> str:
+    """The row of a failure that TLS is the reason of, and its words; blank for any other."""
+    refusal = refusal_of(error)
+    return f"{refusal.code} {error}" if refusal and refusal.code in _OF_TLS else ""
 
 
 _BOUNDS = ("socket_timeout", "socket_connect_timeout", "health_check_interval", "socket_keepalive")

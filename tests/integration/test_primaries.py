@@ -232,7 +232,7 @@ def test_a_slot_that_moved_is_followed(own_group: OwnGroup) -> None:
         client.set(key, "v")
     source = group.owner(slot)
     target = next(port for port in group.ports[:3] if port != source)
-    move(group, slot, source, target, key)
+    group.move(slot, target)
     with pytest.raises(StoreError) as caught, reaching(client):
         client.get(key)
     assert (caught.value.code, "redis+cluster" in caught.value.hint) == ("MOVED", False)
@@ -240,23 +240,6 @@ def test_a_slot_that_moved_is_followed(own_group: OwnGroup) -> None:
         assert client.get(key) == "v"
     assert primary_of(client) == target
     client.close()
-
-
-def move(group: Shards, slot: int, source: int, target: int, key: str) -> None:
-    """Move a slot with one key, as an operator's tool does it."""
-    ids = dict(zip(group.ports, group.ids, strict=True))
-    group.node(target).execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
-    group.node(source).execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
-    group.node(source).execute_command("MIGRATE", "127.0.0.1", target, key, 0, 5000)
-    for port in group.ports[:3]:
-        group.node(port).execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
-    await_true(lambda: all(owner_as_seen(group, port, slot) == target for port in group.ports), 5, "the news of it")
-
-
-def owner_as_seen(group: Shards, port: int, slot: int) -> int:
-    """Who has the slot, as one node sees it."""
-    shards = group._slots(port)
-    return next((int(shard[2][1]) for shard in shards if shard[0] <= slot <= shard[1]), 0)
 
 
 def test_a_killed_node_is_followed(own_group: OwnGroup) -> None:

@@ -14,7 +14,7 @@ import pytest
 from massconvert.errors import StoreError
 from massconvert.settings import load_settings
 from massconvert.store import connect, reaching
-from tests.integration.test_web_hooks import certify
+from tests.certificates import certify
 
 pytestmark = pytest.mark.integration
 

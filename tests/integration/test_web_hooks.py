@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +16,7 @@ from pydantic import SecretStr
 from massconvert.caller import Caller, Never
 from massconvert.on_complete import HookTarget
 from massconvert.permitted import ANY_OF_AN_APP, Permitted
+from tests.certificates import certify
 
 pytestmark = pytest.mark.integration
 NAME = "hooks.example.test"
@@ -204,22 +203,3 @@ def test_through_a_proxy_a_name_that_is_known_here_is_looked_at_and_the_proxy_it
     assert "MASSCONVERT_WEBHOOK_ALLOW" not in call(f"https://{NAME}/x")
     assert proxy.connections == 1
     assert "MASSCONVERT_WEBHOOK_ALLOW" not in call("https://only.the.proxy.knows.example.test/x")
-
-
-def certify(folder: Path, name: str) -> tuple[Path, Path]:
-    """A certificate for ``name`` that has signed itself, and its key."""
-    openssl = shutil.which("openssl")
-    if not openssl:
-        pytest.skip("there is no openssl to make a certificate with")
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    subprocess.run(
-        [
-            *(openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2"),
-            *("-subj", f"/CN={name}", "-addext", f"subjectAltName=DNS:{name}"),
-            *("-keyout", str(key), "-out", str(certificate)),
-        ],
-        check=True,
-        capture_output=True,
-        timeout=30,
-    )
-    return certificate, key

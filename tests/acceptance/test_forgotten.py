@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import signal
 from collections.abc import Callable
@@ -84,6 +85,26 @@ def test_a_redis_that_is_restored_from_an_older_copy_sends_nothing_twice(house: 
     until(is_there(redis.Redis(port=house.port)), 20, "the restored Redis")
     house.worker("second")
     all_converted(house, batch, leads[50:], seconds=150)
+
+
+@pytest.mark.timeout(300)
+@takes(Row.PERHAPS_SENT, Row.UNCONVERTED_AGAIN)
+def test_a_machine_that_dies_loses_the_end_of_the_append_only_file_and_sends_nothing_twice(house: House) -> None:
+    """A process that dies loses nothing: the kernel has it. The disk lacks what came after the last fsync."""
+    server = house.redis()
+    house.environment["ZOHO_CONCURRENCY"] = "4"
+    house.simulator("--leads", "1000", "--job-seconds", "0.3", "--latency", "0.2")
+    leads = house.leads()
+    house.worker()
+    batch = enqueue(house, leads)
+    until(lambda: house.calls(POST) >= 4, 30, "the load")
+    log = max((house.folder / "redis").rglob("*.aof"), key=lambda path: path.stat().st_mtime)
+    on_disk, sent = log.stat().st_size, house.calls(POST)
+    until(lambda: house.calls(POST) >= sent + 4, 30, "what the disk does not have")
+    house.kill(server)
+    os.truncate(log, on_disk)
+    house.redis()
+    all_converted(house, batch, leads, seconds=150)
 
 
 @takes(Row.TOO_FEW_REPLICAS, Row.ACCEPTED)

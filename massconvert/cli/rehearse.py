@@ -56,6 +56,10 @@ def _rehearse(
     """Find out how this organisation behaves, with leads that are deleted again."""
     if sum((dry_run, clean, later, bool(use), scopes)) > 1:
         raise InputError("Give one of --dry-run, --clean-up, --later, --use and --scopes, not several.")
+    if file and Path(file).suffix != ".json":
+        raise InputError(
+            f"--file {file}: a name that ends in .json is wanted, since the journal beside it ends in .jsonl."
+        )
     questions = chosen(_numbers(only))
     if scopes:
         show_scopes(account=command_settings().account, as_json=as_json)

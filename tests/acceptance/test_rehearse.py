@@ -175,6 +175,8 @@ def test_what_is_wrong_is_said_before_anything_is_made(hall: House) -> None:
         (("--later",), "no rehearsal to look back at"),
         (("--clean-up", "--file", "none.json"), "There is no journal"),
         (("--use", "none.json"), "No such file"),
+        (("--file", "seen.jsonl"), "ends in .json"),
+        (("--ask-credits",), "nobody is there to be asked"),
     ]
     for arguments, said in wrong:
         ended = hall.command("rehearse", *arguments)

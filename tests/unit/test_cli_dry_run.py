@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from massconvert.contract import Exit
+from massconvert.model import Observed
 from tests.unit.cli_shell import OPTIONS, A, B, FakeNudge, Shell
 
 DRY = ("--dry-run", "--json")
@@ -152,3 +153,14 @@ def test_texts_of_deals_are_told_without_an_example_where_there_are_no_credentia
         assert (found["texts"], found["examples"]) == ({"Deal_Name": "{Company} {Last_Name}"}, [])
         assert "ZOHO_CLIENT_ID" in found["not_read"]
     assert shell.run("enqueue", A, "--no-deal", *DRY).json["deals"] == {"texts": {}, "examples": [], "not_read": None}
+
+
+def test_what_a_rehearsal_has_seen_is_counted_with_and_named(shell: Shell) -> None:
+    seen = Observed(at=1_800_000_000.0, post_credits=50.0, job_seconds={10: 12.0})
+    shell.ledger.rehearsed.keep(seen)
+    found = shell.run("enqueue", "--no-deal", A, *DRY).json
+    assert found["credits"] == 51
+    assert found["built_on"]["job_seconds"] == {"value": 12.0, "from": "a rehearsal"}
+    assert found["built_on"]["credits_of_a_payload"] == {"value": 50.0, "from": "a rehearsal"}
+    said = shell.run("enqueue", "--no-deal", A, "--dry-run").out
+    assert "50 a payload, 1 a status call, as seen on 2027-01-15" in said

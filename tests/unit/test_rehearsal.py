@@ -13,6 +13,7 @@ from massconvert.errors import InputError, ZohoError
 from massconvert.rehearsal.question import NOT_SEEN
 from massconvert.rehearsal.result import facts_in
 from massconvert.rehearsal.run import QUESTIONS, chosen, costs, records
+from massconvert.simulator.behaviour import AS_UNKIND, checked, told
 from massconvert.simulator.rules import ALL_SCOPES
 from tests.unit.rehearsal_hall import MARK, Hall
 
@@ -107,11 +108,12 @@ def test_what_an_organisation_does_is_seen(
     found, _ = Hall(tmp_path, **rules).rehearse(only)
     assert {name: found["seen"][name] for name in expected} == expected
     assert not [value for value in found["seen"].values() if "not understood" in str(value)]
-    told = {name: value for name, value in rules.items() if name not in NO_BEHAVIOUR}
-    behaviour = {name: found["behaviour"].get(name) for name in told}
-    if priced := told.get("call_cost"):
+    expected = {name: value for name, value in rules.items() if name not in NO_BEHAVIOUR}
+    behaviour = {name: found["behaviour"].get(name) for name in expected}
+    if priced := expected.get("call_cost"):
         behaviour["call_cost"] = {call: behaviour["call_cost"][call] for call in priced}
-    assert behaviour == told
+    assert behaviour == expected
+    assert checked(found) == found["behaviour"]  # the simulator takes the file as a profile
 
 
 # --- whole runs -------------------------------------------------------------------------------------------
@@ -142,6 +144,24 @@ def test_as_documented_nothing_differs_that_matters(tmp_path: Path) -> None:
         point["name"] for question in found["questions"] for point in question["points"] if point.get("fits") is False
     ]
     assert differs == []
+
+
+def test_an_organisation_as_unkind_as_can_be_is_seen_as_it_is(tmp_path: Path) -> None:
+    """Late reads, late jobs, counts that do not add up: no question takes them for something else."""
+    hall = Hall(tmp_path, **told(AS_UNKIND))
+    found, cleaned = hall.rehearse()
+    seen = found["seen"]
+    assert not [value for value in seen.values() if "not understood" in str(value)]
+    assert seen["two_jobs"] == "converts it twice"
+    assert (seen["single_convert"], seen["single_link"]) == ("a job", THERE)
+    assert 1.0 <= seen["read_lag"] <= 3.0
+    assert (seen["job_counts_add_up"], seen["reads_in_part"]) == (False, True)
+    assert checked(found) == found["behaviour"]
+    assert {module for module, _ in cleaned.left} == {"Leads"}  # converted ones, which it does not let go
+    after = hall.everything()
+    assert {name: after[name] for name in ("Contacts", "Accounts", "Deals")} == {
+        name: hall.before[name] for name in ("Contacts", "Accounts", "Deals")
+    }
 
 
 def test_a_job_of_fifty_is_timed_too(tmp_path: Path) -> None:

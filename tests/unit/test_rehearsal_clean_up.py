@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from massconvert.errors import InputError
 from massconvert.rehearsal.journal import Journal, unfinished
 from massconvert.rehearsal.stage import Stage
+from massconvert.simulator.rules import ALL_SCOPES
 from tests.unit.rehearsal_hall import MARK, Hall
 
 #: Each call of a run that builds on all kinds of calls, and some of the others.
@@ -72,8 +74,18 @@ def test_a_job_that_still_runs_is_waited_for(tmp_path: Path) -> None:
         number for number in range(1, 200) if _killed_at_post(Hall(_folder(tmp_path, number), job_seconds=30.0), number)
     )
     assert hall.killed_at(posted, before=False, only=(3,))
-    hall.clean_up()
+    assert hall.clean_up().deleted["Contacts"] == 10  # not before the job has made them
     hall.clock.wait(120.0)
+    assert hall.everything() == hall.before
+
+
+def test_what_conversions_made_is_found_without_queries(tmp_path: Path) -> None:
+    hall = Hall(tmp_path, scopes=ALL_SCOPES - {"ZohoCRM.coql.READ"})
+    while hall.organisation.calls()["POST mass_convert"] == 0:  # killed when the payload has left, and was not answered
+        hall = Hall(_folder(tmp_path, len(list(tmp_path.iterdir()))), scopes=ALL_SCOPES - {"ZohoCRM.coql.READ"})
+        hall.killed_at(len(list(tmp_path.iterdir())), before=False, only=(3,))
+    cleaned = hall.clean_up()
+    assert cleaned.deleted["Contacts"] == 10
     assert hall.everything() == hall.before
 
 
@@ -111,9 +123,11 @@ def test_a_line_that_a_crash_has_cut_spoils_no_other(tmp_path: Path) -> None:
     assert json.loads(path.read_text().splitlines()[-1]) == {"clean": True}
 
 
-def test_a_call_is_on_disk_before_it_is_made(tmp_path: Path) -> None:
+def test_a_call_is_on_disk_before_it_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hall = Hall(tmp_path)
     seen: list[str] = []
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda _file: synced.append(hall.path.read_text().splitlines()[-1]))
 
     class Looking:
         def exchange(self, method: str, path: str, *words: object, **more: object) -> object:
@@ -126,6 +140,8 @@ def test_a_call_is_on_disk_before_it_is_made(tmp_path: Path) -> None:
         with stage.asking("x"):
             stage.status("1")
     assert json.loads(seen[0])["call"] == "GET Leads/actions/mass_convert"
+    assert seen[0] in synced
+    assert json.loads(synced[-1])["status"] == 400
 
 
 def test_a_run_that_lives_is_not_cleaned_up(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ MUTANTS = (
         "forgets",
         "before its job's end",
         within=200,
-        start=140,
+        start=700,
     ),
     Mutant(
         "no replica is waited for",

@@ -57,6 +57,8 @@ class Converting:
 
     def clash(self, lead: Lead, wanted: Wanted) -> tuple[str, Record] | None:
         """The unique field, and the record that has its value already, so that a new one cannot be made."""
+        if not self.rules.unique_fields:
+            return None
         for module, linked in (("Contacts", wanted.contact_id), ("Accounts", wanted.account_id)):
             if linked or module in wanted.matches or (module == "Accounts" and not lead.value("Company")):
                 continue

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 
 @dataclass(frozen=True)
@@ -113,12 +114,14 @@ def field_of(module: str, name: str) -> Field | None:
     return _BY_NAME.get(module, {}).get(name)
 
 
+@lru_cache(maxsize=1024)  # it is asked for every field of every row
 def is_lookup(module: str, name: str) -> bool:
     """Whether a field holds another record; an account's ``Account_Name`` is text."""
     found = field_of(module, name)
     return found is not None and found.data_type in ("lookup", "ownerlookup")
 
 
+@lru_cache(maxsize=1024)  # as above
 def kind_of(module: str, name: str) -> str | None:
     """How criteria compare a field: ``id``, ``text``, ``number``, ``boolean`` or ``datetime``; None: there is none.
 

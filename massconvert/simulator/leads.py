@@ -19,9 +19,9 @@ CALLER = "3652397000000281001"
 
 #: What a conversion writes, and the attribute of a lead that has it.
 LOOKUPS = {"Converted_Contact": "contact_id", "Converted_Account": "account_id", "Converted_Deal": "deal_id"}
-STATE = ("Converted__s", "Converted_Date_Time", *LOOKUPS)
+STATE = frozenset({"Converted__s", "Converted_Date_Time", *LOOKUPS})
 #: What somebody may give a lead.
-GIVEN = tuple(each.name for each in FIELDS["Leads"] if each.name not in ("Full_Name", *STATE))
+GIVEN = tuple(each.name for each in FIELDS["Leads"] if each.name not in STATE | {"Full_Name"})
 
 
 @dataclass(slots=True)

@@ -32,7 +32,7 @@ class Reading:
     def read(self, visit: Visit) -> Response:
         """``GET Leads`` and its like."""
         query, as_of, module = visit.request.query, self.as_of(visit), visit.found.module
-        fields = routes.checked_fields(query.get("fields", ""), visit.found.version) or _names(module)
+        fields = _known(module, routes.checked_fields(query.get("fields", ""), visit.found.version))
         wanted = routes.wanted_states(query)
         page = routes.number(query, "page", 1, 10**6)
         per_page = routes.number(query, "per_page", routes.MOST_PER_PAGE, routes.MOST_PER_PAGE)
@@ -57,7 +57,7 @@ class Reading:
             return Response(204)
         if isinstance(row, Lead) and row.converted(as_of) not in wanted:
             return Response(204)
-        fields = routes.checked_fields(query.get("fields", ""), 0) or _names(module)
+        fields = _known(module, routes.checked_fields(query.get("fields", ""), 0))
         shown = self.record(module, row, fields, as_of)
         if isinstance(row, Lead):
             shown["$converted_detail"] = _converted_detail(row, as_of)
@@ -102,14 +102,14 @@ class Reading:
             for row in self.records.seen(self.records.leads, as_of)
             if isinstance(row, Lead) and row.converted(as_of) in wanted and test(partial(held, row))
         ]
-        fields = [name.strip() for name in query.get("fields", "").split(",") if name.strip()] or _names("Leads")
+        fields = _known("Leads", routes.checked_fields(query.get("fields", ""), 0))
         shown = [self.record("Leads", row, fields, as_of) for row in found[(page - 1) * per_page : page * per_page]]
         return routes.page_of("data", shown, page, per_page, more=len(found) > page * per_page)
 
     def record(self, module: str, row: Row, wanted: Sequence[str], as_of: float) -> dict[str, Any]:
-        """A row as Get Records answers it: the fields ``wanted``, and what comes along with every record."""
+        """A row as Get Records answers it: the fields ``wanted``, all known, and what comes with every record."""
         shown: dict[str, Any] = {"id": row.id}
-        shown |= {name: self.records.shown(module, row, name, as_of) for name in wanted if field_of(module, name)}
+        shown |= {name: self.records.shown(module, row, name, as_of) for name in wanted}
         shown |= {"$approved": True, "$in_merge": False, "$process_flow": False, "$editable": True}
         if not isinstance(row, Lead):
             return {**shown, "$locked_for_me": False}
@@ -128,8 +128,9 @@ def select_query(body: bytes) -> str:
     return text
 
 
-def _names(module: str) -> list[str]:
-    return [each.name for each in FIELDS[module]]
+def _known(module: str, names: Sequence[str]) -> list[str]:
+    """Those of these fields that there are; all, where none is asked for."""
+    return [name for name in names if field_of(module, name)] if names else [each.name for each in FIELDS[module]]
 
 
 def _in_order(value: Any) -> tuple[bool, Any]:

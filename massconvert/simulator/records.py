@@ -156,8 +156,8 @@ class Records:
 
     def value(self, module: str, row: Row, name: str, as_of: float) -> Any:
         """What a field holds, for criteria: ids as numbers, ``Account_Name.Website`` of the record looked up."""
-        lookup, _, inner = name.partition(".")
-        if inner:
+        if "." in name:
+            lookup, _, inner = name.partition(".")
             held = self._held(row, lookup, as_of)
             if inner == "id" or not held:
                 return int(held) if held else None
@@ -170,12 +170,12 @@ class Records:
         """What a field holds, as an answer has it: a lookup with its name, unless it is to be ``bare``."""
         if name == "id":
             return row.id
-        if not is_lookup(module, name):
+        if "." in name:
             found = self.value(module, row, name, as_of)
             return str(found) if found is not None and kind_of(module, name) == "id" else found
         held = self._held(row, name, as_of)
-        if not held:
-            return None
+        if not held or not is_lookup(module, name):
+            return held
         return {"id": held} if bare else {"name": self.name(LOOKS_UP[name], held), "id": held}
 
     def name(self, module: str, row_id: str) -> str | None:
@@ -208,7 +208,7 @@ class Records:
 
     @staticmethod
     def _held(row: Row, name: str, as_of: float) -> Any:
-        if not isinstance(row, Lead) or name not in STATE:
+        if name not in STATE or not isinstance(row, Lead):
             return row.value(name)
         converted = row.converted(as_of)
         if name == "Converted__s":

@@ -113,15 +113,20 @@ class Worker(Workshops):
 
 
 class Operation:
-    """Everything: the organisations with their producers, and ``workers`` of so many ``slots`` that serve them all."""
+    """Everything: the organisations with their producers, and ``workers`` of so many ``slots`` that serve them all.
 
-    def __init__(self, redis: Redis, limits: Mapping[str, tuple[int, float]], workers: int, slots: int) -> None:
+    ``settings`` are the workers' own, as in their environment.
+    """
+
+    def __init__(
+        self, redis: Redis, limits: Mapping[str, tuple[int, float]], workers: int, slots: int, **settings: str
+    ) -> None:
         self.day = day = Day(1)
         self.redis = redis
         self.organisations = {
             name: Organisation(name, Zoho(day, limit), weight) for name, (limit, weight) in limits.items()
         }
-        self._tuning = {limit: _tuning_of(limit) for limit, _ in limits.values()}
+        self._tuning = {limit: _tuning_of(limit, settings) for limit, _ in limits.values()}
         self._nudges = {name: Messages(day, MessageFaults(), partial(self._arrive, name)) for name in limits}
         self._intakes = {name: self._intake(each) for name, each in self.organisations.items()}
         self._queue: deque[tuple[float, str, str, str]] = deque()
@@ -260,9 +265,9 @@ def fewest_payloads(arrivals: Collection[tuple[float, int]], patience: float) ->
     return payloads
 
 
-def _tuning_of(limit: int) -> Tuning:
+def _tuning_of(limit: int, settings: Mapping[str, str]) -> Tuning:
     blank = dict.fromkeys(variables(), "")
-    return tuning(load_settings({**blank, "ZOHO_CONCURRENCY": str(limit)}, dotenv=None))
+    return tuning(load_settings({**blank, "ZOHO_CONCURRENCY": str(limit), **settings}, dotenv=None))
 
 
 def _nobody() -> Any:

@@ -584,7 +584,7 @@ class History:
             else:
                 world.wrong("not every batch has finished")
         finally:
-            world.over = True
+            world.end()
             self.wire.forget(f"mc:{{{self.account}}}:*")
         self.reach.killed, self.reach.visited, self.reach.calls = world.killed, world.visited, self.crm.calls
         self.reach.governed = self.store.governed

@@ -95,6 +95,7 @@ class World:
         self._events: list[tuple[float, int, Callable[[], None]]] = []
         self._numbers = 0
         self._hub = getcurrent()
+        self._tasks: list[Task] = []
 
     def chance(self, name: str) -> Random:
         """A stream of chance of its own, so that what is shrunk away in one place changes little in another."""
@@ -159,13 +160,25 @@ class World:
             except GreenletExit:
                 return
             except Exception as error:  # noqa: BLE001 - whatever the product raises is told with the history's trace
+                if self.over:
+                    return
                 self.wrong(f"{name} raised {error!r}")
                 self.trace.append(traceback.format_exc())
 
         task = Task(whole, parent=self._hub)
         task.process, task.world, task.about = process, self, about
+        self._tasks.append(task)
         self.note(f"{process.name} starts {name}")
         task.switch()
+
+    def end(self) -> None:
+        """End whatever has not ended: a suspended task is never garbage-collected, nor is what it holds."""
+        self.over = True
+        tasks, self._tasks = self._tasks, []
+        for task in tasks:
+            if task and not task.dead:
+                task.throw(GreenletExit)
+            vars(task).clear()  # what it ran in is let go with it
 
     def current(self) -> Task | None:
         """The task that runs now; ``None`` while the history itself is being arranged."""

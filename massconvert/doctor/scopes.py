@@ -1,7 +1,7 @@
 """The scopes of the refresh token: which are needed, what fails without each, and a harmless call that shows it.
 
 Names as Zoho documents them with each call. No probe changes anything: the POST has no lead in it, the PUT no deal, and
-the reads ask for a lead and a job that cannot exist.
+the others ask for a lead and a job that cannot exist.
 """
 
 from __future__ import annotations
@@ -20,17 +20,30 @@ from massconvert.model import (
     Linked,
     NotSent,
     PerhapsAccepted,
+    RecordsFound,
     Refused,
 )
 from massconvert.zoho import ZohoClient
 from massconvert.zoho.answers import Body
+from massconvert.zoho.records import values_query
 
 Answer: TypeAlias = (
-    Accepted | Linked | JobStatus | LeadsFound | LeadsRead | DealsUpdated | Body | Refused | PerhapsAccepted | NotSent
+    Accepted
+    | Linked
+    | JobStatus
+    | LeadsFound
+    | LeadsRead
+    | RecordsFound
+    | DealsUpdated
+    | Body
+    | Refused
+    | PerhapsAccepted
+    | NotSent
 )
 
 #: An id that no record has: Zoho's have 15 digits and more.
 NOBODY = "1"
+_CONTACTS, _ACCOUNTS = ("Contacts", "Email"), ("Accounts", "Account_Name")
 
 
 @dataclass(frozen=True)
@@ -101,9 +114,30 @@ SCOPES: tuple[Scope, ...] = (
     Scope(
         "ZohoCRM.coql.READ",
         needed=False,
-        without="profiles with COQL criteria find no leads",
+        without="profiles with COQL criteria find no leads, and leads with on_match wait",
         probe=lambda zoho: zoho.coql("select id from Leads where id = 1 limit 1"),
         call=Call.QUERY,
+    ),
+    Scope(
+        "ZohoCRM.modules.contacts.READ",
+        needed=False,
+        without="leads with on_match wait, since contacts cannot be looked for",
+        probe=lambda zoho: zoho.records(values_query(*_CONTACTS, (NOBODY,)), *_CONTACTS),
+        call=Call.QUERY,
+    ),
+    Scope(
+        "ZohoCRM.modules.accounts.READ",
+        needed=False,
+        without="leads with on_match wait, since accounts cannot be looked for",
+        probe=lambda zoho: zoho.records(values_query(*_ACCOUNTS, (NOBODY,)), *_ACCOUNTS),
+        call=Call.QUERY,
+    ),
+    Scope(
+        "ZohoCRM.modules.leads.CREATE",
+        needed=False,
+        without="leads cannot be linked to the contact or account that they match",
+        probe=lambda zoho: zoho.convert(NOBODY, {}),
+        call=Call.LINK,
     ),
     Scope(
         "ZohoSearch.securesearch.READ",

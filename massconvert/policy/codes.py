@@ -154,7 +154,8 @@ CODES: dict[str, ZohoCode] = {
         _ALL,
         _D,
         "Make a new refresh token with the scopes ZohoCRM.mass_convert.leads.CREATE, "
-        "ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ",
+        "ZohoCRM.mass_convert.leads.READ and ZohoCRM.modules.leads.READ; to link leads also "
+        "ZohoCRM.modules.leads.CREATE",
     ),
     "API_NOT_SUPPORTED": ZohoCode(
         Meaning.NOT_ALLOWED,

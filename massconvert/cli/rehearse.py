@@ -25,6 +25,7 @@ Examples:
   massconvert rehearse --clean-up          after a crash: delete what it has left
   massconvert rehearse --later             is the job of the last rehearsal still known?
   massconvert rehearse --use seen.json     go by what was seen, for this account too
+  massconvert rehearse --forget            and no more
 \b
 It makes leads in Zoho, converts and deletes them, in a sandbox or developer organisation. In any other one it asks for
 the company's name first, on a terminal. docs/rehearsal.md has the questions and what each difference means. Exit
@@ -42,6 +43,7 @@ def _rehearse(
     clean: Annotated[bool, typer.Option("--clean-up", help="Delete what earlier rehearsals have left.")] = False,
     later: Annotated[bool, typer.Option("--later", help="Ask for the job of the last one again.")] = False,
     use: Annotated[str, typer.Option(metavar="F.json", help="Keep what a rehearsal has seen for this account.")] = "",
+    forget: Annotated[bool, typer.Option("--forget", help="Go by nothing that was seen, for this account.")] = False,
     file: Annotated[str, typer.Option(metavar="F.json", help="Where the result goes; its journal is beside it.")] = "",
     fifty: Annotated[bool, typer.Option("--job-of-50", help="Convert 50 leads at once, too.")] = False,
     beyond: Annotated[
@@ -54,8 +56,8 @@ def _rehearse(
     as_json: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
     """Find out how this organisation behaves, with leads that are deleted again."""
-    if sum((dry_run, clean, later, bool(use), scopes)) > 1:
-        raise InputError("Give one of --dry-run, --clean-up, --later, --use and --scopes, not several.")
+    if sum((dry_run, clean, later, bool(use), forget, scopes)) > 1:
+        raise InputError("Give one of --dry-run, --clean-up, --later, --use, --forget and --scopes, not several.")
     if file and Path(file).suffix != ".json":
         raise InputError(
             f"--file {file}: a name that ends in .json is wanted, since the journal beside it ends in .jsonl."
@@ -67,6 +69,8 @@ def _rehearse(
         show_plan(questions, fifty=fifty, as_json=as_json)
     elif use:
         _keep_facts(Path(use))
+    elif forget:
+        _forget_facts()
     else:
         wanted = Wanted(questions, Path(file) if file else None, fifty, beyond, ask_credits, as_json)
         with Session(command_settings(), wanted) as session:
@@ -78,6 +82,13 @@ def _numbers(text: str) -> list[int]:
     if not all(part.isascii() and part.isdecimal() for part in parts) or (text and not parts):
         raise InputError(f"--only {text}: numbers with commas between are wanted, like 6,7.")
     return [int(part) for part in parts]
+
+
+def _forget_facts() -> None:
+    desk = find_desk()
+    there = desk.ledger.rehearsed.forget()
+    what = "goes by nothing that was seen" if there else "knows nothing of a rehearsal"
+    tell(f"The ledger of account {desk.settings.account} {what}.")
 
 
 def _keep_facts(path: Path) -> None:

@@ -60,14 +60,17 @@ class Rehearsed:
         merged = (asdict(before) if before else {}) | told
         with reaching(self._redis):
             self._redis.set(self._keys.seen, json.dumps({"form": FORM, **merged}, separators=(",", ":")))
-            if seen.ids_a_read is not None and seen.ids_a_read < MAX_IDS_A_READ:
-                self._redis.set(self._keys.max_read, max(1, seen.ids_a_read))
+            if seen.ids_a_read is not None:
+                self._redis.delete(self._keys.max_read)
+                if seen.ids_a_read < MAX_IDS_A_READ:
+                    self._redis.set(self._keys.max_read, max(1, seen.ids_a_read))
         self._known = None
 
     def forget(self) -> bool:
-        """Forget them; whether there were any."""
+        """Forget them; whether there were any. How many ids a read takes is learnt again, where that was fewer."""
         self._known = None
         with reaching(self._redis):
+            self._redis.delete(self._keys.max_read)
             return bool(self._redis.delete(self._keys.seen))
 
 

@@ -61,6 +61,8 @@ def test_a_rehearsal_from_end_to_end(hall: House) -> None:
     assert "is still known" in later.stdout, later.stderr
     used = hall.command("rehearse", "--use", "seen.json")
     assert "goes by what was seen" in used.stdout
+    assert "goes by nothing" in hall.command("rehearse", "--forget").stdout
+    assert "knows nothing of a rehearsal" in hall.command("rehearse", "--forget").stdout
 
 
 def test_the_simulator_behaves_as_the_file_says(hall: House) -> None:

@@ -56,8 +56,13 @@ def test_facts_are_read_as_they_were_kept(ledger: Ledger, redis: Any) -> None:
     ledger.rehearsed.keep(FULL)
     assert ledger.rehearsed.look() == FULL
     assert redis.get(Keys("default").max_read) == "50"  # as a refusal would have taught it
+    ledger.rehearsed.keep(Observed(at=1.0, ids_a_read=100))
+    assert redis.get(Keys("default").max_read) is None
+    ledger.rehearsed.keep(FULL)
     assert ledger.rehearsed.forget()
     assert ledger.rehearsed.look() is None
+    assert redis.get(Keys("default").max_read) is None
+    assert not ledger.rehearsed.forget()
 
 
 def test_a_smaller_rehearsal_leaves_what_a_larger_one_has_seen(ledger: Ledger) -> None:

@@ -137,7 +137,7 @@ def _gauges(seen: Seen) -> Iterator[_Metric]:
     for state, number in {**states, "overdue": seen.backlog.overdue}.items():
         yield "payloads", "gauge", "Payloads; overdue: their job has no end by its deadline.", number, {"state": state}
     yield "payloads_late", "gauge", "Payloads whose next step is overdue by 2 minutes.", len(seen.backlog.late), {}
-    words = "When the oldest batch with leads that wait was made; 0: none waits."
+    words = "When the oldest batch or payload with leads that wait was made; 0: none waits."
     yield "oldest_waiting_timestamp_seconds", "gauge", words, seen.backlog.oldest_waiting, {}
     words = "When a lead had its outcome last; 0: never."
     yield "last_outcome_timestamp_seconds", "gauge", words, seen.since.ended_at, {}

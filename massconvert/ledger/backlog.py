@@ -8,13 +8,15 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from massconvert.ledger.codec import load_options, load_status, segments, unreadable
-from massconvert.model import BatchStatus, State
+from massconvert.model import BatchStatus, State, Why
 from massconvert.store import Keys, Redis, reaching
 
 #: How many chunks a look examines, those first for which a message has been missed longest.
 EXAMINED = 500
 #: How many overdue jobs are named.
 NAMED = 5
+#: What is read of each chunk.
+_FIELDS = ("state", "due", "lease", "sent_at", "job", "attempts", "outages", "created", "why")
 #: The oldest is looked for among this many batches of each queue, those whose turn is first.
 FIRST = 10
 
@@ -44,7 +46,7 @@ class Backlog:
     next_due: float | None = None  # Unix seconds: when the sweep is to look at the next chunk
     overdue: int = 0  # jobs without an end by their deadline, which are watched on; some of their ids
     overdue_jobs: tuple[str, ...] = ()
-    oldest_waiting: float = 0.0  # Unix seconds: when the oldest batch with leads in an inbox was made; 0.0 for none
+    oldest_waiting: float = 0.0  # Unix seconds: when the oldest inbox's batch or payload was made; 0.0 for none
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         ids = [chunk_id for chunk_id, _ in due]
         pipe = redis.pipeline(transaction=False)
         for chunk_id in ids:
-            pipe.hmget(keys.chunk(chunk_id), "state", "due", "lease", "sent_at", "job", "attempts", "outages")
+            pipe.hmget(keys.chunk(chunk_id), *_FIELDS)
         pipe.scard(keys.overdue)
         pipe.srandmember(keys.overdue, NAMED)
         *found, overdue, some = pipe.execute()
@@ -78,7 +80,7 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         for chunk_id in some:
             pipe.hget(keys.chunk(chunk_id), "job")
         jobs = pipe.execute()
-        oldest_waiting = _oldest_waiting(redis, keys, [fingerprint for fingerprint, _ in inboxes])
+        in_inboxes = _oldest_batch(redis, keys, [fingerprint for fingerprint, _ in inboxes])
     late = [chunk for chunk_id, row in rows.items() if (chunk := _late(chunk_id, row, now, grace))]
     running = [(now - float(row[3]), row[4]) for row in rows.values() if row[0] == State.RUNNING.value and row[3]]
     oldest = max(running, default=(0.0, ""))
@@ -93,7 +95,7 @@ def read_backlog(redis: Redis, keys: Keys, *, now: float, grace: float) -> Backl
         next_due=due[0][1] if due else None,
         overdue=int(overdue),
         overdue_jobs=tuple(sorted(job for job in jobs if job)),
-        oldest_waiting=oldest_waiting,
+        oldest_waiting=min(filter(None, (in_inboxes, *map(_waits_since, rows.values()))), default=0.0),
     )
 
 
@@ -139,7 +141,7 @@ def waiting_options(redis: Redis, keys: Keys) -> list[tuple[dict[str, Any], int]
     return [(load_options(body, "options"), int(waiting or 0)) for body, waiting in rows if body]
 
 
-def _oldest_waiting(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> float:
+def _oldest_batch(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> float:
     pipe = redis.pipeline(transaction=False)
     for fingerprint in fingerprints:
         pipe.zrange(keys.queue(fingerprint), 0, FIRST - 1)
@@ -149,8 +151,15 @@ def _oldest_waiting(redis: Redis, keys: Keys, fingerprints: Sequence[str]) -> fl
     return min((float(created) for created in pipe.execute() if created), default=0.0)
 
 
+def _waits_since(row: list[Any]) -> float:
+    """When a payload was made that neither runs at Zoho nor is watched after its deadline; 0.0 for another."""
+    state, *_, created, why = row
+    goes_on = state in (None, State.RUNNING.value, State.DONE.value) or why in (Why.OVERDUE.value, Why.WATCHED.value)
+    return 0.0 if goes_on else float(created or 0.0)
+
+
 def _late(chunk_id: str, row: list[Any], now: float, grace: float) -> LatePayload | None:
-    state, due, lease, _, job, attempts, outages = row
+    state, due, lease, _, job, attempts, outages, *_ = row
     if not state or state == State.DONE.value:
         return None
     overdue = now - max(float(due or now), float(lease or 0.0))  # somebody who holds it is at work

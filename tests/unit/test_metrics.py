@@ -111,6 +111,14 @@ def test_the_command_prints_what_the_ledger_has_counted(shell: Shell) -> None:
     assert found['massconvert_oldest_waiting_timestamp_seconds{account="default"}'] == NOW
 
 
+def test_a_payload_that_is_not_sent_waits_as_much_as_a_lead_that_is_in_none(shell: Shell) -> None:
+    shell.ledger.batches.open("b", "0" * 16, {}, now=NOW, leads=1)
+    shell.ledger.batches.add("b", "b:0", [A], now=NOW)
+    assert shell.ledger.chunks.form(now=NOW + 60.0).chunk_ids
+    found = values(shell.run("metrics").out)
+    assert found['massconvert_oldest_waiting_timestamp_seconds{account="default"}'] == NOW + 60.0
+
+
 def test_without_redis_the_command_says_so(shell: Shell) -> None:
     shell.redis_away()
     said = shell.run("metrics")

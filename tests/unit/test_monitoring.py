@@ -71,7 +71,8 @@ def test_every_alert_says_what_it_means_and_has_its_page(rule: dict[str, Any]) -
     text = (ROOT / page).read_text(encoding="utf-8")
     part = text.split(f"## {rule['alert']}\n")[1].split("\n## ")[0]
     assert anchor == rule["alert"].lower()
-    assert all(word in part for word in ("**Means:**", "**Lost:**", "**Do:**"))
+    assert all(word in part for word in ("**Means:**", "**Lost:**", "**Do:**", "**To see it:**"))
+    assert all((ROOT / "docs" / script).is_file() for script in re.findall(r"\]\((\.\./monitoring/[^)]*)\)", part))
 
 
 def test_every_alert_is_tested_to_fire_and_to_end() -> None:

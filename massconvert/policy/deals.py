@@ -73,7 +73,8 @@ def deals_aside(chunk: Chunk, decision: Decision, moment: Moment) -> Decision:
     )
     left = {lead: outcome for lead, outcome in outcomes.items() if lead not in held}
     others = len(held) + len(left) < len(chunk.leads)
-    return replace(decision, outcomes=left, rest=decision.rest if others or not whole else None, asides=(aside,))
+    rest = decision.rest if others or not whole else None
+    return replace(decision, outcomes=left, rest=rest, asides=(*decision.asides, aside))
 
 
 def after_ids(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:

@@ -24,6 +24,7 @@ from massconvert.model import (
     Why,
 )
 from massconvert.policy.codes import about_ids_of_a_read
+from massconvert.policy.deals import deals_aside
 from massconvert.policy.matching import Judged, Judgement
 from massconvert.policy.names import Unread, not_read
 from massconvert.policy.read import barred
@@ -57,14 +58,16 @@ def after_match(
     ended |= {lead: _held(chunk, each) for lead, each in judged.items() if each.verdict in _HELD and lead not in ended}
     parts = _parts(chunk, judged, ended, moment)
     if not parts:
-        return Decision(Row.MATCHED, replace(chunk, state=State.DONE), Done(), outcomes=ended, identities=made)
+        over = Decision(Row.MATCHED, replace(chunk, state=State.DONE), Done(), outcomes=ended, identities=made)
+        return deals_aside(chunk, over, moment)
     first, *others = parts
     row = Row.MATCHED if first.state is State.WAITING else Row.MATCH_UNREAD
     row = Row.MATCH_WAITS if first.why is Why.ANOTHER else row
     wait = first.due_at - moment.now
     what_next = Again(wait) if first.state is State.WAITING else Settle(wait)
     whole = replace(first, leads=chunk.leads)
-    return Decision(row, whole, what_next, outcomes=ended, asides=tuple(others), identities=made)
+    parted = Decision(row, whole, what_next, outcomes=ended, asides=tuple(others), identities=made)
+    return deals_aside(chunk, parted, moment)
 
 
 def match_not_read(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:

@@ -98,10 +98,12 @@ def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
     """Decide about leads that were read before any payload: those that cannot be converted end at no further call."""
     ended = barred(chunk, answer, moment)
     left = len(chunk.leads) - len(ended)
-    if not left:
-        return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
+    if not left:  # one that was sent before it was matched again may have been converted since
+        over = Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
+        return deals_aside(chunk, over, moment)
     chunk = replace(chunk, outages=0, outage_since=0.0)
-    return replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
+    passed = replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
+    return deals_aside(chunk, passed, moment)
 
 
 def barred(chunk: Chunk, answer: LeadsRead, moment: Moment) -> dict[str, Outcome]:

@@ -178,7 +178,7 @@ class World:
         for task in tasks:
             if task and not task.dead:
                 task.throw(GreenletExit)
-            vars(task).clear()  # what it ran in is let go with it
+            task.__dict__.clear()  # what it ran in is let go with it
 
     def current(self) -> Task | None:
         """The task that runs now; ``None`` while the history itself is being arranged."""

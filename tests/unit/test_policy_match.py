@@ -247,6 +247,17 @@ def test_a_lead_that_is_converted_missing_or_locked_is_not_matched() -> None:
     assert decision.chunk == MATCHED
 
 
+@pytest.mark.parametrize("others", [{}, {B: CREATE, C: CREATE, D: CREATE}], ids=["alone", "with others"])
+def test_a_lead_that_its_last_job_converted_late_gets_its_deals_values(others: dict[str, Judged]) -> None:
+    """It was sent before, seen unconverted, and is matched again: now it is converted, and its deal has values."""
+    leads = (A, *others)
+    chunk = replace(DUE, leads=leads, submitted=True, attempts=1, deal_values={A: {"Amount": 10}}, sent_at=NOW - 90)
+    shown = {lead: LeadState(lead, lead == A, converted_at=NOW - 5 if lead == A else None) for lead in leads}
+    decision = after_match(chunk, LeadsRead(shown), others, dict.fromkeys(others, ()), MOMENT)
+    assert A not in decision.outcomes
+    assert [(aside.why, aside.leads) for aside in decision.asides] == [(Why.IDS, (A,))]
+
+
 def test_the_answer_to_a_single_lead_may_be_a_job_which_is_followed() -> None:
     decision = after_post(LINKING, Accepted("42"), MOMENT)
     assert (decision.row, decision.chunk.job_id, decision.chunk.link) == (Row.ACCEPTED, "42", LINKING.link)

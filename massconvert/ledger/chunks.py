@@ -249,8 +249,9 @@ class Chunks:
 
     def _about_others(self, chunk: Chunk, decision: Decision) -> dict[str, Any]:
         """What other payloads learn from this one: that one came through, and which is split on trial."""
-        fared = ["answered"] if decision.row in _ANSWER_A_PAYLOAD else []
-        if chunk.why is not Why.IDS and _converts(decision):
+        linked = chunk.link is not None  # by a call of its own: how that fares says nothing of mass convert
+        fared = ["linked" if linked else "answered"] if decision.row in _ANSWER_A_PAYLOAD else []
+        if not linked and chunk.why is not Why.IDS and _converts(decision):
             fared.append("converted")
         changes: dict[str, Any] = {"fared": fared} if fared else {}
         if decision.on_trial:

@@ -227,7 +227,8 @@ class Keys(KeysBeside):
 
     @property
     def fared(self) -> str:
-        """HASH: answered, converted: when Zoho last answered a payload usably, when a job last converted a lead."""
+        """HASH: answered, linked, converted: when Zoho last answered a payload usably, or a lead that is linked; when a job
+        last converted a lead."""
         return f"{self.prefix}fared"
 
     @property

@@ -194,3 +194,16 @@ def test_who_claims_what_it_waits_for_and_dies_before_it_is_matched_is_not_behin
     (waits,) = matched(books, first, judged, {0: "d1"})
     books.redis.hset(books.keys.making, "d1", ids[1])
     assert books.claim(waits, now=THEN + 60).freed
+
+
+def test_how_single_conversions_fare_says_nothing_of_mass_convert(books: Books) -> None:
+    """They are other calls: Zoho may answer the one while it loses each of the other, and no lead is to blame."""
+    (first,) = books.form()
+    other, another = matched(books, first, {0: CREATE, 1: to("61"), 2: to("62"), 3: HELD, 4: HELD, 5: HELD})
+    sending = books.send(other, now=THEN + 1)
+    decision = after_post(sending, Linked("61", "71", "81"), replace(MOMENT, now=THEN + 1))
+    assert decision.row is Row.LINKED
+    assert books.chunks.move(sending, decision, now=THEN + 1)
+    fared = [books.claim(chunk_id, now=THEN + 60).fared for chunk_id in (first, another)]
+    assert [each.answered for each in fared] == [0.0, THEN + 1]
+    assert [each.converted for each in fared] == [0.0, 0.0]

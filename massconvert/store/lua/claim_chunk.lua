@@ -10,7 +10,7 @@
 -- expected) or {"early", seconds until this message must come again}.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members', 'why', 'history', 'created', 'behind')
+local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members', 'why', 'history', 'created', 'behind', 'link')
 if not c[1] or c[1] == 'done' then return { 'gone' } end
 if not string.find(',waiting,sending,running,settling,updating,', ',' .. c[1] .. ',', 1, true) then return { 'unknown' } end
 if not string.find(',' .. ARGV[5] .. ',', ',' .. c[1] .. ',', 1, true) then return { 'other' } end
@@ -57,7 +57,7 @@ for _, part in ipairs(parts_of(c[7] or '')) do
 end
 local h = history_of(p, now)
 local outdated = is_chunk_outdated(h, c[1], c[8], c[9], c[10])
-local fared = redis.call('HMGET', p .. 'fared', 'answered', 'converted')
+local fared = redis.call('HMGET', p .. 'fared', c[12] and 'linked' or 'answered', 'converted')
 local trial = redis.call('HMGET', p .. 'on_trial', 'root', 'at')
 local about = { claimed_at = exactly(now), answered = fared[1], converted = fared[2], trial = trial[1], trial_at = trial[2], options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4],
   resolved = options[5], history_now = outdated and h.id or nil, broken_at = outdated and exactly(h.since) or nil,

@@ -227,8 +227,7 @@ class Keys(KeysBeside):
 
     @property
     def fared(self) -> str:
-        """HASH: answered, linked, converted: when Zoho last answered a payload usably, or a lead that is linked; when a job
-        last converted a lead."""
+        """HASH: answered, linked, converted: when Zoho last answered a payload or a link, a job converted a lead."""
         return f"{self.prefix}fared"
 
     @property

@@ -76,7 +76,9 @@ class Matching:
     def _known(self, lead: Lead) -> Kept | None:
         customers = self.crm.customers
         found = [*customers.contacts(lead.value("Email")), *customers.accounts(lead.value("Company"))]
-        return next((each for each in found if self._is_old(each) or self._orders_match(each.made_for[1])), None)
+        # What an earlier payload with the lead itself has made late: Zoho does not convert it again.
+        others = (each for each in found if each.made_for[0] != lead.id)
+        return next((each for each in others if self._is_old(each) or self._orders_match(each.made_for[1])), None)
 
     def _is_old(self, kept: Kept) -> bool:
         return kept.made_at < self._world.time - self._plan.tuning.match_fresh - _ON_THE_WAY

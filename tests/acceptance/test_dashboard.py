@@ -273,7 +273,7 @@ def test_axe_finds_nothing_and_nothing_is_cut(
     names = ("import-2026-11-24", "a-batch-with-a-long-name-" + "x" * 60)
     places = ["/", "/batches", "/batches?state=paused", *(f"/batches/{name}" for name in names), "/nothing"]
     places += [f"/leads/{house.leads()[0]}", f"/leads?ids={'+'.join(house.leads()[:50])}", "/leads"]
-    places += [f"/batches/{names[1]}/cancel", f"/batches/{names[0]}/retry", "/login"]
+    places += [f"/batches/{names[1]}/cancel", f"/batches/{names[0]}/retry", "/days", "/login"]
     for place in places:
         page.goto(f"{served.url}{place}")
         found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]

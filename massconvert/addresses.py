@@ -70,10 +70,12 @@ def group_of(url: str) -> NodeGroup | None:
     scheme, _, rest = url.partition("://")
     if scheme not in _GROUPS:
         return None
-    parts = urlsplit(f"//{rest}")
-    login, _, names = parts.netloc.rpartition("@")
-    service, _, database = parts.path.strip("/").partition("/") if "sentinel" in scheme else ("", "", "")
-    query = dict(parse_qsl(parts.query))
+    # Newer Pythons' urlsplit refuses a second host in brackets. A login that was checked has no / and no ?.
+    place, _, options = rest.partition("?")
+    netloc, _, path = place.partition("/")
+    login, _, names = netloc.rpartition("@")
+    service, _, database = path.strip("/").partition("/") if "sentinel" in scheme else ("", "", "")
+    query = dict(parse_qsl(options))
     users = (query.pop("sentinel_username", ""), query.pop("sentinel_password", ""))
     node = f"{scheme.partition('+')[0]}://{f'{login}@' if login else ''}to-be-found/{database or 0}"
     hosts = [urlsplit(f"//{name}") for name in names.split(",")]

@@ -62,7 +62,7 @@ STRANGERS: tuple[tuple[str, list[Any], dict[str, Any], str], ...] = (
     ),
     (TASK_STATUS, [], {}, "missing 1 required positional argument"),
     (TASK_STATUS, [{"chunk_id": "1", "job_id": "1"}, 5], {}, "the wrong account"),
-    (TASK_RUN_PROFILE, [5], {}, "the wrong profile name"),
+    (TASK_RUN_PROFILE, [5], {}, "the wrong profile"),
     (TASK_RUN_PROFILE, ["nothing"], {}, "nothing"),
     *((TASK_RUN_PROFILE, ["nothing"], {"run": given}, "the wrong run id") for given in (5, [1], {"a": 1})),
     (TASK_RUN_PROFILE, ["nothing"], {"slot": [1]}, "nothing"),

@@ -21,6 +21,8 @@ ELSEWHERE = {
     "massconvert simulator": "test_cli.py: it runs until it is told to stop",
     "massconvert options init --output": "test_names.py: it asks",
     "massconvert dashboard": "test_dashboard.py: it runs until it is told to stop",
+    "massconvert rehearse --ask-credits": "it asks",
+    "massconvert rehearse --use": "test_rehearse.py: it takes the file of a rehearsal",
     "massconvert login": "test_login.py: it asks, and a code is good once",
     "massconvert logout": "test_login.py: it ends the token of all the others",
     "massconvert webhook test": "tests/integration/test_webhook_command.py: it calls a receiver",
@@ -33,6 +35,8 @@ ELSEWHERE = {
 REFUSED = {
     "massconvert cancel convert-5e0d50325f1d8c61": "the batch of an example",
     "massconvert retry import-2026-11-24 --deals": "no deal of it has failed",
+    "massconvert retry import-2026-11-24 --code MATCH_FOUND": "none of it was held",
+    "massconvert enqueue leads.csv --options options.json --on-match": "keys of the page's example do not go with it",
     "massconvert retry import-2026-11-24 --code NOT_FOUND --id": "its options go together one by one only",
 }
 #: What is said of a command that prose names without its arguments.

@@ -571,7 +571,7 @@ def test_a_permission_that_is_missing_for_a_while_pauses_and_fails_nothing(house
     log = house.log()
     assert "The organisation is paused. Zoho answered 403 NO_PERMISSION: permission denied. Give the user" in log
     assert "The organisation is paused. Zoho answered 401 OAUTH_SCOPE_MISMATCH" in log
-    assert "ZohoCRM.modules.leads.READ, then: massconvert resume" in log
+    assert "ZohoCRM.modules.leads.READ; to link leads also" in log
 
 
 @takes(Row.TOKEN, Row.STATUS_RETRY, Row.READ_RETRY)

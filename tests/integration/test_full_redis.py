@@ -151,7 +151,7 @@ def test_a_chunk_in_the_hands_of_a_worker_is_handed_back(books: Books) -> None:
 
 def test_whose_ledger_it_is_can_be_said(books: Books) -> None:
     """A worker that starts meanwhile has to know before it ends anything."""
-    owner = ["owner", "organisation", "Acme", "eu", "credentials", "client"]
+    owner = ["owner", "organisation", "Acme", "eu", "credentials", "client", "Europe/Berlin"]
     with full(books):
         assert books.scripts.run("claim_title", keys=[books.keys.title], args=owner) == 1
         assert books.scripts.run("claim_title", keys=[books.keys.title], args=["another", *owner[1:]]) == 0

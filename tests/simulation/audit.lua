@@ -71,7 +71,8 @@ for id = 1, tonumber(redis.call('GET', p .. 'chunks') or 0) do
       if not b.listed[id] then wrong('batch', batch, 'does not list chunk', id) end
       b.listed[id] = nil
       -- What may be out of date since a failover is read first.
-      local now_writes = c.history == redis.call('HGET', p .. 'history', 'name')
+      local writes = hash(p .. 'history')
+      local now_writes = c.history == (writes.name or writes.id)
       if c.why == 'preflight' and now_writes and b.h.drain and cjson.decode(b.h.drain)[1] == 'cancelled' then
         wrong('chunk', id, 'is to be read for', batch, 'which was cancelled')
       end

@@ -35,7 +35,7 @@ NO_PART = frozenset(
 )
 #: Commands on Redis that are no scripts, other than those that only reports use.
 COMMANDS = (
-    *("EXISTS", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME", "WAIT"),
+    *("EXISTS", "GET", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME", "WAIT"),
     "ZRANGEBYSCORE",
 )
 ZOHO = (
@@ -54,7 +54,9 @@ OTHERS = ("call_target",)
 NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run", "nudge call_back")
 
 #: Only the retry of deals reads so; 500 histories may not kill anybody there.
-RARE = frozenset({"before HMGET", "after HMGET"})
+RARE = frozenset({"before GET", "after GET", "before HMGET", "after HMGET"})
+#: Rows that come some times in a thousand histories, so perhaps not in five hundred; acceptance tests take each of them.
+RARE_ROWS = frozenset({"NAMES_NOT_READABLE", "NAMES_GIVE_UP", "MATCH_NOT_READABLE", "UPDATE_GIVE_UP"})
 #: Every place at which a process can be killed.
 CRASH_POINTS: tuple[str, ...] = tuple(
     f"{when} {port}"
@@ -90,8 +92,9 @@ class Reach:
 
     def missing(self) -> list[str]:
         """What should have been visited and was not, in words."""
-        moves = [f"{row.name} {target.value}" for row, (_, targets) in MOVES.items() for target in targets]
-        found = [f"row {row.name}: {row.value}" for row in Row if not self.rows[row.name]]
+        often = {row: targets for row, (_, targets) in MOVES.items() if row.name not in RARE_ROWS}
+        moves = [f"{row.name} {target.value}" for row, targets in often.items() for target in targets]
+        found = [f"row {row.name}: {row.value}" for row in often if not self.rows[row.name]]
         found += [f"row {row.name}: {row.value}" for row in RunRow if not self.rows[f"FIND {row.name}"]]
         found += [f"move {move}" for move in moves if not self.moves[move] and move not in NEVER]
         found += [f"crash {point}" for point in CRASH_POINTS if not self.killed[point] and point not in RARE]

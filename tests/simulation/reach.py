@@ -55,7 +55,7 @@ NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run", "nudge ca
 
 #: Only the retry of deals reads so; 500 histories may not kill anybody there.
 RARE = frozenset({"before GET", "after GET", "before HMGET", "after HMGET"})
-#: Rows that come some times in a thousand histories, so perhaps not in five hundred; acceptance tests take each of them.
+#: Rows that come a few times in a thousand histories, so perhaps not in five hundred; acceptance tests take each.
 RARE_ROWS = frozenset({"NAMES_NOT_READABLE", "NAMES_GIVE_UP", "MATCH_NOT_READABLE", "UPDATE_GIVE_UP"})
 #: Every place at which a process can be killed.
 CRASH_POINTS: tuple[str, ...] = tuple(

@@ -38,5 +38,4 @@ def deals_to_be(
         of = answer.states[lead].fields
         texts = {name: filled(text, of) for name, text in templates.items()}
         deals.append(DealUpdate(lead, "", "", "", {**texts, **values}))
-    kept = ports.ledger.shelf.look([Listing.FIELDS]).get(Listing.FIELDS)
-    return fitted(deals, templates, own, kept.rows if kept else ())
+    return fitted(deals, templates, own, ports.ledger.shelf.rows(Listing.FIELDS))

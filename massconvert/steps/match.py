@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 from massconvert.model import (
     Busy,
@@ -68,7 +69,10 @@ def match(ports: Ports, chunk: Chunk, rules: Matching) -> Next:
     found = look_for(ports, asked_for)
     if not isinstance(found, Found):
         return _not_read(ports, chunk, found)
-    judged = {lead: _linked(ports, chunk, fields, judge(rules, fields, found)) for lead, fields in leads.items()}
+    judged = {lead: judge(rules, fields, found) for lead, fields in leads.items()}
+    if any(each.link for each in judged.values()):
+        rows = ports.ledger.shelf.rows(Listing.FIELDS) if chunk.deal else ()
+        judged = {lead: _linked(chunk, leads[lead], each, rows) for lead, each in judged.items()}
     made = {lead: makes(rules, leads[lead], each) for lead, each in judged.items()}
     judged = {lead: behind_others(each, made[lead], taken.get(lead, {}), chunk.leads) for lead, each in judged.items()}
     made = {lead: made[lead] if each.verdict is not Judgement.WAIT else () for lead, each in judged.items()}
@@ -138,13 +142,11 @@ def _to_read(chunk: Chunk, rules: Matching) -> tuple[str, ...]:
     return tuple(dict.fromkeys((*fields_to_read(rules), *named, *tags)))
 
 
-def _linked(ports: Ports, chunk: Chunk, lead: Mapping[str, str], judged: Judged) -> Judged:
+def _linked(chunk: Chunk, lead: Mapping[str, str], judged: Judged, rows: Sequence[Mapping[str, Any]]) -> Judged:
     """``judged`` with what the lead's own deal is called, and its tags, where it is linked."""
     if judged.link is None:
         return judged
     texts = {name: filled(of, lead) for name, of in chunk.deal.items()}
-    kept = ports.ledger.shelf.look([Listing.FIELDS]).get(Listing.FIELDS) if texts else None
-    rows = kept.rows if kept else ()
     own = {name: cut(text, longest(name, rows) or len(text)) for name, text in texts.items() if text}
     tags = tuple(filter(None, lead.get(_TAGS, "").split(", ")))
     return replace(judged, link=replace(judged.link, deal=own, tags=tags))

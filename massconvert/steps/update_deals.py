@@ -21,5 +21,4 @@ def update(ports: Ports, chunk: Chunk) -> Next:
 
 def _fitted(ports: Ports, chunk: Chunk) -> tuple[DealUpdate, ...]:
     """The values for the deals, with texts cut to their fields, as the organisation lists those where that is kept."""
-    kept = ports.ledger.shelf.look([Listing.FIELDS]).get(Listing.FIELDS)
-    return fitted(chunk.updates, chunk.deal, chunk.deal_values, kept.rows if kept else ())
+    return fitted(chunk.updates, chunk.deal, chunk.deal_values, ports.ledger.shelf.rows(Listing.FIELDS))

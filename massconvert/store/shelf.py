@@ -50,6 +50,11 @@ class Shelf:
         kept = {listing: _load(text) for listing, text in zip(listings, texts, strict=True)}
         return {listing: found for listing, found in kept.items() if found}
 
+    def rows(self, listing: Listing) -> tuple[Mapping[str, Any], ...]:
+        """The rows of a listing, as long as it is kept; none where it is not. Raises StoreError."""
+        kept = self.look([listing]).get(listing)
+        return tuple(kept.rows) if kept else ()
+
     def keep(self, listing: Listing, rows: Sequence[Mapping[str, Any]], *, now: float) -> Kept:
         """Keep a listing that has just been read whole."""
         text = json.dumps({"form": FORM, "read_at": now, "rows": list(rows)}, separators=(",", ":"), ensure_ascii=False)

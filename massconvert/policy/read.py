@@ -73,7 +73,11 @@ def _shown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
     """Decide by what the read shows; what it says nothing of is asked again, but where leads are known as converted."""
     if chunk.why is not Why.IDS and (unclear := tuple(filter(answer.is_unclear, chunk.leads))):
         return leads_unclear(chunk, unclear, moment)
-    return _READ.get(chunk.why, _settled)(chunk, answer, moment)
+    if chunk.why is Why.IDS:
+        return after_ids(chunk, answer, moment)
+    # A preflight may be of leads that were sent before they were matched again, and are converted since.
+    decide = _preflown if chunk.why is Why.PREFLIGHT else _by_their_states
+    return deals_aside(chunk, decide(chunk, answer, moment), moment)
 
 
 def _fewer_ids(chunk: Chunk, answer: Refused, moment: Moment) -> Decision | None:
@@ -98,12 +102,10 @@ def _preflown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
     """Decide about leads that were read before any payload: those that cannot be converted end at no further call."""
     ended = barred(chunk, answer, moment)
     left = len(chunk.leads) - len(ended)
-    if not left:  # one that was sent before it was matched again may have been converted since
-        over = Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
-        return deals_aside(chunk, over, moment)
+    if not left:
+        return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
     chunk = replace(chunk, outages=0, outage_since=0.0)
-    passed = replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
-    return deals_aside(chunk, passed, moment)
+    return replace(_out_again(Row.PREFLIGHT_PASSED, chunk, ended, moment), split=left > chunk.most)
 
 
 def barred(chunk: Chunk, answer: LeadsRead, moment: Moment) -> dict[str, Outcome]:
@@ -127,21 +129,11 @@ def _never_sent(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
     return Decision(Row.PREFLIGHT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
 
 
-#: What was read before anything was sent, or after the conversion.
-_READ: dict[Why, Callable[[Chunk, LeadsRead, Moment], Decision]] = {
-    Why.PREFLIGHT: _preflown,
-    Why.IDS: after_ids,
-}
-
 #: Reads that a day without an answer ends, since what became of the leads is known: they were never sent, or converted.
 _BOUNDED: dict[Why, Callable[[Chunk, Trouble, Moment], Decision]] = {
     Why.PREFLIGHT: _never_sent,
     Why.IDS: ids_given_up,
 }
-
-
-def _settled(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
-    return deals_aside(chunk, _by_their_states(chunk, answer, moment), moment)
 
 
 def _by_their_states(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:

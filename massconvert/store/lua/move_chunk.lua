@@ -16,14 +16,14 @@
 -- since: what was decided by may be out of date. Only the answer to our own payload is not.
 local p, id, now, retention, grace = KEYS[1], ARGV[1], time_of(ARGV[4]), ARGV[10], tonumber(ARGV[11])
 local key = p .. 'chunk:' .. id
-local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express', 'most',
+local c = redis.call('HMGET', key, 'state', 'token', 'members', 'submitted', 'fp', 'created', 'canary', 'express',
   'sent_at', 'why', 'history', 'story', 'trace')
 if c[1] ~= ARGV[3] or c[2] ~= ARGV[2] then return { 0 } end
 
 local fields, changes = cjson.decode(ARGV[5]), cjson.decode(ARGV[9])
-local h, stamp = history_of(p, now), changes.history or c[12]
+local h, stamp = history_of(p, now), changes.history or c[11]
 local own = ARGV[3] == 'sending' and fields.state ~= 'done'
-if not own and is_chunk_outdated(h, c[1], c[11], stamp, c[6]) then
+if not own and is_chunk_outdated(h, c[1], c[10], stamp, c[6]) then
   if ARGV[3] ~= 'sending' then -- a sender is taken for lost when its lease is over, as always
     redis.call('HDEL', key, 'lease', 'token')
     redis.call('ZADD', p .. 'due', now, id)
@@ -32,7 +32,7 @@ if not own and is_chunk_outdated(h, c[1], c[11], stamp, c[6]) then
 end
 if stamp then fields.history = stamp end
 count_move(p, now, changes.row, fields, c[6], changes.job_took)
-fields.story = story_with(c[13], changes.row, now, changes.told)
+fields.story = story_with(c[12], changes.row, now, changes.told)
 local fp, options, canary, express = c[5], p .. 'options:' .. c[5], c[7], c[8]
 local was_sent, is_sent = c[4] == '1', fields.submitted == '1'
 
@@ -106,10 +106,10 @@ local function make_chunk(id, of, segments, expected, mark, leads)
   redis.call('HSET', other, 'fp', fp, 'members', members_of(segments), 'created', c[6], 'expected', expected,
     'story', story_with(fields.story, mark, now, id .. '|' .. leads))
   if stamp then redis.call('HSET', other, 'history', stamp) end
-  if c[10] then redis.call('HSET', other, 'sent_at', c[10]) end
+  if c[9] then redis.call('HSET', other, 'sent_at', c[9]) end
   if canary then redis.call('HSET', other, 'canary', canary) end
   if express then redis.call('HSET', other, 'express', express) end
-  if c[14] then redis.call('HSET', other, 'trace', c[14]) end
+  if c[13] then redis.call('HSET', other, 'trace', c[13]) end
   bound_chunk(p, id, of.state, of.why)
   redis.call('ZADD', p .. 'due', now + grace, id)
   place_chunk(p, id, now)

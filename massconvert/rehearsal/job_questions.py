@@ -8,7 +8,7 @@ from typing import Any
 from massconvert.model import Call
 from massconvert.policy import Tuning
 from massconvert.rehearsal.cast import FIFTY
-from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, any_of, anything, at_most
+from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, at_most
 from massconvert.rehearsal.stage import READ_ON, JobSeen, Stage
 from massconvert.rehearsal.wire import CONTACTS, MASS_CONVERT, Answer, looked_up
 from massconvert.zoho.answers import moment_of
@@ -190,13 +190,7 @@ _JOB = (
         "Until then massconvert asks again; it waits as long as was seen from now on.",
     ),
     Point("job_words", "words for its state", "scheduled, in progress, completed, failed", _known_words, _SLOWER),
-    Point(
-        "job_counts_add_up",
-        "its counts add up",
-        UNKNOWN,
-        anything,
-        "",
-    ),
+    Point("job_counts_add_up", "its counts add up"),
     Point(
         "job_seconds",
         "seconds of a job, by its leads",
@@ -214,8 +208,8 @@ _READS = (
         at_most(_TUNING.read_lag),
         "A lead that is just converted is read as unconverted: massconvert waits longer before it believes that.",
     ),
-    Point("reads_ahead", "reads show it before the job ends", UNKNOWN, anything, ""),
-    Point("reads_in_part", "reads show a part of a job", UNKNOWN, anything, ""),
+    Point("reads_ahead", "reads show it before the job ends"),
+    Point("reads_in_part", "reads show a part of a job"),
     Point(
         "clock_skew",
         "seconds that the clocks differ",
@@ -246,7 +240,7 @@ _MUCH = (
         any_of("taken"),
         "Each conversion must name an owner: put assign_to into the options.",
     ),
-    Point("owner_without_assign_to", "whose the contact is then", UNKNOWN, anything, ""),
+    Point("owner_without_assign_to", "whose the contact is then"),
     Point(
         "too_many_leads",
         "a payload of 51 ids",

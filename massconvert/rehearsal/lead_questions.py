@@ -10,7 +10,7 @@ from massconvert.model import Call
 from massconvert.policy import MEANINGS, Meaning, Tuning
 from massconvert.rehearsal.cast import NotMadeError
 from massconvert.rehearsal.job_questions import NOBODY, TEN, end_of
-from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, any_of, anything
+from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything
 from massconvert.rehearsal.stage import JobSeen, Stage, converted
 from massconvert.rehearsal.wire import CONTACTS, MASS_CONVERT, Answer
 
@@ -149,8 +149,8 @@ _TWO_BAD = (
         any_of("one", "all", "some"),
         "Which leads are bad is found by reading them: a preflight in the options finds it before anything is sent.",
     ),
-    Point("named_first", "which it names first", UNKNOWN, anything, ""),
-    Point("looked_at_first", "with a wrong deal, it names", UNKNOWN, anything, ""),
+    Point("named_first", "which it names first"),
+    Point("looked_at_first", "with a wrong deal, it names"),
 )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from massconvert.model import Call
 from massconvert.policy.cost import POST_CREDITS, READ_CREDITS, STATUS_CREDITS
 from massconvert.rehearsal.cast import GONE, QUOTED
-from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, any_of, anything
+from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything
 from massconvert.rehearsal.stage import JobSeen, Stage
 from massconvert.rehearsal.wire import CONTACTS, LEADS, MASS_CONVERT, Answer
 from massconvert.zoho.edition import MAX_POSTS
@@ -254,8 +254,8 @@ _AT_ONCE = (
         any_of("TOO_MANY_REQUESTS"),
         "Nothing: status 429 is what counts.",
     ),
-    Point("throttled_retry_after", "its Retry-After", UNKNOWN, anything, ""),
-    Point("throttled_for", "seconds until calls pass again", UNKNOWN, anything, ""),
+    Point("throttled_retry_after", "its Retry-After"),
+    Point("throttled_for", "seconds until calls pass again"),
 )
 _READS = (
     Point(
@@ -265,16 +265,16 @@ _READS = (
         lambda value, _version: value >= _MANY,
         "massconvert halves what is refused; from now on its reads have no more ids than this.",
     ),
-    Point("ids_a_read_limit", "the limit that is named", UNKNOWN, anything, ""),
-    Point("query_other_case", "a query in capital letters", UNKNOWN, anything, ""),
-    Point("query_outer_space", "a query with blanks around", UNKNOWN, anything, ""),
-    Point("query_quote_backslash", "a quote written \\'", UNKNOWN, anything, ""),
-    Point("query_quote_doubled", "a quote written ''", UNKNOWN, anything, ""),
-    Point("query_lookup", "a lookup in a query's answer has", UNKNOWN, anything, ""),
+    Point("ids_a_read_limit", "the limit that is named"),
+    Point("query_other_case", "a query in capital letters"),
+    Point("query_outer_space", "a query with blanks around"),
+    Point("query_quote_backslash", "a quote written \\'"),
+    Point("query_quote_doubled", "a quote written ''"),
+    Point("query_lookup", "a lookup in a query's answer has"),
     Point("query_51_values", "51 values in a query", "refused", anything, ""),
 )
 _LATER = (
-    Point("status_lives", "seconds for which a job is known", UNKNOWN, anything, ""),
+    Point("status_lives", "seconds for which a job is known"),
     Point(
         "status_gone_after",
         "seconds after which it is unknown",

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.model import Call
-from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Point, Question, Seen, any_of, anything
+from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything
 from massconvert.rehearsal.stage import READ_ON, Stage, converted
 from massconvert.rehearsal.wire import ACCOUNTS, CONTACTS, Answer, converted_into, looked_up
 from massconvert.zoho.values import id_of
@@ -198,7 +198,7 @@ _COMPANY = (
 _SINGLE = (
     Point("conversion_options", "conversion options name", "the account of that name", anything, ""),
     Point("single_convert", "one lead by itself makes", "a new one", anything, ""),
-    Point("single_convert_seconds", "seconds that this takes", UNKNOWN, anything, ""),
+    Point("single_convert_seconds", "seconds that this takes"),
     Point(
         "single_link",
         "with the account's id it gets",
@@ -206,12 +206,12 @@ _SINGLE = (
         any_of("the one that is there"),
         "Leads cannot be linked to accounts that are there: they make new ones.",
     ),
-    Point("single_link_of_another_name", "with that of another company", UNKNOWN, anything, ""),
-    Point("single_refusal", "where such an error stands", UNKNOWN, anything, ""),
-    Point("single_link_in_capitals", "with its company in capitals", UNKNOWN, anything, ""),
-    Point("single_link_by_email", "with a contact of its e-mail alone", UNKNOWN, anything, ""),
-    Point("single_add_to_existing", "with add_to_existing_record", UNKNOWN, anything, ""),
-    Point("composite", "in a composite request it", UNKNOWN, anything, ""),
+    Point("single_link_of_another_name", "with that of another company"),
+    Point("single_refusal", "where such an error stands"),
+    Point("single_link_in_capitals", "with its company in capitals"),
+    Point("single_link_by_email", "with a contact of its e-mail alone"),
+    Point("single_add_to_existing", "with add_to_existing_record"),
+    Point("composite", "in a composite request it"),
 )
 
 MATCH_QUESTIONS = (
@@ -236,15 +236,7 @@ MATCH_QUESTIONS = (
     Question(
         12,
         "Does a key that is none of mass convert's pass?",
-        (
-            Point(
-                "unknown_key",
-                "add_to_existing_record there",
-                UNKNOWN,
-                anything,
-                "",
-            ),
-        ),
+        (Point("unknown_key", "add_to_existing_record there"),),
         _unknown_key,
         ("X", "J1"),
         (),

@@ -16,6 +16,11 @@ NOT_SEEN = "not seen"
 UNKNOWN = "-"
 
 
+def anything(_value: Any, _version: int) -> bool:
+    """Massconvert assumes nothing."""
+    return True
+
+
 @dataclass(frozen=True)
 class Point:
     """One thing that a question finds out.
@@ -26,9 +31,9 @@ class Point:
 
     name: str
     asked: str
-    assumes: str
-    fits: Callable[[Any, int], bool]
-    means: str
+    assumes: str = UNKNOWN
+    fits: Callable[[Any, int], bool] = anything
+    means: str = ""
     setting: str = ""
 
     def judge(self, value: Any, version: int) -> bool | None:
@@ -70,8 +75,3 @@ def any_of(*values: Any) -> Callable[[Any, int], bool]:
 def at_most(limit: float) -> Callable[[Any, int], bool]:
     """A number up to this fits."""
     return lambda value, _version: float(value) <= limit
-
-
-def anything(_value: Any, _version: int) -> bool:
-    """Massconvert assumes nothing."""
-    return True

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from massconvert.policy import MOVES, Row, RunRow
+from tests.simulation.plan import CALLS
 from tests.simulation.store_port import SCRIPTS
 
 #: Scripts that have no part here: the simulated Zoho asks for no token, the limit is given, no worker notes itself, and
@@ -38,18 +39,7 @@ COMMANDS = (
     *("EXISTS", "GET", "HGET", "HGETALL", "HMGET", "HSCAN", "LRANGE", "MGET", "SET", "SMEMBERS", "TIME", "WAIT"),
     "ZRANGEBYSCORE",
 )
-ZOHO = (
-    "token",
-    "mass_convert",
-    "job_status",
-    "read_leads",
-    "update_deals",
-    "read_page",
-    "coql",
-    "search",
-    "records",
-    "convert",
-)
+ZOHO = ("token", *CALLS)
 OTHERS = ("call_target",)
 NUDGES = ("nudge chunk", "nudge convert", "nudge status", "nudge run", "nudge call_back")
 

@@ -37,7 +37,6 @@ from massconvert.model import (
     Refused,
     Settle,
     State,
-    Why,
 )
 from massconvert.policy import (
     Decision,
@@ -209,8 +208,11 @@ def _first_look_is_the_last(chunk: Chunk, ended: dict[str, Outcome], left: tuple
 _bad_leads = read._bad_leads
 
 
+_preflown = read._preflown
+
+
 def _unsplit(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
-    return replace(read._preflown(chunk, answer, moment), split=False)
+    return replace(_preflown(chunk, answer, moment), split=False)
 
 
 def _not_aside(_chunk: Chunk, decision: Decision, _moment: Moment) -> Decision:
@@ -547,7 +549,7 @@ MUTANTS = (
     ),
     Mutant(
         "one payload after a preflight",
-        lambda: patch.dict(read._READ, {Why.PREFLIGHT: _unsplit}),
+        in_python(read, "_preflown", _unsplit),
         "preflight",
         "are the most",
         200,

@@ -166,7 +166,7 @@ class Judge:
             self._paused = 0
         elif name == "form_chunks":
             self._made(answer[0])
-        elif name == "add_leads":
+        elif name == "add_leads" and answer[0] > 0:  # what was there before has waited its time
             self._goes_at_once(args)
         elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
             self._stays_paused(name)

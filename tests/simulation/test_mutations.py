@@ -17,7 +17,7 @@ def test_a_seeded_bug_is_found(mutant: Mutant, wire: Wire) -> None:
     """By what it breaks, not by an accident: the judge's words are those that fit the bug."""
     with mutant.seed():
         for seed in range(mutant.start, mutant.start + mutant.within):
-            problems = play(draw(seed, mutant.theme), wire).problems
+            problems = play(mutant.shaped(draw(seed, mutant.theme)), wire).problems
             if any(mutant.says in problem for problem in problems):
                 return
     pytest.fail(f"{mutant.name}: not found within {mutant.within} histories")

@@ -10,6 +10,7 @@ import threading
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from importlib import import_module
 from random import SystemRandom
 from typing import Any, NoReturn
 
@@ -107,6 +108,8 @@ def connect() -> None:
     signals.worker_ready.connect(_on_ready, weak=False)
     signals.worker_shutting_down.connect(_on_shutting_down, weak=False)
     signals.worker_shutdown.connect(_on_shutdown, weak=False)
+    signals.worker_process_init.connect(_on_process, weak=False)
+    signals.worker_process_shutdown.connect(_on_process_end, weak=False)
     signals.task_received.connect(_on_progress, weak=False)
     signals.task_postrun.connect(_on_progress, weak=False)
 
@@ -114,7 +117,8 @@ def connect() -> None:
 _sweepers: list[Sweeper] = []
 _pulses: list[Pulse] = []
 _stopping = threading.Event()
-_ends: list[Callable[[], None]] = []  # what is ended when the worker has ended
+_ends: list[Callable[[], None]] = []  # what is ended when this process ends
+_worker_ids: list[int] = []  # the worker's own process id, before its pool is made
 
 
 def vitals() -> Vitals | None:
@@ -140,6 +144,7 @@ def _demand_settings(
 ) -> None:
     """Before the worker is made: without credentials it could do nothing but hold messages."""
     options = options or {}
+    _worker_ids[:] = [os.getpid()]
     if instance is not None:
         # Remote control sends on its own channel. From the pool it takes a connection without waiting, and the one that
         # there is may be held by a thread whose broker hangs: that was the end of a worker that connected again.
@@ -156,6 +161,7 @@ def _demand_settings(
         _stop(error)
     for hint in settings.hints:
         print(hint, file=sys.stderr)
+    _load_extras(settings)
     # Sending takes well under a millisecond, so one connection does for all threads. It is made when the worker is
     # ready: a server that soon allows no more has then given it.
     if conf is not None:
@@ -236,15 +242,70 @@ def _on_ready(sender: Any = None, **_: object) -> None:
     _pulses.append(pulse)
     pulse.start()
     threading.Thread(target=_hand_back, name="end", daemon=True).start()
+    if _is_of_processes(sender):
+        _tell_of_processes(settings)
     _ends.append(watch.serve(settings, worker_fleet().threads))
     _trace(settings)
     # Last, and beside the worker's loop: a Redis that hangs would hold up the loop here.
     threading.Thread(target=_look_around, args=(settings, sender.app), name="check", daemon=True).start()
 
 
+def _is_of_processes(consumer: Any) -> bool:
+    """Whether the tasks run in processes that were forked from this one: ``-P processes``."""
+    return type(getattr(consumer, "pool", None)).__module__ == "celery.concurrency.prefork"
+
+
+def _tell_of_processes(settings: Settings) -> None:
+    """This process runs no tasks; what is served at a port that was chosen is about itself alone."""
+    worker_fleet().threads.total = 0
+    if settings.metrics_port:
+        logger.warning(
+            "With -P processes each process has metrics of its own, and MASSCONVERT_METRICS_PORT=%d serves those of "
+            "one that makes no calls. With MASSCONVERT_METRICS_PORT=0 each picks a port and writes it to a file.",
+            settings.metrics_port,
+        )
+
+
+def _load_extras(settings: Settings) -> None:
+    """Load what each process of ``-P processes`` would load again. What is missing is told when the worker is ready."""
+    with suppress(ImportError):
+        if settings.metrics_port is not None:
+            import_module("prometheus_client")
+    with suppress(ImportError):
+        if _is_to_trace(settings):
+            import_module("workers.traces")
+
+
+def _on_process(**_: object) -> None:
+    """One of the processes of ``-P processes`` begins. It makes the calls, so it has metrics and traces of its own.
+
+    What keeps it from that, the worker itself tells, once. The pool `solo` sends this signal from the worker's process.
+    """
+    if os.getpid() in _worker_ids:
+        return
+    _ends.clear()  # they are the worker's
+    watch.leave()
+    settings, threads = load_settings(), worker_fleet().threads
+    threads.total = 1
+    if settings.metrics_port == 0 and "prometheus_client" in sys.modules:
+        _ends.append(watch.serve(settings, threads))
+    if _is_to_trace(settings) and "workers.traces" in sys.modules:
+        with suppress(Exception):
+            _ends.append(sys.modules["workers.traces"].begin())
+
+
+def _on_process_end(**_: object) -> None:
+    while _ends:
+        _ends.pop()()
+
+
+def _is_to_trace(settings: Settings) -> bool:
+    return settings.traces and os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() != "true"
+
+
 def _trace(settings: Settings) -> None:
     """Trace, where that is wanted. Raises nothing: a worker works without."""
-    if not settings.traces or os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+    if not _is_to_trace(settings):
         return
     try:
         from workers import traces  # noqa: PLC0415 - an extra
@@ -302,8 +363,7 @@ def _hand_back() -> None:
 
 
 def _on_shutdown(**_: object) -> None:
-    while _ends:
-        _ends.pop()()
+    _on_process_end()
     while _sweepers:
         _sweepers.pop().stop()
     while _pulses:

@@ -24,6 +24,8 @@ _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 class OwnMetrics(logging.Handler):
     """Counts what a worker tells of itself; it is a `massconvert.observed.Watcher`, and a handler of the log."""
 
+    server: Any = None  # which serves them
+
     def __init__(self, registry: Any, threads: Threads) -> None:
         import prometheus_client as prometheus  # noqa: PLC0415 - an extra, and it takes 50 ms
 
@@ -78,20 +80,31 @@ def serve(settings: Settings, threads: Threads) -> Callable[[], None]:
         logger.error("The metrics cannot be served at %s: %s. The worker works without them.", where, error.strerror)  # noqa: TRY400 - as above
         return lambda: None
     watch = OwnMetrics(registry, threads)
+    watch.server = server
     place = _told(settings, server.server_port)
     observed.watchers.append(watch)
     logging.getLogger().addHandler(watch)
 
     def end() -> None:
-        observed.watchers.remove(watch)
-        logging.getLogger().removeHandler(watch)
         server.shutdown()
-        server.server_close()
+        _leave(watch)
         if place:
             with suppress(OSError):
                 place.unlink()
 
     return end
+
+
+def leave() -> None:
+    """In a process that was forked: what its parent serves is none of its business."""
+    for watch in [each for each in observed.watchers if isinstance(each, OwnMetrics)]:
+        _leave(watch)
+
+
+def _leave(watch: OwnMetrics) -> None:
+    observed.watchers.remove(watch)
+    logging.getLogger().removeHandler(watch)
+    watch.server.server_close()
 
 
 def _told(settings: Settings, port: int) -> Path | None:

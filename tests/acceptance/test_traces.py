@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import json
+import os
 import signal
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from celery import Celery
@@ -112,3 +116,47 @@ def test_a_message_of_celery_is_followed_into_payloads_whose_worker_is_killed(ho
     # At most what the killed worker had under way is missing.
     assert len(posts) <= house.calls("POST mass_convert") <= len(posts) + 2
     assert calls["GET"] >= 2
+
+
+def scraped(places: Path) -> dict[str, float]:
+    """The metrics of all processes that have written where theirs are, added up."""
+    found: dict[str, float] = defaultdict(float)
+    for place in places.glob("metrics-*.json"):
+        ((target,),) = (entry["targets"] for entry in json.loads(place.read_text(encoding="utf-8")))
+        with urlopen(f"http://{target}/metrics", timeout=5) as answer:
+            lines = answer.read().decode().splitlines()
+        for line in lines:
+            if not line.startswith("#"):
+                name, _, number = line.rpartition(" ")
+                found[name] += float(number)
+    return found
+
+
+def test_each_of_several_processes_has_traces_and_metrics_of_its_own(house: House, receiver: Receiver) -> None:
+    """Celery tells the parent alone that a worker is ready; the calls are made by its children."""
+    states = house.folder / "state"
+    house.environment |= {
+        "MASSCONVERT_TRACES": "yes",
+        "OTEL_EXPORTER_OTLP_ENDPOINT": receiver.url,
+        "MASSCONVERT_METRICS_PORT": "0",
+        "MASSCONVERT_STATE_DIR": str(states),
+    }
+    house.redis()
+    house.simulator("--leads", "200", "--job-seconds", "0.3", "--latency", "0.2")
+    worker = house.worker("forked", "-P", "processes", "-c", "3")
+    batch = house.producer().enqueue(house.leads(), OPTIONS, key="forked")
+    until(lambda: batch.progress().finished, 60, "the batch")
+    until(lambda: len(list(states.glob("metrics-*.json"))) == 4, 10, "the worker's metrics and its processes'")
+    found = scraped(states)
+    counts = {
+        kind: found[f'massconvert_worker_call_duration_seconds_count{{kind="{kind}"}}'] for kind in ("post", "status")
+    }
+    assert counts == {"post": house.calls("POST mass_convert"), "status": house.calls("GET mass_convert")}
+    assert found["massconvert_worker_threads"] == 3
+    os.kill(worker.pid, signal.SIGTERM)  # not its children: they are told by it
+    worker.wait(40)
+    assert list(states.glob("metrics-*.json")) == []
+    payloads = receiver.named("process massconvert")
+    assert sum(said(span, "massconvert.converted") for span in payloads) == 200
+    assert len(receiver.named("POST /crm/v8/Leads/actions/mass_convert")) == house.calls("POST mass_convert")
+    assert "Traceback" not in house.logs()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import socket
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ from massconvert.policy import Permit
 from massconvert.settings import load_settings
 from massconvert.shares import Threads
 from massconvert.steps.ask import ask
-from workers import watch
+from workers import lifecycle, watch
 
 
 def settings(folder: Path, port: int | None) -> Any:
@@ -77,3 +78,36 @@ def test_a_port_that_is_taken_is_one_line(tmp_path: Path, caplog: pytest.LogCapt
         == f"The metrics cannot be served at 127.0.0.1:{port}: Address already in use. The worker works without them."
     )
     assert observed.watchers == []
+
+
+def test_a_forked_process_leaves_what_its_parent_serves(tmp_path: Path) -> None:
+    """It would count where nobody reads, and hold the parent's port."""
+    watch.serve(settings(tmp_path, 0), Threads(1))
+    (served,) = observed.watchers
+    assert isinstance(served, watch.OwnMetrics)
+    served.server.shutdown()  # its thread is not in a forked process
+    watch.leave()
+    assert observed.watchers == []
+    assert served not in logging.getLogger().handlers
+    assert served.server.socket.fileno() == -1
+
+
+def test_with_processes_a_port_that_was_chosen_is_told_to_be_the_wrong_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    fleet = SimpleNamespace(threads=Threads(20))
+    monkeypatch.setattr(lifecycle, "worker_fleet", lambda: fleet)
+    for port, lines in ((0, 0), (9540, 1)):
+        lifecycle._tell_of_processes(settings(tmp_path, port))
+        assert len(caplog.records) == lines
+    assert "With MASSCONVERT_METRICS_PORT=0 each picks a port" in caplog.text
+    assert fleet.threads.total == 0
+
+
+def test_a_pool_in_the_worker_s_own_process_has_what_the_worker_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Celery's solo pool says that a process began, too."""
+    ends = [lambda: None]
+    monkeypatch.setattr(lifecycle, "_ends", ends)
+    monkeypatch.setattr(lifecycle, "_worker_ids", [os.getpid()])
+    lifecycle._on_process()
+    assert len(ends) == 1

@@ -23,6 +23,7 @@ Name = Literal[
     "letters",
     "login",
     "logout",
+    "match",
     "metrics",
     "options check",
     "options init",

@@ -99,13 +99,15 @@ def _look(settings: Settings, connected: Connected) -> Identity | str:
 def _facts(plan: Planned, count: int, settings: Settings, found: Identity | str) -> list[tuple[str, str]]:
     body, facts = plan.options.body(), plan.facts()
     cost = estimate(count, plan.leads, plan.options, facts)
-    calls = cost.posts + cost.status_calls + cost.reads + cost.updates + cost.queries
     first = [("first", f"{number_of(plan.canary.leads, 'lead')}, as a canary")] if plan.canary else []
     return [
         ("organisation", _whose(settings, found)),
         ("deal", _deal(body.get("Deals"), len(plan.leads.deal_values))),
         ("owner", _owner(body.get("assign_to"))),
-        ("cost", f"{number_of(calls, 'call')}, about {number_of(cost.credits, 'credit')}, about {span(cost.seconds)}"),
+        (
+            "cost",
+            f"{number_of(cost.calls, 'call')}, about {number_of(cost.credits, 'credit')}, about {span(cost.seconds)}",
+        ),
         *first,
     ]
 

@@ -17,6 +17,7 @@ from massconvert.cli.console import out, print_json, print_lines, say, span, tol
 from massconvert.cli.desk import Desk
 from massconvert.cli.layout import Pairs
 from massconvert.cli.live import live_organisation
+from massconvert.cli.matches import FirstMatches
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import MassConvertError, StoreError, UnknownBatchError
 from massconvert.leads import Leads
@@ -25,7 +26,7 @@ from massconvert.next_command import next_command
 from massconvert.options import Options, deal_templates, fingerprint, listings_for, matching_of, resolve_names
 from massconvert.options.body import resolve_body
 from massconvert.options.names import Listings, unresolved
-from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Costs, Deals, Forecast, Pace, forecast
+from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Costs, Deals, Forecast, Matches, Pace, forecast
 from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.steps.check import why as why_not
@@ -144,6 +145,7 @@ class DryRun:
     cost: Forecast
     facts: Facts
     deals: DealTexts
+    matches: FirstMatches | None = None
 
     @classmethod
     def of(cls, leads: Leads, options: Options, facts: Facts, settings: Settings) -> DryRun:
@@ -153,8 +155,10 @@ class DryRun:
         body = resolve_body(named, datetime.now(timezone.utc).date())
         first = list(dict.fromkeys(islice(leads, MAX_LEADS_A_CALL)))
         texts = DealTexts.of(leads, options, settings)
-        cost = estimate(distinct, leads, options, facts)
-        return cls(distinct, len(leads) - distinct, leads.invalid, {"ids": first, **body}, cost, facts, texts)
+        matches = FirstMatches.of(leads, options, settings)
+        cost = estimate(distinct, leads, options, facts, matches.of_all(distinct) if matches else None)
+        payload = {"ids": first, **body}
+        return cls(distinct, len(leads) - distinct, leads.invalid, payload, cost, facts, texts, matches)
 
     def as_json(self) -> dict[str, Any]:
         """For scripts; times in seconds."""
@@ -173,7 +177,9 @@ class DryRun:
                 "read": cost.reads,
                 "update": cost.updates,
                 "query": cost.queries,
+                "convert": cost.links,
             },
+            "matches": self.matches.as_json() if self.matches else None,
             "credits": cost.credits,
             "credits_left": facts.credits_left,
             "seconds": round(cost.seconds, 1),
@@ -195,15 +201,11 @@ class DryRun:
         left_out = ", ".join(left_out_of(self.duplicates, self.invalid))
         waiting = f", behind {number_of(facts.ahead, 'lead that waits', 'leads that wait')}" if facts.ahead else ""
         left = "" if facts.credits_left is None else f"; Zoho said last that {facts.credits_left:,} are left today"
-        all_calls = cost.posts + cost.status_calls + cost.reads + cost.updates + cost.queries
-        calls = f"{all_calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"
-        calls += f", {cost.reads:,} to read leads" if cost.reads else ""
-        calls += f", {cost.updates:,} to update deals" if cost.updates else ""
-        calls += f", {cost.queries:,} to look for contacts and accounts" if cost.queries else ""
         rows = [
             ("leads", f"{self.leads:,}{f' ({left_out})' if left_out else ''}"),
+            *(self.matches.rows() if self.matches else ()),
             ("payloads", f"{cost.payloads:,} of up to {MAX_LEADS_A_CALL} leads"),
-            ("calls", calls),
+            ("calls", calls_in_words(cost)),
             ("credits", f"about {cost.credits:,} ({_priced(facts.costs)}){left}"),
             ("time", f"about {span(cost.seconds)}{waiting}"),
             ("  calls at once", f"{pace.calls} ({readable(facts.calls_from)})"),
@@ -217,8 +219,19 @@ class DryRun:
             ["the first payload:\n", json.dumps({**self.payload, "ids": some}, indent=2, ensure_ascii=False), "\n"]
         )
         print_lines(self.deals.lines())
+        if self.matches:
+            self.matches.show()
         if self.deals.not_read:
             say(f"no example of a deal: {self.deals.not_read}", "yellow")
+
+
+def calls_in_words(cost: Forecast) -> str:
+    """How many calls, and of what kinds."""
+    calls = f"{cost.calls:,}: {cost.posts:,} mass convert, {cost.status_calls:,} status"
+    calls += f", {cost.reads:,} to read leads" if cost.reads else ""
+    calls += f", {cost.updates:,} to update deals" if cost.updates else ""
+    calls += f", {cost.queries:,} to look for contacts and accounts" if cost.queries else ""
+    return calls + (f", {cost.links:,} to link single leads" if cost.links else "")
 
 
 def _priced(costs: Costs) -> str:
@@ -229,16 +242,19 @@ def _priced(costs: Costs) -> str:
     return f"{costs.post:g} a payload, {costs.status:g} a status call, as seen on {day}"
 
 
-def estimate(count: int, leads: Leads, options: Options, facts: Facts) -> Forecast:
-    """What converting this many ``leads`` will cost."""
-    deals = Deals(count, ceil(count / MAX_LEADS_A_CALL)) if deal_templates(options.body()) else _deals(leads)
-    matched = matching_of(options.body()) is not None
+def estimate(count: int, leads: Leads, options: Options, facts: Facts, matches: Matches | None = None) -> Forecast:
+    """What converting this many ``leads`` will cost; ``matches``: what has been seen of that."""
+    if matches is None and matching_of(options.body()):
+        matches = Matches.unseen(count)
+    linked = matches.links if matches else 0  # their deals have their own values at once
+    own = Deals(count - linked, ceil((count - linked) / MAX_LEADS_A_CALL))
+    deals = own if deal_templates(options.body()) else _deals(leads)
     return forecast(
         count,
         facts.pace,
         ahead=facts.ahead,
         preflight=options.preflight,
-        matched=matched,
+        matches=matches,
         deals=deals,
         costs=facts.costs,
     )

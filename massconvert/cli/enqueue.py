@@ -108,7 +108,7 @@ def _enqueue(
     wait_seconds(wait)
     desk = open_desk(command_settings(profile=profile))
     demand_choice(no_deal, desk.settings.account, options=options, profile=profile)
-    named = _profile(desk.settings, profile, options)
+    named = named_profile(desk.settings, profile, options)
     body = Options.parse(named.options) if named else read_options(options)
     demand_no_deal(no_deal, body)
     body = with_ours(body, preflight=preflight, on_match=on_match)
@@ -139,7 +139,8 @@ def _enqueue(
     end_call(desk, batch, call, wait, input_file(leads or (), file), id_column)
 
 
-def _profile(settings: Settings, name: str | None, options: str | None) -> Profile | None:
+def named_profile(settings: Settings, name: str | None, options: str | None) -> Profile | None:
+    """The profile of that name, if one is given. Raises InputError where options are given as well."""
     if name is not None and options is not None:
         raise InputError("Both --options and --profile are given.", hint="Give one: a profile has options of its own.")
     return ConfigFile(settings.config_file).profile(name) if name is not None else None
@@ -229,13 +230,13 @@ def tell_batch(batch: Batch, invalid: int = 0) -> None:
 
 
 @contextmanager
-def taking(total: int) -> Iterator[Callable[[int], None] | None]:
+def taking(total: int, doing: str = "enqueueing", worth: int = WORTH_A_BAR) -> Iterator[Callable[[int], None] | None]:
     """A bar on a terminal's stderr while many leads are taken; yields what to tell how many were."""
     console = err()
-    if total < WORTH_A_BAR or not console.is_terminal:
+    if total < worth or not console.is_terminal:
         yield None
         return
-    columns = (TextColumn("enqueueing"), BarColumn(bar_width(console)), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn(doing), BarColumn(bar_width(console)), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("enqueueing", total=total)
+        task = progress.add_task(doing, total=total)
         yield lambda taken: progress.update(task, completed=taken)

@@ -177,7 +177,9 @@ def read_options(path: str | None) -> Options:
     return options
 
 
-def with_ours(options: Options, *, preflight: bool = False, on_match: OnMatch | None = None) -> Options:
+def with_ours(
+    options: Options, *, preflight: bool = False, on_match: OnMatch | None = None, match: Sequence[str] = ()
+) -> Options:
     """The same options, with a preflight and what is done about matches as given here. Raises OptionsError."""
     options = options.model_copy(update={"preflight": True}) if preflight else options
     if on_match is None:
@@ -185,7 +187,8 @@ def with_ours(options: Options, *, preflight: bool = False, on_match: OnMatch | 
     body = options.body()
     ours = {name: value for name, value in body.pop(EXTRAS, {}).items() if name not in (ON_MATCH, MATCH)}
     if on_match is not OnMatch.CREATE:
-        ours |= {ON_MATCH: on_match.value} | ({MATCH: list(options.match)} if options.match else {})
+        keys = list(match or options.match)
+        ours |= {ON_MATCH: on_match.value} | ({MATCH: keys} if keys else {})
     return Options.parse(body | ({EXTRAS: ours} if ours else {}))
 
 

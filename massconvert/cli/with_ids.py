@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Annotated
 
 import typer
 
+from massconvert.cli.asking import Asking, never
 from massconvert.cli.desk import Desk
 from massconvert.contract import MAX_IDS_A_READ
 from massconvert.errors import ZohoError
 from massconvert.leads.brought import Brought
-from massconvert.model import Busy, Code, Kind, LeadRow, LeadsRead, LeadState, NotSent, ReadAnswer, Refused, Unsent
+from massconvert.model import Busy, Code, Kind, LeadRow, LeadState, ReadAnswer
 from massconvert.policy import about_ids_of_a_read
-from massconvert.policy.codes import TOKEN_CODES
 from massconvert.steps.identify import identify
 from massconvert.wiring import open_workshop
 
@@ -25,11 +24,10 @@ WithIdsOption = Annotated[
     typer.Option("--with-ids", help="Read the ids of contacts, accounts and deals from Zoho: a call for 100 leads."),
 ]
 
-#: Seconds for which Zoho may give no usable answer.
-PATIENCE = 300.0
+_SCOPE = "Reading leads needs the scope ZohoCRM.modules.leads.READ."
+_AWAY = "Try again later, or without --with-ids."
 # Rows that are held back until a call is full: a batch of which few were converted must not pile up.
 _HELD = 5000
-_LONGEST_PAUSE = 30.0
 
 Look = Callable[[Sequence[str]], ReadAnswer | Busy]
 
@@ -53,14 +51,14 @@ def fill_in(
     look: Look,
     known: Brought | None = None,
     *,
-    monotonic: Callable[[], float] = time.monotonic,
+    monotonic: Callable[[], float] | None = None,
     pause: Callable[[float], object] | None = None,
 ) -> Iterator[LeadRow]:
     """``rows`` in their order, with the ids that ``look`` finds; a look for each hundred of leads.
 
     ``monotonic`` and ``pause`` are its time, in seconds. Raises ZohoError when Zoho refuses, or stays away.
     """
-    patient = _Patience(look, monotonic, pause or threading.Event().wait)
+    patient = _Reads(look, Asking("tell the ids", refused=_SCOPE, away=_AWAY, monotonic=monotonic, pause=pause))
     known = Brought() if known is None else known
     held: list[LeadRow] = []
     wanted: list[str] = []
@@ -74,7 +72,7 @@ def fill_in(
     yield from _filled(held, patient, wanted, known)
 
 
-def _filled(held: list[LeadRow], patient: _Patience, wanted: list[str], known: Brought) -> Iterator[LeadRow]:
+def _filled(held: list[LeadRow], patient: _Reads, wanted: list[str], known: Brought) -> Iterator[LeadRow]:
     if wanted:
         for lead_id, state in patient.read(wanted).items():
             known.add(lead_id, f"{state.contact_id} {state.account_id} {state.deal_id}")
@@ -96,60 +94,24 @@ def _with(row: LeadRow, known: Brought) -> LeadRow:
     return replace(row, outcome=replace(row.outcome, contact_id=contact, account_id=account, deal_id=deal))
 
 
-class _Patience:
-    """Looks again until there is an answer, for a while."""
+class _Reads:
+    """Reads of leads, a hundred each, or as many as Zoho takes."""
 
-    def __init__(self, look: Look, monotonic: Callable[[], float], pause: Callable[[float], object]) -> None:
+    def __init__(self, look: Look, patience: Asking) -> None:
         self._look = look
-        self._monotonic = monotonic
-        self._pause = pause
+        self._patience = patience
         self._most = MAX_IDS_A_READ
 
     def read(self, leads: Sequence[str]) -> dict[str, LeadState]:
         found: dict[str, LeadState] = {}
         left = list(leads)
         while left:
-            states = self._read(left[: self._most])
-            if states is None:
+            some = left[: self._most]
+            fewer = about_ids_of_a_read if len(some) > 1 else never
+            answer = self._patience.ask(partial(self._look, some), gives_up=fewer)
+            if answer is None:
                 self._most = min(len(left), self._most) // 2
             else:
-                found |= states
+                found |= answer.states
                 left = left[self._most :]
         return found
-
-    def _read(self, leads: Sequence[str]) -> dict[str, LeadState] | None:
-        """The answer to one call; ``None`` where these are too many ids for Zoho."""
-        until, tries = self._monotonic() + PATIENCE, 0
-        while True:
-            answer = self._look(leads)
-            if isinstance(answer, LeadsRead):
-                return dict(answer.states)
-            if isinstance(answer, Refused) and len(leads) > 1 and about_ids_of_a_read(answer):
-                return None
-            why = _why(answer)
-            if self._monotonic() >= until:
-                raise ZohoError(f"Zoho does not tell the ids: {why}.", hint="Try again later, or without --with-ids.")
-            self._pause(_seconds(answer, tries))
-            tries += 1
-
-
-def _why(answer: ReadAnswer | Busy) -> str:
-    """Why there is no answer yet. Raises ZohoError where there will be none."""
-    if isinstance(answer, Busy):
-        return answer.why
-    if isinstance(answer, Refused):
-        if answer.status != 429 and answer.code not in TOKEN_CODES:
-            raise ZohoError(
-                f"Zoho refuses to tell the ids: {answer.status} {answer.code}: {answer.message}",
-                hint="Reading leads needs the scope ZohoCRM.modules.leads.READ.",
-                code=answer.code,
-            )
-        return f"{answer.status} {answer.code}"
-    if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
-        raise ZohoError(f"Zoho refuses the credentials: {answer.detail}", hint="See docs/errors.md.", code=answer.code)
-    return answer.detail if not isinstance(answer, LeadsRead) else ""
-
-
-def _seconds(answer: ReadAnswer | Busy, tries: int) -> float:
-    asked = answer.in_seconds if isinstance(answer, Busy) else getattr(answer, "retry_after", None)
-    return min(_LONGEST_PAUSE, asked if asked is not None else 0.5 * 2.0**tries)

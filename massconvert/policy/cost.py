@@ -21,6 +21,8 @@ STATUS_CREDITS = 1
 READ_CREDITS = 1
 #: For contacts and for accounts; each costs as much as a read, up to 200 rows.
 QUERIES_A_MATCH = 2
+#: Of Zoho's call for a single lead, which links (its page on Convert Lead).
+LINK_CREDITS = 5
 #: Deals that an update changes for one credit.
 DEALS_A_CREDIT = 10
 
@@ -65,8 +67,8 @@ class Pace:
 class Forecast:
     """An estimate: a status call a payload, none refused, no answer lost. ``seconds`` are until the last job's end.
 
-    ``reads`` are those of a preflight, 100 leads a call, one before each of the ``updates``, and one a payload where
-    contacts and accounts are looked for, which also takes two ``queries``. Leads that are linked are not counted.
+    ``reads`` are those of a preflight, 100 leads a call, one before each of the ``updates``, and those of `Matches`,
+    as ``queries`` and ``links`` are.
     """
 
     payloads: int
@@ -75,8 +77,30 @@ class Forecast:
     reads: int
     updates: int
     queries: int
+    links: int
     credits: int
     seconds: float
+
+    @property
+    def calls(self) -> int:
+        """All calls."""
+        return self.posts + self.status_calls + self.reads + self.updates + self.queries + self.links
+
+
+@dataclass(frozen=True)
+class Matches:
+    """What looking for contacts and accounts takes, the leads that are linked (a call each), and others' payloads."""
+
+    reads: int
+    queries: int
+    links: int
+    payloads: int
+
+    @classmethod
+    def unseen(cls, leads: int) -> Matches:
+        """Where nobody has looked: none is linked."""
+        payloads = ceil(leads / MAX_LEADS_A_CALL)
+        return cls(payloads, QUERIES_A_MATCH * payloads, 0, payloads)
 
 
 @dataclass(frozen=True)
@@ -93,31 +117,31 @@ def forecast(
     *,
     ahead: int = 0,
     preflight: bool = False,
-    matched: bool = False,
+    matches: Matches | None = None,
     deals: Deals | None = None,
     costs: Costs | None = None,
 ) -> Forecast:
     """What converting ``leads`` will cost, with ``ahead`` leads waiting before them.
 
-    ``preflight`` reads them first; ``matched``: contacts and accounts are looked for first.
+    ``preflight`` reads them first; ``matches``: contacts and accounts are looked for first.
     """
     deals, costs = deals or Deals(), costs or Costs()
     updates = deals.payloads
-    payloads = ceil(leads / MAX_LEADS_A_CALL)
-    queries = QUERIES_A_MATCH * payloads if matched else 0
-    reads = updates + (payloads if matched else ceil(leads / MAX_IDS_A_READ) if preflight else 0)
-    if not payloads:
-        return Forecast(0, 0, 0, 0, 0, 0, 0, 0.0)
+    payloads = matches.payloads if matches else ceil(leads / MAX_LEADS_A_CALL)
+    queries, links = (matches.queries, matches.links) if matches else (0, 0)
+    reads = updates + (matches.reads if matches else ceil(leads / MAX_IDS_A_READ) if preflight else 0)
+    parts = payloads or links
+    if not parts:
+        return Forecast(0, 0, 0, reads, 0, queries, 0, ceil((reads + queries) * costs.read), 0.0)
+    heavy = payloads + links + updates + queries  # updates and queries are heavy calls too
     between = max(
-        (1 + (updates + queries) / payloads)
-        * pace.call_seconds
-        / min(pace.posts, pace.calls),  # updates and queries are heavy calls too
-        (2 + (reads + updates + queries) / payloads) * pace.call_seconds / pace.calls,
-        (pace.job_seconds + pace.call_seconds) / pace.jobs,
+        heavy / parts * pace.call_seconds / min(pace.posts, pace.calls),
+        (heavy + payloads + reads) / parts * pace.call_seconds / pace.calls,
+        (pace.job_seconds + pace.call_seconds) / pace.jobs if payloads else 0.0,
     )
-    before = ceil(ahead / MAX_LEADS_A_CALL) + payloads - 1
-    seconds = before * between + (4 if updates else 2) * pace.call_seconds + pace.job_seconds
-    credits_used = (
-        payloads * (costs.post + costs.status) + (reads + queries) * costs.read + ceil(deals.number / DEALS_A_CREDIT)
-    )
-    return Forecast(payloads, payloads, payloads, reads, updates, queries, ceil(credits_used), seconds)
+    before = ceil(ahead / MAX_LEADS_A_CALL) + parts - 1
+    last = 2 * pace.call_seconds + pace.job_seconds if payloads else pace.call_seconds
+    seconds = before * between + last + (2 * pace.call_seconds if updates else 0.0)
+    credits_used = payloads * (costs.post + costs.status) + (reads + queries) * costs.read
+    credits_used += LINK_CREDITS * links + ceil(deals.number / DEALS_A_CREDIT)
+    return Forecast(payloads, payloads, payloads, reads, updates, queries, links, ceil(credits_used), seconds)

@@ -70,9 +70,13 @@ class Questions:
 
 @dataclass
 class Found:
-    """The records that Zoho has, by place and folded value. ``unknown`` are values of which nobody knows."""
+    """The records that Zoho has, by place and folded value. ``unknown`` are values of which nobody knows.
+
+    ``calls`` are the queries that it took.
+    """
 
     unknown: set[tuple[Place, str]] = field(default_factory=set)
+    calls: int = 0
     _records: dict[tuple[Place, str], dict[str, Record]] = field(default_factory=dict)
 
     def add(self, place: Place, records: Iterable[Record]) -> None:
@@ -80,6 +84,13 @@ class Found:
         for record in records:
             if value := folded(record.values.get(place[1], "")):
                 self._records.setdefault((place, value), {})[record.id] = record
+
+    def take(self, other: Found) -> None:
+        """Take in what other queries have found."""
+        self.unknown |= other.unknown
+        self.calls += other.calls
+        for key, records in other._records.items():
+            self._records.setdefault(key, {}).update(records)
 
     def at(self, place: Place, value: str) -> tuple[Record, ...]:
         """The records that have this value there."""
@@ -128,7 +139,7 @@ def wanted(matching: Matching, leads: Mapping[str, Mapping[str, str]]) -> Questi
 
 def judge(matching: Matching, lead: Mapping[str, str], found: Found) -> Judged:
     """What becomes of a lead with these fields, by what Zoho has; other leads aside."""
-    contacts, accounts = _candidates(matching, lead, found, CONTACTS), _candidates(matching, lead, found, ACCOUNTS)
+    contacts, accounts = candidates(matching, lead, found, CONTACTS), candidates(matching, lead, found, ACCOUNTS)
     strange = [value for place, value in _values(matching, lead) if (place, folded(value)) in found.unknown]
     if strange and not (contacts or accounts):
         return Judged(Judgement.UNCLEAR, words=f"Zoho cannot be asked whether it has {strange[0]!r}")
@@ -139,8 +150,9 @@ def judge(matching: Matching, lead: Mapping[str, str], found: Found) -> Judged:
         return Judged(Judgement.HOLD, words=f"{why}: {told}")
     if matching.on_match is OnMatch.HOLD:
         return Judged(Judgement.HOLD, words=f"it matches {told}")
-    if contacts:
-        return Judged(Judgement.LINK, Link(contacts[0].id, contacts[0].account_id))
+    if contacts:  # without a company Zoho would refuse the contact's account
+        account = contacts[0].account_id if folded(lead.get(_COMPANY, "")) else ""
+        return Judged(Judgement.LINK, Link(contacts[0].id, account))
     return Judged(Judgement.LINK, Link("", accounts[0].id))
 
 
@@ -206,7 +218,8 @@ def _why_not_to(contact: Record, account: Record | None, lead: Mapping[str, str]
     return "" if its_own or not company else "the contact belongs to another company"
 
 
-def _candidates(matching: Matching, lead: Mapping[str, str], found: Found, module: str) -> tuple[Record, ...]:
+def candidates(matching: Matching, lead: Mapping[str, str], found: Found, module: str) -> tuple[Record, ...]:
+    """The records of a module that a lead may be."""
     places = ((place, value) for place, value in _values(matching, lead) if place[0] == module)
     return tuple({record.id: record for place, value in places for record in found.at(place, value)}.values())
 

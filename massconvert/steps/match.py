@@ -117,6 +117,7 @@ def _pages(
         answer = asked.answer
         if not isinstance(answer, RecordsFound):
             return Asked(answer, asked.probe, asked.at)
+        found.calls += 1
         found.add(place, answer.records)
         if not (answer.more and answer.records):
             return None

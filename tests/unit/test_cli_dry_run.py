@@ -36,7 +36,7 @@ def test_the_json_has_the_payload_the_counts_and_the_cost_and_nothing_is_enqueue
         "payloads": 3,
         "credits": 18,
     }
-    assert found["calls"] == {"post": 3, "status": 3, "read": 0, "update": 0, "query": 0}
+    assert found["calls"] == {"post": 3, "status": 3, "read": 0, "update": 0, "query": 0, "convert": 0}
     assert found["seconds"] > 30
     closing = (datetime.now(timezone.utc).date() + timedelta(days=30)).isoformat()
     deal = {**OPTIONS["Deals"], "Closing_Date": closing}
@@ -115,7 +115,7 @@ def test_what_would_be_refused_is_refused(shell: Shell, arguments: tuple[str, ..
 def test_a_preflight_shows_in_the_calls_and_not_in_the_payload(shell: Shell) -> None:
     shell.write("leads.txt", "\n".join(str(3652397000009850001 + number) for number in range(101)))
     found = shell.run("enqueue", "--no-deal", "leads.txt", "--preflight", "--dry-run", "--json").json
-    assert found["calls"] == {"post": 3, "status": 3, "read": 2, "update": 0, "query": 0}
+    assert found["calls"] == {"post": 3, "status": 3, "read": 2, "update": 0, "query": 0, "convert": 0}
     assert set(found["payload"]) == {"ids"}
 
 
@@ -125,7 +125,7 @@ def test_deals_with_names_of_their_own_cost_a_read_and_an_update_a_payload(shell
     named = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "{Company}"}}
     shell.write("named.json", json.dumps(named))
     found = shell.run("enqueue", "leads.txt", "--options", "named.json", *DRY).json
-    assert found["calls"] == {"post": 3, "status": 3, "read": 3, "update": 3, "query": 0}
+    assert found["calls"] == {"post": 3, "status": 3, "read": 3, "update": 3, "query": 0, "convert": 0}
     assert found["credits"] == 3 * 6 + 3 + 11
     said = shell.run("enqueue", "leads.txt", "--options", "named.json", "--dry-run")
     assert "12: 3 mass convert, 3 status, 3 to read leads, 3 to update deals" in said.out
@@ -138,7 +138,7 @@ def test_only_payloads_with_leads_that_bring_values_cost_more(shell: Shell) -> N
     rows = [f"{lead},{brings.get(number, '')}" for number, lead in enumerate(ids)]
     shell.write("leads.csv", "\n".join(["id,deal.Amount", *rows[:60], rows[0], *rows[60:]]))
     found = shell.run("convert", "leads.csv", "--options", shell.options(), *DRY).json
-    assert found["calls"] == {"post": 3, "status": 3, "read": 2, "update": 2, "query": 0}
+    assert found["calls"] == {"post": 3, "status": 3, "read": 2, "update": 2, "query": 0, "convert": 0}
     assert found["credits"] == 3 * 6 + 2 + 1
 
 

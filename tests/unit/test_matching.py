@@ -40,7 +40,7 @@ def found(*records: Record, unknown: tuple[tuple[tuple[str, str], str], ...] = (
         ((HER,), ANN, Link("61", "71")),  # its account is the company's, though it was not found by itself
         ((HER, ACME), ANN | {"Full_Name": "ANN  LEE", "Company": " acme "}, Link("61", "71")),
         ((ACME,), ANN, Link("", "71")),
-        ((HER,), ANN | {"Company": ""}, Link("61", "71")),
+        ((HER,), ANN | {"Company": " "}, Link("61", "")),
         ((Record("Contacts", "61", "Ann Lee", {"Email": "ann@example.com"}),), ANN | {"Company": ""}, Link("61", "")),
     ],
     ids=["both", "the contact's own account", "case and blanks", "an account alone", "no company", "no account"],

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 
 import pytest
 
-from massconvert.cli.with_ids import PATIENCE, fill_in
+from massconvert.cli.asking import PATIENCE
+from massconvert.cli.with_ids import fill_in
 from massconvert.errors import ZohoError
 from massconvert.leads.brought import Brought
 from massconvert.model import (

@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.stand import OPTIONS, Figure, Fleet, Limit, clock, fleet, show, zoho
-from massconvert.batch import Batch
 from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
 from massconvert.policy import Tuning
+from massconvert.producer.batch import Batch
 from massconvert.store import connect
 
 LIMIT = Limit()

@@ -20,14 +20,14 @@ from statistics import median
 from typing import Any
 
 from benchmarks.stand import OPTIONS, Figure, clock, show
-from massconvert.batch import Batch
 from massconvert.contract import QUEUE, QUEUE_CONVERT, QUEUE_STATUS
 from massconvert.embedded import find_redis_server
 from massconvert.leads import open_leads
 from massconvert.ledger import Ledger
 from massconvert.model import Accepted, Chunk, JobStatus, Progress, Refused, State
 from massconvert.policy import Moment, Tuning, after_post, after_status
-from massconvert.producer import MassConvert
+from massconvert.producer.batch import Batch
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.settings import load_settings, variables
 from massconvert.store import Keys, connect
 from massconvert.store.scripts import source

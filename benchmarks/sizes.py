@@ -23,8 +23,8 @@ from typing import Any
 
 from benchmarks.stand import LEADS_A_CALL, OPTIONS, Figure, Fleet, Limit, Zoho, clock, fleet, show, took, zoho
 from benchmarks.virtual_fleet import fewest_payloads
-from massconvert.batch import Batch
 from massconvert.policy import Tuning
+from massconvert.producer.batch import Batch
 from massconvert.store import Keys, connect
 
 #: How many batches of a warm row are made; its figure is their median.

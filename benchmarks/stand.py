@@ -19,7 +19,7 @@ from rich.table import Table
 
 from massconvert.embedded import Stack
 from massconvert.model import BatchStatus
-from massconvert.producer import MassConvert
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.settings import load_settings, variables
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -17,11 +17,11 @@ from typing import Any, cast
 
 from benchmarks.stand import LEADS_A_CALL, OPTIONS
 from benchmarks.virtual_zoho import BASE, STEP, Day, Waiter, Zoho, number_of
-from massconvert.intake import BULK, Intake
 from massconvert.ledger import Ledger
 from massconvert.model import Again, Next
 from massconvert.options import Options
 from massconvert.policy import CallAnswer, Decision, Permit, Tuning
+from massconvert.producer.intake import BULK, Intake
 from massconvert.settings import load_settings, variables
 from massconvert.shares import Share
 from massconvert.steps.ports import Ports

@@ -21,7 +21,7 @@ import psutil
 from benchmarks.stand import LEADS_A_CALL, OPTIONS, ROOT, Figure, Limit, clock, show, zoho
 from massconvert.embedded import Stack
 from massconvert.model import BatchStatus
-from massconvert.producer import MassConvert
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.settings import load_settings, variables
 
 LIMIT = Limit(permits=20, latency=0.0, job_seconds=0.2)

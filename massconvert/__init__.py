@@ -9,7 +9,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from massconvert.batch import Batch as Batch
     from massconvert.errors import BrokerError as BrokerError
     from massconvert.errors import InputError as InputError
     from massconvert.errors import KeyConflictError as KeyConflictError
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from massconvert.model import Outcome as Outcome
     from massconvert.options import Deal as Deal
     from massconvert.options import Options as Options
-    from massconvert.producer import MassConvert as MassConvert
+    from massconvert.producer.batch import Batch as Batch
+    from massconvert.producer.mass_convert import MassConvert as MassConvert
 
 _ROOMS = {
     "errors": (
@@ -43,8 +43,8 @@ _ROOMS = {
     ),
     "model": ("BatchStatus", "Kind", "LeadRow", "Outcome"),
     "options": ("Deal", "Options"),
-    "batch": ("Batch",),
-    "producer": ("MassConvert",),
+    "producer.batch": ("Batch",),
+    "producer.mass_convert": ("MassConvert",),
 }
 _HOME = {name: room for room, names in _ROOMS.items() for name in names}
 

@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from ipaddress import ip_address
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
 _EXAMPLE = "write it like redis://127.0.0.1:6379/0, rediss://:password@host:6380/0 or unix:///path/to/socket"
@@ -363,3 +364,16 @@ _OPTIONS: Mapping[str, Callable[[str, str], str]] = {
     "ssl_password": _any,
     "ssl_ciphers": _any,
 }
+
+
+def is_loopback(host: str) -> bool:
+    """Whether ``host`` is this machine by name or address: the one place to which something may go unprotected.
+
+    Nothing is resolved.
+    """
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import re
+import socket
 from typing import Any
 
 from massconvert.addresses import for_celery, group_of
-from massconvert.keepalive import keepalive_options
 from massconvert.store.primary import node_arguments, sentinel_arguments, within
+
+#: Seconds without a byte until the kernel asks; seconds between its questions; unanswered ones that end the connection.
+_IDLE, _EVERY, _UNANSWERED = 5, 5, 3
+
+
+def keepalive_options() -> dict[int, int]:
+    """The socket options of TCP, by number, as far as this platform has them: redis-py's and kombu's form.
+
+    They find out a connection whose other end has vanished without a word; Linux alone would wait two hours. A worker
+    that waits for Redis sends nothing, so it would not notice, and would be deaf. The kernel asks for it. (A process
+    that hangs still has a kernel that answers.)
+    """
+    wanted = {
+        "TCP_KEEPIDLE": _IDLE,
+        "TCP_KEEPALIVE": _IDLE,  # the same on a Mac
+        "TCP_KEEPINTVL": _EVERY,
+        "TCP_KEEPCNT": _UNANSWERED,
+        # Milliseconds: what was sent and nobody has taken ends the connection after the same time.
+        "TCP_USER_TIMEOUT": 1000 * (_IDLE + _EVERY * _UNANSWERED),
+    }
+    return {getattr(socket, name): value for name, value in wanted.items() if hasattr(socket, name)}
 
 
 def celery_broker(url: str, timeout: float) -> dict[str, Any]:

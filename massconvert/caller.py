@@ -18,8 +18,8 @@ from massconvert.callbacks import DELIVERY_HEADER, SIGNATURE_HEADER, sign
 from massconvert.errors import BrokerError
 from massconvert.model import NotSent, PerhapsAccepted
 from massconvert.nudge import Nudge
-from massconvert.on_complete import HookTarget, Target, TaskTarget
-from massconvert.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.on_complete.targets import HookTarget, Target, TaskTarget
 from massconvert.zoho.transport import Transport
 
 log = logging.getLogger("massconvert")

@@ -34,8 +34,7 @@ from massconvert.addresses import (
 )
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import SettingsError
-from massconvert.next_command import next_command
-from massconvert.permitted import HOSTS_SETTING, TASKS_SETTING, Permitted
+from massconvert.on_complete.permitted import HOSTS_SETTING, TASKS_SETTING, Permitted
 from massconvert.values import (
     DataCenter,
     Folder,
@@ -48,6 +47,7 @@ from massconvert.values import (
     fold,
     text_of,
 )
+from massconvert.words.next_command import next_command
 
 #: Variables that hold a secret, or a URL that may: their values are in no message.
 SECRETS = frozenset(

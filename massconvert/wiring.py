@@ -14,19 +14,19 @@ from typing import Any
 
 from massconvert.caller import Caller
 from massconvert.errors import BrokerError, InputError
-from massconvert.intake import Intake
 from massconvert.leads.ids import shown
 from massconvert.ledger import Begun, Ledger
 from massconvert.ledger.callbacks import AT_ONCE
 from massconvert.model import Again, Done, Job, Next, State, Submitted
 from massconvert.nudge import Nudge
+from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.ownership import Ownership
-from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import Tuning
+from massconvert.producer.intake import Intake
+from massconvert.producer.message import chunk_of, profile_of, run_of, take_message
 from massconvert.profiles import Accounts, ConfigFile, Schedule, parse_slot
 from massconvert.settings import Settings
 from massconvert.shares import Share, Threads
-from massconvert.steady import steady
 from massconvert.steps.advance import CONVERTING, FOLLOWING, advance
 from massconvert.steps.call_back import call_back
 from massconvert.steps.drain import drain
@@ -35,8 +35,7 @@ from massconvert.steps.form import form
 from massconvert.steps.ports import CallerPort, Ports
 from massconvert.steps.sweep import sweep
 from massconvert.steps.tell import tell_call, tell_decision, tell_run
-from massconvert.store import Clients, Clock, Redis, RedisClock, connect
-from massconvert.task_message import chunk_of, profile_of, run_of, take_message
+from massconvert.store import Clients, Clock, Redis, RedisClock, connect, steady
 from massconvert.zoho import Governor, ZohoClient, connect_zoho
 from massconvert.zoho.transport import Transport
 

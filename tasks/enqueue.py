@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.contract import TASK_ENQUEUE
-from massconvert.traces import received
+from massconvert.telemetry.traces import received
 from massconvert.wiring import worker_ports
 from tasks.declare import BoundTask, only_copy
 

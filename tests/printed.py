@@ -17,7 +17,7 @@ import typer.main
 
 from massconvert.cli.account import chosen_account
 from massconvert.cli.app import app
-from massconvert.next_command import Name
+from massconvert.words.next_command import Name
 
 NAMES: tuple[str, ...] = get_args(Name)
 #: A command, up to where the sentence goes on.

@@ -7,10 +7,10 @@ import time
 from contextlib import suppress
 
 from massconvert.errors import MassConvertError
-from massconvert.heartbeat import Heartbeat, heartbeat_path
 from massconvert.ledger.fleet import BEAT, NOTE_EVERY, Member
 from massconvert.metrics import our_version
 from massconvert.profiles import Accounts
+from massconvert.telemetry.heartbeat import Heartbeat, heartbeat_path
 from workers.notes import Notes
 from workers.pulse import own_name
 

@@ -20,13 +20,13 @@ from celery.exceptions import CPendingDeprecationWarning
 from massconvert.contract import WORKER_SLOTS, Exit
 from massconvert.doctor.redis_rules import ask_about_itself, not_well
 from massconvert.errors import LedgerMismatchError, MassConvertError, SettingsError, StoreError
-from massconvert.heartbeat import Heartbeat, heartbeat_path
 from massconvert.ledger.fleet import WORKER
-from massconvert.next_command import next_command
 from massconvert.nudge import Nudge, hold_connection
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
+from massconvert.telemetry.heartbeat import Heartbeat, heartbeat_path
 from massconvert.wiring import tuning, worker_fleet
+from massconvert.words.next_command import next_command
 from workers import log, watch
 from workers.inheritance import restore_inheritance
 from workers.notes import Notes

@@ -21,10 +21,10 @@ import celery.exceptions
 import kombu.exceptions
 import redis.exceptions
 
-from massconvert import traces
 from massconvert.broker import in_short
 from massconvert.metrics import our_version
-from massconvert.readable import Readable, readable_error
+from massconvert.telemetry import traces
+from massconvert.words.readable import Readable, readable_error
 from workers.quiet import BROKER_LINES, Repeats
 
 _LONGEST_ID = 40

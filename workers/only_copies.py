@@ -19,11 +19,11 @@ from celery.exceptions import Ignore, Reject, Retry, WorkerShutdown, WorkerTermi
 from massconvert.errors import LedgerMismatchError, MassConvertError, NotConfiguredError, SettingsError, StoreError
 from massconvert.ledger import Letters, Message
 from massconvert.ledger.letters import Kind
-from massconvert.next_command import next_command
 from massconvert.policy import messages
 from massconvert.policy.messages import Fate, after_failure, in_words
 from massconvert.store import Keys, Scripts
 from massconvert.wiring import worker_fleet
+from massconvert.words.next_command import next_command
 
 logger = logging.getLogger("massconvert")
 

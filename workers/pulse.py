@@ -28,9 +28,9 @@ from typing import Any
 from celery import bootsteps
 
 from massconvert.errors import BrokerError, MassConvertError, StoreError
-from massconvert.heartbeat import Heartbeat
 from massconvert.ledger.fleet import NOTE_EVERY, WORKER, Member
 from massconvert.metrics import our_version
+from massconvert.telemetry.heartbeat import Heartbeat
 from workers.notes import Notes
 
 logger = logging.getLogger("massconvert")

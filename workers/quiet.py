@@ -17,7 +17,7 @@ from typing import Any
 from celery import bootsteps
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
-from massconvert.readable import message_of
+from massconvert.words.readable import message_of
 
 logger = logging.getLogger("massconvert")
 

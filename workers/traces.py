@@ -28,10 +28,10 @@ from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import Decision, Sampler, SamplingResult
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, StatusCode, TraceFlags
 
-from massconvert import traces
 from massconvert.metrics import our_version
 from massconvert.model import Chunk, State
 from massconvert.policy import Decision as Decided
+from massconvert.telemetry import traces
 
 A = TypeVar("A")
 
@@ -122,7 +122,7 @@ _next: ContextVar[tuple[int, int] | None] = ContextVar("next", default=None)
 
 
 class Traces:
-    """What `massconvert.traces` tells, as spans of ``provider``."""
+    """What `massconvert.telemetry.traces` tells, as spans of ``provider``."""
 
     def __init__(self, provider: TracerProvider) -> None:
         self._sampler = provider.sampler
@@ -130,7 +130,7 @@ class Traces:
 
     @contextmanager
     def received(self, request: Any) -> Iterator[None]:
-        """See `massconvert.traces.Worker`."""
+        """See `massconvert.telemetry.traces.Worker`."""
         brought = {name: getattr(request, name, None) for name in propagate.get_global_textmap().fields}
         texts = {name: text for name, text in brought.items() if isinstance(text, str)}
         token = attach(propagate.extract(texts, Context()))

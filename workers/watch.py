@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from massconvert import observed
 from massconvert.settings import Settings
 from massconvert.shares import Threads
+from massconvert.telemetry import observed
 
 logger = logging.getLogger("massconvert")
 
@@ -22,7 +22,7 @@ _BUCKETS = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
 
 class OwnMetrics(logging.Handler):
-    """Counts what a worker tells of itself; it is a `massconvert.observed.Watcher`, and a handler of the log."""
+    """Counts what a worker tells of itself; a `massconvert.telemetry.observed.Watcher`, and a handler of the log."""
 
     server: Any = None  # which serves them
 
@@ -47,7 +47,7 @@ class OwnMetrics(logging.Handler):
         total.set_function(lambda: threads.total)
 
     def permit(self, kind: str, seconds: float) -> None:
-        """See `massconvert.observed.Watcher`."""
+        """See `massconvert.telemetry.observed.Watcher`."""
         self._permit.labels(kind).observe(seconds)
 
     def call(self, kind: str, seconds: float) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Iterable
 
 from massconvert.cli.console import hint, say
 from massconvert.model import BatchStatus, Code
-from massconvert.next_command import next_command
 from massconvert.policy.codes import Retry, retry_of
-from massconvert.readable import readable
 from massconvert.report import Summary, SummaryLine
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 #: The longest example of a message: each code takes one line.
 _LONGEST = 300

@@ -53,8 +53,8 @@ from massconvert.errors import (
     UnknownBatchError,
     WaitTimeoutError,
 )
-from massconvert.readable import Readable, readable_traceback
 from massconvert.settings import variables
+from massconvert.words.readable import Readable, readable_traceback
 
 #: What a wrong command line raises; typer brings its own, and exports only those that are made of it.
 UsageError: Any = typer.BadParameter.__bases__[0]

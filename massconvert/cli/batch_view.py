@@ -14,10 +14,10 @@ from massconvert.cli.layout import Pairs, Prose
 from massconvert.embedded.unfinished import is_ours
 from massconvert.ledger.callbacks import FailedCall
 from massconvert.model import HELD_FOR_CANARY, PAUSED_BY_HAND, BatchState, BatchStatus, Pause, Waits
-from massconvert.next_command import next_command
-from massconvert.readable import readable
 from massconvert.report import status_record, utc_time
-from massconvert.wording import ended_of, number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import ended_of, number_of
+from massconvert.words.readable import readable
 
 if TYPE_CHECKING:
     from massconvert.cli.why import Reason

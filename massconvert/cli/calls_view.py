@@ -6,9 +6,9 @@ from typing import Any
 
 from massconvert.cli.console import local_time, span
 from massconvert.contract import WORKER_SLOTS
-from massconvert.readable import readable
 from massconvert.report import utc_time
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 from massconvert.zoho.standing import Held, Standing
 
 

@@ -18,10 +18,10 @@ from massconvert.contract import DEFAULT_ACCOUNT, Exit
 from massconvert.leads import Leads
 from massconvert.model import Busy, Canary
 from massconvert.options import Options
-from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.wiring import connect_finder
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 from massconvert.zoho.identity import Identity, ask_org, identity_in, papers_of
 
 #: What a command exits with at Ctrl-C, as a shell reports SIGINT.

@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 
 from massconvert.cli.layout import Prose
-from massconvert.readable import readable, readable_json, whole
+from massconvert.words.readable import readable, readable_json, whole
 
 # Wide enough that a table in a pipe or a file is not folded as if a terminal of 80 columns were there.
 _WIDTH_IN_A_PIPE = 200

@@ -12,7 +12,6 @@ from typing import Annotated
 
 import typer
 
-from massconvert.batch import Batch
 from massconvert.cli import batch_view
 from massconvert.cli.account import command_settings
 from massconvert.cli.afterwards import tell_elsewhere
@@ -58,18 +57,19 @@ from massconvert.cli.stopping import Stopped, stoppable, tell_verdict
 from massconvert.cli.waiting import ended_as_json, show_ended
 from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.contract import Exit
-from massconvert.deal_values import demand_deal
 from massconvert.embedded.unfinished import is_ours
 from massconvert.errors import InputError, ZohoError
 from massconvert.leads import Leads, check_batch_key
 from massconvert.leads.brought import Brought
 from massconvert.model import HELD_FOR_CANARY, BatchStatus, Canary, LeadRow
-from massconvert.next_command import next_command
 from massconvert.options import Options, fingerprint, parse_canary
+from massconvert.producer.batch import Batch
+from massconvert.producer.deal_values import demand_deal
 from massconvert.report import summarise
 from massconvert.results import Part, Results
 from massconvert.settings import Settings
-from massconvert.wording import ended_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import ended_of
 
 _EXAMPLES = """\b
 Examples:

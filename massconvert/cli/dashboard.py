@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
+from massconvert.addresses import is_loopback
 from massconvert.cli.account import chosen_account, command_settings
 from massconvert.cli.console import say
 from massconvert.errors import InputError, SettingsError
-from massconvert.loopback import is_loopback
 
 _EXAMPLES = """\b
 Examples:

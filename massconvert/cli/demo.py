@@ -21,11 +21,11 @@ from massconvert.contract import MAX_LEADS_A_CALL, Exit
 from massconvert.embedded import Stack
 from massconvert.model import Code, Kind, LeadRow, Outcome
 from massconvert.options import Options
-from massconvert.readable import readable
 from massconvert.report import csv_lines, summarise
 from massconvert.settings import variables
 from massconvert.simulator import Rules, Simulator
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 DEFAULT_LEADS = 1000
 REPORT = Path("massconvert-demo-report.csv")

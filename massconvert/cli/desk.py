@@ -15,9 +15,9 @@ from massconvert.errors import StoreError, WaitTimeoutError
 from massconvert.ledger import Ledger, Workers
 from massconvert.model import BatchStatus, Waits
 from massconvert.nudge import Nudge
-from massconvert.readable import readable
 from massconvert.settings import Settings
-from massconvert.wording import ended_of
+from massconvert.words.plurals import ended_of
+from massconvert.words.readable import readable
 from massconvert.zoho.standing import Standing, read_standing, token_trouble
 
 #: What is said of work that another terminal's ``convert`` carries out beside its own.

@@ -16,8 +16,8 @@ from massconvert.cli.layout import wrapped
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examine, worst
 from massconvert.doctor.finding import folded
-from massconvert.readable import readable
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 _EXAMPLES = """\b
 Examples:

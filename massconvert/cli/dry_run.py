@@ -22,16 +22,16 @@ from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import MassConvertError, StoreError, UnknownBatchError
 from massconvert.leads import Leads
 from massconvert.model import DealUpdate
-from massconvert.next_command import next_command
 from massconvert.options import Options, deal_templates, fingerprint, listings_for, matching_of, resolve_names
 from massconvert.options.body import resolve_body
 from massconvert.options.names import Listings, unresolved
 from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Costs, Deals, Forecast, Matches, Pace, forecast
-from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.steps.check import why as why_not
 from massconvert.steps.identify import deals_to_be
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 from massconvert.zoho.edition import LEAST, MAX_POSTS
 
 DryRunOption = Annotated[

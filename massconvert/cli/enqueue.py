@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.afterwards import tell_elsewhere
 from massconvert.cli.batch_view import left_out_of
@@ -43,18 +42,19 @@ from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seco
 from massconvert.cli.watching import bar_width
 from massconvert.cli.which_batch import remember
 from massconvert.contract import Exit
-from massconvert.deal_values import demand_deal
 from massconvert.errors import BrokerError, InputError
-from massconvert.intake import new_batch_id
 from massconvert.leads import Leads, check_batch_key
 from massconvert.model import Canary, Priority
-from massconvert.next_command import next_command
-from massconvert.on_complete import DEFAULT_QUEUE, Given, TaskTarget, parse_targets
+from massconvert.on_complete.targets import DEFAULT_QUEUE, Given, TaskTarget, parse_targets
 from massconvert.options import Options, parse_canary
-from massconvert.producer import MassConvert
+from massconvert.producer.batch import Batch
+from massconvert.producer.deal_values import demand_deal
+from massconvert.producer.intake import new_batch_id
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.settings import Settings
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 
 #: Fewer leads than this are taken before a bar could be seen.
 WORTH_A_BAR = 20_000

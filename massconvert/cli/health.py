@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 
 from massconvert.cli.console import print_lines, say
-from massconvert.heartbeat import MAX_AGE, ROLES, complaint, heartbeat_path
 from massconvert.settings import load_settings
+from massconvert.telemetry.heartbeat import MAX_AGE, ROLES, complaint, heartbeat_path
 
 #: As Docker and Kubernetes understand it.
 _UNHEALTHY = 1

@@ -12,15 +12,15 @@ import typer
 
 from massconvert.cli.console import hint, say
 from massconvert.cli.output_file import about_file
-from massconvert.deal_values import read_deal_cells
 from massconvert.errors import InputError, OptionsError
 from massconvert.leads import Leads, open_leads, parse_lead_id
 from massconvert.leads.spreadsheets import ROW
 from massconvert.model import OnMatch
-from massconvert.next_command import next_command
 from massconvert.options import Options, read_text
 from massconvert.options.extras import EXTRAS, MATCH, ON_MATCH
-from massconvert.wording import number_of
+from massconvert.producer.deal_values import read_deal_cells
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 
 STDIN = "-"
 

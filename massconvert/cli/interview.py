@@ -16,9 +16,9 @@ from massconvert.model import Listing
 from massconvert.options import Options, examine
 from massconvert.options.check import MADE
 from massconvert.options.names import Listings, Row
-from massconvert.readable import readable
 from massconvert.steps.check import FRESH, read
 from massconvert.steps.ports import Ports
+from massconvert.words.readable import readable
 
 _NONE = "none"
 #: For nobody.

@@ -16,11 +16,11 @@ from massconvert.errors import InputError
 from massconvert.leads import parse_lead_id
 from massconvert.model import Outcome
 from massconvert.model.story import Entry, Mark, Payload, Story, Told, Whereabouts
-from massconvert.next_command import next_command
 from massconvert.policy.sentences import PROOFS, SENTENCES
-from massconvert.readable import readable
 from massconvert.report import story_record
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 #: The most leads at once; a report has all of a batch.
 _MOST = 100

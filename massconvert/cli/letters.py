@@ -14,8 +14,8 @@ from massconvert.cli.reach import find_desk
 from massconvert.errors import InputError
 from massconvert.ledger import Late, Letter
 from massconvert.nudge import Nudge
-from massconvert.readable import readable
 from massconvert.report import utc_time
+from massconvert.words.readable import readable
 
 _EXAMPLES = """\b
 Examples:

@@ -27,10 +27,10 @@ from massconvert.contract import DEFAULT_ACCOUNT, Exit
 from massconvert.doctor.scopes import ALL, NARROW, SCOPES, not_granted
 from massconvert.doctor.whose import Whose, refused_entirely, whose
 from massconvert.errors import InputError, ZohoError
-from massconvert.next_command import Name, next_command
 from massconvert.settings import Settings
 from massconvert.values import credential
-from massconvert.wording import number_of
+from massconvert.words.next_command import Name, next_command
+from massconvert.words.plurals import number_of
 from massconvert.zoho.datacenters import DATA_CENTERS, data_center_of
 from massconvert.zoho.login import CONSOLE, Login, LoginServer, SelfClient, in_words, log_in, places
 from massconvert.zoho.transport import Transport

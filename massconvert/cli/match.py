@@ -36,10 +36,10 @@ from massconvert.errors import InputError
 from massconvert.leads import Leads
 from massconvert.leads.spreadsheets import ROW, guarded_row, row_name
 from massconvert.model import OnMatch
-from massconvert.next_command import next_command
 from massconvert.options import Options, matching_of
 from massconvert.policy.cost import Forecast
 from massconvert.policy.foresight import Foreseen, Would
+from massconvert.words.next_command import next_command
 
 #: The columns of the file; scripts rely on them.
 COLUMNS = ("lead_id", "would", "contact_id", "contact_name", "account_id", "account_name", "why", ROW)

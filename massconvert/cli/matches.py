@@ -27,17 +27,17 @@ from massconvert.errors import MassConvertError
 from massconvert.leads import Leads
 from massconvert.leads.brought import Brought
 from massconvert.model import Matching
-from massconvert.next_command import next_command
 from massconvert.options import Options, matching_of
 from massconvert.policy import about_ids_of_a_read
 from massconvert.policy.cost import QUERIES_A_MATCH, Matches
 from massconvert.policy.foresight import Foreseen, Would, foresee
 from massconvert.policy.matching import Found
-from massconvert.readable import readable
 from massconvert.settings import Settings
 from massconvert.steps.foresee import SeenLeads, look_for_all, read_for_matching
 from massconvert.steps.ports import Ports
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 #: Payloads that are looked at at once, and leads of them that a dry run looks at.
 AT_ONCE, MOST_DRY = 4, 1000

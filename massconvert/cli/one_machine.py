@@ -9,7 +9,6 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from massconvert.batch import Batch
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import say, span, told_by_us
 from massconvert.cli.desk import Desk, demand_ours, open_desk
@@ -21,14 +20,15 @@ from massconvert.embedded import Home, Stack
 from massconvert.embedded.home import ledgers_in
 from massconvert.embedded.unfinished import STOPPED, Alone, alone_with
 from massconvert.errors import InputError, StoreError, UnknownBatchError, ZohoError
-from massconvert.intake import this_person
 from massconvert.model import BatchStatus, NotSent, PerhapsAccepted, Unsent
-from massconvert.next_command import next_command
 from massconvert.policy import HoldKind
-from massconvert.producer import MassConvert
+from massconvert.producer.batch import Batch
+from massconvert.producer.intake import this_person
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.settings import Settings
 from massconvert.wiring import connect_finder, connect_ledger
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 from massconvert.zoho.identity import ask_org
 from massconvert.zoho.standing import token_trouble
 

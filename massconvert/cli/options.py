@@ -21,11 +21,11 @@ from massconvert.cli.live_options import check_live, unread_words
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.contract import Exit
 from massconvert.errors import InputError, OptionsError, ZohoError
-from massconvert.next_command import next_command
 from massconvert.options import Options, Problem, demand
-from massconvert.readable import readable_json
 from massconvert.steps.check import Checked, check, is_away, why
 from massconvert.steps.ports import Ports
+from massconvert.words.next_command import next_command
+from massconvert.words.readable import readable_json
 
 _INIT = """\b
 Examples:

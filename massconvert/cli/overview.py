@@ -19,9 +19,9 @@ from massconvert.cli.profile_standing import stop_in_words, stopped_profiles
 from massconvert.cli.why import no_worker
 from massconvert.ledger import Late, Workers
 from massconvert.model import BatchStatus, Pause
-from massconvert.next_command import next_command
-from massconvert.readable import readable
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 from massconvert.zoho.standing import Standing
 
 _REFRESH = 2.0  # seconds

@@ -13,12 +13,12 @@ from massconvert.cli.reach import find_desk
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.embedded.unfinished import is_ours
 from massconvert.errors import BrokerError, InputError
-from massconvert.intake import check_reason, this_person
 from massconvert.model import HELD_FOR_CANARY, BatchStatus
-from massconvert.next_command import next_command
 from massconvert.nudge import Nudge
-from massconvert.producer import MassConvert
-from massconvert.readable import readable
+from massconvert.producer.intake import check_reason, this_person
+from massconvert.producer.mass_convert import MassConvert
+from massconvert.words.next_command import next_command
+from massconvert.words.readable import readable
 
 _PAUSE = """\b
 Examples:

@@ -19,16 +19,16 @@ from massconvert.cli.profile_standing import ProfileStanding, standings
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
-from massconvert.next_command import next_command
 from massconvert.options import deal_templates, demand
 from massconvert.policy import Run, RunState
-from massconvert.producer import MassConvert
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.profiles import ConfigFile, Profile
-from massconvert.readable import readable
 from massconvert.report import utc_time
 from massconvert.steps.preview import Preview, preview
 from massconvert.wiring import connect_finder, open_ports
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 _HELP = "Named conversions: options, criteria, schedule and limits in massconvert.toml (docs/profiles.md)."
 _RUN_EXAMPLES = """\b

@@ -11,10 +11,10 @@ from massconvert.cli.account import account_chosen, command_settings
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.errors import MassConvertError, UnknownBatchError
 from massconvert.model import BatchStatus
-from massconvert.next_command import next_command
 from massconvert.policy import Run
 from massconvert.profiles import ConfigFile, Profile, next_slot
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from massconvert.cli.console import out, print_json, say, tell
 from massconvert.cli.layout import Column, Pairs, Sheet
 from massconvert.doctor.scopes import ALL
-from massconvert.next_command import next_command
 from massconvert.rehearsal.question import NOT_SEEN, UNKNOWN, Question
 from massconvert.rehearsal.result import Line
 from massconvert.rehearsal.run import OPTIONAL_SCOPES, SCOPES, costs, records
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 
 #: From this width on there is room for what is assumed beside what was seen.
 _WIDE = 110

@@ -29,7 +29,6 @@ from massconvert.doctor.whose import Whose, refused_entirely, whose
 from massconvert.errors import InputError, LedgerMismatchError, MassConvertError, ZohoError
 from massconvert.ledger.title import foreign
 from massconvert.model import Busy, Owner
-from massconvert.next_command import next_command
 from massconvert.rehearsal.cast import Cast
 from massconvert.rehearsal.cleaning import Cleaned, clean_up
 from massconvert.rehearsal.journal import Journal, is_unfinished, unfinished
@@ -40,7 +39,8 @@ from massconvert.rehearsal.run import FIRST_VERSION, Rehearsal, costs, demand_sc
 from massconvert.rehearsal.stage import Stage
 from massconvert.rehearsal.wire import Wire
 from massconvert.settings import Settings
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 from massconvert.zoho.identity import Identity, ask_org, owner_of, papers_of
 from massconvert.zoho.standing import read_standing
 

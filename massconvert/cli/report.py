@@ -29,9 +29,9 @@ from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.cli.with_ids import WithIdsOption, rows_with_ids
 from massconvert.errors import InputError
 from massconvert.model import BatchStatus, Kind, LeadRow
-from massconvert.readable import readable, readable_json
 from massconvert.report import csv_lines, json_array, json_lines, only, summarise
 from massconvert.results import Results
+from massconvert.words.readable import readable, readable_json
 
 _EXAMPLES = """\b
 Examples:

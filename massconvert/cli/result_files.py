@@ -17,7 +17,7 @@ from massconvert.errors import InputError
 from massconvert.leads import open_table
 from massconvert.model import BatchStatus, LeadRow
 from massconvert.results import Part, Results, write_results
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 FilesOption = Annotated[
     bool,

@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from massconvert.batch import Batch
 from massconvert.cli.batch_view import go_on_with
 from massconvert.cli.console import hint, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours
@@ -18,10 +17,11 @@ from massconvert.cli.waiting import WaitCommand, WaitOption, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.errors import InputError
 from massconvert.model import BatchState
-from massconvert.next_command import next_command
 from massconvert.options import Options, without_doubts
-from massconvert.producer import MassConvert
-from massconvert.wording import number_of
+from massconvert.producer.batch import Batch
+from massconvert.producer.mass_convert import MassConvert
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 
 _RETRY = """\b
 Examples:

@@ -19,7 +19,7 @@ from massconvert.errors import InputError
 from massconvert.ledger import Counted, Quarter
 from massconvert.ledger.days import DAY, DAYS_KEPT
 from massconvert.report import utc_time
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 _EXAMPLES = """\b
 Examples:

@@ -16,7 +16,7 @@ from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.cli.which_batch import BatchArgument, LastOption, which
 from massconvert.cli.why import Word
 from massconvert.model import BatchStatus
-from massconvert.next_command import next_command
+from massconvert.words.next_command import next_command
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -14,8 +14,8 @@ from types import FrameType
 from massconvert.cli.batch_view import counts
 from massconvert.cli.console import hint, say
 from massconvert.model import BatchStatus
-from massconvert.next_command import next_command
-from massconvert.wording import ended_of, number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import ended_of, number_of
 
 #: Ctrl-C, a kill, and the end of the terminal.
 _SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))

@@ -7,9 +7,9 @@ from rich.text import Text
 
 from massconvert.cli.console import out
 from massconvert.cli.layout import Column, Prose, Sheet
-from massconvert.readable import readable
 from massconvert.report import Failure, Summary
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 _STYLES = {"converted": "green", "failed": "red", "skipped": "yellow", "cancelled": "yellow"}
 _OUTCOMES = (

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 
 import typer
 
-from massconvert.batch import Batch
 from massconvert.cli.afterwards import tell_codes, tell_retries
 from massconvert.cli.batch_view import as_json, counts
 from massconvert.cli.commands import Helped
@@ -21,8 +20,9 @@ from massconvert.cli.watching import Watch, make_display, watch_to_the_end
 from massconvert.contract import Exit
 from massconvert.errors import InputError, MassConvertError
 from massconvert.model import BatchStatus
-from massconvert.next_command import next_command
+from massconvert.producer.batch import Batch
 from massconvert.report import Summary, summarise
+from massconvert.words.next_command import next_command
 
 FOR_EVER = "for-ever"
 

@@ -29,10 +29,10 @@ from massconvert.cli.why import GOES_ON, TOLD_AT_ONCE, Reason, Word
 from massconvert.contract import Exit
 from massconvert.errors import StoreError
 from massconvert.model import HELD_FOR_CANARY, BatchState, BatchStatus
-from massconvert.next_command import next_command
-from massconvert.readable import readable
 from massconvert.store import PATIENCE
-from massconvert.wording import ended_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import ended_of
+from massconvert.words.readable import readable
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -16,7 +16,7 @@ from massconvert.contract import Exit
 from massconvert.errors import InputError, SettingsError
 from massconvert.model import BatchState, BatchStatus
 from massconvert.nudge import Nudge
-from massconvert.on_complete import HookTarget, parse_targets
+from massconvert.on_complete.targets import HookTarget, parse_targets
 from massconvert.report import status_record
 
 _EXAMPLES = """\b

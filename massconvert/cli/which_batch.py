@@ -17,9 +17,9 @@ from massconvert.cli.console import local_time, say
 from massconvert.cli.desk import Desk
 from massconvert.errors import InputError, MassConvertError
 from massconvert.ledger import Ledger
-from massconvert.next_command import Name, next_command
 from massconvert.policy import Tuning
 from massconvert.settings import Settings
+from massconvert.words.next_command import Name, next_command
 
 _QUICK = 1.0  # seconds that a shell's Tab may take in Redis
 

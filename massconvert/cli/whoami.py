@@ -24,9 +24,9 @@ from massconvert.doctor.whose import Whose
 from massconvert.doctor.zoho_checks import ZohoLook
 from massconvert.errors import InputError, ZohoError
 from massconvert.model import NotSent
-from massconvert.next_command import next_command
-from massconvert.readable import readable
 from massconvert.settings import Settings, read_dotenv
+from massconvert.words.next_command import next_command
+from massconvert.words.readable import readable
 from massconvert.zoho.datacenters import hosts_of
 from massconvert.zoho.grants import revoke
 from massconvert.zoho.identity import papers_of

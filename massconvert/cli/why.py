@@ -15,10 +15,10 @@ from massconvert.cli.console import span
 from massconvert.doctor.work_checks import held_hint
 from massconvert.ledger import Workers
 from massconvert.model import HELD_FOR_CANARY, BatchStatus, Pause, Waits
-from massconvert.next_command import next_command
 from massconvert.policy.codes import CODES, Meaning
-from massconvert.readable import readable
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 from massconvert.zoho.standing import Standing
 
 START_A_WORKER = "massconvert worker"

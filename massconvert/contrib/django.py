@@ -12,7 +12,7 @@ from django.db import transaction
 
 from massconvert.errors import BrokerError
 from massconvert.options import Options
-from massconvert.producer import MassConvert
+from massconvert.producer.mass_convert import MassConvert
 
 log = logging.getLogger("massconvert")
 

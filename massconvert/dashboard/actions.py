@@ -13,12 +13,12 @@ from massconvert.dashboard.door import COOKIE, LOGIN_HOLDS, PERSON, Access
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.reads import Reads
 from massconvert.errors import BrokerError
-from massconvert.intake import check_reason
 from massconvert.ledger import Deed
 from massconvert.nudge import Nudge
 from massconvert.policy.codes import Retry, retry_of
-from massconvert.producer import MassConvert
-from massconvert.wording import number_of
+from massconvert.producer.intake import check_reason
+from massconvert.producer.mass_convert import MassConvert
+from massconvert.words.plurals import number_of
 
 #: The fields of a form.
 Form = Mapping[str, str]

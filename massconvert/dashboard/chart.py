@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from massconvert.ledger.days import DAY, QUARTER, Counted, Quarter
 from massconvert.model import Kind
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 #: From the bottom to the top of a column.
 KINDS = (Kind.CONVERTED.value, Kind.SKIPPED.value, Kind.FAILED.value, Kind.CANCELLED.value)

@@ -18,9 +18,9 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from massconvert.intake import LONGEST_NAME, this_person
-from massconvert.loopback import is_loopback
-from massconvert.readable import readable
+from massconvert.addresses import is_loopback
+from massconvert.producer.intake import LONGEST_NAME, this_person
+from massconvert.words.readable import readable
 
 #: A scope, and how an ASGI app is called with one.
 Scope = MutableMapping[str, Any]

@@ -17,7 +17,7 @@ from massconvert.dashboard.door import HOME, PERSON, READ_ONLY, Access, App, Sco
 from massconvert.dashboard.reads import Reads
 from massconvert.dashboard.words import DONE, left, moment, timed
 from massconvert.errors import StoreError
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 #: Where the moment of the page stands: it is no news.
 _AS_OF = "@as-of@"

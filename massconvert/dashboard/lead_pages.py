@@ -16,7 +16,7 @@ from massconvert.model import Outcome
 from massconvert.model.story import Story
 from massconvert.policy.codes import words_of
 from massconvert.policy.sentences import PROOFS
-from massconvert.readable import readable
+from massconvert.words.readable import readable
 
 #: How many leads of a pasted column are looked up: each is looked for in every batch.
 MOST = 100

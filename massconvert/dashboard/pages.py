@@ -19,9 +19,9 @@ from massconvert.leads.ids import is_plain_id
 from massconvert.ledger.days import Counted
 from massconvert.metrics import CONTENT_TYPE, render
 from massconvert.model import BatchState, BatchStatus
-from massconvert.next_command import next_command
 from massconvert.results import Part, part_lines
 from massconvert.store import Patience, reaching
+from massconvert.words.next_command import next_command
 
 #: The states by which the list can be filtered.
 STATES = {

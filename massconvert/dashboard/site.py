@@ -25,10 +25,10 @@ from massconvert.dashboard.lead_pages import LeadPages
 from massconvert.dashboard.pages import Pages
 from massconvert.dashboard.reads import Reads
 from massconvert.errors import MassConvertError, StoreError, UnknownBatchError
-from massconvert.producer import MassConvert
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.profiles import Accounts
-from massconvert.readable import readable_traceback
 from massconvert.settings import Settings
+from massconvert.words.readable import readable_traceback
 
 log = logging.getLogger("massconvert")
 

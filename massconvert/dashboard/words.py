@@ -14,8 +14,8 @@ from massconvert.cli.why import Reason, Word
 from massconvert.ledger import Deed, FailedWith
 from massconvert.model import HELD_FOR_CANARY, BatchStatus
 from massconvert.policy.codes import Retry, retry_of, words_of
-from massconvert.readable import readable
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 #: The longest message of somebody else that is shown.
 _LONGEST = 500

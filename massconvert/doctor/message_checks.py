@@ -7,8 +7,8 @@ from datetime import datetime, timezone
 
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
-from massconvert.next_command import next_command
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 
 
 def check_messages(site: Site) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from massconvert.errors import SettingsError
 from massconvert.options import unresolved
 from massconvert.steps.check import check, why
 from massconvert.wiring import open_ports
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 _FIX = "Fix it in the CRM, or cancel the batch and enqueue it with other options."
 

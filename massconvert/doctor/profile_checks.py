@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
-from massconvert.next_command import next_command
 from massconvert.profiles import ConfigFile
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 
 
 def check_profiles(site: Site) -> Iterator[Finding]:

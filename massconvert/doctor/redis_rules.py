@@ -12,7 +12,7 @@ from redis.exceptions import NoPermissionError, ResponseError
 
 from massconvert.doctor.finding import Finding, Level, ok, warning, wrong
 from massconvert.store import Redis, reaching
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 #: The oldest version that the scripts run on: LMOVE, and LPOP with a count.
 NEEDED = (6, 2)

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from massconvert.doctor.finding import Finding, ok, warning
 from massconvert.doctor.site import Site
 from massconvert.model import Observed
-from massconvert.next_command import next_command
+from massconvert.words.next_command import next_command
 
 #: After this many days what was seen may have changed.
 _OLD = 365

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 from massconvert.doctor.finding import Finding, ok, warning, wrong
 from massconvert.doctor.site import Site
 from massconvert.errors import MassConvertError, SettingsError
-from massconvert.next_command import next_command
 from massconvert.profiles import Accounts
 from massconvert.settings import Settings, load_settings, variables
+from massconvert.words.next_command import next_command
 from massconvert.zoho.datacenters import hosts_of
 
 _ALL = "docs/settings.md has every setting."

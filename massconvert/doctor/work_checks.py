@@ -10,9 +10,9 @@ from massconvert.ledger import Backlog, Member, Workers
 from massconvert.ledger.backlog import LatePayload
 from massconvert.ledger.fleet import BEAT
 from massconvert.model import Pause
-from massconvert.next_command import next_command
 from massconvert.policy import HoldKind
-from massconvert.wording import number_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import number_of
 from massconvert.zoho.standing import Standing, read_standing
 
 #: A chunk is stuck when its next step is overdue for so long, in seconds: the sweep and a busy fleet take less.

@@ -15,7 +15,7 @@ from massconvert.model import Busy, NotSent, PerhapsAccepted, Refused, Unsent
 from massconvert.policy import Permit
 from massconvert.policy.codes import TOKEN_CODES
 from massconvert.policy.table import TOKEN_HINTS
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 from massconvert.zoho import Governor, ZohoClient
 from massconvert.zoho.answers import Body
 from massconvert.zoho.datacenters import DATA_CENTERS, hosts_of

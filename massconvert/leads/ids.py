@@ -10,7 +10,7 @@ from numbers import Integral, Rational, Real
 from typing import Any
 
 from massconvert.errors import InputError
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 _LARGEST = 2**63 - 1
 #: How many wrong ids an error names.

@@ -18,7 +18,7 @@ from massconvert.leads.brought import Brought
 from massconvert.leads.ids import shown
 from massconvert.leads.lines import LeadLine, lead_line
 from massconvert.leads.reading import read_lead_ids
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
 
 if TYPE_CHECKING:
     from typing_extensions import Self

@@ -33,12 +33,12 @@ from massconvert.model import (
     Priority,
     Waits,
 )
-from massconvert.next_command import next_command
-from massconvert.on_complete import Target, dump_targets
+from massconvert.on_complete.targets import Target, dump_targets
 from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
-from massconvert.traces import traceparent
+from massconvert.telemetry.traces import traceparent
+from massconvert.words.next_command import next_command
 
 #: A batch of up to this many leads has this many member sets, a prime. Each keeps Redis' compact encoding (up to 512
 #: integers) and has enough of them to be worth its key. Beyond two million leads the sets take more memory: a batch's

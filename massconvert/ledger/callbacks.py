@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from massconvert.errors import InputError
 from massconvert.ledger.codec import load_status, pairs, unreadable
 from massconvert.model import BatchStatus
-from massconvert.on_complete import MOST, Target, load_targets
-from massconvert.readable import readable
+from massconvert.on_complete.targets import MOST, Target, load_targets
 from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.words.readable import readable
 
 #: How many calls may run at once in the whole fleet: a web hook that hangs must not take the workers from the leads.
 AT_ONCE = 4

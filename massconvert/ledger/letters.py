@@ -17,8 +17,8 @@ from typing import Any, Literal
 
 from massconvert.errors import InputError
 from massconvert.ledger.codec import number, unreadable
-from massconvert.next_command import next_command
 from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.words.next_command import next_command
 
 Kind = Literal["stuck", "refused"]
 KINDS: tuple[Kind, ...] = ("stuck", "refused")

@@ -11,10 +11,10 @@ from typing import Any, TypeVar
 from massconvert.errors import LedgerError
 from massconvert.ledger.codec import load_looks, number, open_leads, unreadable
 from massconvert.model import Pause
-from massconvert.next_command import then_resume
 from massconvert.policy import Look
 from massconvert.policy.polling import LOST
 from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.words.next_command import then_resume
 
 log = logging.getLogger("massconvert")
 

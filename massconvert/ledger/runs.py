@@ -13,11 +13,11 @@ from massconvert.leads.ids import check_batch_key
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.ledger.codec import dump_refusal, kept_options, load_refusal, options_of, pairs, unreadable
 from massconvert.model import Again, Done, Priority
-from massconvert.next_command import next_command
-from massconvert.on_complete import dump_targets, load_targets
+from massconvert.on_complete.targets import dump_targets, load_targets
 from massconvert.policy import Language, Run, RunDecision, RunRow, RunState, Tuning
 from massconvert.profiles import Profile
 from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.words.next_command import next_command
 
 
 class Begun(str, Enum):

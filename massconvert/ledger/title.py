@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from massconvert.errors import LedgerMismatchError
 from massconvert.model import Owner, OwnerKind
-from massconvert.next_command import next_command
 from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.words.next_command import next_command
 
 #: The format of the ledger that this version reads and writes. A change of what stands in a key so that older code
 #: would misread it, raises it and says in docs/upgrading.md what to do.

@@ -9,7 +9,7 @@ from difflib import get_close_matches
 from typing import Any, NamedTuple
 
 from massconvert.errors import OptionsError
-from massconvert.readable import readable
+from massconvert.words.readable import readable
 
 #: How many of the nearest, or of all, are told.
 _TOLD = 3

@@ -207,7 +207,7 @@ STATUS_MEANINGS: dict[int, Meaning] = {
     429: Meaning.THROTTLED,
 }
 
-#: What to do about a pause, by Zoho's code; what is said of it ends with `massconvert.next_command.then_resume`.
+#: What to do about a pause, by Zoho's code; what is said of it ends with `massconvert.words.next_command.then_resume`.
 HINTS: dict[str, str] = {
     **{code: row.fix for code, row in CODES.items() if row.fix},
     "": "Fix what Zoho names",

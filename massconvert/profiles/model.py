@@ -10,9 +10,9 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from massconvert.errors import InputError, OptionsError
 from massconvert.model import Priority
-from massconvert.on_complete import Target, demand_permitted, parse_targets
+from massconvert.on_complete.permitted import Permitted
+from massconvert.on_complete.targets import Target, demand_permitted, parse_targets
 from massconvert.options import Options
-from massconvert.permitted import Permitted
 from massconvert.policy import Language
 from massconvert.profiles.criteria import check_search, where_of
 from massconvert.profiles.slots import check_crontab

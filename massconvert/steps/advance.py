@@ -13,7 +13,7 @@ from massconvert.steps.send import send
 from massconvert.steps.settle import settle
 from massconvert.steps.update_deals import update
 from massconvert.steps.write import moment, write
-from massconvert.traces import visiting
+from massconvert.telemetry.traces import visiting
 
 #: What the two tasks may act on. A chunk is settled by whichever comes first.
 CONVERTING: frozenset[State] = frozenset({State.WAITING, State.SENDING, State.SETTLING, State.UPDATING})

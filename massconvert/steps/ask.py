@@ -6,10 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from massconvert import observed, traces
 from massconvert.model import Busy, Call
 from massconvert.policy import CallAnswer
 from massconvert.steps.ports import Ports
+from massconvert.telemetry import observed, traces
 
 A = TypeVar("A", bound=CallAnswer)
 

@@ -8,10 +8,10 @@ from typing import Any
 from massconvert.caller import Never
 from massconvert.ledger import DueCall
 from massconvert.model import Again, BatchStatus, Done
-from massconvert.next_command import next_command
 from massconvert.policy import Moment, after_failed_callback
 from massconvert.report import status_record
 from massconvert.steps.ports import Ports
+from massconvert.words.next_command import next_command
 
 
 def call_back(ports: Ports) -> Again | Done:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from massconvert.deal_values import Misfits, misfits
 from massconvert.model import Busy, Listing, NotSent, PerhapsAccepted, Refused, Trouble
 from massconvert.options import Problem, examine, listings_for
 from massconvert.policy import Meaning, meaning
+from massconvert.producer.deal_values import Misfits, misfits
 from massconvert.steps.ask import Asked
 from massconvert.steps.look_up import SURE, look_up
 from massconvert.steps.ports import Ports

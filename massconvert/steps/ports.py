@@ -21,10 +21,9 @@ from massconvert.model import (
     StatusAnswer,
     UpdateAnswer,
 )
-from massconvert.on_complete import Target
+from massconvert.on_complete.targets import Target
 from massconvert.policy import CallAnswer, Decision, Permit, RunDecision, Tuning
-from massconvert.steady import steady
-from massconvert.store import Clock
+from massconvert.store import Clock, steady
 
 
 class Zoho(Protocol):

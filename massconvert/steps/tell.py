@@ -8,8 +8,8 @@ from typing import Any
 
 from massconvert.ledger import DueCall
 from massconvert.model import State
-from massconvert.next_command import then_resume
 from massconvert.policy import MOVES, Decision, Row, RunDecision, RunState
+from massconvert.words.next_command import then_resume
 
 log = logging.getLogger("massconvert")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from massconvert import traces
 from massconvert.model import Chunk, Done, Next, Submitted
 from massconvert.policy import Decision, Moment, size_of
 from massconvert.policy.rehearsed import tuned
 from massconvert.policy.story import Answer, told_of
 from massconvert.steps.ask import Asked
 from massconvert.steps.ports import Ports
+from massconvert.telemetry import traces
 
 #: The quantile of the learnt job times within which a job has ended almost surely.
 _P99 = 0.99

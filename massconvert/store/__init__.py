@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from massconvert.store.clock import Clock, RedisClock
+from massconvert.store.clock import Clock, RedisClock, steady
 from massconvert.store.connection import Clients, Redis, connect, reaching
 from massconvert.store.keys import Keys
 from massconvert.store.patience import PATIENCE, Patience
@@ -22,4 +22,5 @@ __all__ = [
     "Shelf",
     "connect",
     "reaching",
+    "steady",
 ]

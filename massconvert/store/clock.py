@@ -1,4 +1,4 @@
-"""Time, as Redis has it, so that machines with wrong clocks agree.
+"""Time: as Redis has it, so that machines with wrong clocks agree; and seconds of this machine that nobody sets.
 
 The scripts ask Redis themselves (store/lua/_time.lua). A process asks only for what it shows to people, or what it may
 learn late: whatever it holds is old by the time it is used, since a process may freeze anywhere.
@@ -6,6 +6,7 @@ learn late: whatever it holds is old by the time it is used, since a process may
 
 from __future__ import annotations
 
+import time
 from typing import Protocol
 
 from massconvert.store.connection import Redis, reaching
@@ -30,3 +31,16 @@ class RedisClock:
         with reaching(self._client):
             seconds, micros = self._client.time()
         return int(seconds) + int(micros) / 1e6
+
+
+#: Linux' CLOCK_BOOTTIME; on macOS CLOCK_MONOTONIC, which counts its sleep (clock_gettime(3) of each).
+_STEADY: int | None = getattr(time, "CLOCK_BOOTTIME", getattr(time, "CLOCK_MONOTONIC", None))
+
+
+def steady() -> float:
+    """Seconds since some moment in the past, to be compared on this machine alone: nobody sets them.
+
+    They go on while the machine sleeps. `time.monotonic` stands still then: a call that should have left by now would
+    leave when the machine wakes up, though its leases have lapsed meanwhile.
+    """
+    return time.monotonic() if _STEADY is None else time.clock_gettime(_STEADY)

@@ -13,10 +13,10 @@ from redis.retry import Retry
 from massconvert.addresses import NodeGroup, group_of
 from massconvert.contract import DEFAULT_ACCOUNT
 from massconvert.errors import LedgerError, StoreError
-from massconvert.observed import watchers
 from massconvert.store.pool import SharingPool
 from massconvert.store.primary import OfSentinels, OfSlot, Primary, led_by
 from massconvert.store.refusals import FOLLOWS, TABLE, RefusalKind, refusal_of
+from massconvert.telemetry.observed import watchers
 
 #: A synchronous client that decodes its answers. redis-py types each command as "a value or an awaitable of it", which
 #: no checker can use, hence Any.

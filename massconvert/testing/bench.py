@@ -12,11 +12,11 @@ from typing import Any
 
 import fakeredis
 
-from massconvert.batch import Batch
 from massconvert.errors import MassConvertError
-from massconvert.intake import Intake
 from massconvert.model import Again, BatchStatus, Job, Resend, Settle, Submitted
-from massconvert.on_complete import Target
+from massconvert.on_complete.targets import Target
+from massconvert.producer.batch import Batch
+from massconvert.producer.intake import Intake
 from massconvert.profiles import ConfigFile
 from massconvert.settings import Settings
 from massconvert.simulator import Organisation, Rules

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+from massconvert.addresses import is_loopback
 from massconvert.errors import SettingsError
-from massconvert.loopback import is_loopback
 
 if TYPE_CHECKING:
     from massconvert.settings import Settings

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
-from massconvert.loopback import is_loopback
+from massconvert.addresses import is_loopback
 from massconvert.model import Busy, Call, NotSent, Owner, OwnerKind, PerhapsAccepted, Unsent
 from massconvert.policy import CallAnswer, Permit
 from massconvert.policy.codes import TOKEN_CODES

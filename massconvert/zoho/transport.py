@@ -39,11 +39,11 @@ from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.util.connection import create_connection
 
+from massconvert.addresses import is_loopback
 from massconvert.errors import SettingsError
-from massconvert.loopback import is_loopback
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
-from massconvert.steady import steady
-from massconvert.traces import calls
+from massconvert.store import steady
+from massconvert.telemetry.traces import calls
 
 MAX_BODY = 16 * 1024 * 1024  # bytes, unpacked; the longest answer we ask for has well under 1 MiB
 MAX_IDLE = 30.0  # seconds that a pooled connection may have been idle

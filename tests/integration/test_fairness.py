@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from massconvert.intake import Intake
 from massconvert.ledger.codec import segments
 from massconvert.model import Priority, Refused
 from massconvert.policy import Moment, after_post
+from massconvert.producer.intake import Intake
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, OTHER_FINGERPRINT, TUNING, Books, leads
 
 pytestmark = pytest.mark.integration

@@ -10,7 +10,7 @@ import pytest
 
 from massconvert.errors import InputError, LedgerError
 from massconvert.model import Accepted, Chunk, JobStatus, LeadsRead, LeadState, Progress, State
-from massconvert.on_complete import parse_targets
+from massconvert.on_complete.targets import parse_targets
 from massconvert.policy import Row, after_post, after_read, after_status
 from massconvert.steps.sweep import sweep
 from tests.integration.books import FINGERPRINT, MOMENT, NOW, OPTIONS, TUNING, Books, leads

@@ -12,7 +12,7 @@ import pytest
 from massconvert.errors import LedgerError
 from massconvert.ledger import DueCall
 from massconvert.ledger.callbacks import AT_ONCE, LEASE, FailedCall
-from massconvert.on_complete import TaskTarget, parse_targets
+from massconvert.on_complete.targets import TaskTarget, parse_targets
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, Books
 
 pytestmark = pytest.mark.integration

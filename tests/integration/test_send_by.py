@@ -13,7 +13,7 @@ import pytest
 from urllib3.connection import HTTPConnection
 
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
-from massconvert.steady import steady
+from massconvert.store import steady
 from massconvert.zoho import transport as transport_module
 from massconvert.zoho.transport import Reply, Transport
 

@@ -14,8 +14,8 @@ import pytest
 from pydantic import SecretStr
 
 from massconvert.caller import Caller, Never
-from massconvert.on_complete import HookTarget
-from massconvert.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.on_complete.targets import HookTarget
 from tests.certificates import certify
 
 pytestmark = pytest.mark.integration

@@ -17,15 +17,15 @@ from unittest.mock import patch
 
 from greenlet import getcurrent  # type: ignore[import-untyped]  # it ships no types
 
-from massconvert import intake
 from massconvert.errors import BrokerError, LedgerError, MassConvertError, StoreError
-from massconvert.intake import Intake
 from massconvert.ledger import Ledger
 from massconvert.ledger.title import FORMAT
 from massconvert.model import Canary
-from massconvert.on_complete import TaskTarget
+from massconvert.on_complete.targets import TaskTarget
 from massconvert.policy import CallAnswer, Decision, Permit, Row, RunDecision, RunState
 from massconvert.policy import messages as fates
+from massconvert.producer import intake
+from massconvert.producer.intake import Intake
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
 from massconvert.steps.ports import Ports
 from massconvert.store import Keys, Patience, RedisClock

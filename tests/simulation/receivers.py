@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from massconvert.on_complete import Target, TaskTarget
+from massconvert.on_complete.targets import Target, TaskTarget
 from tests.simulation.plan import CallFaults
 from tests.simulation.world import World
 

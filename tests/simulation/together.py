@@ -13,7 +13,7 @@ from typing import Any
 
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # it ships no types
 
-from massconvert import intake
+from massconvert.producer import intake
 from tests.simulation.history import History, Verdict, virtual_waits
 from tests.simulation.plan import Plan
 from tests.simulation.store_port import Command, Wire

@@ -13,12 +13,13 @@ from typing import Any
 import fakeredis
 import pytest
 
-from massconvert import producer, store, wiring
+from massconvert import store, wiring
 from massconvert.cli import main, pause
 from massconvert.errors import BrokerError
 from massconvert.ledger import Ledger
 from massconvert.model import Kind, Outcome
 from massconvert.policy import Tuning
+from massconvert.producer import mass_convert as producer
 from tests.printed import demand_typed
 
 OPTIONS = {"Deals": {"Deal_Name": "Renewal", "Stage": "Closed Won", "Closing_Date": "+30d"}, "assign_to": {"id": "5"}}

@@ -14,7 +14,7 @@ from massconvert.cli.account import choose_account
 from massconvert.errors import InputError, SettingsError, StoreError
 from massconvert.model import Again
 from massconvert.nudge import Nudge
-from massconvert.producer import MassConvert
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.profiles import Accounts
 from massconvert.shares import Share, Threads
 from massconvert.wiring import Workshop, Workshops

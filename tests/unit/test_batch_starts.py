@@ -8,12 +8,12 @@ import fakeredis
 import pytest
 
 from massconvert.errors import BrokerError, InputError, UnknownBatchError
-from massconvert.intake import Intake
 from massconvert.ledger import Ledger
 from massconvert.model import HELD_FOR_CANARY, BatchState, Canary, Priority
 from massconvert.options import parse_canary, parse_priority
 from massconvert.policy import Tuning, most_failures, priority_of
-from massconvert.task_message import take_message
+from massconvert.producer.intake import Intake
+from massconvert.producer.message import take_message
 
 NOW = 1_800_000_000.0
 IDS = [str(3652397000009850001 + number) for number in range(120)]

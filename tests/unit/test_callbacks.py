@@ -15,7 +15,7 @@ from massconvert.callbacks import DELIVERY_HEADER, SIGNATURE_HEADER, sign, verif
 from massconvert.caller import Caller, Never
 from massconvert.errors import BrokerError, InputError, KeyConflictError
 from massconvert.model import NotSent, PerhapsAccepted, Unsent
-from massconvert.on_complete import HookTarget, TaskTarget, dump_targets, load_targets, parse_targets
+from massconvert.on_complete.targets import HookTarget, TaskTarget, dump_targets, load_targets, parse_targets
 from massconvert.policy import Moment, Tuning, after_failed_callback
 from massconvert.settings import Settings
 from massconvert.testing import FakeCrm

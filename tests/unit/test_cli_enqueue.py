@@ -175,7 +175,7 @@ def test_waiting_for_a_batch_that_has_ended_gives_its_exit_status(shell: Shell) 
 def test_a_wait_that_ends_with_a_failed_lead_is_status_1(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.batch("k", finished())
     batch = shell.ledger.batches
-    monkeypatch.setattr("massconvert.producer.Batch.progress", lambda _: batch.status("k"))
+    monkeypatch.setattr("massconvert.producer.mass_convert.Batch.progress", lambda _: batch.status("k"))
     said = shell.run("enqueue", "--no-deal", A, "--key", "other", "--wait", "--json")
     assert said.code == Exit.SOME_FAILED
     assert said.json["accepted"] == said.json["failed"] == 1
@@ -186,7 +186,7 @@ def test_ctrl_c_while_waiting_says_how_to_go_on(shell: Shell, monkeypatch: pytes
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("massconvert.producer.Batch.progress", interrupted)
+    monkeypatch.setattr("massconvert.producer.mass_convert.Batch.progress", interrupted)
     said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait")
     assert said.code == 130
     assert "massconvert status k --watch" in said.err
@@ -199,7 +199,7 @@ def test_ctrl_c_while_enqueueing_says_what_became_of_the_leads(
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("massconvert.producer.MassConvert.enqueue", interrupted)
+    monkeypatch.setattr("massconvert.producer.mass_convert.MassConvert.enqueue", interrupted)
     said = shell.run("enqueue", "--no-deal", A, *(["--key", key] if key else []))
     assert said.code == 130
     assert told in said.err
@@ -365,7 +365,7 @@ def test_a_wait_that_redis_ends_names_the_batch_that_is_there_all_the_same(
     def away(_: object) -> None:
         raise StoreError("Redis is away.")
 
-    monkeypatch.setattr("massconvert.producer.Batch.progress", away)
+    monkeypatch.setattr("massconvert.producer.mass_convert.Batch.progress", away)
     said = shell.run("enqueue", "--no-deal", A, "--key", "k", "--wait", "--json")
     assert said.code == Exit.UNREACHABLE
     assert said.json == {"error": {"message": "Redis is away.", "batch": "k"}}

@@ -166,7 +166,7 @@ def test_ctrl_c_in_a_retry_says_that_the_same_command_goes_on(shell: Shell, monk
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("massconvert.producer.MassConvert.retry", interrupted)
+    monkeypatch.setattr("massconvert.producer.mass_convert.MassConvert.retry", interrupted)
     said = shell.run("retry", "k")
     assert said.code == 130
     assert "The same command goes on" in said.err
@@ -249,7 +249,7 @@ def test_an_interrupted_enqueue_is_the_last_batch_too(shell: Shell, monkeypatch:
     def interrupted(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("massconvert.producer.MassConvert.enqueue", interrupted)
+    monkeypatch.setattr("massconvert.producer.mass_convert.MassConvert.enqueue", interrupted)
     named = shell.run("enqueue", "--no-deal", "8").err.split("--key ")[1].split()[0]
     said = shell.run("status", "--last")
     assert f"There is no batch '{named}'" in said.err

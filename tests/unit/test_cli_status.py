@@ -9,9 +9,9 @@ import pytest
 
 from massconvert.cli.console import local_time
 from massconvert.contract import Exit
-from massconvert.intake import this_person
 from massconvert.ledger import Member
 from massconvert.model import Kind, Outcome
+from massconvert.producer.intake import this_person
 from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
 
 COUNTS = ("total", "waiting", "sent", "converted", "failed", "skipped", "cancelled")

@@ -160,8 +160,8 @@ def test_a_wait_ends_with_a_line_for_each_code_and_what_fits_it(shell: Shell, mo
     shell.batch("k", ends)
     status = shell.ledger.batches.status("k")
     rows = list(shell.ledger.batches.rows("k"))
-    monkeypatch.setattr("massconvert.producer.Batch.progress", lambda _: status)
-    monkeypatch.setattr("massconvert.producer.Batch.outcomes", lambda _: iter(rows))
+    monkeypatch.setattr("massconvert.producer.mass_convert.Batch.progress", lambda _: status)
+    monkeypatch.setattr("massconvert.producer.mass_convert.Batch.outcomes", lambda _: iter(rows))
     said = shell.run("enqueue", "--no-deal", "3652397000009854001", "--key", "new", "--wait").err
     assert f"1 lead failed: NOT_FOUND: Zoho does not return this lead (for example {A})" in said
     assert "1 lead failed: UNKNOWN_NAME: $.assign_to is 'anne@example.com', nearest Ann Archer" in said
@@ -175,8 +175,8 @@ def test_a_wait_ends_with_a_line_for_each_code_and_what_fits_it(shell: Shell, mo
 def test_leads_that_zoho_does_not_have_are_never_sent_to_a_retry(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
     shell.batch("k", {A: Outcome(Kind.FAILED, "NOT_FOUND", "gone")})
     status, rows = shell.ledger.batches.status("k"), list(shell.ledger.batches.rows("k"))
-    monkeypatch.setattr("massconvert.producer.Batch.progress", lambda _: status)
-    monkeypatch.setattr("massconvert.producer.Batch.outcomes", lambda _: iter(rows))
+    monkeypatch.setattr("massconvert.producer.mass_convert.Batch.progress", lambda _: status)
+    monkeypatch.setattr("massconvert.producer.mass_convert.Batch.outcomes", lambda _: iter(rows))
     said = shell.run("enqueue", "--no-deal", B, "--key", "new", "--wait").err
     assert "massconvert retry" not in said
 

@@ -13,8 +13,8 @@ import yaml
 from jsonschema.validators import validator_for
 
 from massconvert.addresses import check_redis_url, group_of
-from massconvert.heartbeat import MAX_AGE
 from massconvert.settings import variables
+from massconvert.telemetry.heartbeat import MAX_AGE
 from workers.lifecycle import STOP_WITHIN
 
 ROOT = Path(__file__).resolve().parents[2]

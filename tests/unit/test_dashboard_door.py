@@ -12,7 +12,7 @@ import pytest
 
 from massconvert import MassConvert
 from massconvert.dashboard.door import HEADERS, LOGIN_HOLDS, Access
-from massconvert.intake import this_person
+from massconvert.producer.intake import this_person
 from massconvert.testing import FakeCrm
 from tests.unit.page_visitor import OPTIONS, SAME, TOKEN, Visitor, lead_ids
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from massconvert.addresses import is_loopback
 from massconvert.errors import SettingsError
-from massconvert.loopback import is_loopback
 from massconvert.zoho.datacenters import (
     DATA_CENTERS,
     Hosts,

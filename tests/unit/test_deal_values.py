@@ -12,12 +12,12 @@ from typing import Any
 
 import pytest
 
-from massconvert.deal_values import NAMED, misfits, parse_deal_values, read_deal_cells
 from massconvert.errors import InputError
 from massconvert.leads import Leads, open_leads
 from massconvert.leads.brought import Brought
 from massconvert.model import Kind, Listing, Outcome
-from massconvert.producer import MassConvert
+from massconvert.producer.deal_values import NAMED, misfits, parse_deal_values, read_deal_cells
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.settings import load_settings
 from massconvert.store import RedisClock
 from tests.unit.cli_shell import OPTIONS, A, B, C, Shell

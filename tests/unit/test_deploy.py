@@ -14,9 +14,9 @@ import yaml
 
 from massconvert.cli.app import app
 from massconvert.contract import Exit
-from massconvert.heartbeat import MAX_AGE
 from massconvert.profiles.reading import read_config
 from massconvert.settings import CREDENTIALS, variables
+from massconvert.telemetry.heartbeat import MAX_AGE
 from workers.lifecycle import STOP_WITHIN
 
 DEPLOY = Path(__file__).resolve().parents[2] / "examples" / "deploy"

@@ -27,8 +27,8 @@ from massconvert.errors import StoreError
 from massconvert.ledger import Member
 from massconvert.model import NotSent, Unsent
 from massconvert.nudge import Nudge
-from massconvert.on_complete import parse_targets
-from massconvert.permitted import ANY_OF_AN_APP
+from massconvert.on_complete.permitted import ANY_OF_AN_APP
+from massconvert.on_complete.targets import parse_targets
 from massconvert.settings import Settings, variables
 from tests.unit.cli_shell import A, B, Shell
 

@@ -32,8 +32,8 @@ from massconvert import (
     UnknownBatchError,
     WaitTimeoutError,
     ZohoError,
-    producer,
 )
+from massconvert.producer import mass_convert as producer
 from massconvert.settings import Settings
 
 ERRORS: tuple[type[MassConvertError], ...] = (

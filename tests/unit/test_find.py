@@ -25,7 +25,7 @@ from massconvert.model import (
     Refused,
     Unsent,
 )
-from massconvert.on_complete import HookTarget, TaskTarget, load_targets
+from massconvert.on_complete.targets import HookTarget, TaskTarget, load_targets
 from massconvert.policy import (
     RUN_MOVES,
     Language,

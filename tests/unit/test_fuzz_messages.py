@@ -23,9 +23,9 @@ from massconvert.contract import (
 )
 from massconvert.errors import InputError, MassConvertError, OptionsError
 from massconvert.leads import check_batch_key, valid_ids
+from massconvert.producer.message import chunk_of, run_of
 from massconvert.profiles import Accounts, ConfigFile
 from massconvert.profiles.slots import parse_slot
-from massconvert.task_message import chunk_of, run_of
 from massconvert.testing import FakeCrm
 from tests.unit.fuzz import cases, generator
 from workers import log, only_copies

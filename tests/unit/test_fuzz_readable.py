@@ -17,8 +17,8 @@ import pytest
 from massconvert.cli import batch_view, console, main
 from massconvert.errors import InputError
 from massconvert.model import Kind, LeadRow, Outcome, Pause, Waits
-from massconvert.readable import LONGEST, Readable, readable, readable_json, whole
 from massconvert.report import csv_lines, json_lines
+from massconvert.words.readable import LONGEST, Readable, readable, readable_json, whole
 from tests.unit.cli_shell import A, Shell
 from tests.unit.fuzz import cases, generator
 from workers import log

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from massconvert.heartbeat import Heartbeat, complaint, heartbeat_path, read_beat
+from massconvert.telemetry.heartbeat import Heartbeat, complaint, heartbeat_path, read_beat
 from tests.unit.cli_shell import Shell
 
 

@@ -14,7 +14,7 @@ import typer.main
 
 import massconvert
 from massconvert.cli.app import app
-from massconvert.next_command import next_command, then_resume
+from massconvert.words.next_command import next_command, then_resume
 from tests.printed import NAMES, commands_in, parse
 from tests.unit.cli_shell import A, Shell
 

@@ -10,9 +10,9 @@ import pytest
 from massconvert import contract
 from massconvert.caller import Never
 from massconvert.errors import InputError, SettingsError
-from massconvert.on_complete import HookTarget, TaskTarget, demand_permitted, parse_targets
-from massconvert.permitted import ANY_OF_AN_APP, Permitted
-from massconvert.producer import MassConvert
+from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.on_complete.targets import HookTarget, TaskTarget, demand_permitted, parse_targets
+from massconvert.producer.mass_convert import MassConvert
 from massconvert.profiles import ConfigFile
 from massconvert.settings import Settings
 from massconvert.testing import FakeCrm

@@ -8,8 +8,6 @@ from typing import Any
 
 import pytest
 
-from massconvert import intake, producer
-from massconvert.batch import Batch
 from massconvert.errors import (
     BrokerError,
     InputError,
@@ -19,15 +17,18 @@ from massconvert.errors import (
     UnknownBatchError,
     WaitTimeoutError,
 )
-from massconvert.intake import SLICE, Intake
 from massconvert.ledger import Ledger
 from massconvert.model import BatchState, BatchStatus, Chunk, Code, Done, Kind, LeadRow, Outcome, Refused, State, Why
 from massconvert.options import fingerprint
 from massconvert.policy import Decision, Moment, Row, Tuning, after_post
-from massconvert.producer import MassConvert
+from massconvert.producer import intake
+from massconvert.producer import mass_convert as producer
+from massconvert.producer.batch import Batch
+from massconvert.producer.intake import SLICE, Intake
+from massconvert.producer.mass_convert import MassConvert
+from massconvert.producer.message import take_message
 from massconvert.settings import Settings
 from massconvert.store import Keys
-from massconvert.task_message import take_message
 
 OPTIONS = {"Deals": {"Deal_Name": "Renewal", "Stage": "Closed Won", "Closing_Date": "+30d"}}
 OTHER = {"Deals": {"Deal_Name": "Other", "Stage": "Closed Won", "Closing_Date": "+30d"}}

@@ -11,12 +11,12 @@ import fakeredis
 import pytest
 
 from massconvert.errors import BrokerError, StoreError
-from massconvert.heartbeat import Heartbeat, read_beat
 from massconvert.ledger import Fleet, Member
 from massconvert.ledger.fleet import REMEMBER
 from massconvert.profiles import Accounts
 from massconvert.settings import Settings
 from massconvert.store import Keys
+from massconvert.telemetry.heartbeat import Heartbeat, read_beat
 from workers import pulse
 from workers.notes import Notes
 from workers.pulse import EVERY, PATIENCE, QUIET, Pulse, Vitals, turning

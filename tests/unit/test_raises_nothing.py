@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from massconvert.caller import Caller
 from massconvert.errors import BrokerError
 from massconvert.model import Call, NotSent, Unsent
-from massconvert.on_complete import TaskTarget
+from massconvert.on_complete.targets import TaskTarget
 from massconvert.policy import Permit
 from massconvert.store import Keys, RedisClock, connect
 from massconvert.zoho.datacenters import resolve

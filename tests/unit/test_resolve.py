@@ -11,11 +11,8 @@ import fakeredis
 import pytest
 from pydantic import SecretStr
 
-from massconvert import intake
-from massconvert.batch import Batch
 from massconvert.caller import Caller
 from massconvert.errors import KeyConflictError, OptionsError
-from massconvert.intake import Intake
 from massconvert.ledger import Ledger
 from massconvert.model import (
     Again,
@@ -36,13 +33,16 @@ from massconvert.model import (
 from massconvert.nudge import Nudge
 from massconvert.options import Options
 from massconvert.policy import CallAnswer, Decision, Permit, Row, Tuning
+from massconvert.producer import intake
+from massconvert.producer.batch import Batch
+from massconvert.producer.intake import Intake
+from massconvert.producer.message import take_message
 from massconvert.steps.advance import CONVERTING, advance
 from massconvert.steps.check import check
 from massconvert.steps.drain import drain
 from massconvert.steps.form import form
 from massconvert.steps.ports import Ports
 from massconvert.steps.resolve import resolve
-from massconvert.task_message import take_message
 from tests.unit.listed import client_of
 from tests.unit.simulated_crm import ANN, DEAL, Crm
 

@@ -150,7 +150,7 @@ def test_the_bound_of_ids_is_one_and_a_longer_message_is_accepted_and_warned_abo
         jsonschema.validate({"lead_ids": [LEAD] * (MAX_IDS_A_MESSAGE + 1)}, schema)
     with pytest.raises(ValueError, match="too many for one message"):
         massconvert_stub.enqueue(app, [LEAD] * (MAX_IDS_A_MESSAGE + 1), {})
-    monkeypatch.setattr("massconvert.task_message.MAX_IDS_A_MESSAGE", 2)
+    monkeypatch.setattr("massconvert.producer.message.MAX_IDS_A_MESSAGE", 2)
     leads = [str(int(LEAD) + number) for number in range(3)]
     crm = FakeCrm()
     assert crm.receive({"lead_ids": leads[:2], "key": "k"}, "m1").progress().converted == 2

@@ -20,9 +20,9 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from opentelemetry.trace import SpanKind, StatusCode
 
 import workers.traces
-from massconvert import traces
 from massconvert.model import Again, Call, NotSent, Unsent
 from massconvert.settings import load_settings
+from massconvert.telemetry import traces
 from massconvert.testing import FakeCrm
 from massconvert.testing.wire import InProcess
 from massconvert.zoho.transport import Reply
@@ -68,7 +68,8 @@ def message(traceparent: str) -> Any:
 
 
 def test_off_nothing_of_opentelemetry_is_loaded() -> None:
-    given = "import sys, massconvert, massconvert.producer, massconvert.wiring, workers.lifecycle, tasks.enqueue\n"
+    rooms = "massconvert, massconvert.producer.mass_convert, massconvert.wiring, workers.lifecycle, tasks.enqueue"
+    given = f"import sys, {rooms}\n"
     given += "print([name for name in sys.modules if name.startswith('opentelemetry')])"
     done = subprocess.run([sys.executable, "-c", given], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -13,12 +13,12 @@ from urllib.request import urlopen
 
 import pytest
 
-from massconvert import observed
 from massconvert.model import Accepted, Busy, Call
 from massconvert.policy import Permit
 from massconvert.settings import load_settings
 from massconvert.shares import Threads
 from massconvert.steps.ask import ask
+from massconvert.telemetry import observed
 from workers import lifecycle, watch
 
 

@@ -8,9 +8,9 @@ from pathlib import Path
 import typer.main
 
 import massconvert
-from massconvert.batch import Batch
 from massconvert.cli.app import app
-from massconvert.producer import MassConvert
+from massconvert.producer.batch import Batch
+from massconvert.producer.mass_convert import MassConvert
 
 CONCEPTS = Path(__file__).resolve().parents[2] / "docs" / "concepts.md"
 #: Words that mean here what they mean anywhere.

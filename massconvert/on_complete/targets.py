@@ -18,9 +18,9 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 
+from massconvert.addresses import is_loopback
 from massconvert.errors import InputError
-from massconvert.loopback import is_loopback
-from massconvert.permitted import Permitted
+from massconvert.on_complete.permitted import Permitted
 
 #: The most that one batch may call.
 MOST = 5

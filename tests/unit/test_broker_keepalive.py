@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 
-from massconvert.keepalive import keepalive_options
+from massconvert.broker import keepalive_options
 
 
 def test_every_option_is_one_that_a_socket_of_this_platform_takes() -> None:

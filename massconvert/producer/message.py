@@ -6,13 +6,13 @@ import logging
 import re
 from typing import Any
 
-from massconvert.batch import Batch
 from massconvert.contract import MAX_IDS_A_MESSAGE
-from massconvert.deal_values import parse_deal_values
 from massconvert.errors import InputError
-from massconvert.intake import Intake, body_of, calls_of, start_of
 from massconvert.leads.ids import check_batch_key, shown
-from massconvert.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.producer.batch import Batch
+from massconvert.producer.deal_values import parse_deal_values
+from massconvert.producer.intake import Intake, body_of, calls_of, start_of
 from massconvert.profiles import Profile
 
 log = logging.getLogger("massconvert")

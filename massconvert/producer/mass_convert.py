@@ -8,18 +8,18 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
-from massconvert.batch import Batch
-from massconvert.deal_values import demand_deal, parse_deal_values
 from massconvert.errors import InputError
-from massconvert.intake import Intake, Progress, body_of, calls_of, new_batch_id, start_of
 from massconvert.leads import check_batch_key, demand_valid, parse_lead_id
 from massconvert.ledger import Ledger
 from massconvert.model import Priority
 from massconvert.model.story import Story
 from massconvert.nudge import Nudge
-from massconvert.on_complete import Given
+from massconvert.on_complete.targets import Given
 from massconvert.options import Options
 from massconvert.policy import Tuning
+from massconvert.producer.batch import Batch
+from massconvert.producer.deal_values import demand_deal, parse_deal_values
+from massconvert.producer.intake import Intake, Progress, body_of, calls_of, new_batch_id, start_of
 from massconvert.profiles import Accounts, Profile
 from massconvert.settings import Settings
 from massconvert.store import RedisClock, connect

@@ -16,15 +16,13 @@ from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
-from massconvert.batch import Batch
-from massconvert.batch_retry import deals_to_retry, leads_to_retry, looked_at_first, retry_key
-from massconvert.deal_values import demand_deal, misfits
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import check_batch_key, valid_ids
 from massconvert.ledger import Ledger
 from massconvert.model import Canary, Listing, Priority, Why
 from massconvert.nudge import Nudge
-from massconvert.on_complete import Target, demand_permitted, parse_targets
+from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
+from massconvert.on_complete.targets import Target, demand_permitted, parse_targets
 from massconvert.options import (
     Options,
     begins_with,
@@ -36,11 +34,13 @@ from massconvert.options import (
     parse_priority,
     resolve_names,
 )
-from massconvert.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.policy import priority_of
+from massconvert.producer.batch import Batch
+from massconvert.producer.deal_values import demand_deal, misfits
+from massconvert.producer.retry import deals_to_retry, leads_to_retry, looked_at_first, retry_key
 from massconvert.profiles import Profile
 from massconvert.store import Clock
-from massconvert.traces import sends
+from massconvert.telemetry.traces import sends
 
 #: Leads a script call: large enough that the round trip does not matter, small enough that Redis stays answerable.
 SLICE = 2000

@@ -17,8 +17,8 @@ from massconvert.options.check import BodyCheck
 from massconvert.options.deals import not_taken, not_written, unlisted
 from massconvert.options.names import Row
 from massconvert.options.problem import Problem, kind_of
-from massconvert.readable import readable
-from massconvert.wording import number_of
+from massconvert.words.plurals import number_of
+from massconvert.words.readable import readable
 
 #: How many wrong values are named.
 NAMED = 20

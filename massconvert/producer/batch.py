@@ -10,10 +10,10 @@ from typing import Any, Protocol
 from massconvert.errors import WaitTimeoutError
 from massconvert.ledger import Ledger
 from massconvert.model import BatchStatus, LeadRow
-from massconvert.next_command import next_command
 from massconvert.options import Options, without_doubts
 from massconvert.store import Patience
-from massconvert.wording import ended_of
+from massconvert.words.next_command import next_command
+from massconvert.words.plurals import ended_of
 
 
 class BatchActions(Protocol):

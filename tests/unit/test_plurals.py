@@ -9,7 +9,7 @@ import pytest
 
 import massconvert
 from massconvert.cli.console import ago
-from massconvert.wording import ended_of, number_of
+from massconvert.words.plurals import ended_of, number_of
 
 HERE = Path(massconvert.__file__).parent
 

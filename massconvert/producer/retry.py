@@ -8,8 +8,8 @@ from typing import Any
 from massconvert.errors import InputError
 from massconvert.leads import parse_lead_id
 from massconvert.model import Code, Kind, LeadRow, Outcome
-from massconvert.next_command import next_command
 from massconvert.options import deal_templates, deals_only, doubted, fingerprint
+from massconvert.words.next_command import next_command
 
 #: Codes of leads that may be converted, for all that anybody knows.
 DOUBTS = frozenset({Code.NOT_VISIBLE, Code.STATE_UNKNOWN})

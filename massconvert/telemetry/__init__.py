@@ -1,0 +1,1 @@
+"""What a process tells of itself: traces, times of its calls, and that it is alive."""

@@ -9,17 +9,18 @@ from urllib.parse import parse_qsl
 from massconvert.simulator import catalogue, coql, routes
 from massconvert.simulator.accounts import Accounts
 from massconvert.simulator.composite import requests_in, response_of
+from massconvert.simulator.converting import Wanted
 from massconvert.simulator.faults import COMPOSITE, CONVERT, OPTIONS, POST, QUERY, REVOKE, SEARCH, TOKEN, Faults
 from massconvert.simulator.fields import NAME_OF
 from massconvert.simulator.jobs import Jobs
 from massconvert.simulator.leads import Lead
-from massconvert.simulator.messages import RefusedError, Response
+from massconvert.simulator.messages import RefusedError, Response, place
 from massconvert.simulator.reading import Reading, select_query
 from massconvert.simulator.records import Records
 from massconvert.simulator.routes import Found, Route, Visit
 from massconvert.simulator.rules import Rules
 from massconvert.simulator.single import Single
-from massconvert.simulator.validation import read_payload
+from massconvert.simulator.validation import Payload, duplicate_error, read_payload
 from massconvert.simulator.writing import Writing
 
 SCHEDULED_FROM = 7  # the first version whose code of success is SCHEDULED (Zoho's SDKs, one a version)
@@ -99,10 +100,13 @@ class Api:
     def _mass_convert(self, visit: Visit) -> Response:
         version = visit.found.version
         payload = read_payload(visit.request.body, self.rules.of_version(version), self._seen_lead, version)
+        wanted = self.single.converting.of_job(payload.options)
+        if self.rules.duplicate_lead == "refuse_all":
+            self._refuse_duplicates(payload, wanted)
         fault = self.faults.on_job(payload.ids)
         if payload.fails:
             fault = replace(fault, spared=frozenset(payload.ids))
-        job = self.jobs.add(payload.ids, visit.now, self.single.converting.of_job(payload.options), fault)
+        job = self.jobs.add(payload.ids, visit.now, wanted, fault)
         answer = {
             "code": self.rules.accepted_code or ("SCHEDULED" if version >= SCHEDULED_FROM else "SUCCESS"),
             "details": {"job_id": job.id},
@@ -110,6 +114,15 @@ class Api:
             "status": "success",
         }
         return Response(self.rules.accepted_status, answer)
+
+    def _refuse_duplicates(self, payload: Payload, wanted: Wanted) -> None:
+        """Refuse a payload for the first of its leads whose records cannot be made. Raises RefusedError."""
+        for number, lead in enumerate(map(self.records.leads.get, payload.ids)):
+            if lead and (clash := self.single.converting.clash(lead, wanted)):
+                name, record = clash
+                names = self.rules.names_bad_leads != "none"
+                named = place(f"$.ids[{number}]") if names else {"api_name": name}
+                raise duplicate_error(record, named, self.rules.duplicate_status)
 
     def _status(self, visit: Visit) -> Response:
         job_id = visit.request.query.get("job_id", "")

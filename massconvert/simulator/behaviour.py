@@ -40,6 +40,8 @@ class Behaviour:
     converted_lead: Bad = "refuse_all"
     locked_lead: Bad = "refuse_all"
     unapproved_lead: Literal["refuse_all", "count_failed", "convert"] = "refuse_all"
+    duplicate_lead: Bad = "count_failed"  # a unique field of what it would make has the value of another record
+    duplicate_status: Literal[400, 401] = 400  # of DUPLICATE_DATA: most pages have 400, one has 401
     names_bad_leads: Literal["first", "all", "none"] = "first"
     first_named: Literal["in_order", "unknown", "converted"] = "in_order"
     leads_first: bool = False  # the leads are looked at before the options
@@ -98,6 +100,7 @@ AS_UNKIND = Behaviour(
     converted_lead="count_failed",
     locked_lead="count_failed",
     unapproved_lead="count_failed",
+    duplicate_status=401,
     first_named="converted",
     two_jobs_one_lead="convert_twice",
     job_jitter=0.5,

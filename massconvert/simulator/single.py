@@ -23,6 +23,7 @@ from massconvert.simulator.validation import (
     check_assign_to,
     check_deal,
     check_module,
+    duplicate_error,
     id_in,
     invalid_error,
     missing_error,
@@ -139,9 +140,7 @@ class Single:
         )
         if clash := self.converting.clash(lead, wanted):
             name, record = clash
-            module = {"api_name": record.module, "id": catalogue.MODULES[record.module][0]}
-            details = {"api_name": name, "duplicate_record": {"id": record.id, "module": module}}
-            raise RefusedError(400, "DUPLICATE_DATA", "duplicate data", details)
+            raise duplicate_error(record, {"api_name": name}, self.rules.duplicate_status)
         return wanted
 
     def _check_options(self, given: Mapping[str, Any]) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 from massconvert.simulator import catalogue
 from massconvert.simulator.leads import Lead
 from massconvert.simulator.messages import RefusedError, place
+from massconvert.simulator.records import Record
 from massconvert.simulator.rules import Rules
 from massconvert.simulator.special import ALREADY_CONVERTED, LOCKED, NOT_APPROVED
 
@@ -302,3 +303,10 @@ def invalid_error(path: str, expected_data_type: str = "", **more: Any) -> Refus
     if expected_data_type:
         details["expected_data_type"] = expected_data_type
     return RefusedError(400, "INVALID_DATA", "invalid data", details)
+
+
+def duplicate_error(record: Record, named: Mapping[str, str], status: int = 400) -> RefusedError:
+    """A unique field of what is to be made has the value of this record; ``named`` is the field, or the lead."""
+    module = {"api_name": record.module, "id": catalogue.MODULES[record.module][0]}
+    details = {**named, "duplicate_record": {"id": record.id, "module": module}}
+    return RefusedError(status, "DUPLICATE_DATA", "duplicate data", details)

@@ -15,7 +15,7 @@ from massconvert.simulator.records import Deleted, Record, Records, Row
 from massconvert.simulator.routes import Visit
 from massconvert.simulator.rules import Rules
 from massconvert.simulator.special import KINDS
-from massconvert.simulator.validation import check_field
+from massconvert.simulator.validation import check_field, duplicate_error
 
 MOST_RECORDS = 100
 #: Days that a deleted record is kept.
@@ -172,9 +172,7 @@ class Writing:
             if module in MADE and f"{module}.{name}" in self.rules.unique_fields:
                 for clash in self.records.find(module, name, value):
                     if clash.id != own:
-                        other = {"id": clash.id, "module": {"api_name": module, "id": catalogue.MODULES[module][0]}}
-                        details = {**place(f"{at}.{name}"), "duplicate_record": other}
-                        raise RefusedError(400, "DUPLICATE_DATA", "duplicate data", details)
+                        raise duplicate_error(clash, place(f"{at}.{name}"))
 
     def _stamped(self, row: Row, visit: Visit) -> dict[str, Any]:
         user = {"name": self.records.name("users", CALLER), "id": CALLER}

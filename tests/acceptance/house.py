@@ -135,8 +135,11 @@ class House:
         client.close()
         return process
 
-    def simulator(self, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start the simulator, and point what is started afterwards at it."""
+    def simulator(self, *arguments: str, **behaviour: Any) -> subprocess.Popen[bytes]:
+        """Start the simulator, and point what is started afterwards at it.
+
+        ``behaviour`` is what the test needs of what Zoho's pages leave open, whatever profile the tests run with.
+        """
         port = free_port()
         profile = ("--profile", os.environ[PROFILE]) if PROFILE in os.environ else ()
         command = [self.python, "-m", "massconvert.simulator", "--port", str(port), *profile, *arguments]
@@ -154,6 +157,8 @@ class House:
                 break
         threading.Thread(target=process.stdout.read, daemon=True).start()
         self.environment.setdefault("ZOHO_CONCURRENCY", "10")
+        if behaviour:
+            self.ask("behaviour", "PUT", behaviour)
         return process
 
     def put_door(self) -> Door:
@@ -252,6 +257,10 @@ class House:
     def truth(self) -> dict[str, Any]:
         """What the simulator knows of each lead."""
         return dict(self.ask("truth"))
+
+    def behaves(self, name: str) -> Any:
+        """How the simulator behaves where Zoho's pages leave it open; ``name`` is one of docs/simulator.md."""
+        return self.ask("behaviour")[name]
 
     def leads(self) -> list[str]:
         """All ids that the simulator was started with, the unknown ones too."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import pytest
 
 from massconvert.policy import Row
+from tests.acceptance.customers import Sort, cast, wrong
 from tests.acceptance.house import OPTIONS, House, until
 from tests.acceptance.rows import takes
 from tests.acceptance.truth import Rows, assert_true, outcomes_of
@@ -15,12 +17,25 @@ from tests.acceptance.truth import Rows, assert_true, outcomes_of
 pytestmark = pytest.mark.acceptance
 
 LINK = {**OPTIONS, "on_match": "link"}
-COQL = "POST coql"
+COQL, POST, CONVERT = "POST coql", "POST mass_convert", "POST convert"
+SORTS = {
+    Sort.CUSTOMER: 40,
+    Sort.COMPANY: 10,
+    Sort.TWO_CONTACTS: 3,
+    Sort.TWO_ACCOUNTS: 3,
+    Sort.PERSON: 10,
+    Sort.COLLEAGUES: 10,
+}
 
 
 def kinds(rows: Rows) -> Counter[tuple[str, str | None]]:
     """How many leads ended how."""
     return Counter((row["outcome"], row["code"]) for row in rows.values())
+
+
+def have_linked(house: House, number: int) -> bool:
+    """Whether so many calls that link have come."""
+    return house.calls(CONVERT) >= number
 
 
 def mails(house: House) -> Counter[str]:
@@ -43,7 +58,7 @@ def test_each_lead_is_linked_held_or_created_as_the_rule_says(house: House) -> N
     """Ten are customers, of whom one is refused and one is there twice; three are one new customer."""
     house.hurry(first_look=0.4, pause_probe=0.5, backoff_base=0.2, poll_cap=1.0)
     house.redis()
-    house.simulator("--leads", "60", "--known", "10", "--job-seconds", "0.3")
+    house.simulator("--leads", "60", "--known", "10", "--job-seconds", "0.3", single_convert="at_once")
     leads = house.leads()
     twin = {"Email": "eve@example.com", "First_Name": "Eve", "Last_Name": "Day", "Company": "Dawn"}
     # Zoho minds capital letters where it links, unless it is told otherwise.
@@ -69,29 +84,60 @@ def test_each_lead_is_linked_held_or_created_as_the_rule_says(house: House) -> N
     assert {address: count for address, count in mails(house).items() if count > 1} == {"lead1@example.com": 2}
 
 
-def test_no_customer_is_made_twice_though_workers_are_killed_and_answers_are_lost(house: House) -> None:
+def test_every_lead_is_linked_held_or_created_though_workers_are_killed_and_answers_are_lost(house: House) -> None:
     house.hurry(first_look=0.4, backoff_base=0.2, poll_cap=1.0, read_lag=0.3, lease=6.0)
     house.redis()
-    house.simulator("--leads", "300", "--known", "60", "--job-seconds", "0.3")
-    twin = {"Email": "eve@example.com", "First_Name": "Eve", "Last_Name": "Day", "Company": "Dawn"}
-    leads = house.leads()
-    house.ask("leads", "PUT", dict.fromkeys(leads[100:300:50], twin))
+    house.simulator("--leads", "400", "--job-seconds", "0.3", reads_lag=0.0)
+    customers = cast(house.leads(), SORTS)
+    customers.enter(lambda page, body: house.ask(page, "PUT", body))
     house.set_faults(
-        {"method": "POST convert", "when": "after", "do": "status", "status": 500, "times": 5},
-        {"method": "POST convert", "when": "before", "do": "status", "status": 500, "times": 5},
-        {"method": "POST mass_convert", "when": "after", "do": "drop", "times": 1},
+        *({"method": CONVERT, "when": when, "do": "status", "status": 500, "times": 5} for when in ("before", "after")),
+        {"method": POST, "when": "after", "do": "drop", "times": 1},
+        {"method": "GET Leads", "do": "latency", "seconds": 0.7, "times": 10},
+        {"method": "GET Leads", "do": "stale", "seconds": 0.3, "times": 5},
     )
-    first = house.worker("first", "-c", "4", app="tests.acceptance.hurried_worker")
-    batch = house.producer().enqueue(leads, options=LINK)
-    until(lambda: house.calls("POST convert") >= 5, 60, "some leads are linked")
-    house.kill(first)
-    house.worker("second", "-c", "4", app="tests.acceptance.hurried_worker")
-    batch.wait(150)
+    workers = {name: house.worker(name, "-c", "4", app="tests.acceptance.hurried_worker") for name in ("one", "other")}
+    batch = house.producer().enqueue(list(customers.sort), options=LINK)
+    for linked, name in ((5, "one"), (25, "other")):
+        until(partial(have_linked, house, linked), 60, f"{linked} calls that link")
+        house.kill(workers[name])
+        house.worker(name, "-c", "4", app="tests.acceptance.hurried_worker")
+    batch.wait(200)
     rows = outcomes_of(batch)
     assert_true(house, rows)
-    assert kinds(rows) == {("converted", None): 300}
-    assert mails(house).most_common(1)[0][1] == 1
-    assert len(mails(house)) == 297
+    assert not wrong(customers, rows, house.truth(), house.ask)
+
+
+@pytest.mark.parametrize(
+    ("handling", "code", "status"), [("count_failed", "NOT_CONVERTED", 400), ("refuse_all", "DUPLICATE_DATA", 401)]
+)
+def test_a_value_that_must_be_unique_stops_its_own_lead_alone(
+    house: House, handling: str, code: str, status: int
+) -> None:
+    """It is told of one that is linked; of one in a payload only where Zoho refuses the payload for it."""
+    house.hurry(first_look=0.4, backoff_base=0.2, poll_cap=1.0, read_lag=0.3)
+    house.redis()
+    unique = ("--unique", "Contacts.Phone")
+    house.simulator("--leads", "60", *unique, "--job-seconds", "0.2", duplicate_lead=handling, duplicate_status=status)
+    leads, phone = house.leads(), "+44 20 7946 0000"
+    house.ask("accounts", "PUT", [{"Account_Name": "Dawn"}])
+    house.ask("contacts", "PUT", [{"Last_Name": "Day", "Email": "eve@example.com", "Phone": phone}])
+    own = {"Last_Name": "Day", "Email": "eve@example.com", "Phone": phone, "Company": None}
+    house.ask(
+        "leads", "PUT", {leads[0]: {"Company": "Dawn", "Phone": phone}, leads[1]: {"Phone": phone}, leads[2]: own}
+    )
+    house.worker("worker", "-c", "4", app="tests.acceptance.hurried_worker")
+    batch = house.producer().enqueue(leads, options=LINK)
+    batch.wait(90)
+    rows = outcomes_of(batch)
+    assert_true(house, rows)
+    assert [(rows[lead]["outcome"], rows[lead]["code"]) for lead in leads[:3]] == [
+        ("failed", "DUPLICATE_DATA"),
+        ("failed", code),
+        ("converted", None),
+    ]
+    assert kinds(rows)["converted", None] == 58
+    assert mails(house)["eve@example.com"] == 1
 
 
 @takes(Row.MATCH_NOT_ALLOWED)

@@ -28,7 +28,8 @@ def test_seven_special_leads_among_five_hundred_end_by_their_own_codes(house: Ho
     """Refused with 400 and a code each, named in every way there is, and two of them not at all."""
     house.environment["HURRIED_TUNING"] = json.dumps({"read_lag": 0.2, "backoff_base": 0.1})
     house.redis()
-    house.simulator("--leads", "500", "--job-seconds", "0.2")
+    named = dict.fromkeys(("converted_lead", "locked_lead", "unapproved_lead"), "refuse_all")
+    house.simulator("--leads", "500", "--job-seconds", "0.2", reads_lag=0.0, **named)
     leads = house.leads()
     house.ask("special", "PUT", {leads[place]: kind for place, (kind, _) in SPECIAL.items()})
     house.worker("worker", app="tests.acceptance.hurried_worker")

@@ -153,6 +153,24 @@ def test_an_unapproved_lead_may_be_converted() -> None:
     assert crm.convert(crm.ids[4]).status == 200
 
 
+@pytest.mark.parametrize(
+    ("rules", "path"), [({}, "$.ids[1]"), ({"names_bad_leads": "none", "duplicate_status": 401}, None)]
+)
+def test_a_lead_whose_contact_is_not_unique_refuses_all_or_is_counted(rules: dict[str, Any], path: str | None) -> None:
+    unique = {"unique_fields": frozenset({"Contacts.Email"})}
+    crm = known(**unique)
+    assert counted(crm, crm.ids[3], crm.ids[0]) == (1, 1)
+    crm = known(**unique, duplicate_lead="refuse_all", **rules)
+    answer = crm.post([crm.ids[3], crm.ids[0]])
+    assert code(answer) == (rules.get("duplicate_status", 400), "DUPLICATE_DATA")
+    assert isinstance(answer.body, dict)
+    details = answer.body["details"]
+    assert (details.get("json_path"), details["duplicate_record"]["id"]) == (path, Y)
+    assert not made(crm, 3)["converted"]
+    assert crm.post(crm.ids[3:5]).status == 200
+    assert crm.convert(crm.ids[0]).status == rules.get("duplicate_status", 400)
+
+
 @pytest.mark.parametrize(("first", "path"), [("in_order", 1), ("unknown", 2), ("converted", 1)])
 def test_first_named(first: str, path: int) -> None:
     crm = known(first_named=first)

@@ -52,6 +52,10 @@ class Server:
         """Bytes that Redis uses."""
         return int(self.redis.info("memory")["used_memory"])
 
+    def used_by_keys(self) -> int:
+        """Of them those of all keys: `used` has the buffers of connections too, which come and go by tens of kB."""
+        return sum(self.redis.memory_usage(key, samples=0) or 0 for key in self.redis.scan_iter(count=1000))
+
     def cpu(self) -> float:
         """CPU seconds that Redis has used."""
         info = self.redis.info("cpu")

@@ -76,11 +76,11 @@ def story(leads: int) -> Figure:
         with replaced if without else nullcontext(), server() as here:
             here.producer.enqueue(ids(1, first=10**9), OPTIONS)
             convert(here.ledger(), 1)
-            before = here.used()
+            before = here.used_by_keys()
             batch = here.producer.enqueue(ids(leads), OPTIONS, key="bulk")
             convert(here.ledger(), leads)
             assert batch.progress().finished
-            taken.append((here.used() - before) / leads)
+            taken.append((here.used_by_keys() - before) / leads)
     size = taken[0] - taken[1]
     words = f"{size:.2f} ({taken[1]:.1f} without)"
     return Figure("a story's bytes a finished lead", words, f"≤ {STORY:g}", size <= STORY)

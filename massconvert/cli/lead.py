@@ -66,10 +66,11 @@ def _checked(given: list[str]) -> list[str]:
     if len(given) > _MOST:
         many = f"{number_of(len(given), 'lead')} are too many at once: {_MOST} is the most."
         raise InputError(many, hint="Give fewer, or take a report of their batch.")
-    return list(dict.fromkeys(map(_parsed, given)))
+    return list(dict.fromkeys(map(checked_id, given)))
 
 
-def _parsed(text: str) -> str:
+def checked_id(text: str) -> str:
+    """The lead id in ``text``. Raises InputError, which says what is wrong with it."""
     try:
         return parse_lead_id(text)
     except InputError as error:

@@ -15,6 +15,8 @@ KINDS = (Kind.CONVERTED.value, Kind.SKIPPED.value, Kind.FAILED.value, Kind.CANCE
 HEIGHT, WIDTH = 100, 10
 _QUARTERS = DAY // QUARTER
 _AN_HOUR = 4  # quarters
+#: By how much of the past it is told how long the day's credits last, and to how many seconds.
+_LATELY, _ABOUT = 2 * 3600, 300
 
 
 @dataclass(frozen=True)
@@ -39,13 +41,15 @@ class QuarterColumn:
 
 @dataclass(frozen=True)
 class Chart:
-    """The last day's columns, the leads of the highest one, and the sums of the last hour and the day."""
+    """The last day's columns, the leads of the highest one, the sums of the last hour and the day, and how many credits
+    were left at the ends of quarters (Unix seconds)."""
 
     columns: tuple[QuarterColumn, ...]
     highest: int
     hour: Counted
     day: Counted
     began: int
+    credits: tuple[tuple[int, int], ...] = ()
 
     @property
     def width(self) -> int:
@@ -75,7 +79,25 @@ def draw(quarters: Sequence[Quarter], now: float) -> Chart:
         Counted.together(hour),
         Counted.together(quarter.counted for quarter in quarters),
         began,
+        tuple((each.began + QUARTER, each.credits_left) for each in quarters if each.credits_left is not None),
     )
+
+
+def credits_until(chart: Chart, left: int | None, reserve: int, now: float) -> float | None:
+    """When only the reserve will be left of ``left`` credits, at the pace of the last two hours; ``None``: not known.
+
+    All clients of the organisation are in that pace. Unix seconds, to five minutes, so that it does not flicker.
+    """
+    if left is None or left <= reserve:  # what holds calls back says so then
+        return None
+    began, first = now, left
+    for at, number in reversed(chart.credits):
+        if now - at > _LATELY or number < first:  # before that they came back
+            break
+        began, first = at, number
+    if first == left or now - began < _ABOUT:
+        return None
+    return round((now + (left - reserve) * (now - began) / (first - left)) / _ABOUT) * _ABOUT
 
 
 def _column(quarter: Quarter, x: int, highest: int) -> QuarterColumn:

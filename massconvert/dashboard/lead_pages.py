@@ -8,18 +8,23 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from massconvert.cli.lead import entry_in_words, not_yet_in_words
+from massconvert.cli.lead import checked_id, entry_in_words, not_yet_in_words
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.reads import Reads
-from massconvert.leads import parse_lead_id, valid_ids
-from massconvert.model import Outcome
+from massconvert.dashboard.words import failed_so
+from massconvert.leads import valid_ids
+from massconvert.ledger import FailedWith
+from massconvert.model import Kind, Outcome
 from massconvert.model.story import Story
 from massconvert.policy.codes import words_of
 from massconvert.policy.sentences import PROOFS
+from massconvert.words.next_command import next_command
 from massconvert.words.readable import readable
 
 #: How many leads of a pasted column are looked up: each is looked for in every batch.
 MOST = 100
+#: The address of a lead in Zoho, as a browser shows it.
+_IN_ZOHO = re.compile(r"https?://\S+/Leads/([0-9]+)[^\s,;]*")
 #: How often the page of a lead that has not ended asks for what is new, in seconds.
 _EVERY = 15
 #: The longest message of Zoho's that is shown.
@@ -34,12 +39,13 @@ _RECORDS = (
 
 @dataclass(frozen=True)
 class ToldStory:
-    """A story for people: how it stands, how that is known, the records that were made, and what happened."""
+    """A story for people: how it stands, how that is known, what to do, the records that were made, what happened."""
 
     story: Story
     state: str
     said: str
     known: str
+    do: str
     records: tuple[tuple[str, str, str], ...]
     happened: tuple[tuple[float, str], ...]
 
@@ -52,18 +58,19 @@ class LeadPages:
 
     def lead(self, request: Request) -> Response:
         """What happened to a lead, in each batch that is kept, the newest first."""
-        lead_id = parse_lead_id(request.path_params["lead"])
+        lead_id = checked_id(request.path_params["lead"])
         told = [self._told(story) for story in reversed(self._reads.stories((lead_id,))[lead_id])]
         crm = self._reads.crm()
         link = f"{crm}/crm/tab/Leads/{lead_id}" if crm else ""
         every = _EVERY if any(each.story.outcome is None for each in told) else 0
-        return self._frame.show(request, "lead.html", lead_id=lead_id, told=told, link=link, every=every)
+        days = self._reads.desk.settings.retention_days
+        return self._frame.show(request, "lead.html", lead_id=lead_id, told=told, link=link, days=days, every=every)
 
     def leads(self, request: Request) -> Response:
         """What became of each of some leads, or the form that asks which."""
         given = request.query_params.get("ids", "")
         wrong: dict[str, str] = {}
-        ids = tuple(dict.fromkeys(valid_ids(re.findall(r"[^\s,;]+", given), wrong)))
+        ids = tuple(dict.fromkeys(valid_ids(words_in(given), wrong)))
         asked = ids[:MOST]
         stories = self._reads.stories(asked) if asked else {}
         rows = [(lead_id, self._told(told[-1]) if told else None) for lead_id, told in stories.items()]
@@ -84,9 +91,22 @@ class LeadPages:
             state,
             _how(story, outcome),
             known,
+            _what_to_do(story, outcome),
             records,
             tuple((entry.at, entry_in_words(entry)) for entry in story.entries),
         )
+
+
+def words_in(given: str) -> list[str]:
+    """What was pasted, id by id; of the address of a lead in Zoho its id."""
+    return re.findall(r"[^\s,;]+", _IN_ZOHO.sub(r"\1", given))
+
+
+def _what_to_do(story: Story, outcome: Outcome | None) -> str:
+    if outcome is None or outcome.kind is not Kind.FAILED:
+        return ""
+    again = next_command("retry", story.batch, "--options", "O.json", account=story.account)
+    return failed_so(FailedWith(outcome.code, 1, outcome.message, ""), again).do
 
 
 def _how(story: Story, outcome: Outcome | None) -> str:

@@ -10,12 +10,13 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 
 from massconvert.cli.calls_view import calls_in_words, held_back
-from massconvert.dashboard.chart import Chart, sum_in_words
+from massconvert.dashboard.chart import Chart, credits_until, sum_in_words
 from massconvert.dashboard.frame import Frame
+from massconvert.dashboard.lead_pages import words_in
 from massconvert.dashboard.reads import Reads
 from massconvert.dashboard.words import FailedSo, canary_words, deed_words, failed_so, sentence
-from massconvert.errors import StoreError
-from massconvert.leads.ids import is_plain_id
+from massconvert.errors import InputError, StoreError
+from massconvert.leads import parse_lead_id
 from massconvert.ledger.days import Counted
 from massconvert.metrics import CONTENT_TYPE, render
 from massconvert.model import BatchState, BatchStatus
@@ -52,7 +53,8 @@ class Pages:
     def front(self, request: Request) -> Response:
         """The organisation at a glance: whether it works, and if not, what keeps it."""
         reads = self._reads
-        counts, listed = reads.counts(), reads.listed()
+        counts, listed, calls = reads.counts(), reads.listed(), reads.calls()
+        reserve = reads.desk.settings.credits_reserve
         return self._frame.show(
             request,
             "front.html",
@@ -60,9 +62,10 @@ class Pages:
             verdict=reads.verdict(),
             paused=reads.paused(),
             counts=counts,
-            calls=reads.calls(),
-            calls_words=calls_in_words(reads.calls()),
-            held_back=held_back(reads.calls()),
+            calls=calls,
+            calls_words=calls_in_words(calls),
+            held_back=held_back(calls),
+            credits_until=credits_until(reads.chart(), calls.credits_left, reserve, reads.now()),
             backlog=reads.backlog(),
             chart=reads.chart(),
             sums=[(name, sum_in_words(counted)) for name, counted in _sums(reads.chart())],
@@ -136,11 +139,13 @@ class Pages:
     def search(self, request: Request) -> Response:
         """Where what was typed into the box leads."""
         given, base = request.query_params.get("q", "").strip(), request.scope.get("root_path", "")
-        if len(given.split()) > 1:
+        named = words_in(given)
+        if len(named) > 1:
             return RedirectResponse(f"{base}/leads?{urlencode({'ids': given})}", 303)
-        if is_plain_id(given):
-            return RedirectResponse(f"{base}/leads/{given}", 303)
-        return RedirectResponse(f"{base}/batches?{urlencode({'begins': given})}", 303)
+        try:
+            return RedirectResponse(f"{base}/leads/{parse_lead_id(''.join(named))}", 303)
+        except InputError:
+            return RedirectResponse(f"{base}/batches?{urlencode({'begins': given})}", 303)
 
     def metrics(self, request: Request) -> Response:  # noqa: ARG002 - as all pages are called
         """The fleet's metrics, for Prometheus."""

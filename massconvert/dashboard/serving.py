@@ -13,6 +13,8 @@ from massconvert.settings import Settings
 
 #: Seconds that answers may still take to be sent when it is stopped.
 _LAST_ANSWERS = 3
+#: The most bytes of an address with its headers: a column of some thousand ids may be pasted.
+_LONGEST_REQUEST = 256 << 10
 
 
 def serve(
@@ -37,6 +39,8 @@ def serve(
             server_header=False,
             proxy_headers=False,  # who asks is for the door to decide
             lifespan="off",
+            http="h11",  # of which it is known how long an address may be
+            h11_max_incomplete_event_size=_LONGEST_REQUEST,
             timeout_graceful_shutdown=_LAST_ANSWERS,
         )
         with suppress(KeyboardInterrupt):

@@ -1,8 +1,9 @@
-"""A real browser without a screen: the Chromium that is installed here, driven by playwright."""
+"""A real browser without a screen: the Chromium that is installed here, driven by playwright, and a page to look at."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,6 +11,11 @@ from typing import Any
 
 import pytest
 
+from tests.acceptance.house import House, until
+
+PHONE, WIDE = {"width": 360, "height": 740}, {"width": 1100, "height": 800}
+#: How people see it: on a desk, on a phone, in the dark.
+READERS: list[dict[str, Any]] = [{"size": WIDE}, {"size": PHONE}, {"size": WIDE, "color_scheme": "dark"}]
 #: It starts nothing that it was not asked for, and calls nobody.
 ARGUMENTS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
@@ -39,3 +45,24 @@ def a_browser() -> Iterator[Any]:
             yield browser
         finally:
             browser.close()
+
+
+class Served:
+    """The page of a house, served by ``massconvert dashboard``."""
+
+    def __init__(self, house: House, *arguments: str, prefix: str = "") -> None:
+        self.process = house.run(house.python, "-m", "massconvert", "dashboard", "--port", "0", *arguments, name="page")
+
+        def told() -> Any:
+            assert self.process.poll() is None, house.log("page")
+            return re.search(r"(http://\S+)/\s", house.log("page"))
+
+        self.url = until(told, 30, "the dashboard")[1].removesuffix(prefix)
+
+
+def assert_readable(page: Any) -> None:
+    """axe finds nothing on the page, and nothing of it is cut at the side. Skips the test where there is no axe."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here: `make install` brings it")
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], page.url
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), page.url

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from tests.acceptance.browser import WIDE, Served, a_browser
 from tests.acceptance.house import House
 
 
@@ -24,3 +26,37 @@ def house(tmp_path: Path) -> Iterator[House]:
     made = House(tmp_path)
     yield made
     made.close()
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Any]:
+    """A real browser."""
+    with a_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def serve(house: House) -> Callable[..., Served]:
+    """Serves the page of the house."""
+    return lambda *arguments, **how: Served(house, *arguments, **how)
+
+
+@pytest.fixture
+def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
+    """Opens tabs; whatever the browser's console says against a page fails the test."""
+    said: list[str] = []
+    contexts = []
+
+    def opened(size: Any = None, **how: Any) -> Any:
+        context = chromium.new_context(viewport=size or WIDE, **how)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("console", lambda line: said.append(line.text) if "Content Security Policy" in line.text else None)
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+    assert said == []

@@ -6,67 +6,20 @@ import os
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.acceptance.browser import a_browser
+from tests.acceptance.browser import PHONE, READERS, WIDE, Served, assert_readable
 from tests.acceptance.house import OPTIONS, House, until
 
 pytestmark = pytest.mark.acceptance
 
 TOKEN = "not-a-real-token-0123456789"
-PHONE, WIDE = {"width": 390, "height": 800}, {"width": 1100, "height": 800}
 #: Where the pictures of docs/dashboard.md go: with MASSCONVERT_PICTURES=docs/images the test of axe takes them.
 PICTURES = os.environ.get("MASSCONVERT_PICTURES", "")
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Any]:
-    with a_browser() as browser:
-        yield browser
-
-
-class Served:
-    """The page of a house, served by ``massconvert dashboard``."""
-
-    def __init__(self, house: House, *arguments: str, prefix: str = "") -> None:
-        self.process = house.run(house.python, "-m", "massconvert", "dashboard", "--port", "0", *arguments, name="page")
-
-        def told() -> Any:
-            assert self.process.poll() is None, house.log("page")
-            return re.search(r"(http://\S+)/\s", house.log("page"))
-
-        self.url = until(told, 30, "the dashboard")[1].removesuffix(prefix)
-
-
-@pytest.fixture
-def serve(house: House) -> Callable[..., Served]:
-    """Serves the page of the house."""
-    return lambda *arguments, **how: Served(house, *arguments, **how)
-
-
-@pytest.fixture
-def visit(chromium: Any) -> Iterator[Callable[..., Any]]:
-    """Opens tabs; whatever the browser's console says against a page fails the test."""
-    said: list[str] = []
-    contexts = []
-
-    def opened(size: Any = None, **how: Any) -> Any:
-        context = chromium.new_context(viewport=size or WIDE, **how)
-        contexts.append(context)
-        page = context.new_page()
-        page.set_default_timeout(15_000)
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("console", lambda line: said.append(line.text) if "Content Security Policy" in line.text else None)
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
-    assert said == []
 
 
 @pytest.fixture
@@ -163,6 +116,85 @@ def test_the_keyboard_alone_will_do(stocked: House, serve: Callable[..., Served]
     assert stocked.producer().batch("b").progress().held == "by hand"
 
 
+def test_the_organisation_is_paused_and_goes_on_without_loading_the_page(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    page = visit(PHONE)
+    page.goto(f"{serve().url}/")
+    page.get_by_placeholder("Why (optional)").fill("Zoho is being rebuilt")
+    page.get_by_role("button", name="Pause all calls to Zoho").click()
+    page.get_by_text("The organisation is paused: Zoho is not called.").wait_for()
+    page.get_by_role("heading", name="It is paused").wait_for()
+    page.get_by_text("Zoho is being rebuilt").first.wait_for()
+    page.get_by_role("button", name="Resume all calls").click()
+    page.get_by_text("The organisation goes on.").wait_for()
+    page.get_by_role("heading", name="It stands still, and it is us").wait_for()  # no worker runs
+
+
+def test_a_column_of_ids_that_is_pasted_into_the_box_is_not_cut(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    leads, page = stocked.leads()[:50], visit(permissions=["clipboard-read", "clipboard-write"])
+    page.goto(f"{serve().url}/")
+    page.evaluate("text => navigator.clipboard.writeText(text)", "\r\n".join(leads))
+    page.get_by_role("searchbox").focus()
+    page.keyboard.press("Control+V")
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/leads?ids=*")
+    assert page.get_by_role("row").count() == 1 + len(leads)
+    assert page.get_by_text("in no batch").count() == 0
+
+
+def test_a_column_of_thousands_is_told_how_much_of_it_is_shown(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    page = visit()
+    page.goto(f"{serve().url}/leads")
+    column = "\n".join(str(10**18 + place) for place in range(5_000))
+    page.locator("#ids").evaluate("(box, text) => { box.value = text }", column)
+    page.get_by_role("button", name="Look them up").click()
+    page.get_by_text("4,900 leads were left out: at most 100 at once.").wait_for()
+
+
+def test_a_lead_is_found_by_the_keyboard_on_a_phone(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    lead, page = stocked.leads()[0], visit(PHONE)
+    page.goto(f"{serve().url}/")
+    for _ in range(20):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "q":
+            break
+    page.keyboard.type(lead)
+    page.keyboard.press("Enter")
+    page.get_by_role("heading", name=f"Lead {lead}").wait_for()
+    page.get_by_text("It waits to be put into a payload").wait_for()
+
+
+@pytest.mark.parametrize("script", [True, False], ids=["script", "no script"])
+def test_days_look_back_as_far_as_is_asked_and_come_as_a_file(
+    house: House, serve: Callable[..., Served], visit: Callable[..., Any], *, script: bool
+) -> None:
+    house.redis()
+    house.simulator("--leads", "60", "--unknown", "2", "--job-seconds", "0.2")
+    house.worker()
+    house.producer().enqueue(house.leads(), OPTIONS, key="b").wait(60)
+    page = visit(PHONE, java_script_enabled=script)
+    page.goto(f"{serve().url}/")
+    page.get_by_role("link", name="Days").click()
+    assert page.locator("[aria-current=true]").inner_text() == "30 days"
+    assert page.get_by_role("img", name="60 leads").count() == 1
+    assert page.get_by_role("cell", name="58", exact=True).count() == 1
+    page.get_by_role("link", name="a week").click()
+    page.wait_for_url("**/days?since=7")
+    assert page.locator("[aria-current=true]").inner_text() == "a week"
+    with page.expect_download() as caught:
+        page.get_by_role("link", name="As a file").click()
+    head, day = Path(caught.value.path()).read_text().splitlines()
+    assert head == "day,enqueued,converted,skipped,failed,cancelled,calls"
+    assert day.split(",")[1:6] == ["60", "58", "0", "2", "0"]
+
+
 # --- nothing moves under the reader's hands
 
 
@@ -207,13 +239,54 @@ def test_a_redis_that_goes_is_told_and_its_return_too(
     house.kill(server, signal.SIGTERM)
     page.get_by_text("No answer: what you see may be old.").wait_for()
     page.get_by_text("0 of 3 leads converted").first.wait_for()
-    other = visit()
-    other.goto(f"{served.url}/batches/b")
-    other.get_by_text("cannot be reached").wait_for()
+    other = visit(PHONE)
+    for place in ("/", "/batches", "/batches/b", "/days", f"/leads/{house.leads()[0]}"):
+        assert other.goto(f"{served.url}{place}").status == 503
+        other.get_by_text("cannot be reached").wait_for()
+    assert_readable(other)
     assert other.goto(f"{served.url}/healthz").status == 503
     house.redis()
     page.locator("#lost:empty").wait_for(state="attached", timeout=30_000)
     assert other.goto(f"{served.url}/healthz").status == 200
+
+
+def test_a_worker_that_is_killed_is_told_and_the_next_one_too(
+    house: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    house.redis()
+    house.simulator("--leads", "130", "--job-seconds", "300")
+    house.producer().enqueue(house.leads(), OPTIONS, key="b")
+    first = house.worker("first")
+    page = visit(PHONE)
+    page.goto(f"{serve().url}/")
+    page.evaluate("window.same = true")
+    page.get_by_role("heading", name="It is running").wait_for()
+    page.get_by_role("row", name=re.compile("first@")).wait_for()
+    house.kill(first)
+    page.get_by_role("heading", name="It stands still, and it is us").wait_for(timeout=100_000)
+    page.get_by_text("No worker runs (the last was seen").wait_for()
+    page.get_by_text("To start one: massconvert worker").first.wait_for()
+    assert page.get_by_role("row", name=re.compile("first@")).count() == 0
+    house.worker("next")
+    page.get_by_role("heading", name="It is running").wait_for(timeout=30_000)
+    page.get_by_role("row", name=re.compile("next@")).wait_for()
+    assert page.evaluate("window.same") is True
+
+
+def test_who_logs_out_in_another_tab_is_told_in_this_one(
+    stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
+) -> None:
+    stocked.environment["MASSCONVERT_DASHBOARD_TOKEN"] = TOKEN
+    served, page = serve(), visit()
+    page.goto(f"{served.url}/batches/b")
+    page.get_by_label("Token").fill(TOKEN)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("heading", name="b", exact=True).wait_for()
+    other = page.context.new_page()
+    other.goto(f"{served.url}/")
+    other.get_by_role("button", name="Log out").click()
+    page.get_by_text("You are not logged in any more: load the page again.").wait_for()
+    page.get_by_text("0 of 130 leads converted").first.wait_for()
 
 
 def test_a_wrong_token_is_refused_and_the_right_one_holds_until_the_logout(
@@ -257,11 +330,10 @@ def test_read_only_and_a_prefix(stocked: House, serve: Callable[..., Served], vi
 # --- for everybody
 
 
-@pytest.mark.parametrize("how", [{"size": WIDE}, {"size": PHONE}, {"size": WIDE, "color_scheme": "dark"}], ids=str)
+@pytest.mark.parametrize("how", READERS, ids=str)
 def test_axe_finds_nothing_and_nothing_is_cut(
     house: House, serve: Callable[..., Served], visit: Callable[..., Any], how: dict[str, Any]
 ) -> None:
-    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="no axe here: `make install` brings it")
     house.redis()
     house.simulator("--leads", "60", "--unknown", "2", "--job-seconds", "0.2")
     house.worker()
@@ -276,9 +348,7 @@ def test_axe_finds_nothing_and_nothing_is_cut(
     places += [f"/batches/{names[1]}/cancel", f"/batches/{names[0]}/retry", "/days", "/login"]
     for place in places:
         page.goto(f"{served.url}{place}")
-        found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found] == [], place
-        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth"), place
+        assert_readable(page)
         if PICTURES and how == {"size": WIDE} and place in ("/", f"/batches/{names[0]}"):
             page.screenshot(path=f"{PICTURES}/dashboard-{'overview' if place == '/' else 'batch'}.png", full_page=True)
 

@@ -8,13 +8,13 @@ import re
 import sys
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 
 from massconvert import MassConvert
 from massconvert.dashboard import app
-from massconvert.dashboard.chart import draw
+from massconvert.dashboard.chart import credits_until, draw
 from massconvert.dashboard.reads import LOOKED_AT, SHOWN, Cache
 from massconvert.errors import SettingsError, StoreError
 from massconvert.ledger import Deed, Member
@@ -158,6 +158,43 @@ def test_a_full_day_and_a_large_fleet_fit_into_sixty_kilobytes(visitor: Visitor,
     assert len(visitor.get("/batches").content) <= 60_000
 
 
+HOUR = 3600
+LEFT = [(-3 * HOUR, 90_000), (-2 * HOUR, 9_000), (-HOUR, 7_500), (-900, 6_500)]
+
+
+@pytest.mark.parametrize(
+    ("left", "quarters", "until"),
+    [
+        (None, LEFT, None),  # Zoho does not say
+        (6_000, LEFT, 11 * HOUR // 3),  # 3,000 in two hours; 5,500 may still be used
+        (6_000, [(-900, 6_000)], None),  # none were used
+        (6_000, [(-2 * HOUR, 9_000), (-HOUR, 6_000), (-900, 7_000)], 4_800),  # they came back in between
+        (400, LEFT, None),  # the reserve, which is told otherwise
+        (6_000, [(-60, 6_400)], None),  # too short a time to tell
+    ],
+)
+def test_how_long_the_credits_last_is_told_by_what_was_used_lately(
+    left: int | None, quarters: list[tuple[int, int]], until: int | None
+) -> None:
+    now = 1_800_000_000
+    counted = Counted({"call|post|ok": 1})
+    chart = draw([Quarter(now + at - 900, counted, number) for at, number in quarters], now)
+    found = credits_until(chart, left, 500, now)
+    assert found == (None if until is None else pytest.approx(now + until, abs=300))
+
+
+def test_the_overview_says_until_when_the_credits_last(
+    visitor: Visitor, waiting: MassConvert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    visitor.crm.redis.hset("mc:{default}:credits", "left", 6_000)
+    now = visitor.crm.clock.now()
+    quarters = [Quarter(int(now) - 2 * HOUR, Counted({"call|post|ok": 1}), 9_000)]
+    monkeypatch.setattr(visitor.crm.ledger.days.__class__, "read", lambda *_: quarters)
+    page = visitor.text("/")
+    assert "6,000 of the day's API credits are left" in page
+    assert "At the pace of the last hours the day's credits last until about" in page
+
+
 def test_the_organisation_is_paused_and_goes_on_by_a_button(visitor: Visitor, waiting: MassConvert) -> None:
     assert visitor.post("/pause", {"reason": "the trial is over"}).headers["location"] == "/?done=stop"
     page = visitor.text("/?done=stop")
@@ -242,8 +279,9 @@ def test_a_lead_s_page_tells_its_story_and_how_its_outcome_is_known(visitor: Vis
     gone = visitor.text(f"/leads/{B}")
     assert "failed in batch b NOT_FOUND: Zoho has no such lead" in gone
     assert "Zoho does not show the lead" in gone
-    assert "No batch that is kept has this lead" in visitor.text(f"/leads/{D}")
-    assert visitor.get("/leads/abc").status_code == 409
+    assert "a retry would fail once more" in gone  # what to do
+    assert "No batch that is kept has this lead. A batch is kept for 30 days" in visitor.text(f"/leads/{D}")
+    assert "'abc' is no lead id: it is not a string of digits." in words(visitor.get("/leads/abc").text)
 
 
 def test_its_records_are_links_into_the_organisation_s_data_centre(
@@ -265,8 +303,16 @@ def test_a_pasted_column_of_ids_is_looked_up(visitor: Visitor, failed: MassConve
 
 
 def test_the_box_takes_an_id_a_batch_or_several_ids(visitor: Visitor) -> None:
-    found = {given: visitor.get(f"/search?q={given}").headers["location"] for given in (A, "import", f"{A}+{B}")}
-    assert found == {A: f"/leads/{A}", "import": "/batches?begins=import", f"{A}+{B}": f"/leads?ids={A}+{B}"}
+    wanted = {
+        A: f"/leads/{A}",
+        f"zcrm_{A}": f"/leads/{A}",
+        f"https://crm.zoho.eu/crm/org7/tab/Leads/{A}?layout=1": f"/leads/{A}",
+        "import": "/batches?begins=import",
+        f"{A} {B}": f"/leads?ids={A}+{B}",
+        f"{A},{B}": f"/leads?ids={A}%2C{B}",
+    }
+    found = {given: visitor.get(f"/search?q={quote(given)}").headers["location"] for given in wanted}
+    assert found == wanted
 
 
 # --- what can be done

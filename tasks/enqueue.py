@@ -24,10 +24,11 @@ def enqueue(
     canary_max_failed: float | None = None,
     account: str | None = None,
     deal_values: Mapping[str, Mapping[str, Any]] | None = None,
+    links: Mapping[str, Mapping[str, str | int]] | None = None,
 ) -> str:
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
     start = {"priority": priority, "canary": canary, "canary_max_failed": canary_max_failed}
-    more = {"on_complete": on_complete, "deal_values": deal_values}
+    more = {"on_complete": on_complete, "deal_values": deal_values, "links": links}
     workshop = worker_ports(account, profile)
     with received(self.request):
         return workshop.enqueue(lead_ids, options, key or self.request.id, profile, **more, **start)

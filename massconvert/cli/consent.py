@@ -18,6 +18,7 @@ from massconvert.contract import DEFAULT_ACCOUNT, Exit
 from massconvert.leads import Leads
 from massconvert.model import Busy, Canary
 from massconvert.options import Options
+from massconvert.producer.deal_values import brought_deals, brought_links
 from massconvert.settings import Settings
 from massconvert.wiring import connect_finder
 from massconvert.words.plurals import number_of
@@ -102,7 +103,12 @@ def _facts(plan: Planned, count: int, settings: Settings, found: Identity | str)
     first = [("first", f"{number_of(plan.canary.leads, 'lead')}, as a canary")] if plan.canary else []
     return [
         ("organisation", _whose(settings, found)),
-        ("deal", _deal(body.get("Deals"), len(plan.leads.deal_values))),
+        ("deal", _deal(body.get("Deals"), brought_deals(plan.leads.deal_values))),
+        *(
+            [("linked", f"{number_of(named, 'lead')}, as given")]
+            if (named := brought_links(plan.leads.deal_values))
+            else ()
+        ),
         ("owner", _owner(body.get("assign_to"))),
         (
             "cost",

@@ -64,7 +64,7 @@ from massconvert.leads.brought import Brought
 from massconvert.model import HELD_FOR_CANARY, BatchStatus, Canary, LeadRow
 from massconvert.options import Options, fingerprint, parse_canary
 from massconvert.producer.batch import Batch
-from massconvert.producer.deal_values import demand_deal
+from massconvert.producer.deal_values import demand_taken
 from massconvert.report import summarise
 from massconvert.results import Part, Results
 from massconvert.settings import Settings
@@ -151,7 +151,7 @@ def _convert(
     body = with_ours(read_options(options), preflight=preflight, on_match=on_match)
     demand_no_deal(no_deal, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
-        demand_deal(body.body(), checked.deal_values)
+        demand_taken(body.body(), checked.deal_values)
         if dry_run:
             tell_dry_run(checked, body, Facts.assumed(settings), settings, as_json=as_json)
             return

@@ -21,11 +21,12 @@ from massconvert.cli.matches import FirstMatches
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import MassConvertError, StoreError, UnknownBatchError
 from massconvert.leads import Leads
-from massconvert.model import DealUpdate
+from massconvert.model import DealUpdate, load_brought
 from massconvert.options import Options, deal_templates, fingerprint, listings_for, matching_of, resolve_names
 from massconvert.options.body import resolve_body
 from massconvert.options.names import Listings, unresolved
 from massconvert.policy.cost import CALL_SECONDS, JOB_SECONDS, Costs, Deals, Forecast, Matches, Pace, forecast
+from massconvert.producer.deal_values import brought_links
 from massconvert.settings import Settings
 from massconvert.steps.check import why as why_not
 from massconvert.steps.identify import deals_to_be
@@ -244,8 +245,9 @@ def _priced(costs: Costs) -> str:
 
 def estimate(count: int, leads: Leads, options: Options, facts: Facts, matches: Matches | None = None) -> Forecast:
     """What converting this many ``leads`` will cost; ``matches``: what has been seen of that."""
-    if matches is None and matching_of(options.body()):
-        matches = Matches.unseen(count)
+    named = brought_links(leads.deal_values)
+    if matches is None and (named or matching_of(options.body())):
+        matches = Matches.unseen(count, named, looked_for=matching_of(options.body()) is not None)
     linked = matches.links if matches else 0  # their deals have their own values at once
     own = Deals(count - linked, ceil((count - linked) / MAX_LEADS_A_CALL))
     deals = own if deal_templates(options.body()) else _deals(leads)
@@ -265,10 +267,8 @@ def _deals(leads: Leads) -> Deals:
     if not leads.deal_values:
         return Deals()
     places = enumerate(dict.fromkeys(map(int, leads)))
-    return Deals(
-        len(leads.deal_values),
-        len({place // MAX_LEADS_A_CALL for place, lead in places if str(lead) in leads.deal_values}),
-    )
+    own = [place for place, lead in places if load_brought(leads.deal_values.get(str(lead)))[0]]
+    return Deals(len(own), len({place // MAX_LEADS_A_CALL for place in own}))
 
 
 def tell_dry_run(leads: Leads, options: Options, facts: Facts, settings: Settings, *, as_json: bool) -> None:

@@ -48,7 +48,7 @@ from massconvert.model import Canary, Priority
 from massconvert.on_complete.targets import DEFAULT_QUEUE, Given, TaskTarget, parse_targets
 from massconvert.options import Options, parse_canary
 from massconvert.producer.batch import Batch
-from massconvert.producer.deal_values import demand_deal
+from massconvert.producer.deal_values import demand_taken
 from massconvert.producer.intake import new_batch_id
 from massconvert.producer.mass_convert import MassConvert
 from massconvert.profiles import ConfigFile, Profile
@@ -114,7 +114,7 @@ def _enqueue(
     body = with_ours(body, preflight=preflight, on_match=on_match)
     ahead = parse_canary(canary, canary_max_failed)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
-        demand_deal(body.body(), checked.deal_values)
+        demand_taken(body.body(), checked.deal_values)
         if not dry_run:
             demand_ours(desk.settings)
         check_before_enqueue(desk.settings, body, checked.deal_values)

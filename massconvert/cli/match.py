@@ -103,7 +103,9 @@ def _match(
         with (
             told_by_us(),
             taking(len(checked), "looking for matches", _WORTH_A_BAR) as on_progress,
-            closing(foresee_all(ports, checked, rules, tally, on_progress=on_progress)) as found,
+            closing(
+                foresee_all(ports, checked, rules, tally, brought=checked.deal_values, on_progress=on_progress)
+            ) as found,
         ):
             if output is None:
                 for _ in found:

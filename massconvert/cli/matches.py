@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from itertools import islice
 from math import ceil
+from types import MappingProxyType
 from typing import Any
 
 from massconvert.cli.asking import Asking, never
@@ -26,7 +27,7 @@ from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import MassConvertError
 from massconvert.leads import Leads
 from massconvert.leads.brought import Brought
-from massconvert.model import Matching
+from massconvert.model import Link, Matching, load_brought
 from massconvert.options import Options, matching_of
 from massconvert.policy import about_ids_of_a_read
 from massconvert.policy.cost import QUERIES_A_MATCH, Matches
@@ -136,12 +137,14 @@ def foresee_all(
     rules: Matching,
     tally: Tally,
     *,
+    brought: Mapping[str, str] = MappingProxyType({}),
     on_progress: Callable[[int], object] | None = None,
     at_once: int = AT_ONCE,
 ) -> Generator[Foreseen, None, None]:
     """What would become of each lead, in their order; of one that comes twice, once. Counts into ``tally``.
 
-    Raises ZohoError where Zoho refuses, or gives no answer for some minutes.
+    ``brought`` is what leads bring, as JSON: they are linked to what that says. Raises ZohoError where Zoho refuses, or
+    gives no answer for some minutes.
     """
     stopped = threading.Event()
     with closing(Brought()) as made, closing(Brought()) as seen, ThreadPoolExecutor(at_once) as pool:
@@ -149,12 +152,17 @@ def foresee_all(
         under_way: deque[Future[list[SeenLeads]]] = deque()
         try:
             distinct = _distinct(leads, seen)
-            for some in iter(lambda: list(islice(distinct, MAX_LEADS_A_CALL)), []):
-                under_way.append(pool.submit(looker.look, some))
-                if len(under_way) == at_once:
-                    yield from _judged(under_way.popleft().result(), rules, made, tally, on_progress)
-            while under_way:
-                yield from _judged(under_way.popleft().result(), rules, made, tally, on_progress)
+            while True:
+                some = list(islice(distinct, MAX_LEADS_A_CALL))
+                if some:
+                    links = {lead: link for lead in some if (link := load_brought(brought.get(lead))[1])}
+                    under_way.append(pool.submit(looker.look, some, links))
+                if under_way and (not some or len(under_way) == at_once):
+                    yield from _judged(under_way.popleft().result(), rules, made, tally)
+                    if on_progress:
+                        on_progress(tally.leads)
+                if not (some or under_way):
+                    break
         finally:
             stopped.set()
             for future in under_way:
@@ -177,23 +185,15 @@ def _pausing(stopped: threading.Event) -> Callable[[float], None]:
     return pause
 
 
-def _judged(
-    parts: Iterable[SeenLeads],
-    rules: Matching,
-    made: Brought,
-    tally: Tally,
-    on_progress: Callable[[int], object] | None,
-) -> Iterator[Foreseen]:
+def _judged(parts: Iterable[SeenLeads], rules: Matching, made: Brought, tally: Tally) -> Iterator[Foreseen]:
     for part in parts:
         found = [
-            part.barred[lead] if lead in part.barred else foresee(rules, lead, part.fields[lead], part.found, made)
+            part.barred.get(lead) or foresee(rules, lead, part.fields[lead], part.found, made, part.links.get(lead))
             for lead in part.leads
         ]
         tally.reads += 1
         tally.queries += part.found.calls
         tally.add(found)
-        if on_progress:
-            on_progress(tally.leads)
         yield from found
 
 
@@ -208,16 +208,17 @@ class _Looker:
         )
         self._patience = Asking("look for contacts and accounts", refused=hint, pause=pause)
 
-    def look(self, leads: Sequence[str]) -> list[SeenLeads]:
+    def look(self, leads: Sequence[str], links: Mapping[str, Link]) -> list[SeenLeads]:
         fewer = about_ids_of_a_read
         read = self._patience.ask(partial(read_for_matching, self._ports, leads, self._rules), gives_up=fewer)
         if read is None and len(leads) > 1:
             half = len(leads) // 2
-            return [*self.look(leads[:half]), *self.look(leads[half:])]
+            return [*self.look(leads[:half], links), *self.look(leads[half:], links)]
         if read is None:
             return [SeenLeads(tuple(leads), {}, {leads[0]: Foreseen(leads[0], Would.SKIP, why="Zoho refuses its id")})]
-        found = self._patience.ask(partial(look_for_all, self._ports, read, self._rules), gives_up=never)
-        return [SeenLeads(read.leads, read.fields, read.barred, found or Found())]
+        unknown = {lead: fields for lead, fields in read.fields.items() if lead not in links}
+        found = self._patience.ask(partial(look_for_all, self._ports, unknown, self._rules), gives_up=never)
+        return [replace(read, found=found or Found(), links=links)]
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ class FirstMatches:
         command = next_command("match", "leads.csv", "--options", "O.json", account=settings.account)
         try:
             with told_by_us(), live_organisation(settings) as ports:
-                for _ in foresee_all(ports, islice(leads, MOST_DRY), rules, tally):
+                for _ in foresee_all(ports, islice(leads, MOST_DRY), rules, tally, brought=leads.deal_values):
                     pass
         except MassConvertError as error:
             return cls(Tally(), len(leads), command, not_looked=error.message)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Collection
+from typing import Annotated, Any
 
 import typer
 
@@ -10,13 +11,20 @@ from massconvert.cli.batch_view import go_on_with
 from massconvert.cli.console import hint, print_json, say, tell
 from massconvert.cli.desk import Desk, demand_ours
 from massconvert.cli.enqueue import call_as_json, end_call, tell_batch
-from massconvert.cli.inputs import OnMatchOption, PreflightOption, read_options, with_ours
+from massconvert.cli.inputs import (
+    IdColumnOption,
+    OnMatchOption,
+    PreflightOption,
+    read_leads,
+    read_options,
+    with_ours,
+)
 from massconvert.cli.live_options import check_before_enqueue
 from massconvert.cli.reach import find_desk
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_seconds
 from massconvert.cli.which_batch import BatchArgument, LastOption, remember, which
 from massconvert.errors import InputError
-from massconvert.model import BatchState
+from massconvert.model import BatchState, OnMatch
 from massconvert.options import Options, without_doubts
 from massconvert.producer.batch import Batch
 from massconvert.producer.mass_convert import MassConvert
@@ -29,6 +37,7 @@ Examples:
   massconvert retry --last --code NOT_CONVERTED --code GAVE_UP
   massconvert retry import-2026-11-24 --code INVALID_DATA --options fixed.json --wait
   massconvert retry import-2026-11-24 --code MATCH_FOUND --on-match create
+  massconvert retry import-2026-11-24 --file fixed.csv        columns contact_id, account_id: what leads are linked to
   massconvert retry import-2026-11-24 --deals                 converted, but DEAL_NOT_UPDATED: the deals alone
 \b
 The failed leads become a batch of their own, named after the old one; the same command again is the
@@ -62,6 +71,13 @@ def _retry(
     ids: Annotated[
         list[str] | None, typer.Option("--id", metavar="ID", help="Only this lead, if it failed; may be repeated.")
     ] = None,
+    file: Annotated[
+        str | None,
+        typer.Option(
+            "--file", metavar="FILE", help="Only leads of this file, with what its rows say: contact_id, deal.Amount, …"
+        ),
+    ] = None,
+    id_column: IdColumnOption = None,
     options: Annotated[
         str | None,
         typer.Option("--options", metavar="O.json", help="Fixed options; without it those of the batch are used."),
@@ -77,9 +93,7 @@ def _retry(
 ) -> None:
     """Try the failed leads of a batch again, or the deals that could not be updated."""
     wait_seconds(wait)
-    flag = "--preflight" if preflight else "--on-match" if on_match else ""
-    if deals and flag:
-        raise InputError(f"--deals and {flag} are given.", hint=f"A retry of deals converts nothing: leave {flag} out.")
+    _demand_one_way(deals, "--preflight" if preflight else "--on-match" if on_match else "", file, ids, id_column)
     desk = find_desk(batch, last=last)
     if wait is not None and desk.unattended:
         go_on = next_command("convert", "--resume", "BATCH", account=desk.settings.account)
@@ -95,10 +109,11 @@ def _retry(
     status = desk.ledger.batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")
+    again: dict[str, Any] = {"options": fixed, "codes": [code.upper() for code in codes or ()], "deals": deals}
+    if on_match is OnMatch.CREATE:
+        again["links"] = {}
     try:
-        made = MassConvert(desk.settings).retry(
-            batch, options=fixed, codes=[code.upper() for code in codes or ()], lead_ids=ids or (), deals=deals
-        )
+        made = _taken(MassConvert(desk.settings), batch, again, ids or (), file, id_column)
     except KeyboardInterrupt:
         say("interrupted while enqueueing; the leads that were taken will be converted. The same command goes on.")
         raise typer.Exit(130) from None
@@ -106,6 +121,34 @@ def _retry(
     if not as_json:
         _tell_retried(desk, made)
     end_call(desk, made, call_as_json(made) | {"retries": batch} if as_json else None, wait)
+
+
+def _demand_one_way(deals: bool, flag: str, file: str | None, ids: list[str] | None, id_column: str | None) -> None:
+    """Raise InputError for what does not go together; ``flag`` is about conversions."""
+    if deals and flag:
+        raise InputError(f"--deals and {flag} are given.", hint=f"A retry of deals converts nothing: leave {flag} out.")
+    if file and ids:
+        raise InputError("--file and --id are given.", hint="Give one: a file names its leads.")
+    if id_column and not file:
+        raise InputError("--id-column goes with --file.", hint="It names a column of that file.")
+
+
+def _taken(
+    producer: MassConvert,
+    batch: str,
+    again: dict[str, Any],
+    ids: Collection[str],
+    file: str | None,
+    id_column: str | None,
+) -> Batch:
+    """Enqueue the retry: with a file, of its leads that have anything to retry, and with what it says of them."""
+    if file is None:
+        return producer.retry(batch, lead_ids=ids, **again)
+    with read_leads((), file, skip_invalid=False, id_column=id_column) as leads:
+        made = producer.retry(batch, lead_ids=leads, **again)
+        if left := len(set(leads)) - made.accepted - made.already_queued - made.duplicates:
+            say(f"{number_of(left, 'lead')} of {file} left out: the batch has nothing to retry of them.")
+    return made
 
 
 def _tell_retried(desk: Desk, made: Batch) -> None:

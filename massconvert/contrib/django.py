@@ -39,7 +39,7 @@ def enqueue_on_commit(
     """
     leads = list(lead_ids)
     producer = mass_convert or _own(os.getpid())
-    producer.check(leads, options, key=key, deal_values=start.get("deal_values"))
+    producer.check(leads, options, key=key, deal_values=start.get("deal_values"), links=start.get("links"))
     batch_id = key or producer.new_key()
 
     def enqueue() -> None:

@@ -8,7 +8,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from massconvert.errors import InputError
-from massconvert.leads.headings import HeadingPlace, ids_among, without_digits
+from massconvert.leads.headings import HeadingPlace, ids_among, link_name, without_digits
 from massconvert.leads.ids import is_plain_id, shown
 from massconvert.leads.lines import LeadLine, lead_line
 from massconvert.leads.spreadsheets import ROW, restored
@@ -25,7 +25,8 @@ DEAL = "deal."
 class Heading(NamedTuple):
     """The columns of a CSV file, which of them has the ids, and which has our own names of the rows (or ``None``).
 
-    ``deals`` are the columns with values for the leads' deals, and the fields that they name.
+    ``deals`` are the columns with values for the leads' deals, and the fields that they name; ``links`` those with the
+    records that leads are to be linked to, and which.
     """
 
     cells: list[str]
@@ -33,6 +34,7 @@ class Heading(NamedTuple):
     rows: int | None
     deals: tuple[tuple[int, str], ...] = ()
     wanted: str | None = None
+    links: tuple[tuple[int, str], ...] = ()
 
     @property
     def named(self) -> int:
@@ -70,7 +72,7 @@ def read_csv(
 
 
 def _rows(reader: Reader, heading: Heading, before: int, name: str) -> Iterator[tuple[LeadLine, list[str]]]:
-    column, own, deals = heading.ids, heading.rows, heading.deals
+    column, own, brings = heading.ids, heading.rows, bool(heading.deals or heading.links)
     width = len(heading.cells) if not column or heading.named == len(heading.cells) else -1  # -1: each row is odd
     ended = before + reader.line_num
     below_blank, other_table = False, 0
@@ -93,7 +95,7 @@ def _rows(reader: Reader, heading: Heading, before: int, name: str) -> Iterator[
             if other_table and line.lead_id is not None:
                 raise two_tables(name, other_table)
             below_blank = False
-            yield (_with_deal(line, row, deals) if deals else line), row
+            yield (_with_brought(line, row, heading) if brings else line), row
     except csv.Error as error:
         raise _improper(name, ended, error) from None
 
@@ -106,8 +108,12 @@ def two_tables(name: str, line: int) -> InputError:
     )
 
 
-def _with_deal(line: LeadLine, row: list[str], deals: tuple[tuple[int, str], ...]) -> LeadLine:
-    return line._replace(deal=tuple((field, row[number]) for number, field in deals if number < len(row)))
+def _with_brought(line: LeadLine, row: list[str], heading: Heading) -> LeadLine:
+    deal, link = (
+        tuple((name, row[number]) for number, name in columns if number < len(row))
+        for columns in (heading.deals, heading.links)
+    )
+    return line._replace(deal=deal, link=link)
 
 
 def _odd_row(number: int, row: list[str], heading: Heading, name: str) -> LeadLine:
@@ -118,7 +124,7 @@ def _odd_row(number: int, row: list[str], heading: Heading, name: str) -> LeadLi
     if any(cell.strip() for cell in row[heading.named if column else width :]):
         why = f"has {len(row)} cells where the heading has {width}; quote a cell that has the delimiter in it"
         return LeadLine(number, None, why, value)  # not the whole row: it may hold names and addresses
-    if (column or heading.deals) and column < len(row) != width:
+    if (column or heading.deals or heading.links) and column < len(row) != width:
         # Blank cells at its end may be too many or too few, or others before; then another column's value stands here.
         why = f"has {len(row)} cells where the heading has {width}, so which cell is which cannot be known"
         return LeadLine(number, None, why, value)
@@ -141,10 +147,11 @@ def _heading(cells: list[str], name: str, wanted: str | None) -> Heading:
         )
     own = [number for number, cell in enumerate(cells) if cell.strip().lower() == ROW]
     deals = tuple((number, cell.strip()[len(DEAL) :]) for number, cell in enumerate(cells) if is_deal(cell))
-    fields = [field for _, field in deals]
-    if twice := {field for field in fields if fields.count(field) > 1}:
-        raise InputError(f"{name} has more than one column {DEAL}{min(twice)}.", hint="Rename or remove all but one.")
-    return Heading(cells, found[0], own[0] if own else None, deals, wanted)
+    links = tuple((number, which) for number, cell in enumerate(cells) if (which := link_name(cell)))
+    names = [*(f"{DEAL}{field}" for _, field in deals), *(which for _, which in links)]
+    if twice := {each for each in names if names.count(each) > 1}:
+        raise InputError(f"{name} has more than one column {min(twice)}.", hint="Rename or remove all but one.")
+    return Heading(cells, found[0], own[0] if own else None, deals, wanted, links)
 
 
 def _improper(name: str, ended: int, error: csv.Error) -> InputError:

@@ -25,6 +25,8 @@ LONGEST_HEADING = 1 << 16
 OURS = "mc_"
 _DELIMITERS = ",;\t|"
 _COLUMNS = frozenset({"id", "recordid", "leadid"})
+#: Of the records that the lead of a row is to be linked to.
+_LINKS = {"contactid": "contact_id", "accountid": "account_id"}
 #: A number of fewer digits above a heading is a count, a year or the like.
 _SHORT = 10
 
@@ -47,6 +49,12 @@ def id_name(name: str) -> str:
     """Which of the names of a lead's id a column or key has, in one spelling; blank if it is called otherwise."""
     plain = re.sub(r"[\s_-]+", "", bare(name)).lower()
     return plain if plain in _COLUMNS else ""
+
+
+@lru_cache(maxsize=256)
+def link_name(name: str) -> str:
+    """``contact_id`` or ``account_id`` if a column or key is called so, however it is spelled; else blank."""
+    return _LINKS.get(re.sub(r"[\s_-]+", "", bare(name)).lower(), "")
 
 
 def ids_among(names: Sequence[str], wanted: str | None) -> list[int]:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from massconvert.errors import InputError
-from massconvert.leads.headings import id_name, ids_among
+from massconvert.leads.headings import id_name, ids_among, link_name
 from massconvert.leads.ids import is_plain_id, shown
 from massconvert.leads.lines import LeadLine, lead_line
 
@@ -58,10 +58,12 @@ class IdKey:
             what = "an id" if self._wanted is None else shown(self._wanted)
             why = f"has more than one id: {names}" if found else f"is an object without {what}; it has {names}"
             return self._wrong(number, value, why)
-        if isinstance(value, Repeated) and found[0] in value.keys_twice:
-            return self._wrong(number, value, f"has the key {shown(found[0])} twice")
+        links = [(which, key) for key in keys if (which := link_name(key))]
+        if again := _twice(value, found[0], links):
+            return self._wrong(number, value, f"has the key {shown(again)} twice")
         self._demand_same(number, found[0])
-        return lead_line(number, value[found[0]])
+        line = lead_line(number, value[found[0]])
+        return line._replace(link=tuple((which, value[key]) for which, key in links)) if links else line
 
     def _wrong(self, number: int, value: object, why: str) -> LeadLine:
         return LeadLine(number, None, why, json.dumps(value, ensure_ascii=False))
@@ -74,3 +76,11 @@ class IdKey:
                 hint="Say which is the lead's: --id-column NAME.",
             )
         self._known, self._key = known, key
+
+
+def _twice(value: Mapping[str, Any], ids: str, links: Sequence[tuple[str, str]]) -> str:
+    """The key of a lead's id, or of what it is linked to, that stands twice in an object, however it is spelled."""
+    repeated = value.keys_twice if isinstance(value, Repeated) else ()
+    spelt = [which for which, _ in links]
+    keys = (ids, *(key for which, key in links if key in repeated or spelt.count(which) > 1))
+    return next((key for key in keys if key != ids or key in repeated), "")

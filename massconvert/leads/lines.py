@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from massconvert.errors import InputError
 from massconvert.leads.ids import parse_lead_id, shown
@@ -13,7 +13,7 @@ class LeadLine(NamedTuple):
     """One value of a file: its line (from 1), the lead id or else what speaks against it, and the value as found.
 
     ``restored`` says that a spreadsheet had rounded the id, and that our own column beside it had kept it. ``deal`` has
-    the cells of a row that are for its deal, by the field.
+    the cells of a row that are for its deal, by the field, ``link`` those that name what it is to be linked to.
     """
 
     line: int
@@ -22,6 +22,7 @@ class LeadLine(NamedTuple):
     raw: str
     restored: bool = False
     deal: tuple[tuple[str, str], ...] = ()
+    link: tuple[tuple[str, Any], ...] = ()
 
 
 def lead_line(number: int, value: object) -> LeadLine:

@@ -37,8 +37,8 @@ class Leads(Collection[str]):
 
     ``len()`` counts the ids; ``invalid`` counts the values that are not ids, and ``problems`` are the first of those;
     ``restored`` counts the ids that a spreadsheet had rounded and that a column of ours had kept. ``deal_values`` has
-    what the file gives the deals of single leads, as JSON; of a lead the first row counts. Close it, or use it as a
-    context manager: temporary files may stand behind it.
+    what the file says of single leads, as JSON (`dump_brought`); of a lead the first row counts. Close it, or use it as
+    a context manager: temporary files may stand behind it.
     """
 
     #: Tells the producer that every id has been checked.
@@ -118,7 +118,7 @@ class Leads(Collection[str]):
             if line.lead_id is not None:
                 ids.append(line.lead_id)
                 self.restored += line.restored
-                if line.deal and self._read_deal and (values := self._read_deal(line)):
+                if (line.deal or line.link) and self._read_deal and (values := self._read_deal(line)):
                     self.deal_values.add(line.lead_id, values)
                 if len(ids) == _AT_ONCE:
                     self._keep(ids)
@@ -154,9 +154,9 @@ def open_leads(
 
     A value that is not an id refuses the whole; with ``skip_invalid`` the others go on, and what was left out is in
     ``invalid``, ``problems`` and ``complaint()``. ``id_column`` is the name of the file's column or key with the ids,
-    where they are called otherwise than usual. ``read_deal`` makes JSON of a row's cells that are for its
-    deal; without it they mean nothing. Raises InputError that names the wrong lines (the first 20, and how many), or
-    what is wrong with the file.
+    where they are called otherwise than usual. ``read_deal`` makes JSON of a row's cells that are for its deal, or name
+    what the lead is to be linked to; without it they mean nothing. Raises InputError that names the wrong lines (the
+    first 20, and how many), or what is wrong with the file.
     """
     if (source is None) == (not ids):
         raise InputError("Give either a file of lead ids or the ids themselves.", hint="A - reads them from stdin.")

@@ -169,7 +169,7 @@ class Batches:
     ) -> Added:
         """Add one slice of leads. The same ``call_id`` twice in a row changes nothing and answers the same.
 
-        ``deal_values`` is the JSON of what single leads bring for their deals; what a lead brought first stays.
+        ``deal_values`` is the JSON of what single leads bring (`dump_brought`); what a lead brought first stays.
         """
         tuning, skipped_as = self._tuning, dump_outcome(_ALREADY_QUEUED)
         accepted, duplicates, skipped, nudge = self._run(
@@ -269,7 +269,7 @@ class Batches:
         return load_options(body or "", f"options:{fingerprint}")
 
     def deal_values(self, batch_id: str, leads: Sequence[str]) -> dict[str, str]:
-        """The JSON of what these leads of a batch bring for their deals, of those that bring anything."""
+        """The JSON of what these leads of a batch bring (`load_brought`), of those that bring anything."""
         found: dict[str, str] = {}
         for place in range(0, len(leads), _PAGE):
             page = leads[place : place + _PAGE]

@@ -27,6 +27,7 @@ from massconvert.model import (
     Refusal,
     State,
     Why,
+    load_brought,
 )
 from massconvert.options import deal_templates, is_doubted, matching_of
 from massconvert.policy import Look
@@ -153,7 +154,7 @@ def _chunk(chunk_id: str, fields: Mapping[str, str], options: dict[str, Any], wh
         doubted=is_doubted(options),
         express=fields.get("express") == "1",
         deal=deal_templates(options),
-        deal_values=_load_deal_values(fields.get("deal_values", "")),
+        **_about_brought(fields.get("deal_values", "")),
         updates=_load_updates(fields.get("updates", "")),
         **_about_matching(fields, options),
         job_id=fields.get("job", ""),
@@ -230,8 +231,13 @@ def _load_link(text: str) -> Link | None:
     return Link(str(contact_id), str(account_id), dict(deal), tuple(map(str, tags)))
 
 
-def _load_deal_values(text: str) -> dict[str, dict[str, Any]]:
-    return {lead: dict(json.loads(values)) for lead, values in json.loads(text).items()} if text else {}
+def _about_brought(text: str) -> dict[str, Any]:
+    """What the leads of a chunk bring."""
+    brought = {lead: load_brought(each) for lead, each in json.loads(text).items()} if text else {}
+    return {
+        "deal_values": {lead: deal for lead, (deal, _) in brought.items() if deal},
+        "links": {lead: link for lead, (_, link) in brought.items() if link},
+    }
 
 
 def _load_options(fields: Mapping[str, str], chunk: str) -> dict[str, Any]:

@@ -47,6 +47,8 @@ from massconvert.model.batches import CanaryCounts as CanaryCounts
 from massconvert.model.batches import Priority as Priority
 from massconvert.model.batches import Waits as Waits
 from massconvert.model.deals import DealUpdate as DealUpdate
+from massconvert.model.deals import dump_brought as dump_brought
+from massconvert.model.deals import load_brought as load_brought
 from massconvert.model.failing import Failing as Failing
 from massconvert.model.failing import Fared as Fared
 from massconvert.model.matching import Link as Link
@@ -154,6 +156,7 @@ class Chunk:
     ``most``: formed to be read first, it may have more leads than a payload; ``most`` is what a payload takes.
     ``deal`` has the templates of the deals' texts, by field; ``deal_values`` what single leads bring for their deals;
     ``updates`` is what the deals get (UPDATING).
+    ``links`` are the records that single leads are to be linked to, as somebody has said.
     ``matching`` is whether and how contacts and accounts are looked for before it is sent, ``matched_at`` when that was
     done last, 0.0 where it is yet to be; ``link`` makes it the payload of a lead that is linked to such records. While
     its leads wait ``behind`` what other leads have claimed (digests), ``freed`` says that one of the claims has ended.
@@ -180,6 +183,7 @@ class Chunk:
     express: bool = False  # it was formed with interactive leads
     deal: Mapping[str, str] = field(default_factory=dict)
     deal_values: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
     updates: tuple[DealUpdate, ...] = ()
     matching: Matching | None = None
     matched_at: float = 0.0

@@ -12,7 +12,7 @@ from massconvert.options.problem import at, kind_of, shown
 
 OURS = (PREFLIGHT, ON_MATCH, MATCH)
 #: Zoho's call for a single lead, which links, does not have them.
-_NOT_LINKED = ("portal_user_type", "related_modules", "apply_assignment_threshold")
+NOT_LINKED = ("portal_user_type", "related_modules", "apply_assignment_threshold")
 
 
 class Noting(Protocol):
@@ -40,7 +40,7 @@ def check_ours(check: Noting, given: Mapping[str, Any]) -> dict[str, Any]:
             )
         return found
     if on_match is OnMatch.LINK:
-        for key in _NOT_LINKED:
+        for key in NOT_LINKED:
             if given.get(key) not in (None, [], ()):
                 check.note(
                     f"$.{key}", 'cannot be given with on_match "link": Zoho does not take it where it links a lead'

@@ -97,10 +97,15 @@ class Matches:
     payloads: int
 
     @classmethod
-    def unseen(cls, leads: int) -> Matches:
-        """Where nobody has looked: none is linked."""
+    def unseen(cls, leads: int, named: int = 0, *, looked_for: bool = True) -> Matches:
+        """Where nobody has looked: none is linked but those for which it is ``named`` to what.
+
+        ``looked_for``: contacts and accounts of the others are.
+        """
         payloads = ceil(leads / MAX_LEADS_A_CALL)
-        return cls(payloads, QUERIES_A_MATCH * payloads, 0, payloads)
+        reads = payloads if looked_for else min(named, payloads)
+        queries = QUERIES_A_MATCH * payloads if looked_for else 0
+        return cls(reads, queries, named, ceil((leads - named) / MAX_LEADS_A_CALL))
 
 
 @dataclass(frozen=True)

@@ -69,20 +69,24 @@ def not_convertible(lead_id: str, state: LeadState | None, *, unclear: bool) -> 
     return Foreseen(lead_id, Would.SKIP, why="Zoho has locked it for the user") if state.locked else None
 
 
-def foresee(matching: Matching, lead_id: str, lead: Mapping[str, str], found: Found, made: Made) -> Foreseen:
+def foresee(
+    matching: Matching, lead_id: str, lead: Mapping[str, str], found: Found, made: Made, link: Link | None = None
+) -> Foreseen:
     """What would become of a lead with these fields, by what Zoho has (``found``) and the leads before have ``made``.
 
-    Takes in what it would make itself.
+    ``link`` is what somebody has said that it is linked to. Takes in what it would make itself.
     """
     own = identities(matching, lead)
     for place, digest in own.items():
         if text := made.get(_number(digest)):
             found.add(place, [Record(**json.loads(text))])
-    judged = judge(matching, lead, found)
+    judged = Judged(Judgement.LINK, link) if link else judge(matching, lead, found)
     making = set(makes(matching, lead, judged))
     for place, digest in own.items():
         if digest in making:
             made.add(_number(digest), json.dumps(asdict(_record(matching, place[0], lead_id, lead, judged.link))))
+    if link:
+        return Foreseen(lead_id, Would.LINK, contact_id=link.contact_id, account_id=link.account_id, why="as given")
     return _foreseen(matching, lead_id, lead, judged, found)
 
 

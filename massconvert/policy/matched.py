@@ -88,7 +88,12 @@ def still_behind(chunk: Chunk, moment: Moment) -> Decision:
 
 
 def is_matched(chunk: Chunk, tuning: Tuning) -> bool:
-    """Whether a claimed payload may be sent, as far as contacts and accounts are concerned."""
+    """Whether a claimed payload may be sent, as far as contacts and accounts are concerned.
+
+    Leads of which somebody has said what they are linked to leave it first.
+    """
+    if chunk.links and chunk.link is None:
+        return False
     return chunk.matching is None or 0.0 < chunk.matched_at >= chunk.claimed_at - tuning.match_fresh
 
 

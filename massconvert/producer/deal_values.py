@@ -1,6 +1,7 @@
-"""Values that leads bring along for their own deals: read from a call, a message or a CSV's cells; pure.
+"""What leads bring along: values for their own deals, and the records that they are to be linked to; pure.
 
-They are checked once, when they are enqueued, and from then on are the compact JSON of an object, by lead id.
+Read from a call, a message or a file's cells. It is checked once, when it is enqueued, and from then on is compact
+JSON, by lead id (`dump_brought`).
 """
 
 from __future__ import annotations
@@ -13,15 +14,19 @@ from typing import Any
 
 from massconvert.errors import InputError
 from massconvert.leads import LeadLine, parse_lead_id, valid_ids
+from massconvert.model import Link, dump_brought, load_brought
 from massconvert.options.check import BodyCheck
 from massconvert.options.deals import not_taken, not_written, unlisted
 from massconvert.options.names import Row
-from massconvert.options.problem import Problem, kind_of
+from massconvert.options.ours import NOT_LINKED
+from massconvert.options.problem import Problem, kind_of, shown
 from massconvert.words.plurals import number_of
 from massconvert.words.readable import readable
 
 #: How many wrong values are named.
 NAMED = 20
+#: The ids that say what a lead is linked to.
+LINKS = ("contact_id", "account_id")
 #: Texts whatever they look like: fields of every Deals module.
 _TEXTS = frozenset(
     {"Deal_Name", "Stage", "Pipeline", "Closing_Date", "Type", "Lead_Source", "Next_Step", "Description"}
@@ -43,14 +48,10 @@ def parse_deal_values(given: Any, lead_ids: Iterable[Any]) -> dict[str, str]:
     known, check, found = set(valid_ids(lead_ids, {})), BodyCheck(), dict[str, str]()
     for lead, values in given.items():
         path = f"$.deal_values[{lead!s:.40}]"
-        try:
-            lead_id = parse_lead_id(lead)
-        except InputError as error:
-            check.note(path, error.message)
+        lead_id = _lead_of(check, path, lead, known)
+        if lead_id is None:
             continue
-        if lead_id not in known:
-            check.note(path, "is not among the leads that are enqueued")
-        elif not isinstance(values, Mapping):
+        if not isinstance(values, Mapping):
             check.note(path, f"must be an object with fields of the Deals module, not {kind_of(values)}")
         elif text := _dump(check, path, values):
             found[lead_id] = text
@@ -58,22 +59,68 @@ def parse_deal_values(given: Any, lead_ids: Iterable[Any]) -> dict[str, str]:
     return found
 
 
+def parse_links(given: Any, lead_ids: Iterable[Any]) -> dict[str, Link]:
+    """``given`` (lead id → ``contact_id`` and ``account_id``, one of them or both) as what each lead is linked to.
+
+    Raises InputError as `parse_deal_values` does.
+    """
+    if given is None:
+        return {}
+    if not isinstance(given, Mapping):
+        raise InputError(f"links must be an object, lead id → contact_id, account_id, not {kind_of(given)}.")
+    known, check, found = set(valid_ids(lead_ids, {})), BodyCheck(), dict[str, Link]()
+    for lead, ids in given.items():
+        path = f"$.links[{lead!s:.40}]"
+        lead_id = _lead_of(check, path, lead, known)
+        if lead_id is None:
+            continue
+        if not isinstance(ids, Mapping) or not ids.keys() <= set(LINKS):
+            check.note(path, f"must be an object with {' and '.join(LINKS)}, and nothing else")
+        elif link := _link(check, f"{path}.", ids.items()):
+            found[lead_id] = link
+    _demand(check, "The links are wrong")
+    return found
+
+
+def bring(values: Mapping[str, str], links: Mapping[str, Link]) -> dict[str, str]:
+    """All that each lead brings, from what the two parsers make."""
+    return {lead: dump_brought(values.get(lead, ""), links.get(lead)) for lead in (*values, *links)}
+
+
 def read_deal_cells(line: LeadLine) -> str:
-    """The values in a row's cells as JSON; blank where there are none. Raises InputError with the line and column."""
-    check = BodyCheck()
+    """What a row's cells bring, as JSON; blank where that is nothing. Raises InputError with the line and column."""
+    check, row = BodyCheck(), f"line {line.line} (lead {line.lead_id}): "
     values = {field: _value(field, cell.strip()) for field, cell in line.deal if cell.strip()}
-    text = _dump(check, f"line {line.line} (lead {line.lead_id}): deal", values)
-    _demand(check, "A value for a deal is wrong")
-    return text
+    text = _dump(check, f"{row}deal", values)
+    link = _link(check, row, line.link)
+    _demand(check, "What a lead brings along is wrong")
+    return dump_brought(text, link)
 
 
-def demand_deal(body: Mapping[str, Any], values: Collection[str]) -> None:
-    """Raise InputError where there are ``values`` for deals, and options that make none."""
-    if values and "Deals" not in body:
+def demand_taken(body: Mapping[str, Any], brought: Mapping[str, str]) -> None:
+    """Raise InputError where leads bring what cannot be done with these options."""
+    if brought and "Deals" not in body and (some := brought_deals(brought)):
         raise InputError(
-            f"{number_of(len(values), 'lead brings', 'leads bring')} values for deals, but the options make no deal.",
+            f"{number_of(some, 'lead brings', 'leads bring')} values for deals, but the options make no deal.",
             hint="Give Deals in the options, or leave the deal values out. Nothing was enqueued.",
         )
+    in_the_way = [key for key in NOT_LINKED if body.get(key) is not None]
+    if brought and in_the_way and (some := brought_links(brought)):
+        raise InputError(
+            f"{number_of(some, 'lead names', 'leads name')} a contact or an account to be linked to, and the options "
+            f"have {', '.join(in_the_way)}, which Zoho does not take where it links a lead.",
+            hint="Leave that out of the options, or enqueue those leads in a batch of their own. Nothing was enqueued.",
+        )
+
+
+def brought_deals(brought: Mapping[str, str]) -> int:
+    """How many leads bring values for their deals."""
+    return sum(bool(load_brought(text)[0]) for _, text in brought.items())
+
+
+def brought_links(brought: Mapping[str, str]) -> int:
+    """How many leads say what they are to be linked to."""
+    return sum(load_brought(text)[1] is not None for _, text in brought.items())
 
 
 @dataclass(frozen=True)
@@ -93,7 +140,7 @@ def misfits(values: Mapping[str, str], fields: Iterable[Row]) -> Misfits:
     rows = {row["api_name"]: row for row in fields}
     whole, each, count = dict[str, Problem](), list[Problem](), 0
     for lead_id, text in values.items() if rows else ():
-        for name, value in json.loads(text).items():
+        for name, value in load_brought(text)[0].items():
             row = rows.get(name)
             if (row is None or not_written(row)) and name not in whole:
                 reason = unlisted(name, "Deals", rows.values()) if row is None else not_written(row)
@@ -104,6 +151,32 @@ def misfits(values: Mapping[str, str], fields: Iterable[Row]) -> Misfits:
                     each.append(Problem(f"lead {lead_id}: deal.{name}", reason))
     told = (*whole.values(), *each)
     return Misfits(told[:NAMED], len(whole) + count - min(len(told), NAMED))
+
+
+def _lead_of(check: BodyCheck, path: str, lead: Any, known: Collection[str]) -> str | None:
+    """The lead that a key means; ``None``, which is noted, where it is none of those that are enqueued."""
+    try:
+        lead_id = parse_lead_id(lead)
+    except InputError as error:
+        check.note(path, error.message)
+        return None
+    if lead_id in known:
+        return lead_id
+    check.note(path, "is not among the leads that are enqueued")
+    return None
+
+
+def _link(check: BodyCheck, path: str, ids: Iterable[tuple[str, Any]]) -> Link | None:
+    """What a lead is to be linked to, by the ids under `LINKS`; blank ones are none."""
+    found: dict[str, str] = {}
+    for name, value in ids:
+        if value is None or (isinstance(value, str) and not value.strip()):
+            continue
+        try:
+            found[name] = parse_lead_id(value)
+        except InputError as error:
+            check.note(f"{path}{name} ({shown(value)})", error.message)
+    return Link(found.get("contact_id", ""), found.get("account_id", "")) if found else None
 
 
 def _demand(check: BodyCheck, what: str) -> None:

@@ -19,7 +19,7 @@ from uuid import uuid4
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads import check_batch_key, valid_ids
 from massconvert.ledger import Ledger
-from massconvert.model import Canary, Listing, Priority, Why
+from massconvert.model import Canary, Listing, Priority, Why, load_brought
 from massconvert.nudge import Nudge
 from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.on_complete.targets import Target, demand_permitted, parse_targets
@@ -36,8 +36,15 @@ from massconvert.options import (
 )
 from massconvert.policy import priority_of
 from massconvert.producer.batch import Batch
-from massconvert.producer.deal_values import demand_deal, misfits
-from massconvert.producer.retry import deals_to_retry, leads_to_retry, looked_at_first, retry_key
+from massconvert.producer.deal_values import demand_taken, misfits
+from massconvert.producer.retry import (
+    ToRetry,
+    brought_again,
+    deals_to_retry,
+    leads_to_retry,
+    looked_at_first,
+    retry_key,
+)
 from massconvert.profiles import Profile
 from massconvert.store import Clock
 from massconvert.telemetry.traces import sends
@@ -104,18 +111,30 @@ class Intake:
         codes: Collection[str] = (),
         lead_ids: Collection[str] = (),
         deals: bool = False,
+        brought: Mapping[str, str] = MappingProxyType({}),
+        among: Collection[str] | None = None,
+        unlinked: bool = False,
     ) -> Batch:
-        """Take leads of a batch in again, as a batch of their own; see `MassConvert.retry`."""
+        """Take leads of a batch in again, as a batch of their own; see `MassConvert.retry`.
+
+        ``brought`` is what leads bring now, in the place of what they brought before; ``among``: of these leads alone,
+        as far as there is anything to retry of them. ``unlinked``: what they were to be linked to is forgotten.
+        """
         batch = self.batch(batch_id)
-        leads = leads_to_retry(batch_id, batch.outcomes(), codes, lead_ids, deals=deals, account=self._ledger.account)
-        own, values = batch.options(), self._ledger.batches.deal_values(batch_id, leads)
+        decided = frozenset(lead for lead, text in brought.items() if load_brought(text)[1])
+        wanted = ToRetry(frozenset(codes), lead_ids, among, decided, deals=deals)
+        leads = leads_to_retry(batch_id, batch.outcomes(), wanted, account=self._ledger.account)
+        own = batch.options()
+        values, changed = brought_again(
+            self._ledger.batches.deal_values(batch_id, leads), brought, leads, unlinked=unlinked
+        )
         # The options of a batch that was itself about deals alone are none that anybody may give.
         body = own if deals and options is None else Options.parse(own if options is None else options).body()
         if deals:
-            body = deals_to_retry(batch_id, body, bare=len(leads) - len(values))
+            body = deals_to_retry(batch_id, body, bare=sum(not load_brought(values.get(lead))[0] for lead in leads))
         else:
             body = looked_at_first(body, batch.outcomes(), leads)
-        return self.take(leads, body, key=retry_key(batch_id, body, leads), deal_values=values)
+        return self.take(leads, body, key=retry_key(batch_id, body, leads, changed), deal_values=values)
 
     def look_up(self, given: Mapping[str, Any], *, refuse: bool) -> Mapping[str, Any]:
         """``given`` with ids for the names that are in what workers or commands have read of the organisation.
@@ -161,9 +180,10 @@ class Intake:
 
         ``given`` are the options, names and all. What is not an id is counted, and with ``record_invalid`` ends as
         ``failed: INVALID_ID`` in the batch. Where that is not set, raises OptionsError as `look_up` does.
-        ``deal_values`` are those that `parse_deal_values` makes. Raises InputError where the options make no deal.
+        ``deal_values`` is what single leads bring, as `bring` makes it. Raises InputError where it does not go with the
+        options.
         """
-        demand_deal(given, deal_values)
+        demand_taken(given, deal_values)
         body = self.look_up(given, refuse=not record_invalid)
         batch_id = new_batch_id() if key is None else check_batch_key(key)
         self._ledger.title.demand_known(self._credentials)

@@ -18,7 +18,7 @@ from massconvert.on_complete.targets import Given
 from massconvert.options import Options
 from massconvert.policy import Tuning
 from massconvert.producer.batch import Batch
-from massconvert.producer.deal_values import demand_deal, parse_deal_values
+from massconvert.producer.deal_values import bring, demand_taken, parse_deal_values, parse_links
 from massconvert.producer.intake import Intake, Progress, body_of, calls_of, new_batch_id, start_of
 from massconvert.profiles import Accounts, Profile
 from massconvert.settings import Settings
@@ -57,11 +57,12 @@ class MassConvert:
         *,
         key: str | None = None,
         deal_values: Mapping[str, Mapping[str, Any]] | None = None,
+        links: Mapping[str, Mapping[str, str | int]] | None = None,
     ) -> None:
         """Raise what `enqueue` would say of these; asks nobody. Raises InputError, OptionsError."""
         body, lead_ids = Options.parse(options).body(), list(lead_ids)
         demand_valid(lead_ids)
-        demand_deal(body, parse_deal_values(deal_values, lead_ids))
+        demand_taken(body, bring(parse_deal_values(deal_values, lead_ids), parse_links(links, lead_ids)))
         if key is not None:
             check_batch_key(key)
 
@@ -106,15 +107,29 @@ class MassConvert:
         codes: Collection[str] = (),
         lead_ids: Collection[str] = (),
         deals: bool = False,
+        links: Mapping[str, Mapping[str, str | int]] | None = None,
     ) -> Batch:
         """Enqueue the failed leads of a batch again, as a batch of its own: all, or those with ``codes``, ``lead_ids``.
 
         With ``deals``: the converted leads whose deals could not be updated (``DEAL_NOT_UPDATED``); their deals are
-        updated once more (docs/deals.md). ``options`` are fixed options; by default those of the batch. The new batch
-        is named after the old one and what is retried: the same call twice is the same batch. Raises InputError when
-        nothing has failed so, or not one of ``lead_ids``; with ``deals``, also when no option names fields of the lead.
+        updated once more (docs/deals.md). ``options`` are fixed options; by default those of the batch. ``links`` say
+        what leads are linked to, as for `enqueue`; those that were held (``MATCH_FOUND``) are tried, too. Empty links
+        forget what was said before. The new batch is named after the old one and what is retried: the same call twice
+        is the same batch. Raises InputError when nothing has failed so, or not one of ``lead_ids``; with ``deals``,
+        also when no option names fields of the lead.
         """
-        return self._intake.retry(batch_id, options, codes=codes, lead_ids=lead_ids, deals=deals)
+        brought = getattr(lead_ids, "deal_values", None)  # a file that has been read brings its own, as for `enqueue`
+        among, lead_ids = (None, lead_ids) if brought is None else (frozenset(lead_ids), ())
+        return self._intake.retry(
+            batch_id,
+            options,
+            codes=codes,
+            lead_ids=lead_ids,
+            deals=deals,
+            brought=bring({}, parse_links(links, links or ())) if brought is None else brought,
+            among=among,
+            unlinked=links is not None and not links,
+        )
 
     def enqueue(
         self,
@@ -130,6 +145,7 @@ class MassConvert:
         skip_invalid: bool = False,
         on_progress: Progress | None = None,
         deal_values: Mapping[str, Mapping[str, Any]] | None = None,
+        links: Mapping[str, Mapping[str, str | int]] | None = None,
     ) -> Batch:
         """Accept lead ids for conversion with these options, or those of a ``profile``; return their batch at once.
 
@@ -141,7 +157,9 @@ class MassConvert:
         with its counts, at least once: a Celery task by name (``"shop.converted@shop"``, a signature), a web hook's
         https address, or several. ``on_progress`` is told how many ids were taken.
         ``deal_values={lead_id: {"Amount": 1000}}`` are values of single leads' deals, written after their conversion
-        (docs/deals.md). Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those),
+        (docs/deals.md). ``links={lead_id: {"contact_id": "…", "account_id": "…"}}`` says which contact and account
+        single leads are linked to, whatever the options say of matches (docs/duplicates.md).
+        Raises InputError when an id is not one (nothing is enqueued; ``skip_invalid`` drops those),
         or the priority or canary; LedgerMismatchError, OptionsError, KeyConflictError, StoreError; BrokerError when the
         leads are safe but no worker could be told.
         """
@@ -155,7 +173,9 @@ class MassConvert:
             demand_valid(known)
         targets = calls_of(on_complete, named, self._permitted)
         # A file that has been read brings its own.
-        values = getattr(known, "deal_values", None) or parse_deal_values(deal_values, known)
+        values = getattr(known, "deal_values", None) or bring(
+            parse_deal_values(deal_values, known), parse_links(links, known)
+        )
         self._intake.demand_fit(values)
         return self._intake.take(
             known,

@@ -11,7 +11,7 @@ from massconvert.errors import InputError
 from massconvert.leads.ids import check_batch_key, shown
 from massconvert.on_complete.permitted import ANY_OF_AN_APP, Permitted
 from massconvert.producer.batch import Batch
-from massconvert.producer.deal_values import parse_deal_values
+from massconvert.producer.deal_values import bring, parse_deal_values, parse_links
 from massconvert.producer.intake import Intake, body_of, calls_of, start_of
 from massconvert.profiles import Profile
 
@@ -52,6 +52,7 @@ def take_message(
     canary_max_failed: Any = None,
     on_complete: Any = None,
     deal_values: Any = None,
+    links: Any = None,
     permitted: Permitted = ANY_OF_AN_APP,
 ) -> Batch:
     """Accept a task message's leads. Nobody is there to be told of a wrong id: it ends as ``failed: INVALID_ID``.
@@ -79,5 +80,5 @@ def take_message(
         canary=ahead,
         on_complete=targets,
         record_invalid=True,
-        deal_values=parse_deal_values(deal_values, lead_ids),
+        deal_values=bring(parse_deal_values(deal_values, lead_ids), parse_links(links, lead_ids)),
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from massconvert.errors import InputError
 from massconvert.leads import parse_lead_id
-from massconvert.model import Code, Kind, LeadRow, Outcome
+from massconvert.model import Code, Kind, LeadRow, Outcome, dump_brought, load_brought
 from massconvert.options import deal_templates, deals_only, doubted, fingerprint
 from massconvert.words.next_command import next_command
 
@@ -22,27 +25,36 @@ _NAMED = 20  # leads in an error
 _ROOM_FOR_A_BATCH = 180
 
 
-def leads_to_retry(
-    batch_id: str,
-    rows: Iterable[LeadRow],
-    codes: Collection[str] = (),
-    lead_ids: Collection[str] = (),
-    *,
-    account: str,
-    deals: bool = False,
-) -> list[str]:
-    """The leads among ``rows`` that can be tried again: all, or those with ``codes``, ``lead_ids``.
+@dataclass(frozen=True)
+class ToRetry:
+    """Which leads are to be tried again: all that failed, or those with ``codes``, ``lead_ids``, ``among`` these.
 
-    Those that failed; with ``deals``, those that are converted and whose deals could not be updated.
-    ``account`` is the batch's. Raises InputError when there are none, or one of ``lead_ids`` is not among them.
+    One that was held is tried where its code is named, or somebody has ``decided`` what it is linked to. With
+    ``deals``: those that are converted and whose deals could not be updated.
     """
-    ids = frozenset(map(parse_lead_id, lead_ids))
+
+    codes: Collection[str] = ()
+    lead_ids: Collection[str] = ()
+    among: Collection[str] | None = None
+    decided: Collection[str] = ()
+    deals: bool = False
+
+
+def leads_to_retry(batch_id: str, rows: Iterable[LeadRow], wanted: ToRetry, *, account: str) -> list[str]:
+    """The leads among ``rows`` that can be tried again and are ``wanted``.
+
+    ``account`` is the batch's. Raises InputError when there are none, or one of its ``lead_ids`` is not among them.
+    """
+    codes, deals = wanted.codes, wanted.deals
+    ids = frozenset(map(parse_lead_id, wanted.lead_ids))
     found: list[str] = []
     seen: set[str] = set()
     other = cancelled = False
     for row in rows:
         cancelled = cancelled or (row.outcome is not None and row.outcome.kind is Kind.CANCELLED)
-        if row.outcome is None or not (_has_failed(row.outcome) or _has_no_deal(row.outcome) or _is_held(row, codes)):
+        if row.outcome is None or not (_has_failed(row.outcome) or _has_no_deal(row.outcome) or _is_held(row, wanted)):
+            continue
+        if wanted.among is not None and row.lead_id not in wanted.among:
             continue
         if _has_no_deal(row.outcome) is not deals:
             other = True
@@ -87,9 +99,36 @@ def deals_to_retry(batch_id: str, body: Mapping[str, Any], *, bare: int) -> dict
     return deals_only(body)
 
 
-def retry_key(batch_id: str, body: Mapping[str, Any], leads: Iterable[str]) -> str:
-    """The name of the batch that tries ``leads`` of ``batch_id`` again with the options ``body``: always the same."""
-    digest = fingerprint({"batch": batch_id, "options": body, "leads": sorted(leads)})[:8]
+def brought_again(
+    before: Mapping[str, str], now: Mapping[str, str], leads: Collection[str], *, unlinked: bool
+) -> tuple[dict[str, str], dict[str, str]]:
+    """What ``leads`` bring to their retry, and what of that is not as it was.
+
+    What a lead brings ``now`` counts, and else what it brought ``before``: values and link each for itself.
+    """
+    values: dict[str, str] = {}
+    for lead in leads:
+        text = before.get(lead, "")
+        if lead in now or (unlinked and text):
+            (old_deal, old_link), (deal, link) = load_brought(text), load_brought(now.get(lead))
+            deal = deal or old_deal
+            text = json.dumps(deal, separators=(",", ":"), ensure_ascii=False) if deal else ""
+            text = dump_brought(text, link or (None if unlinked else old_link))
+        if text:
+            values[lead] = text
+    changed = {lead: values.get(lead, "") for lead in leads if values.get(lead, "") != before.get(lead, "")}
+    return values, changed
+
+
+def retry_key(
+    batch_id: str, body: Mapping[str, Any], leads: Iterable[str], changed: Mapping[str, str] = MappingProxyType({})
+) -> str:
+    """The name of the batch that tries ``leads`` of ``batch_id`` again with the options ``body``: always the same.
+
+    ``changed`` is what leads bring that they did not before.
+    """
+    more = {"brought": changed} if changed else {}
+    digest = fingerprint({"batch": batch_id, "options": body, "leads": sorted(leads), **more})[:8]
     return f"{batch_id[:_ROOM_FOR_A_BATCH]}.{digest}"
 
 
@@ -98,9 +137,11 @@ def _has_failed(outcome: Outcome) -> bool:
     return outcome.kind is Kind.FAILED and outcome.code != Code.INVALID_ID
 
 
-def _is_held(row: LeadRow, codes: Collection[str]) -> bool:
-    """Whether a lead was left to a person, who has decided: its code is named."""
-    return row.outcome is not None and row.outcome.code in HELD and row.outcome.code in codes
+def _is_held(row: LeadRow, wanted: ToRetry) -> bool:
+    """Whether a lead was left to a person, who has decided: its code is named, or what it is linked to."""
+    if row.outcome is None or row.outcome.code not in HELD:
+        return False
+    return row.outcome.code in wanted.codes or row.lead_id in wanted.decided
 
 
 def _has_no_deal(outcome: Outcome) -> bool:

@@ -5,10 +5,9 @@ Outside of the pipeline: nothing is written.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 
-from massconvert.model import Busy, Call, DealUpdate, LeadsRead, Listing, ReadAnswer, Trouble
+from massconvert.model import Busy, Call, DealUpdate, LeadsRead, Listing, ReadAnswer, Trouble, load_brought
 from massconvert.model.template import fields_of, filled
 from massconvert.options import fitted
 from massconvert.steps.ask import ask
@@ -26,13 +25,13 @@ def deals_to_be(
 ) -> tuple[DealUpdate, ...] | Trouble | Busy:
     """What the deals of some leads would be given after the conversion, by their leads as they are now, with one call.
 
-    ``brought`` are the values that leads bring, as JSON. Leads that Zoho does not show are left out.
+    ``brought`` is what leads bring, as JSON. Leads that Zoho does not show are left out.
     """
     fields = dict.fromkeys(name for text in templates.values() for name in fields_of(text))
     answer = identify(ports, leads, tuple(fields))
     if not isinstance(answer, LeadsRead):
         return answer
-    own = {lead: json.loads(brought.get(lead, "{}")) for lead in leads if lead in answer.states}
+    own = {lead: load_brought(brought.get(lead))[0] for lead in leads if lead in answer.states}
     deals = []
     for lead, values in own.items():
         of = answer.states[lead].fields

@@ -15,6 +15,7 @@ from massconvert.model import (
     Listing,
     Matching,
     Next,
+    OnMatch,
     RecordsAnswer,
     RecordsFound,
     Trouble,
@@ -45,13 +46,19 @@ from massconvert.zoho.records import MOST_VALUES, part_query, values_query
 #: Pages of one query: beyond that nobody knows what its values match.
 MOST_PAGES = 10
 _TAGS = "Tag"
+#: Where nothing is looked for.
+_NO_RULES = Matching(OnMatch.CREATE, ())
 _NOBODY = "nobody@example.invalid"
 
 Fields = Mapping[str, Mapping[str, str]]  # of leads, by their id
 
 
-def match(ports: Ports, chunk: Chunk, rules: Matching) -> Next:
-    """Match the leads of a claimed chunk (WAITING): read them, claim what identifies them, ask for what they match."""
+def match(ports: Ports, chunk: Chunk) -> Next:
+    """Match the leads of a claimed chunk (WAITING): read them, claim what identifies them, ask for what they match.
+
+    Leads of which somebody has said what they are linked to are linked to that; nothing is asked for them.
+    """
+    rules = chunk.matching or _NO_RULES
     if chunk.behind and not chunk.freed:
         return write(ports, chunk, still_behind(chunk, moment(ports, chunk)))
     read = ask(ports, Call.READ, lambda: ports.zoho.read_leads(chunk.leads, _to_read(chunk, rules)))
@@ -61,7 +68,7 @@ def match(ports: Ports, chunk: Chunk, rules: Matching) -> Next:
     if not isinstance(answer, LeadsRead):
         return _not_read(ports, chunk, Asked(answer, read.probe, read.at))
     leads = {lead: state.fields for lead, state in answer.states.items() if not (state.converted or state.locked)}
-    asked_for = wanted(rules, {lead: leads[lead] for lead in chunk.leads if lead in leads})
+    asked_for = wanted(rules, {lead: leads[lead] for lead in chunk.leads if lead in leads and lead not in chunk.links})
     leads = {lead: leads[lead] for lead in chunk.leads if lead in leads and lead not in asked_for.later}
     # Before anything is asked for: what another lead makes from now on is found, or its claim is.
     digests = {lead: tuple(identities(rules, fields).values()) for lead, fields in leads.items()}
@@ -69,15 +76,29 @@ def match(ports: Ports, chunk: Chunk, rules: Matching) -> Next:
     found = look_for(ports, asked_for)
     if not isinstance(found, Found):
         return _not_read(ports, chunk, found)
-    judged = {lead: judge(rules, fields, found) for lead, fields in leads.items()}
+    judged = {lead: _judge(chunk, rules, lead, fields, found) for lead, fields in leads.items()}
     if any(each.link for each in judged.values()):
         rows = ports.ledger.shelf.rows(Listing.FIELDS) if chunk.deal else ()
         judged = {lead: _linked(chunk, leads[lead], each, rows) for lead, each in judged.items()}
     made = {lead: makes(rules, leads[lead], each) for lead, each in judged.items()}
-    judged = {lead: behind_others(each, made[lead], taken.get(lead, {}), chunk.leads) for lead, each in judged.items()}
-    made = {lead: made[lead] if each.verdict is not Judgement.WAIT else () for lead, each in judged.items()}
+    judged |= {
+        lead: behind_others(each, made[lead], taken.get(lead, {}), chunk.leads)
+        for lead, each in judged.items()
+        if lead not in chunk.links
+    }
+    made = {lead: _claimed(made[lead], taken.get(lead, {}), each) for lead, each in judged.items()}
     judged |= dict.fromkeys(asked_for.later, Judged(Judgement.LATER))
     return write(ports, chunk, after_match(chunk, answer, judged, made, moment(ports, chunk, read)), answer)
+
+
+def _judge(chunk: Chunk, rules: Matching, lead: str, fields: Mapping[str, str], found: Found) -> Judged:
+    link = chunk.links.get(lead)
+    return Judged(Judgement.LINK, link) if link else judge(rules, fields, found)
+
+
+def _claimed(made: Sequence[str], taken: Collection[str], judged: Judged) -> tuple[str, ...]:
+    """What a lead goes on to claim; what is somebody else's stays that."""
+    return () if judged.verdict is Judgement.WAIT else tuple(digest for digest in made if digest not in taken)
 
 
 def look_for(ports: Ports, asked_for: Questions) -> Found | Busy | Asked[Trouble]:

@@ -24,8 +24,8 @@ def send(ports: Ports, chunk: Chunk) -> Next:
         return write(ports, chunk, options_refused_before(chunk, chunk.refusal))
     if unresolved(chunk.options):
         return resolve(ports, chunk)
-    if chunk.matching and not is_matched(chunk, ports.tuning):
-        return match(ports, chunk, chunk.matching)
+    if not is_matched(chunk, ports.tuning):
+        return match(ports, chunk)
     return _post(ports, chunk)
 
 

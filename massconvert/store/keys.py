@@ -50,7 +50,10 @@ class Keys(KeysBeside):
         return f"{self.batch(batch_id)}:invalid"
 
     def batch_deals(self, batch_id: str) -> str:
-        """HASH lead id → JSON of the values that it brings for its deal; gone when the deal has them."""
+        """HASH lead id → JSON of the values that it brings for its deal; gone when the deal has them.
+
+        Of a lead that is to be linked: a list of 2, those values, the ids of contact and account (blank: a new one).
+        """
         return f"{self.batch(batch_id)}:deals"
 
     @property

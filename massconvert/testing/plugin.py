@@ -66,6 +66,7 @@ def _divert_messages(crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> None:
         "canary_max_failed",
         "account",
         "deal_values",
+        "links",
     )
 
     def send_task(app: Any, name: str, args: Any = None, kwargs: Any = None, **more: Any) -> Any:

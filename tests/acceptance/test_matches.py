@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from functools import partial
 from typing import Any
@@ -167,3 +168,59 @@ def test_leads_that_cannot_be_matched_for_a_day_end_unsent(house: House) -> None
     rows = outcomes_of(batch)
     assert kinds(rows) == {("failed", "GAVE_UP"): 50}
     assert_true(house, rows)
+
+
+def test_a_file_says_what_each_lead_is_linked_to_and_a_fixed_one_decides_what_was_held(house: House) -> None:
+    """One whose contact is there twice, one whose account is named alone, and one with another's contact."""
+    house.hurry(first_look=0.4, backoff_base=0.2, poll_cap=1.0, read_lag=0.3)
+    house.redis()
+    house.simulator("--leads", "30", "--known", "4", "--job-seconds", "0.3")
+    leads = house.leads()
+    by_mail = {each["Email"]: (contact, each) for contact, each in house.ask("contacts").items()}
+    (ann, her), (bob, his), (eve, _), _ = (by_mail[f"lead{n}@example.com"] for n in range(4))
+    twin = {name: her[name] for name in ("First_Name", "Last_Name", "Email") if her.get(name)}
+    house.ask("contacts", "PUT", [twin])
+    account = _account_of(his)
+    rows = [f"{leads[0]},{ann},", f"{leads[1]},,{account}", f"{leads[2]},{bob},", *(f"{lead},," for lead in leads[3:])]
+    _write(house, "leads.csv", ["id,contact_id,account_id", *rows])
+    _write(house, "o.json", [json.dumps(LINK)])
+    house.set_faults({"method": "POST convert", "when": "after", "do": "status", "status": 500, "times": 1})
+
+    looked = house.command("match", "leads.csv", "--options", "o.json", "--output", "matches.csv", "--json")
+    assert looked.returncode == 0, looked.stderr
+    foreseen = json.loads(looked.stdout)
+    assert {name: foreseen[name] for name in ("leads", "link", "hold", "create")} == {
+        "leads": 30,
+        "link": 4,
+        "hold": 0,
+        "create": 26,
+    }
+    assert len((house.folder / "matches.csv").read_text(encoding="utf-8").splitlines()) == 31
+    assert not house.ledger.keys("*batch*")
+
+    house.worker("worker", "-c", "4", app="tests.acceptance.hurried_worker")
+    done = house.command("enqueue", "leads.csv", "--options", "o.json", "--key", "k", "--wait", "90")
+    assert done.returncode == 0, done.stderr
+    rows_of = outcomes_of(house.producer().batch("k"))
+    assert_true(house, rows_of)
+    assert house.unfired() == []
+    assert kinds(rows_of) == {("converted", None): 29, ("skipped", "MATCH_FOUND"): 1}
+    assert rows_of[leads[2]]["message"].startswith(f"Zoho does not link it to contact {bob}")
+    truth = house.truth()
+    assert truth[leads[0]]["contact_id"] == ann
+    assert truth[leads[1]]["account_id"] == account
+    assert truth[leads[1]]["contact_id"] != bob  # the file names none, so it is new
+
+    _write(house, "fixed.csv", ["id,contact_id", f"{leads[2]},{eve}"])
+    again = house.command("retry", "k", "--file", "fixed.csv", "--wait", "60")
+    assert again.returncode == 0, again.stderr
+    assert house.truth()[leads[2]]["contact_id"] == eve
+
+
+def _account_of(contact: dict[str, Any]) -> str:
+    account = contact["Account_Name"]
+    return str(account["id"] if isinstance(account, dict) else account)
+
+
+def _write(house: House, name: str, lines: list[str]) -> None:
+    (house.folder / name).write_text("\n".join(lines) + "\n", encoding="utf-8")

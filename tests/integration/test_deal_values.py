@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from massconvert.model import Code, Done, Kind, Outcome, State
+from massconvert.model import Code, Done, Kind, Link, Outcome, State, dump_brought
 from massconvert.policy import Decision, Row
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, TUNING, Books, leads
 
@@ -42,6 +42,25 @@ def test_a_claim_hands_out_what_the_open_leads_bring(books: Books) -> None:
     chunk = books.claim(chunk_id)
     assert chunk.deal_values == {IDS[0]: {"Amount": 1000}, IDS[2]: {"Type": "Neugeschäft"}}
     assert books.redis.hlen(books.keys.batch_deals("a")) == 2  # what is for no lead of the batch is not kept
+
+
+def test_a_claim_hands_out_what_the_open_leads_are_to_be_linked_to(books: Books) -> None:
+    """It goes the way of the values, and is gone like them; a lead that has failed keeps it for its retry."""
+    link = Link("61", "71")
+    enqueued(books, {IDS[0]: dump_brought("", link), IDS[1]: dump_brought(AMOUNT, Link("", "72")), IDS[2]: AMOUNT})
+    (chunk_id,) = books.form()
+    chunk = books.claim(chunk_id)
+    assert chunk.links == {IDS[0]: link, IDS[1]: Link("", "72")}
+    assert chunk.deal_values == {IDS[1]: {"Amount": 1000}, IDS[2]: {"Amount": 1000}}
+    held = Outcome(Kind.SKIPPED, Code.MATCH_FOUND)
+    decision = Decision(
+        Row.SETTLED,
+        replace(chunk, state=State.DONE),
+        Done(),
+        outcomes={IDS[0]: held, IDS[1]: CONVERTED, IDS[2]: CONVERTED},
+    )
+    assert books.chunks.move(chunk, decision, now=THEN)
+    assert books.batches.deal_values("a", IDS) == {IDS[0]: dump_brought("", link)}
 
 
 def test_leads_without_any_cost_nothing(books: Books) -> None:

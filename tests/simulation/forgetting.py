@@ -165,6 +165,7 @@ def _among(order: Order, at: float, random: Random, *, replicas: int) -> Order:
         deals_again=(),
         named=False,
         amounts=False,
+        links=(),
         preflight=False,
         mailed=order.mailed and replicas > 0,
         canary=0,

@@ -25,6 +25,7 @@ from massconvert.on_complete.targets import TaskTarget
 from massconvert.policy import CallAnswer, Decision, Permit, Row, RunDecision, RunState
 from massconvert.policy import messages as fates
 from massconvert.producer import intake
+from massconvert.producer.deal_values import bring
 from massconvert.producer.intake import Intake
 from massconvert.profiles import LeadCriteria, Limits, Profile, Schedule
 from massconvert.steps.ports import Ports
@@ -249,6 +250,7 @@ class History:
         body = _options_of(order)
         canary = Canary(order.canary, order.canary_max_failed) if order.canary else None
         amounts = {lead: json.dumps({"Amount": n}) for lead in order.leads if (n := order.amount_of(lead)) is not None}
+        brought = bring(amounts, order.given)
         targets = tuple(TaskTarget("told", args=(number,)) for number in range(1, order.calls + 1))
         slices = 0
 
@@ -271,7 +273,7 @@ class History:
                     on_complete=targets,
                     record_invalid=True,
                     on_progress=progress,
-                    deal_values=amounts,
+                    deal_values=brought,
                 )
             except BrokerError:
                 self.world.note(f"   {order.batch} is accepted, but no worker could be told")
@@ -321,8 +323,10 @@ class History:
         }
         amounts = {lead: {"Amount": n} for lead in order.leads if (n := order.amount_of(lead)) is not None}
         leads = [*order.leads, *order.invalid]
+        links = {lead: {"contact_id": to.contact_id, "account_id": to.account_id} for lead, to in order.given.items()}
+        brought: dict[str, Any] = {"deal_values": amounts or None, "links": links or None}
         try:
-            self.workshop.enqueue(leads, _options_of(order), order.batch, deal_values=amounts or None, **start)
+            self.workshop.enqueue(leads, _options_of(order), order.batch, **brought, **start)
         except MassConvertError as error:
             verdict = fates.after_failure(error, tries, chance=self._people.random())
             self.world.note(f"   message of {order.batch}: {error.message} {verdict.fate.value}")

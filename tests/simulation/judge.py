@@ -490,7 +490,7 @@ class Judge:
         if outcome.code == Code.NOT_CONVERTED:
             return lead.stubborn or lead.spoils or faults.bad_job > 0.0
         if outcome.code == Code.LOCKED:
-            return (order.preflight or order.on_match != "create") and lead.locked
+            return bool(order.preflight or order.on_match != "create" or order.links) and lead.locked
         if outcome.code == Code.UNKNOWN_NAME:
             return order.assignee == NOBODY
         if outcome.code == Code.GAVE_UP:
@@ -509,7 +509,8 @@ class Judge:
         if outcome.code in ("INTERNAL_ERROR", "NO_ANSWER"):
             return lead.chokes or bool(faults.shares)
         if outcome.code == "RECORD_LOCKED":
-            return order.on_match == "link" and (lead.refused or lead.stubborn or lead.spoils)
+            links = order.on_match == "link" or order.link_of(lead.id)
+            return bool(links) and (lead.refused or lead.stubborn or lead.spoils)
         if outcome.code == "NOBODY_KNOWS":
             return lead.odd or sum(each.odd for each in self.crm.leads.values()) >= self.plan.tuning.refusals_to_blame
         return outcome.code == "INVALID_DATA" and lead.refused

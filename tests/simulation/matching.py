@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from massconvert.model import Outcome
+from massconvert.model import Link, Outcome
 from tests.simulation.crm import Crm, Lead, Submission
 from tests.simulation.customers import Kept, RecordPlan
 from tests.simulation.plan import Order, Plan
@@ -34,12 +34,18 @@ class Matching:
     def creates(self, lead: Lead, submission: Submission) -> None:
         """A payload is on its way that makes new records of a lead: had it a match when it was matched?"""
         order = self._orders.get(submission.batch)
+        if order and (link := order.link_of(lead.id)):
+            self._wrong(f"lead {lead.id} is to be created, and was given {link}")
         if order and order.on_match != "create" and (there := self._known(lead)):
             self._wrong(f"lead {lead.id} is to be created, and {there.record.id} is there")
 
     def links(self, lead: Lead, submission: Submission, body: Mapping[str, Any]) -> None:
         """A call is on its way that links a lead: is the record its own, and the only one?"""
         order, customers = self._orders.get(submission.batch), self.crm.customers
+        if order and (link := order.link_of(lead.id)):
+            if _body_of(link) != {module: body[module] for module in ("Contacts", "Accounts") if module in body}:
+                self._wrong(f"lead {lead.id} is to be linked with {body}, and was given {link}")
+            return
         if order is None or order.on_match != "link":
             self._wrong(f"lead {lead.id} is to be linked, and nobody wants that")
         if not {"Contacts", "Accounts"} & body.keys() or "$" in str(body):
@@ -53,7 +59,7 @@ class Matching:
     def made(self, lead: Lead, contact: RecordPlan, account: RecordPlan | None, batch: str) -> None:
         """A conversion makes these: has another of ours made the same?"""
         order, customers = self._orders.get(batch), self.crm.customers
-        if order is None or order.on_match == "create":
+        if order is None or order.on_match == "create" or order.link_of(lead.id):
             return
         there = [*customers.contacts(contact.email)] if not self._is_kept(contact) else []
         there += customers.accounts(account.name) if account else []
@@ -67,6 +73,9 @@ class Matching:
 
     def untrue(self, order: Order, lead: Lead) -> str:
         """Why a lead of this order cannot have been held; blank where it can."""
+        if link := order.link_of(lead.id):
+            refused = lead.unlinkable or self.crm.customers.mismatch(lead, _body_of(link))
+            return "" if refused else f"and was given {link}"
         if order.on_match == "create":
             return "and nobody wants that"
         customers = self.crm.customers
@@ -100,3 +109,9 @@ class Matching:
             self._unknowable["claims were forgotten"] += 1
         else:
             self._world.wrong(words)
+
+
+def _body_of(link: Link) -> dict[str, Any]:
+    """What the call for a single lead says of the records that it is linked to."""
+    ids = {"Contacts": link.contact_id, "Accounts": link.account_id}
+    return {module: {"id": record} for module, record in ids.items() if record}

@@ -37,6 +37,7 @@ from massconvert.model import (
     Refused,
     Settle,
     State,
+    load_brought,
 )
 from massconvert.policy import (
     Decision,
@@ -582,6 +583,12 @@ MUTANTS = (
         in_python(send, "is_matched", lambda _chunk, _moment: True),
         "matches",
         "is to be created, and",
+    ),
+    Mutant(
+        "what a lead is to be linked to is forgotten",
+        in_python(codec, "load_brought", lambda text: (load_brought(text)[0], None)),
+        "matches",
+        "was given",
     ),
     Mutant(
         "two leads make the same at once",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from massconvert.model import Link
 from massconvert.policy import CallRules, Tuning
 from tests.simulation.customers import RecordPlan
 from tests.simulation.store_port import StoreFaults
@@ -162,11 +163,21 @@ class Order:
     on_match: str = "create"
     named: bool = False  # its deals are named after the leads
     amounts: bool = False  # some of its leads bring an amount for their deals
+    links: tuple[tuple[str, Link], ...] = ()  # some of its leads say what they are to be linked to
     deals_again: tuple[float, ...] = ()  # a person has the deals that were not updated tried again
     canary: int = 0
     canary_max_failed: float | None = None
     calls: int = 0  # how many want to know when it has finished
     mailed: bool = False  # it comes as a message, which the broker does not lose
+
+    @property
+    def given(self) -> dict[str, Link]:
+        """What its leads say that they are to be linked to."""
+        return {lead: link for lead, link in self.links if lead in self.leads}
+
+    def link_of(self, lead_id: str) -> Link | None:
+        """The same of one lead."""
+        return self.given.get(lead_id)
 
     def amount_of(self, lead_id: str) -> int | None:
         """What a lead of it brings for its deal."""

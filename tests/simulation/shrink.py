@@ -96,7 +96,7 @@ def _smaller_orders(order: Order) -> Iterator[Order]:
         for number in range(len(order.leads)):
             yield replace(order, leads=order.leads[:number] + order.leads[number + 1 :])
     nothing: dict[str, Any] = {"again": (), "cancel_at": (), "holds": (), "canary": 0, "invalid": (), "calls": 0}
-    nothing |= {"deals_again": (), "amounts": False}
+    nothing |= {"deals_again": (), "amounts": False, "links": ()}
     for field, none in {**nothing, "slow": 0.0, "abandoned": 0}.items():
         if getattr(order, field) != none:
             yield replace(order, **{field: none})

@@ -7,6 +7,7 @@ from dataclasses import replace
 from random import Random
 from typing import Any
 
+from massconvert.model import Link
 from massconvert.policy import CallRules, Holding
 from massconvert.profiles import slot_name
 from tests.simulation.customers import RecordPlan
@@ -492,7 +493,28 @@ def matched(plan: Plan, random: Random) -> Plan:
         records += _records_of(kind, n, lead, random)
     modes = ("link", "link", "link", "hold", "create")
     orders = tuple(replace(o, on_match="create" if o.find else random.choice(modes)) for o in plan.orders)
-    return replace(plan, leads=tuple(leads), records=tuple(records), orders=orders)
+    plan = replace(plan, leads=tuple(leads), records=tuple(records), orders=orders)
+    return _given(plan, Random(f"{plan.seed}/links"))
+
+
+def _given(plan: Plan, random: Random) -> Plan:
+    """In some orders, leads that say what they are linked to: mostly what is theirs."""
+    number = {lead.id: n for n, lead in enumerate(plan.leads)}
+    there = {record.id for record in plan.records if not record.at}
+
+    def link_to(lead_id: str) -> Link | None:
+        contact, account = (str(6_000_000 + 10 * number[lead_id] + place) for place in (random.choice([1, 1, 2]), 0))
+        link = random.choice([Link(contact, account), Link(contact), Link("", account), Link("", account)])
+        known = {link.contact_id, link.account_id} - {""} <= there
+        return link if known else Link("9") if random.random() < 0.05 else None
+
+    def given(order: Order) -> Order:
+        if order.find or random.random() < 0.6:
+            return order
+        some = [lead for lead in order.leads if lead in number and random.random() < 0.6]
+        return replace(order, links=tuple((lead, link) for lead in some if (link := link_to(lead))))
+
+    return replace(plan, orders=tuple(map(given, plan.orders)))
 
 
 def _records_of(kind: str, n: int, lead: LeadPlan, random: Random) -> list[RecordPlan]:

@@ -98,6 +98,7 @@ NAMES = {
         "canary",
         "canary_max_failed",
         "deal_values",
+        "links",
     ],
     TASK_RUN_PROFILE: ["slot", "run"],
 }

@@ -4,7 +4,7 @@
 -- KEYS[1] prefix
 -- ARGV[1] batch id, [2] id of this call (the same call repeated changes nothing and answers the same),
 -- [3] now, [4] linger seconds, [5] leads a payload, [6] outcome JSON of a lead that is in flight elsewhere, [7] leads, comma-separated,
--- [8] JSON lead -> JSON of the values that it brings for its deal, or "", [9] seconds without a payload of its options after
+-- [8] JSON lead -> JSON of what it brings along, or "", [9] seconds without a payload of its options after
 -- which a lead does not wait for company, or "": it always does
 -- Returns {accepted, duplicates, skipped, seconds until a chunk can be formed, or "" when nobody need be told}
 local p, batch, call, now, linger, size = KEYS[1], ARGV[1], ARGV[2], time_of(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])

@@ -9,6 +9,7 @@ from typing import Any, cast
 
 from celery import Celery
 from celery import Task as CeleryTask
+from celery.events import EventDispatcher
 from celery.exceptions import Reject
 
 from massconvert.contract import Exit
@@ -81,6 +82,18 @@ class Task(CeleryTask):  # type: ignore[misc]  # Celery ships no types
             raise Reject(unsent.reason, requeue=True) from None
 
 
+class Dispatcher(EventDispatcher):  # type: ignore[misc]  # as above
+    """Sends what monitors are told (a heartbeat every 2 s); tries once more and not for ever.
+
+    It sends in the worker's loop. Celery has it wait there for a broker that is gone: the loop would not find out that
+    its own connection is lost, nor obey a signal.
+    """
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        """As Celery's; what could not be sent is sent after the next connection."""
+        return super().send(*args, retry_policy={"max_retries": 1, "interval_start": 0}, **kwargs)
+
+
 def _make_app() -> Celery:
     try:
         import celeryconfig  # noqa: PLC0415 - it reads the settings, which may be wrong
@@ -91,6 +104,7 @@ def _make_app() -> Celery:
         raise SystemExit(int(Exit.UNREACHABLE)) from None
     made = Celery("massconvert", task_cls=Task)
     made.config_from_object(celeryconfig)
+    made.events.dispatcher_cls = Dispatcher
     made.steps["consumer"].update({turning(lifecycle.vitals), ReadingAtOnce, holding(BROKER_LINES)})
     return made
 

@@ -3,7 +3,9 @@
 There is one line in the log when the broker goes, and one when it is back: Celery alone writes several a second.
 
 A broker that refuses (a replica, a full memory) takes the connection and then turns it down, so Celery connects again
-and again, each time with some lines. What they say is the same. At level DEBUG all are there.
+and again, each time with some lines. What they say is the same. What a lost connection breaks elsewhere (an
+acknowledgement, the next message of a chain) says no more than its one line, and the sweep sends what was not sent. At
+level DEBUG all are there.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import amqp.exceptions
+import kombu.exceptions
+import redis.exceptions
 from celery import bootsteps
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 
@@ -30,11 +35,22 @@ _LOST = (CONNECTION_ERROR, CONNECTION_RETRY)
 #: The loggers whose lines are about the connection while it is down.
 _TELLERS = (
     "celery.worker.consumer.",
+    "celery.worker.loops",
     "celery.worker.pidbox",
     "celery.worker.request",
     "celery.bootsteps",
     "kombu.",
     "py.warnings",
+)
+#: A task's log has these: anything else that it raises is a bug, and is written.
+_OF_TASKS, _UNSENT = "celery.app.trace", kombu.exceptions.OperationalError
+#: What a connection raises that is lost.
+_BROKEN = (
+    OSError,
+    _UNSENT,
+    amqp.exceptions.ConnectionError,
+    redis.exceptions.ConnectionError,
+    redis.exceptions.TimeoutError,
 )
 #: So often the same warning is written within a minute.
 MOST_REPEATS = 3
@@ -53,7 +69,6 @@ class BrokerLines(logging.Filter):
         self._monotonic = monotonic
         self._away_since: float | None = None
         self._said_at = 0.0
-        self._tries = 0
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is to be written."""
@@ -62,13 +77,11 @@ class BrokerLines(logging.Filter):
         if self._away_since is None:
             if lost:
                 self._away_since = self._said_at = now
-                self._tries = 0
-            return True
-        self._tries += lost
+            return not _tells_of_what_it_broke(record)
         if lost and now - self._said_at >= REMIND_EVERY:
             self._said_at = now
             return True
-        return not (lost or _tells_of_it(record))
+        return not (lost or _tells_of_it(record) or _tells_of_what_it_broke(record))
 
     def back(self) -> None:
         """The connection holds: say so, if it was lost."""
@@ -81,6 +94,14 @@ class BrokerLines(logging.Filter):
 def _tells_of_it(record: logging.LogRecord) -> bool:
     about_it = record.name.startswith(_TELLERS) and (record.levelno <= logging.WARNING or record.exc_info)
     return bool(about_it) or record.msg == _FREQUENT
+
+
+def _tells_of_what_it_broke(record: logging.LogRecord) -> bool:
+    """Whether it is no line of the loss itself, which comes with the same error."""
+    error = record.exc_info[1] if record.exc_info else None
+    if record.name == _OF_TASKS:
+        return isinstance(error, _UNSENT)
+    return record.msg not in _LOST and record.name.startswith(_TELLERS) and isinstance(error, _BROKEN)
 
 
 def holding(lines: BrokerLines) -> type[bootsteps.StartStopStep]:

@@ -25,7 +25,6 @@ RABBITMQ = os.environ.get("MASSCONVERT_TEST_BROKER", "").rstrip("/")
 QUEUE_TYPE = os.environ.get("MASSCONVERT_TEST_QUEUES", "") or "classic"
 #: For tests that look into Celery's Redis transport, or take the broker away together with the ledger.
 only_redis = pytest.mark.skipif(bool(RABBITMQ), reason="about Redis as the broker")
-only_rabbitmq = pytest.mark.skipif(not RABBITMQ, reason="about RabbitMQ; `make test-rabbitmq` runs it")
 
 
 class RedisBroker:

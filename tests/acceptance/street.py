@@ -17,18 +17,19 @@ LOST, BACK = "Connection to broker lost", "The broker is back"
 
 
 class Street:
-    """``leads`` that are under way, in a house whose environment leads to a group of servers.
+    """``leads`` that are under way, in a house whose environment leads to a group of servers; ``spare`` are not.
 
     A payload of which nothing is known any more is tried again, or looked at, after 16 s and 2 s.
     """
 
-    def __init__(self, house: House, leads: int = 600) -> None:
+    def __init__(self, house: House, leads: int = 600, spare: int = 0) -> None:
         self.house = house
         house.environment |= {"MASSCONVERT_CALL_DEADLINE": "3", "MASSCONVERT_PERMIT_WAIT": "0"}
         house.environment |= {"MASSCONVERT_JOB_WAIT": "2", "MASSCONVERT_SWEEP_INTERVAL": "2"}
-        house.simulator("--leads", str(leads), "--job-seconds", "0.5", "--latency", "1")
+        house.simulator("--leads", str(leads + spare), "--job-seconds", "0.5", "--latency", "1")
         self.workers = {name: house.worker(name) for name in ("one", "two")}
-        self.leads = house.leads()
+        given = house.leads()
+        self.leads, self.spare = given[:leads], given[leads:]
         self.batch: Batch = house.producer().enqueue(self.leads, options=OPTIONS)
         command = (sys.executable, "-m", "massconvert", "status", self.batch.id, "--watch")
         self.watching = house.run(*command, name="watching")

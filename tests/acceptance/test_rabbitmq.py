@@ -2,40 +2,54 @@
 
 from __future__ import annotations
 
+import re
+import signal
 import time
 from collections.abc import Iterator
-from functools import partial
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from celery import Celery
+from kombu.exceptions import OperationalError
 
-from massconvert import Batch
-from massconvert.contract import QUEUE
+from massconvert.contract import QUEUE, TASK_ENQUEUE
 from massconvert.errors import BrokerError
 from massconvert.nudge import Nudge
-from tests.acceptance.broker import only_rabbitmq
 from tests.acceptance.door import Door
 from tests.acceptance.house import OPTIONS, House, until
-from tests.acceptance.truth import assert_true, outcomes_of
+from tests.acceptance.street import BACK, LOST, WITHIN, Street
+from tests.rabbitmq import RabbitNode
 
-pytestmark = [pytest.mark.acceptance, only_rabbitmq]
+pytestmark = pytest.mark.acceptance
 
 
 @pytest.fixture
-def door(house: House) -> Iterator[Door]:
-    """A door before the broker, to which all of the house's processes go."""
-    place = urlsplit(house.broker.url)
-    made = Door(f"amqp://{place.hostname}:{place.port}")
-    url = place._replace(netloc=f"{place.username}:{place.password}@127.0.0.1:{made.port}").geturl()
-    house.environment["CELERY_BROKER_URL"] = url
+def node(tmp_path: Path) -> Iterator[RabbitNode]:
+    """RabbitMQ, running."""
+    folder = tmp_path / "rabbitmq"
+    folder.mkdir()
+    made = RabbitNode(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.fixture
+def door(node: RabbitNode) -> Iterator[Door]:
+    """A door before the node."""
+    made = Door(node.url)
     yield made
     made.close()
 
 
 @pytest.fixture
-def nudge(house: House, door: Door) -> Iterator[Nudge]:
-    """A nudge that has a connection already."""
-    made = Nudge(house.environment["CELERY_BROKER_URL"])
+def nudge(node: RabbitNode, door: Door) -> Iterator[Nudge]:
+    """A nudge through the door that has a connection already."""
+    place = urlsplit(node.url)
+    made = Nudge(place._replace(netloc=f"{place.username}:{place.password}@127.0.0.1:{door.port}").geturl())
     made.chunk()
     yield made
     made.close()
@@ -65,32 +79,47 @@ def test_a_broker_that_hangs_is_told_within_seconds(door: Door, nudge: Nudge) ->
     nudge.send("shop.converted", "shop", [], {})
 
 
-def has_converted(batch: Batch, leads: int) -> bool:
-    """Whether so many leads are converted."""
-    return batch.progress().converted >= leads
+@pytest.fixture
+def street(house: House, node: RabbitNode) -> Street:
+    """Two workers under load, whose messages come from the node."""
+    house.redis()
+    house.environment["CELERY_BROKER_URL"] = node.url
+    return Street(house, spare=90)
 
 
 @pytest.mark.slow
-def test_a_worker_comes_through_outages_of_the_broker_under_load(house: House, door: Door) -> None:
-    """Cut and refused until the worker has tried in vain, twice; each lead is submitted once, and nothing is torn."""
-    house.redis()
-    house.simulator("--leads", "1500", "--job-seconds", "0.5", "--latency", "0.3")
-    house.environment["ZOHO_CONCURRENCY"] = "5"
-    leads = house.leads()
-    worker = house.worker()
-    batch = house.producer().enqueue(leads, options=OPTIONS)
-    for converted in (1, 500):
-        until(partial(has_converted, batch, converted), 30, f"{converted} leads")
-        house.begin_reading()
-        door.shut()
-        until(lambda: "Cannot connect to" in house.log(), 30, "the worker to try in vain")
-        door.open()
-    batch.wait(60)
-    rows = outcomes_of(batch)
-    assert {row["outcome"] for row in rows.values()} == {"converted"}
-    assert_true(house, rows)
-    assert {lead["submissions"] for lead in house.truth().values()} == {1}
-    assert worker.poll() is None
-    log = (house.folder / "worker.log").read_text()
-    assert "UnexpectedFrame" not in log
-    assert "Traceback" not in log
+@pytest.mark.timeout(360)
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM], ids=["killed", "stopped"])
+def test_two_workers_come_through_a_node_that_ends_and_starts_again(
+    street: Street, node: RabbitNode, how: signal.Signals
+) -> None:
+    """What it had confirmed is not lost, and what comes meanwhile is told or kept; nothing is sent twice."""
+    house, (confirmed, refused, taken) = street.house, (street.spare[:30], street.spare[30:60], street.spare[60:])
+    with Celery(broker=node.url, set_as_current=False) as app:
+        app.conf.update(broker_transport_options={"confirm_publish": True}, task_publish_retry=False)
+
+        def send(leads: list[str]) -> None:
+            arguments = {"lead_ids": leads, "options": OPTIONS, "key": leads[0]}
+            app.send_task(TASK_ENQUEUE, kwargs=arguments, queue=QUEUE, ignore_result=True)
+
+        for worker in street.workers.values():  # so that the message is with the node when that ends
+            worker.send_signal(signal.SIGSTOP)
+        send(confirmed)
+        node.end(how)
+        for worker in street.workers.values():
+            worker.send_signal(signal.SIGCONT)
+        with pytest.raises(OperationalError):
+            send(refused)
+        with pytest.raises(BrokerError):
+            house.producer().enqueue(taken, options=OPTIONS, key="taken")
+        until(lambda: all(street.lines(name) for name in street.workers), 20, "both workers to miss it")
+        node.start()
+        street.moves_on()
+        street.await_connected(WITHIN)
+        send(refused)
+    street.ends_well()
+    until(lambda: all(lead["converted"] for lead in house.truth().values()), 60, "all leads")
+    assert {(lead["submissions"], lead["conversions"]) for lead in house.truth().values()} == {(1, 1)}
+    for name in street.workers:
+        assert street.lines(name) == [LOST, BACK]
+        assert len(re.findall("Z (?:WARNING|ERROR|CRITICAL) (?:celery|kombu)", house.log(name))) == 1, house.log(name)

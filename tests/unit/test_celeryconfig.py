@@ -8,10 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest.mock import Mock
 
 import pytest
 from celery.app.defaults import NAMESPACES as CELERYS_SETTINGS
 from celery.app.defaults import flatten
+from kombu import Connection
 
 import celeryconfig
 from massconvert import contract
@@ -87,6 +89,16 @@ def test_a_task_survives_its_worker_and_is_never_given_up_by_celery() -> None:
 def test_no_thread_of_the_pool_speaks_to_the_broker_on_the_loop_s_connection() -> None:
     """By default Celery's does after a reconnection, and tears RabbitMQ's frames; tests/acceptance/test_rabbitmq.py."""
     assert app.conf.worker_enable_prefetch_count_reduction is False
+
+
+def test_what_monitors_are_told_does_not_hold_up_the_loop_for_a_broker_that_is_gone() -> None:
+    """Celery's own has it wait there for ever: the loop found out nothing, and obeyed no signal."""
+    with Connection("redis://127.0.0.1:1/0") as gone:
+        dispatcher = app.events.Dispatcher(gone, enabled=False)
+        dispatcher.producer, dispatcher.enabled = Mock(), True
+        dispatcher.send("worker-heartbeat", retry=True)
+    told = dispatcher.producer.publish.call_args.kwargs
+    assert (told["retry"], told["retry_policy"]) == (True, {"max_retries": 1, "interval_start": 0})
 
 
 @pytest.mark.parametrize(("given", "limit"), [("", 1), ("1", 0)])

@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 
 import pytest
+from amqp.exceptions import RecoverableConnectionError as ChannelGone
 from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
+from kombu.exceptions import OperationalError
 from redis.exceptions import ResponseError
 
 from workers.quiet import REMIND_EVERY, BrokerLines
@@ -60,6 +62,20 @@ def test_what_is_not_about_the_broker_is_always_written() -> None:
     assert lines.filter(record("massconvert", "chunk 1: post: accepted", logging.INFO))
     assert lines.filter(record("celery.worker", "Unrecoverable error: %r", logging.CRITICAL, ResponseError("x")))
     assert lines.filter(record(CONSUMER, "Received unregistered task of type %s.", logging.ERROR))
+
+
+def test_what_a_lost_connection_breaks_is_told_by_its_own_line_alone() -> None:
+    """Also what a thread meets before the loop does. A bug of a task is none of it."""
+    lines, broken = BrokerLines(Clock()), ConnectionResetError(104, "Connection reset by peer")
+    for line in (
+        record("celery.worker.request", "Couldn't ack %r, reason:%r", logging.CRITICAL, broken),
+        record("celery.worker.loops", "Error cleaning up after event loop: %r", logging.ERROR, ChannelGone("gone")),
+        record("celery.app.trace", "Task raised unexpected", logging.ERROR, OperationalError("refused")),
+    ):
+        assert not lines.filter(line)
+    assert lines.filter(record("celery.app.trace", "Task raised unexpected", logging.ERROR, broken))
+    assert lines.filter(LOST)
+    assert lines.filter(record("celery.app.trace", "Task raised unexpected", logging.ERROR, KeyError("x")))
 
 
 def test_an_outage_that_lasts_is_told_again_every_minute() -> None:

@@ -368,6 +368,18 @@ class Shards(Processes):
                 self.node(port).execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
         self.await_other(slot, source, 10.0)
 
+    def move_at_once(self, slot: int, target: int) -> None:
+        """Move it as Valkey 9 does by itself: its keys are the target's from one moment to the next.
+
+        The test is skipped where the server cannot.
+        """
+        source, name = self.owner(slot), dict(zip(self.ports, self.ids, strict=True))[target]
+        try:
+            self.node(source).execute_command("CLUSTER", "MIGRATESLOTS", "SLOTSRANGE", slot, slot, "NODE", name)
+        except redis.ResponseError as error:
+            pytest.skip(f"this server moves slots key by key: {error}")
+        self.await_other(slot, source, 30.0)
+
     def _owner_as_seen(self, port: int, slot: int) -> int:
         return next((int(shard[2][1]) for shard in self._slots(port) if shard[0] <= slot <= shard[1]), 0)
 

@@ -11,6 +11,7 @@ from uuid import uuid4
 import pytest
 
 from massconvert.store import connect
+from tests.integration.books import Books
 from tests.servers import RedisServer, find_redis_server, free_port
 
 __all__ = ["RedisServer", "find_redis_server", "free_port"]
@@ -59,6 +60,12 @@ def redis_client(redis_url: str) -> Iterator[Any]:
 def account() -> str:
     """An account of this test alone."""
     return f"test-{uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def books(redis_client: Any, account: str) -> Books:
+    """The ledger of that account, empty."""
+    return Books(redis_client, account)
 
 
 @pytest.fixture

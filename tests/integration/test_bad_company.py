@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -20,11 +19,6 @@ BAD = FIFTY[17]
 HALVINGS = 6
 CONVERTED = ("converted", "")
 PUZZLE = Refused(400, "NOBODY_KNOWS", "no reason")
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 # --- a refusal that names neither leads nor options

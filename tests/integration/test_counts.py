@@ -19,11 +19,6 @@ LATER = NOW + TUNING.linger
 NEXT = (NOW // QUARTER + 1) * QUARTER
 
 
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
-
-
 def totals(books: Books) -> dict[str, int]:
     return dict(books.ledger.days.totals().counted.numbers)
 

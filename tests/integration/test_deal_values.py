@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -17,11 +16,6 @@ THEN = NOW + TUNING.linger
 IDS = leads(3)
 AMOUNT = '{"Amount":1000}'
 CONVERTED = Outcome(Kind.CONVERTED)
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 def enqueued(books: Books, values: dict[str, str], *, call: str = "a:0") -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -19,9 +18,9 @@ AGAIN = deals_only({"Deals": {"Deal_Name": "{Company} renewal", "Stage": "Closed
 
 
 @pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
+def books(books: Books) -> Books:
     """Two hundred and twenty converted leads whose deals are to be updated."""
-    books, ids = Books(redis_client, account), leads(220)
+    ids = leads(220)
     books.batches.open("a", FINGERPRINT, AGAIN, now=NOW, leads=len(ids))
     books.batches.add("a", "a:0", ids, now=NOW)
     books.batches.seal("a", now=NOW, flush=True)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -36,11 +35,6 @@ class Told:
 
     def chunk(self, countdown: float = 0.0) -> None:
         self.messages.append(countdown)
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 def with_window(books: Books, **bounds: int) -> Books:

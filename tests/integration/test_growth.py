@@ -21,11 +21,6 @@ LATER = NOW + TUNING.linger
 OLD = NOW + TUNING.retention + 1.0
 
 
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
-
-
 def opened(books: Books, name: str, now: float) -> None:
     books.batches.open(name, FINGERPRINT, OPTIONS, now=now, leads=1)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -28,11 +27,6 @@ pytestmark = pytest.mark.integration
 LATER = NOW + TUNING.linger
 CONVERTED = Outcome(Kind.CONVERTED, job_id="91", attempts=1)
 FAILED = Outcome(Kind.FAILED, "NOT_CONVERTED", "no")
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 def held(books: Books, batch: str) -> tuple[BatchState, str]:

@@ -17,11 +17,6 @@ CONVERTED = Outcome(Kind.CONVERTED, job_id="91", attempts=1)
 LOST = Outcome(Kind.FAILED, "NOT_FOUND", "gone")
 
 
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
-
-
 def test_a_batch_that_has_finished_keeps_ids_outcomes_and_counts_and_no_chunk(books: Books) -> None:
     """A batch's end costs the same whatever its size: nothing of it has to be visited chunk by chunk."""
     ids = leads(120)

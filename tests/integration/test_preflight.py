@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -15,11 +14,6 @@ pytestmark = pytest.mark.integration
 
 THEN = NOW + TUNING.linger
 FLOWN = {"$": {"preflight": True}}
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 @pytest.fixture

@@ -5,8 +5,6 @@ tests/unit/test_ledger.py runs the same tests on fakeredis.
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from massconvert.errors import KeyConflictError, StoreError, UnknownBatchError
@@ -38,11 +36,6 @@ pytestmark = pytest.mark.integration
 
 CANCELLED = Outcome(Kind.CANCELLED)
 A, B, C = leads(3)
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 # --- open_batch

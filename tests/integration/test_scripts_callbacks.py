@@ -18,11 +18,6 @@ from tests.integration.books import FINGERPRINT, NOW, OPTIONS, Books
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
-
-
 def finish(books: Books, batch: str = "b", on_complete: Any = "t@q", *, now: float = NOW, invalid: str = "x") -> None:
     """A batch of one lead that is none, so that it has finished when it is sealed."""
     targets = parse_targets(on_complete)

@@ -58,11 +58,6 @@ CONVERTED = Outcome(Kind.CONVERTED, job_id="77", attempts=1)
 
 
 @pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
-
-
-@pytest.fixture
 def four(books: Books) -> Chunk:
     """Four leads of two batches, on their way in one payload."""
     books.batch("b1", [A, B], flush=False)

@@ -7,7 +7,6 @@ does that was promoted in a failover, or started from its log or from a copy.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import pytest
 
@@ -24,11 +23,6 @@ THEN = NOW + TUNING.linger
 #: When a chunk of before may be looked at: everything that may have been sent before the break has ended.
 SURELY = NOW + 60.0 + TUNING.send_within + TUNING.job_wait
 BREAK = NOW + 60.0
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 def breaks(books: Books, at: float = BREAK) -> None:

@@ -6,7 +6,6 @@ tests/unit/test_ledger.py runs the same tests on fakeredis.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
 
 import pytest
 
@@ -30,11 +29,6 @@ class At:
 
     def now(self) -> float:
         return self.time
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 # --- take_sweep

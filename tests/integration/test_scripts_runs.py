@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from massconvert.errors import LedgerError
@@ -17,11 +15,6 @@ pytestmark = pytest.mark.integration
 
 SLOT, LATER = "20261124T030000Z", "20261125T030000Z"
 PAGE, LAST = LeadsFound(("5", "7"), more=True), LeadsFound((), more=False)
-
-
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
 
 
 def profile(max_leads: int | None = None) -> Profile:

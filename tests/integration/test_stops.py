@@ -40,11 +40,6 @@ CANCELLED = Outcome(Kind.CANCELLED)
 NOT_ALLOWED = Refused(403, "NO_PERMISSION", "permission denied")
 
 
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
-
-
 def drain(books: Books) -> None:
     while books.chunks.drain(now=MUCH_LATER):
         pass

@@ -35,11 +35,6 @@ A, B, C, D = LEADS = leads(4)
 THEN = NOW + TUNING.linger
 
 
-@pytest.fixture
-def books(redis_client: Any, account: str) -> Books:
-    return Books(redis_client, account)
-
-
 def told(books: Books, lead: str) -> Story:
     (story,) = books.ledger.stories.of(lead)
     return story

@@ -1,12 +1,15 @@
-"""A Redis for unit tests: fakeredis, in this process."""
+"""A Redis for unit tests, fakeredis in this process, and a command line over one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import fakeredis
 import pytest
+
+from tests.unit.cli_shell import Shell
 
 
 @pytest.fixture
@@ -21,3 +24,9 @@ def redis_client() -> Iterator[Any]:
 def account() -> str:
     """The account of the ledger."""
     return "default"
+
+
+@pytest.fixture
+def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+    """A command line of the test's own, in an empty folder."""
+    return Shell(monkeypatch, capsys, tmp_path)

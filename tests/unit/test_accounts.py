@@ -300,11 +300,10 @@ def test_messages_name_their_account_unless_it_is_the_default(
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+def shell(shell: Shell) -> Shell:
     """A shell in a folder with accounts."""
-    made = Shell(monkeypatch, capsys, tmp_path)
-    made.write("massconvert.toml", TOML)
-    return made
+    shell.write("massconvert.toml", TOML)
+    return shell
 
 
 def test_each_account_has_a_ledger_of_its_own(shell: Shell) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,11 +15,6 @@ from massconvert.contract import Exit
 from tests.unit.cli_shell import A, Shell, finished
 
 COMMANDS = ["demo", "convert", "enqueue", "status", "report", "retry", "cancel", "pause", "resume", "simulator"]
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 def test_help_lists_the_commands_in_the_order_in_which_they_are_needed(shell: Shell) -> None:

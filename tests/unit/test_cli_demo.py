@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -25,11 +24,6 @@ ALREADY = Outcome(Kind.SKIPPED, "ALREADY_CONVERTED")
 BEFORE = {A: {"converted": False}, B: {"converted": True}}
 AFTER = {A: {"converted": True, "conversions": 1}, B: {"converted": True, "conversions": 0}}
 TRUE = {A: CONVERTED, B: ALREADY, C: NOT_FOUND}
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 def verdict(outcomes: dict[str, Outcome | None], after: dict[str, Any] = AFTER) -> tuple[str, ...]:

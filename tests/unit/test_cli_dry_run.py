@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,6 @@ from massconvert.model import Observed
 from tests.unit.cli_shell import OPTIONS, A, B, FakeNudge, Shell
 
 DRY = ("--dry-run", "--json")
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 @pytest.mark.parametrize("command", ["enqueue", "convert"])

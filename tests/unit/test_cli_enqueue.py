@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -12,11 +11,6 @@ from massconvert.contract import Exit
 from massconvert.errors import StoreError
 from massconvert.model import Kind, Outcome
 from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 def test_whom_to_call_is_kept_with_the_batch(shell: Shell) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -37,11 +36,10 @@ class FakeNudge:
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    made = Shell(monkeypatch, capsys, tmp_path)
+def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     FakeNudge.sent, FakeNudge.broken = [], False
     monkeypatch.setattr(letters, "Nudge", FakeNudge)
-    return made
+    return shell
 
 
 def keep(shell: Shell, *names: str, kind: Any = "stuck") -> None:

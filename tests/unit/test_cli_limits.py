@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,11 +16,9 @@ KEY = "mc:{default}:"
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Shell:
     monkeypatch.setenv("ZOHO_CONCURRENCY", "10")
-    made = Shell(monkeypatch, capsys, tmp_path)
-    monkeypatch.setenv("ZOHO_CONCURRENCY", "10")
-    return made
+    return shell
 
 
 def calls(shell: Shell) -> dict[str, Any]:

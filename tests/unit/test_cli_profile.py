@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,11 +46,10 @@ assign_to = { id = "7" }
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+def shell(shell: Shell) -> Shell:
     """A shell in a folder with a massconvert.toml."""
-    made = Shell(monkeypatch, capsys, tmp_path)
-    made.write("massconvert.toml", TOML)
-    return made
+    shell.write("massconvert.toml", TOML)
+    return shell
 
 
 class Finder:

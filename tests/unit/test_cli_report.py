@@ -20,10 +20,9 @@ from tests.unit.cli_shell import A, B, Shell, finished
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    made = Shell(monkeypatch, capsys, tmp_path)
-    made.batch("k", finished(3))
-    return made
+def shell(shell: Shell) -> Shell:
+    shell.batch("k", finished(3))
+    return shell
 
 
 def test_jsonl_is_a_line_a_lead(shell: Shell) -> None:

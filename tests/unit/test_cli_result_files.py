@@ -16,10 +16,9 @@ CONVERTED, FAILED = Outcome(Kind.CONVERTED, job_id="77", attempts=1), Outcome(Ki
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    made = Shell(monkeypatch, capsys, tmp_path)
-    made.batch("k", {A: CONVERTED, B: FAILED, C: Outcome(Kind.CANCELLED)})
-    return made
+def shell(shell: Shell) -> Shell:
+    shell.batch("k", {A: CONVERTED, B: FAILED, C: Outcome(Kind.CANCELLED)})
+    return shell
 
 
 def column(path: Path, name: str) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -16,10 +15,9 @@ CONVERTED = Outcome(Kind.CONVERTED, job_id="77", attempts=1)
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    made = Shell(monkeypatch, capsys, tmp_path)
-    made.batch("k", {A: GONE, B: GAVE_UP, C: CONVERTED})
-    return made
+def shell(shell: Shell) -> Shell:
+    shell.batch("k", {A: GONE, B: GAVE_UP, C: CONVERTED})
+    return shell
 
 
 def waiting_of(shell: Shell, batch: str) -> set[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -15,11 +14,6 @@ from massconvert.contract import Exit
 from massconvert.ledger import Counted, Quarter
 from tests.unit.cli_shell import A, B, Shell
 from tests.unit.test_cli_width import fits
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 @pytest.fixture

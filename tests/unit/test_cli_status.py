@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
@@ -15,11 +14,6 @@ from massconvert.producer.intake import this_person
 from tests.unit.cli_shell import A, B, FakeNudge, Shell, finished
 
 COUNTS = ("total", "waiting", "sent", "converted", "failed", "skipped", "cancelled")
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 def test_the_json_of_a_batch_has_its_state_and_every_count(shell: Shell) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
@@ -98,11 +97,6 @@ def test_a_batch_that_has_finished_waits_for_nothing() -> None:
 
 
 # --- the commands ------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 def a_worker(shell: Shell) -> None:

@@ -19,11 +19,6 @@ class Became(BaseException):
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
-
-
-@pytest.fixture
 def became(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The words of the command that this process has become."""
     words: list[str] = []

@@ -497,11 +497,6 @@ def test_every_link_stays_under_the_prefix_and_leads_somewhere(
 # --- the command
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
-
-
 def test_beyond_this_machine_it_wants_to_know_who_may(shell: Shell) -> None:
     said = shell.run("dashboard", "--host", "0.0.0.0")
     assert said.code == 3

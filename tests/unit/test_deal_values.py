@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from datetime import date
 from decimal import Decimal
 from io import BytesIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -134,10 +133,9 @@ def test_a_wrong_cell_is_told_with_its_line_its_lead_and_its_column(text: str, t
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    made = Shell(monkeypatch, capsys, tmp_path)
-    made.write("leads.csv", f"id,deal.Amount\n{A},1000\n{B},\n")
-    return made
+def shell(shell: Shell) -> Shell:
+    shell.write("leads.csv", f"id,deal.Amount\n{A},1000\n{B},\n")
+    return shell
 
 
 def test_columns_of_the_input_come_into_the_batch(shell: Shell) -> None:

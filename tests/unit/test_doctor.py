@@ -222,11 +222,6 @@ class Clinic:
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
-
-
-@pytest.fixture
 def clinic(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> Clinic:
     def connect(_url: str, *, account: str, socket_timeout: float) -> Any:
         return fakeredis.FakeRedis(server=shell.server, decode_responses=True)

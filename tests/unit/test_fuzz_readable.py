@@ -9,7 +9,6 @@ import logging
 import re
 import sys
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -112,12 +111,6 @@ def test_json_that_is_shown_is_the_same_data() -> None:
         assert json.loads(readable_json(written)) == {carried(text): [carried(text)]}
         assert json.loads(whole(written)) == {carried(text): [carried(text)]}
         whole(written).encode()  # a pipe can carry it
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    """A command line of its own."""
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 # --- logs -----------------------------------------------------------------------------------------------------

@@ -78,10 +78,9 @@ def test_the_file_is_where_it_was_told_to_be_or_beside_our_data(tmp_path: Path) 
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    made = Shell(monkeypatch, capsys, tmp_path)
+def shell(shell: Shell, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Shell:
     monkeypatch.setenv("MASSCONVERT_STATE_DIR", str(tmp_path))
-    return made
+    return shell
 
 
 @pytest.mark.parametrize("role", ["worker", "beat"])

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
-
-import pytest
 
 from massconvert.contract import Exit
 from massconvert.ledger import Counted, Member, Since, Workers
@@ -18,11 +15,6 @@ from tests.unit.cli_shell import A, Shell
 
 _LINE = re.compile(r'^(massconvert_[a-z_]+)(\{([a-z]+="[^"\\]*",?)+\}) -?\d+(\.\d+)?$')
 NOW = 1_800_000_000.0
-
-
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
 
 
 def seen(account: str = "default", numbers: dict[str, int] | None = None) -> Seen:

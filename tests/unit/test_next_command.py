@@ -183,11 +183,6 @@ def test_each_printed_command_is_one_that_the_parser_takes() -> None:
 # --- as it is printed
 
 
-@pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
-    return Shell(monkeypatch, capsys, tmp_path)
-
-
 def test_what_is_printed_for_an_account_is_about_that_account(shell: Shell) -> None:
     """`Shell.run` gives every printed command to the parser; here there must be some."""
     shell.write("massconvert.toml", "[accounts.emea]\ndata_center = 'eu'\n")

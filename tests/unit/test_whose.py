@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from massconvert.ledger import Ledger
@@ -13,9 +11,8 @@ from tests.unit.cli_shell import A, Shell
 
 
 @pytest.fixture
-def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
+def shell(shell: Shell) -> Shell:
     """A shell with the account emea, whose ledger is Acme's and has a batch."""
-    shell = Shell(monkeypatch, capsys, tmp_path)
     shell.write("massconvert.toml", "[accounts.emea]\ndata_center = 'eu'\n")
     acme = Owner("0" * 16, OwnerKind.ORGANISATION, "Acme\x1b[2J", "eu", "1" * 16)
     Ledger(shell.connect(""), "emea", Tuning()).title.claim(acme, "2" * 16)

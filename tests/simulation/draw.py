@@ -74,7 +74,8 @@ def draw(seed: int, theme: str = "") -> Plan:
     return _bearable(plan)
 
 
-#: For so many seconds at most, together, may leads that choke keep the room of others; a history lasts some hours.
+#: For so many seconds at most, together, may leads that choke keep the room of others, and slow POSTs a permit; a
+#: history lasts some hours.
 _CHOKED = 5000.0
 
 
@@ -84,6 +85,9 @@ def _bearable(plan: Plan) -> Plan:
     choke = [lead.id for lead in plan.leads if lead.kind == "chokes"][most:]
     leads = tuple(replace(lead, kind="fine") if lead.id in choke else lead for lead in plan.leads)
     plan = replace(plan, leads=leads)
+    payloads = len(leads) / plan.tuning.max_leads
+    slow = min(plan.faults.slow_sends, _CHOKED * plan.permits / (plan.tuning.lease * payloads))
+    plan = with_faults(plan, slow_sends=slow)
     too_much = sum(share for _, share in plan.faults.shares) / 0.5
     if too_much <= 1.0:
         return plan

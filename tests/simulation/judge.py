@@ -342,7 +342,10 @@ class Judge:
         undisturbed = not (plan.mishaps.freeze or plan.faults.shares or plan.pauses or world.killed)
         sound = plan.store == StoreFaults() and plan.messages == MessageFaults() and not plan.faults.credits
         held = self._wire.call("HGET", f"{self._prefix}hold", "kind") == "outage"
-        if not (alone and undisturbed and sound and held):
+        # A payload that has failed alone, before all calls were held, has a wait of its own.
+        waits = self._wire.call("ZRANGE", f"{self._prefix}due", "0", "0", "WITHSCORES")
+        soon = waits and float(waits[1]) < self.world.redis_time() + _RECOVERY / 2
+        if not (alone and undisturbed and sound and held and soon):
             return
 
         def look() -> None:
@@ -386,7 +389,7 @@ class Judge:
     def _not_converted(self, order: Order, lead: Lead, outcome: Outcome, said: str) -> str:
         """Held, or cancelled: did anybody want that?"""
         if outcome.code in (Code.MATCH_FOUND, Code.MATCH_UNCLEAR):
-            why = self.matching.untrue(order, lead)
+            why = self.matching.untrue(order, lead, outcome.code)
             return f"{said}, {why}" if why else ""
         return "" if order.cancel_at else f"{said}, but nobody cancelled"
 
@@ -468,6 +471,8 @@ class Judge:
         order = self._orders[batch]
         # Nothing of ours arrived where a worker died just before its POST, which nobody can tell from just after it.
         since = mine.created if mine else EPOCH + min((order.at, *order.again))
+        if self.plan.store.forgets:  # a payload that was perhaps sent is as old as the oldest of its batches
+            since = min(since, *(EPOCH + other.at for other in self.plan.orders))
         if lead.converted_at + self.plan.faults.clock_ahead >= since - self.plan.tuning.clock_skew - 1.0:
             self.unknowable["converted by somebody else while it could have been us"] += 1
             return ""

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-from massconvert.model import Link, Outcome
+from massconvert.model import Code, Link, Outcome
+from massconvert.steps.match import MOST_PAGES
 from tests.simulation.crm import Crm, Lead, Submission
-from tests.simulation.customers import Kept, RecordPlan
+from tests.simulation.customers import ROWS, Kept, RecordPlan
 from tests.simulation.plan import Order, Plan
 from tests.simulation.world import World
 
@@ -71,14 +72,16 @@ class Matching:
         else:
             self._wrong(f"lead {lead.id} makes what {ours[0].made_for[0]} has made: {ours[0].record.id}")
 
-    def untrue(self, order: Order, lead: Lead) -> str:
-        """Why a lead of this order cannot have been held; blank where it can."""
+    def untrue(self, order: Order, lead: Lead, code: str) -> str:
+        """Why a lead of this order cannot have been held, by its ``code``; blank where it can."""
         if link := order.link_of(lead.id):
             refused = lead.unlinkable or self.crm.customers.mismatch(lead, _body_of(link))
             return "" if refused else f"and was given {link}"
         if order.on_match == "create":
             return "and nobody wants that"
         customers = self.crm.customers
+        if code == Code.MATCH_UNCLEAR and len(customers.kept) > MOST_PAGES * ROWS:
+            return ""  # so many records match the leads of a payload that not all are asked for
         there = customers.contacts(lead.value("Email")) or customers.accounts(lead.value("Company"))
         return "" if there or lead.unlinkable else "and it matches nothing"
 

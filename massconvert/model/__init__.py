@@ -179,6 +179,9 @@ class Chunk:
     lags: int = 0
     most: int = 0
     submitted: bool = False
+    reached_at: float = (
+        0.0  # the earliest that a payload with these leads can have reached Zoho, by its clock; 0.0: unknown
+    )
     doubted: bool = False  # another batch sent its leads, and never learnt what became of them
     express: bool = False  # it was formed with interactive leads
     deal: Mapping[str, str] = field(default_factory=dict)

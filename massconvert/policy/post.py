@@ -113,9 +113,12 @@ def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
         chance=moment.chance,
         scout_first=moment.tuning.scout_first,
     )
+    # Where an earlier payload was lost, nobody knows when that one reached Zoho.
+    began = answer.began if answer.began and abs(answer.began - chunk.sent_at) <= moment.tuning.clock_skew else 0.0
     moved = replace(
         answered(chunk),
         state=State.RUNNING,
+        reached_at=chunk.reached_at if chunk.submitted or chunk.doubted else began,
         job_id=answer.job_id,
         submitted=True,
         polls=0,

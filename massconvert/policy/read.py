@@ -137,20 +137,25 @@ _BOUNDED: dict[Why, Callable[[Chunk, Trouble, Moment], Decision]] = {
 
 
 def _by_their_states(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
-    ended = {
-        lead: outcome
-        for lead in chunk.leads
-        if (outcome := _by_its_state(chunk, answer.states.get(lead), moment)) is not None
-    }
+    ended, converted = _ended(chunk, answer, moment)
+    if converted < chunk.claimed_converted:
+        if chunk.lags < moment.tuning.read_lags:
+            return _look_again(Row.READ_LAGS, chunk, {}, moment)
+        # Zoho's counts are of this job; its clock may be wrong.
+        ended, converted = _ended(replace(chunk, reached_at=0.0), answer, moment)
     left = tuple(lead for lead in chunk.leads if lead not in ended)
-    converted = sum(outcome.kind is Kind.CONVERTED for outcome in ended.values())
-    if converted < chunk.claimed_converted and chunk.lags < moment.tuning.read_lags:
-        return _look_again(Row.READ_LAGS, chunk, {}, moment)
     if not left:
         return Decision(Row.SETTLED, replace(chunk, state=State.DONE), Done(), outcomes=ended)
     if chunk.why in (Why.BAD_LEADS, Why.UNEXPLAINED):
         return _bad_leads(chunk, ended, left, moment)
     return _left_over(chunk, ended, len(left), moment, some_converted=converted > 0)
+
+
+def _ended(chunk: Chunk, answer: LeadsRead, moment: Moment) -> tuple[dict[str, Outcome], int]:
+    """How those of the leads end of which the read shows it, and how many of them we have converted."""
+    fates = {lead: _by_its_state(chunk, answer.states.get(lead), moment) for lead in chunk.leads}
+    ended = {lead: outcome for lead, outcome in fates.items() if outcome is not None}
+    return ended, sum(outcome.kind is Kind.CONVERTED for outcome in ended.values())
 
 
 def _left_over(chunk: Chunk, ended: dict[str, Outcome], left: int, moment: Moment, *, some_converted: bool) -> Decision:
@@ -215,7 +220,10 @@ def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outc
     if not state.converted:
         return None
     made = {"contact_id": state.contact_id, "account_id": state.account_id, "deal_id": state.deal_id}
-    before = state.converted_at is not None and state.converted_at < chunk.created_at - moment.tuning.clock_skew
+    # Two clocks are compared, unless Zoho's counts and Zoho's own clock tell of one payload.
+    known = chunk.reached_at if chunk.claimed_converted >= 0 else 0.0
+    since = known or chunk.created_at - moment.tuning.clock_skew
+    before = state.converted_at is not None and state.converted_at < since
     if before or not chunk.submitted:
         words = "the lead had been converted before"
         return Outcome(Kind.SKIPPED, Code.ALREADY_CONVERTED, words, attempts=chunk.attempts, **made)

@@ -298,6 +298,10 @@ class Organisation:
         with self._lock:
             return self._jobs.next_end()
 
+    def now(self) -> float:
+        """Unix seconds, as this Zoho has them."""
+        return self._clock()
+
     def add_lead(self, lead_id: str) -> None:
         """Somebody makes a lead of this id; one that is there already stays as it is."""
         with self._lock:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from email.utils import formatdate
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from socketserver import TCPServer, ThreadingMixIn
@@ -167,6 +168,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _content(self, response: Response) -> bytes:
         body = response.content()
         headers = {"Content-Type": "application/json;charset=UTF-8"} if body else {}
+        headers["Date"] = formatdate(self.server.organisation.now(), usegmt=True)
         headers |= response.headers
         if response.status != 204:
             headers["Content-Length"] = str(len(body))

@@ -17,7 +17,8 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -65,6 +66,9 @@ _PROGRESS = {
     "terminated": Progress.FAILED,
 }
 
+#: Seconds by which clocks of Zoho's servers may differ, with the fractions that its times are without.
+_CLOCKS = 3.0
+
 
 @dataclass(frozen=True)
 class Body(FromZoho):
@@ -77,9 +81,10 @@ class UnusableError(ValueError):
     """The answer is not what Zoho sends; says why."""
 
 
-def parse_post(status: int, headers: Mapping[str, str], body: bytes) -> Accepted | Failure:
-    """The answer to a mass convert POST."""
-    return parse_answer(status, headers, body, accepted_in)
+def parse_post(status: int, headers: Mapping[str, str], body: bytes, took: float = 0.0) -> Accepted | Failure:
+    """The answer to a mass convert POST; ``took``: the seconds of the call."""
+    answer = parse_answer(status, headers, body, accepted_in)
+    return replace(answer, began=_reached(headers, took)) if isinstance(answer, Accepted) else answer
 
 
 def parse_status(status: int, headers: Mapping[str, str], body: bytes) -> JobStatus | Failure:
@@ -183,6 +188,16 @@ def credits_left_of(headers: Mapping[str, str]) -> int | None:
     """What is left of the day's credits; Zoho says so once half of them are used."""
     text = next((value for name, value in headers.items() if name.lower() == "x-api-credits-remaining"), "").strip()
     return int(text) if id_of(text) else None
+
+
+def _reached(headers: Mapping[str, str], took: float) -> float | None:
+    """Before this moment of its own clock, Zoho had not been reached by a call that ``took`` these seconds."""
+    text = next((value for name, value in headers.items() if name.lower() == "date"), "")
+    try:
+        answered = parsedate_to_datetime(text)
+        return answered.replace(tzinfo=answered.tzinfo or timezone.utc).timestamp() - took - _CLOCKS
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 # --- what the calls were made for -------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from massconvert.model import (
+    Accepted,
     CountedLeads,
     DealUpdate,
     FindAnswer,
@@ -27,6 +28,7 @@ from massconvert.model import (
     UpdateAnswer,
 )
 from massconvert.policy.codes import TOKEN_CODES
+from massconvert.store import steady
 from massconvert.zoho.answers import (
     Body,
     Failure,
@@ -88,7 +90,12 @@ class ZohoClient:
         ``token`` is what `ready` gave; nothing leaves after ``send_by`` (a moment of `steady`).
         """
         body = json.dumps({"ids": list(leads), **options}, ensure_ascii=False, allow_nan=False).encode()
-        return self._call(parse_post, "POST", _MASS_CONVERT, {}, body, token=token, send_by=send_by)
+        begun = steady()
+
+        def parse(status: int, headers: Mapping[str, str], content: bytes) -> Accepted | Failure:
+            return parse_post(status, headers, content, took=steady() - begun)
+
+        return self._call(parse, "POST", _MASS_CONVERT, {}, body, token=token, send_by=send_by)
 
     def convert(
         self, lead: str, body: Mapping[str, Any], *, token: Token | None = None, send_by: float | None = None

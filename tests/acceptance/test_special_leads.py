@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from threading import Event
 from typing import Any
 
 import pytest
@@ -40,6 +41,22 @@ def test_seven_special_leads_among_five_hundred_end_by_their_own_codes(house: Ho
     assert {place: ends[place] for place in SPECIAL} == {place: end for place, (_, end) in SPECIAL.items()}
     assert {end for place, end in ends.items() if place not in SPECIAL} == {("converted", None)}
     assert_true(house, rows)
+
+
+def test_a_lead_that_somebody_converted_a_moment_ago_is_not_counted_as_ours(house: House) -> None:
+    """Zoho takes the payload and counts the lead as failed: its clock and its counts say whose conversion it was."""
+    house.environment["HURRIED_TUNING"] = json.dumps({"read_lag": 0.2, "backoff_base": 0.1})
+    house.redis()
+    house.simulator("--leads", "20", "--job-seconds", "0.2", reads_lag=0.0, converted_lead="count_failed")
+    leads = house.leads()
+    house.ask("converted_by_hand", "PUT", leads[:1])
+    Event().wait(5.0)  # times are told in whole seconds, and Zoho's servers may differ by three
+    house.worker("worker", app="tests.acceptance.hurried_worker")
+    batch = house.producer().enqueue(leads, options=OPTIONS)
+    batch.wait(60)
+    rows = outcomes_of(batch)
+    assert (rows[leads[0]]["outcome"], rows[leads[0]]["code"]) == ("skipped", "ALREADY_CONVERTED")
+    assert {rows[lead]["outcome"] for lead in leads[1:]} == {"converted"}
 
 
 def test_a_client_that_may_not_refresh_pauses_the_organisation_and_names_it(house: House) -> None:

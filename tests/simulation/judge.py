@@ -30,7 +30,7 @@ from massconvert.model import Code, Kind, Outcome
 from massconvert.policy import Decision, Row, RunState, size_of
 from massconvert.policy.holds import DEAREST_CALL
 from massconvert.policy.polling import LOST, OPEN, is_late
-from tests.simulation.crm import DAY, Crm, Job, Lead, Submission
+from tests.simulation.crm import CLOCKS, DAY, Crm, Job, Lead, Submission
 from tests.simulation.customers import RecordPlan
 from tests.simulation.hearing import Hearing
 from tests.simulation.matching import Matching
@@ -473,10 +473,21 @@ class Judge:
         since = mine.created if mine else EPOCH + min((order.at, *order.again))
         if self.plan.store.forgets:  # a payload that was perhaps sent is as old as the oldest of its batches
             since = min(since, *(EPOCH + other.at for other in self.plan.orders))
-        if lead.converted_at + self.plan.faults.clock_ahead >= since - self.plan.tuning.clock_skew - 1.0:
+        if self._is_counted(batch, lead):  # then Zoho has said when it came, and that it converted others
+            known = lead.converted_at >= lead.submissions[0].at - CLOCKS
+        else:
+            known = lead.converted_at + self.plan.faults.clock_ahead >= since - self.plan.tuning.clock_skew - 1.0
+        if known:
             self.unknowable["converted by somebody else while it could have been us"] += 1
             return ""
         return f"{said}, but somebody else converted it"
+
+    def _is_counted(self, batch: str, lead: Lead) -> bool:
+        """Whether one payload alone had this lead, and Zoho answered to it, and counted what became of its leads."""
+        sent = lead.submissions
+        job = sent[0].job if len(sent) == 1 and sent[0].batch == batch else None
+        simple = self.plan.store == StoreFaults() and not (self.plan.mishaps.crash or self.plan.mishaps.freeze)
+        return bool(simple and job and job.id_known and job.end_told and not job.fails and job.converted >= 0)
 
     def _late(self, lead: Lead, outcome: Outcome, said: str) -> str:
         """Not `converted`, though a job of this batch did it: excused only if that job was lost and very slow."""
@@ -493,7 +504,8 @@ class Judge:
         """Whether Zoho gave cause for this failure."""
         order, faults = self._orders[batch], self.plan.faults
         if outcome.code == Code.NOT_CONVERTED:
-            return lead.stubborn or lead.spoils or faults.bad_job > 0.0
+            counted = faults.names == "counted" and lead.refused
+            return counted or lead.stubborn or lead.spoils or faults.bad_job > 0.0
         if outcome.code == Code.LOCKED:
             return bool(order.preflight or order.on_match != "create" or order.links) and lead.locked
         if outcome.code == Code.UNKNOWN_NAME:

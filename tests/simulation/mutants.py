@@ -15,6 +15,7 @@ from unittest.mock import patch
 from massconvert.errors import StoreError
 from massconvert.ledger import codec
 from massconvert.model import (
+    Accepted,
     Again,
     Busy,
     Call,
@@ -140,6 +141,13 @@ def _converted_by_hand(plan: Plan) -> Plan:
     return with_faults(replace(plan, leads=leads), read_lag=0.9)
 
 
+def _converted_just_before(plan: Plan) -> Plan:
+    """People convert some of the leads before their payload reaches Zoho, which takes it and counts them as failed."""
+    first = plan.orders[0].at
+    leads = tuple(replace(lead, kind="by hand", at=first) if n % 2 else lead for n, lead in enumerate(plan.leads))
+    return with_faults(replace(plan, leads=leads), names="counted")
+
+
 # --- the bugs ---------------------------------------------------------------------------------------------------------
 
 
@@ -226,6 +234,11 @@ _bad_leads = read._bad_leads
 
 
 _preflown = read._preflown
+_accepted = post._accepted
+
+
+def _reached_at_any_time(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
+    return _accepted(chunk, replace(answer, began=None), moment)
 
 
 def _unsplit(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
@@ -408,6 +421,13 @@ MUTANTS = (
         "without a reason",
         within=20,
         shaped=_converted_by_hand,
+    ),
+    Mutant(
+        "nobody asks when a payload reached Zoho",
+        in_python(post, "_accepted", _reached_at_any_time),
+        "bad leads",
+        "somebody else converted it",
+        shaped=_converted_just_before,
     ),
     Mutant("a failing payload is never halved", in_python(read, "_taken_apart", _together), "company", "has finished"),
     Mutant(

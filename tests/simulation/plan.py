@@ -70,7 +70,7 @@ class Faults:
     denied: bool = False  # and what is the matter with such a job is that Zoho never knows it
     read_lag: float = 0.0
     lower_limit: int = 0
-    names: str = "all"  # which bad ids a refusal names: all, first, none
+    names: str = "all"  # which bad ids a refusal names: all, first, none; counted: they are taken, and fail in the job
     options_first: bool = False  # whether Zoho looks at the options before it looks at the ids
     clock_ahead: float = 0.0  # Zoho's clock against ours
     neighbours: tuple[Neighbour, ...] = ()

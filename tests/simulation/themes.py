@@ -110,6 +110,8 @@ def _bad_leads(plan: Plan, random: Random) -> Plan:
         for lead in plan.leads
     )
     names = random.choice(["all", "all", "first", "none"])
+    if Random(f"{plan.seed}/counted").random() < 0.3:
+        names = "counted"
     read_lag = max(plan.faults.read_lag, random.choice([0.0, 0.5]))
     return with_faults(replace(plan, leads=leads), names=names, read_lag=read_lag)
 

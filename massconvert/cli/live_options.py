@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TypeGuard
+from typing import Any, TypeGuard
 
 from massconvert import wiring
 from massconvert.cli.console import say, told_by_us
-from massconvert.errors import SettingsError, ZohoError
+from massconvert.errors import InputError, SettingsError, ZohoError
 from massconvert.model import Busy, Listing, Matching, NotSent, Refused, Trouble, Unsent
-from massconvert.options import Options, demand, listings_for, matching_of, unresolved
+from massconvert.options import Options, demand, listings_for, matching_of, resolve_names, unresolved
+from massconvert.options.extras import EXTRAS, extras_of
 from massconvert.policy import Meaning, meaning
 from massconvert.settings import Settings
-from massconvert.steps.check import check, why
+from massconvert.steps.check import check, read, why
+from massconvert.steps.look_up import SURE
 from massconvert.steps.match import may_match
 from massconvert.steps.ports import Ports
 
+_FIELDS = "Reading them needs the scope ZohoCRM.settings.fields.READ."
 #: What looking for contacts and accounts needs.
 MATCH_SCOPES = "ZohoCRM.coql.READ, ZohoCRM.modules.contacts.READ and ZohoCRM.modules.accounts.READ"
 
@@ -40,6 +43,26 @@ def check_before_enqueue(
     if rules:
         demand_matchable(ports, rules)
     return check_live(ports, options, deal_values, alone=alone)
+
+
+def rules_of(ports: Ports, options: Options) -> Matching:
+    """How contacts and accounts are looked for, with fields of the organisation's own looked up.
+
+    Raises OptionsError for one that cannot be used, ZohoError where that cannot be read, InputError where the options
+    say that nothing is looked for.
+    """
+    own: Mapping[str, Any] = {EXTRAS: extras_of(options.body())}
+    if unresolved(own):
+        kept, unread = read(ports, listings_for(own), SURE)
+        for trouble in unread.values():
+            raise ZohoError(f"The fields of leads, contacts and accounts cannot be read: {why(trouble)}", hint=_FIELDS)
+        found = resolve_names(own, {listing: each.rows for listing, each in kept.items()})
+        demand(found.problems)
+        own = found.body
+    rules = matching_of(own)
+    if rules is None:
+        raise InputError("on_match create looks for nothing.", hint="Give link or hold.")
+    return rules
 
 
 def demand_matchable(ports: Ports, rules: Matching) -> None:
@@ -86,7 +109,7 @@ def check_live(
     unread = unread_words(checked.unread)
     for what, reason in unread.items():
         say(f"not checked: {what}: {reason}", "yellow")
-    if enqueues and any(reference.listing in checked.unread for reference in unresolved(body)):
+    if enqueues and any(listing in checked.unread for each in unresolved(body) for listing in each.listings):
         say("a worker will look the names up before it sends anything.", "yellow")
     return "; ".join(unread.values())
 
@@ -107,6 +130,8 @@ _WORDS = {
     Listing.LAYOUTS: "the layouts of deals",
     Listing.PIPELINES: "the pipelines of deals",
     Listing.LEAD_FIELDS: "the fields of leads",
+    Listing.CONTACT_FIELDS: "the fields of contacts",
+    Listing.ACCOUNT_FIELDS: "the fields of accounts",
 }
 
 

@@ -30,13 +30,14 @@ from massconvert.cli.inputs import (
 )
 from massconvert.cli.layout import Pairs
 from massconvert.cli.live import live_organisation
+from massconvert.cli.live_options import rules_of
 from massconvert.cli.matches import Tally, foresee_all
 from massconvert.cli.output_file import check_output, write_output
 from massconvert.errors import InputError
 from massconvert.leads import Leads
 from massconvert.leads.spreadsheets import ROW, guarded_row, row_name
 from massconvert.model import OnMatch
-from massconvert.options import Options, matching_of
+from massconvert.options import Options
 from massconvert.policy.cost import Forecast
 from massconvert.policy.foresight import Foreseen, Would
 from massconvert.words.next_command import next_command
@@ -72,7 +73,12 @@ def _match(
     on_match: OnMatchOption = None,
     match: Annotated[
         list[str] | None,
-        typer.Option("--match", metavar="FIELD", help="What decides: email, company, website, phone. Repeatable."),
+        typer.Option(
+            "--match",
+            metavar="FIELD",
+            help="What decides: email, company, website, phone, or a field of leads that fills a unique one. "
+            "Repeatable.",
+        ),
     ] = None,
     id_column: IdColumnOption = None,
     skip_invalid: SkipInvalidOption = False,
@@ -91,8 +97,7 @@ def _match(
     named = named_profile(settings, profile, options)
     given = Options.parse(named.options) if named else read_options(options) if options else Options()
     body = _matched(given, on_match, match or ())
-    rules = matching_of(body.body())
-    if rules is None:
+    if body.on_match == OnMatch.CREATE:
         raise InputError("--on-match create looks for nothing.", hint="Give link or hold, or leave it out.")
     tally = Tally()
     with (
@@ -100,6 +105,7 @@ def _match(
         live_organisation(settings) as ports,
     ):
         facts = Facts.known(open_desk(settings), body) if settings.redis_url_given else Facts.assumed(settings)
+        rules = rules_of(ports, body)
         with (
             told_by_us(),
             taking(len(checked), "looking for matches", _WORTH_A_BAR) as on_progress,

@@ -22,7 +22,7 @@ from massconvert.cli.asking import Asking, never
 from massconvert.cli.console import out, print_lines, say, told_by_us
 from massconvert.cli.layout import Column, Sheet
 from massconvert.cli.live import live_organisation
-from massconvert.cli.live_options import MATCH_SCOPES
+from massconvert.cli.live_options import MATCH_SCOPES, rules_of
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import MassConvertError
 from massconvert.leads import Leads
@@ -233,12 +233,13 @@ class FirstMatches:
     @classmethod
     def of(cls, leads: Leads, options: Options, settings: Settings) -> FirstMatches | None:
         """Look, where the options ask for that and the environment has credentials."""
-        rules, tally = matching_of(options.body()), Tally()
-        if rules is None:
+        tally = Tally()
+        if matching_of(options.body()) is None:
             return None
         command = next_command("match", "leads.csv", "--options", "O.json", account=settings.account)
         try:
             with told_by_us(), live_organisation(settings) as ports:
+                rules = rules_of(ports, options)
                 for _ in foresee_all(ports, islice(leads, MOST_DRY), rules, tally, brought=leads.deal_values):
                     pass
         except MassConvertError as error:

@@ -160,7 +160,7 @@ SCOPES: tuple[Scope, ...] = (
     Scope(
         "ZohoCRM.settings.fields.READ",
         needed=False,
-        without="deals cannot be checked before they are sent",
+        without="deals cannot be checked before they are sent, and leads wait that match by a field of your own",
         probe=_get("settings/fields", module="Deals"),
     ),
     Scope(

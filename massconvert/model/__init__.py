@@ -53,6 +53,7 @@ from massconvert.model.failing import Failing as Failing
 from massconvert.model.failing import Fared as Fared
 from massconvert.model.matching import Link as Link
 from massconvert.model.matching import Matching as Matching
+from massconvert.model.matching import MatchKey as MatchKey
 from massconvert.model.matching import OnMatch as OnMatch
 from massconvert.model.matching import Record as Record
 from massconvert.model.owner import Owner as Owner

@@ -188,7 +188,9 @@ class Listing(str, Enum):
     FIELDS = "fields"  # of Deals
     LAYOUTS = "layouts"  # of Deals
     PIPELINES = "pipelines"  # of Deals, of each layout
-    LEAD_FIELDS = "lead_fields"  # of Leads, and which of Deals each fills
+    LEAD_FIELDS = "fields_of_leads"  # of Leads, and which of Deals, Contacts and Accounts each fills
+    CONTACT_FIELDS = "fields_of_contacts"  # of Contacts, and which are unique
+    ACCOUNT_FIELDS = "fields_of_accounts"  # of Accounts
 
 
 @dataclass(frozen=True)

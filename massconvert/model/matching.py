@@ -38,10 +38,16 @@ USUAL_KEYS = ("email", "company")
 
 @dataclass(frozen=True)
 class Matching:
-    """What the options ask for: ``keys`` are names of `MATCH_KEYS`."""
+    """What the options ask for: ``keys`` are names of `MATCH_KEYS`, ``own`` are unique fields of the organisation's."""
 
     on_match: OnMatch
     keys: tuple[str, ...] = USUAL_KEYS
+    own: tuple[MatchKey, ...] = ()
+
+    @property
+    def fields(self) -> tuple[MatchKey, ...]:
+        """The fields that are compared."""
+        return (*(MATCH_KEYS[key] for key in self.keys), *self.own)
 
 
 @dataclass(frozen=True)

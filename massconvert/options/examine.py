@@ -27,7 +27,7 @@ class Examined:
 
 def listings_for(body: Mapping[str, Any]) -> tuple[Listing, ...]:
     """The listings that say something about ``body``."""
-    named = {reference.listing for reference in references(body)}
+    named = {listing for reference in references(body) for listing in reference.listings}
     wanted = named | set(SHAPE if isinstance(body.get("Deals"), Mapping) else ())
     return tuple(listing for listing in Listing if listing in wanted)
 

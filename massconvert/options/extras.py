@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from massconvert.model import Matching, OnMatch, Why
-from massconvert.model.matching import USUAL_KEYS
+from massconvert.model import Matching, MatchKey, OnMatch, Why
+from massconvert.model.matching import MATCH_KEYS, USUAL_KEYS
 from massconvert.model.template import TemplateError, fields_of, placeholder
 
 #: No key of Zoho's begins with it. It is a part of the options, so leads with other extras travel apart.
@@ -35,11 +35,16 @@ def begins_with(body: Mapping[str, Any]) -> Why:
 
 
 def matching_of(body: Mapping[str, Any]) -> Matching | None:
-    """How contacts and accounts are looked for before leads with these options are sent; ``None``: they are not."""
+    """How contacts and accounts are looked for before leads with these options are sent; ``None``: they are not.
+
+    Fields of the organisation's own are those that have been looked up (`resolve_names`).
+    """
     extras = extras_of(body)
     if ON_MATCH not in extras:
         return None
-    return Matching(OnMatch(extras[ON_MATCH]), tuple(extras.get(MATCH) or USUAL_KEYS))
+    given = extras.get(MATCH) or USUAL_KEYS
+    own = tuple(MatchKey(**key) for key in given if isinstance(key, Mapping))
+    return Matching(OnMatch(extras[ON_MATCH]), tuple(key for key in given if key in (*MATCH_KEYS,)), own)
 
 
 def is_doubted(body: Mapping[str, Any]) -> bool:

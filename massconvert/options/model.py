@@ -82,7 +82,7 @@ class Options(BaseModel):
     apply_assignment_threshold: bool | None = None
     preflight: bool = False
     on_match: str = OnMatch.CREATE.value
-    match: tuple[str, ...] = ()
+    match: tuple[str | dict[str, str], ...] = ()
 
     if TYPE_CHECKING:
 
@@ -145,7 +145,7 @@ class Options(BaseModel):
                 body[key] = _copy(value)
         ours: dict[str, Any] = {PREFLIGHT: True} if self.preflight else {}
         if self.on_match != OnMatch.CREATE.value:
-            ours |= {ON_MATCH: self.on_match} | ({MATCH: list(self.match)} if self.match else {})
+            ours |= {ON_MATCH: self.on_match} | ({MATCH: _copy(self.match)} if self.match else {})
         return body | ({EXTRAS: ours} if ours else {})
 
 

@@ -7,10 +7,13 @@ becomes what somebody who wrote the id would have written, so both share payload
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeAlias
 
-from massconvert.model import Listing
+from massconvert.model import Listing, MatchKey
+from massconvert.model.matching import MATCH_KEYS
+from massconvert.options.extras import EXTRAS, MATCH, extras_of
+from massconvert.options.match_fields import LISTINGS, match_field
 from massconvert.options.problem import Problem, nearest, shown
 
 Row: TypeAlias = Mapping[str, Any]
@@ -44,7 +47,12 @@ class Reference:
     @property
     def listing(self) -> Listing:
         """Where its id is listed."""
-        return _LISTING[self.key]
+        return self.listings[0]
+
+    @property
+    def listings(self) -> tuple[Listing, ...]:
+        """All that is needed to look it up."""
+        return LISTINGS if self.key == MATCH else (_LISTING[self.key],)
 
     @property
     def text(self) -> str:
@@ -68,13 +76,21 @@ class Resolution:
 
 
 def references(body: Mapping[str, Any]) -> Iterator[Reference]:
-    """Every user, portal user type and module in a body."""
+    """Every user, portal user type and module in a body, and each field of leads that is yet to be looked up."""
     for key in _LISTING.keys() & body.keys():
         value = body[key]
         if isinstance(value, Mapping):
             yield Reference(f"$.{key}", key, None, value)
         elif isinstance(value, list | tuple):
             yield from (Reference(f"$.{key}[{n}]", key, n, item) for n, item in enumerate(value))
+    yield from _own_fields(body)
+
+
+def _own_fields(body: Mapping[str, Any]) -> Iterator[Reference]:
+    """The fields of the organisation's own by which leads are matched, and of which it is not known what they fill."""
+    for number, key in enumerate(extras_of(body).get(MATCH) or ()):
+        if isinstance(key, str) and key not in MATCH_KEYS:
+            yield Reference(f"$.{MATCH}", MATCH, number, {"name": key})
 
 
 def unresolved(body: Mapping[str, Any]) -> list[Reference]:
@@ -85,11 +101,19 @@ def unresolved(body: Mapping[str, Any]) -> list[Reference]:
 def resolve_names(body: Mapping[str, Any], listings: Listings) -> Resolution:
     """``body`` with the ids of its names, as far as ``listings`` are there; what they do not know is a problem."""
     resolved = {key: list(value) if isinstance(value, list | tuple) else value for key, value in body.items()}
-    problems, left, doubted = [], [], set()
+    problems, left, doubted, extras = [], [], set(), extras_of(body)
     for reference in sorted(unresolved(body), key=lambda each: each.path):
         rows = listings.get(reference.listing)
-        if rows is None:
+        if rows is None or any(listing not in listings for listing in reference.listings):
             left.append(reference)
+            continue
+        if reference.key == MATCH:
+            field = match_field(reference.text, listings)
+            if isinstance(field, str):
+                problems.append(Problem(reference.path, field))
+                doubted |= set(reference.listings)
+            else:
+                resolved[EXTRAS] = extras = _with_field(extras, reference.number, field)
             continue
         found = _named(reference, rows)
         if len(found) != 1:
@@ -102,6 +126,11 @@ def resolve_names(body: Mapping[str, Any], listings: Listings) -> Resolution:
         else:
             resolved[reference.key][reference.number] = with_id
     return Resolution(resolved, tuple(problems), tuple(left), frozenset(doubted))
+
+
+def _with_field(extras: Mapping[str, Any], number: int | None, field: MatchKey) -> dict[str, Any]:
+    keys = [asdict(field) if place == number else key for place, key in enumerate(extras[MATCH])]
+    return {**extras, MATCH: keys}
 
 
 def check_ids(body: Mapping[str, Any], listings: Listings) -> list[Problem]:

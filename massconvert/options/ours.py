@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any, Protocol
 
-from massconvert.model import OnMatch
+from massconvert.model import MatchKey, OnMatch
 from massconvert.model.matching import MATCH_KEYS, USUAL_KEYS
 from massconvert.options.extras import EXTRAS, MATCH, ON_MATCH, PREFLIGHT
+from massconvert.options.match_fields import is_written
 from massconvert.options.problem import at, kind_of, shown
 
 OURS = (PREFLIGHT, ON_MATCH, MATCH)
 #: Zoho's call for a single lead, which links, does not have them.
 NOT_LINKED = ("portal_user_type", "related_modules", "apply_assignment_threshold")
+
+
+_KNOWN = f"{', '.join(MATCH_KEYS)}, or the API name of a field of leads, like Customer_No"
+#: Of such a field, once it has been looked up.
+_OWN = {each.name for each in fields(MatchKey)}
 
 
 class Noting(Protocol):
@@ -71,13 +78,18 @@ def _on_match(check: Noting, value: Any) -> OnMatch:
         return OnMatch.CREATE
 
 
-def _keys(check: Noting, value: Any) -> tuple[str, ...]:
+def _keys(check: Noting, value: Any) -> tuple[str | dict[str, str], ...]:
     if not isinstance(value, list | tuple) or not value:
-        check.note(f"$.{MATCH}", f"must be a list of {', '.join(MATCH_KEYS)}, not {shown(value)}")
+        check.note(f"$.{MATCH}", f"must be a list of {_KNOWN}, not {shown(value)}")
         return ()
+    own: list[str | dict[str, str]] = []
     for number, key in enumerate(value):
-        if key not in MATCH_KEYS:
-            check.note(f"$.{MATCH}[{number}]", f"is {shown(key)}, but must be one of {', '.join(MATCH_KEYS)}")
+        if isinstance(key, Mapping) and key.keys() == _OWN and all(isinstance(each, str) for each in key.values()):
+            own.append(dict(key))
+        elif isinstance(key, str) and is_written(key):
+            own.append(key)
+        elif not (isinstance(key, str) and key in MATCH_KEYS):
+            check.note(f"$.{MATCH}[{number}]", f"is {shown(key)}, but must be one of {_KNOWN}")
     # In one order, and blank for the usual ones, so that equal rules are equal options.
-    keys = tuple(key for key in MATCH_KEYS if key in value)
+    keys: tuple[str | dict[str, str], ...] = (*(key for key in MATCH_KEYS if key in value), *sorted(own, key=str))
     return () if keys == USUAL_KEYS else keys

@@ -13,7 +13,7 @@ from enum import Enum
 from typing import Protocol
 
 from massconvert.model import LeadState, Link, Matching, Record
-from massconvert.model.matching import ACCOUNTS, CONTACTS, MATCH_KEYS
+from massconvert.model.matching import ACCOUNTS, CONTACTS
 from massconvert.policy.matching import Found, Judged, Judgement, candidates, identities, judge, makes
 
 #: What stands in the place of an id of a record that is yet to be made.
@@ -115,8 +115,7 @@ def _foreseen(matching: Matching, lead_id: str, lead: Mapping[str, str], judged:
 def _record(matching: Matching, module: str, lead_id: str, lead: Mapping[str, str], link: Link | None) -> Record:
     """What the conversion of a lead makes in a module; its account may be there already."""
     company, mine = lead.get("Company", ""), f"{_OF_LEAD}{lead_id}"
-    keys = (MATCH_KEYS[key] for key in matching.keys)
-    values = {key.field: lead.get(key.lead_field, "") for key in keys if key.module == module}
+    values = {each.field: lead.get(each.lead_field, "") for each in matching.fields if each.module == module}
     if module == ACCOUNTS:
         return Record(ACCOUNTS, mine, company, values)
     account = link.account_id if link else mine if company.strip() else ""

@@ -14,7 +14,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
-from massconvert.model.matching import ACCOUNTS, CONTACTS, MATCH_KEYS, Link, Matching, OnMatch, Record
+from massconvert.model.matching import ACCOUNTS, CONTACTS, Link, Matching, OnMatch, Record
 
 #: A value that may stand in COQL's quotes: letters, digits and what is usual in names and addresses.
 _PLAIN = re.compile(r"[\w .,;:&@+\-/()#!*=?]+")
@@ -104,7 +104,7 @@ def folded(value: str) -> str:
 
 def fields_to_read(matching: Matching) -> tuple[str, ...]:
     """The fields of leads that matching needs."""
-    return tuple(dict.fromkeys((_NAME, *(MATCH_KEYS[key].lead_field for key in matching.keys), _COMPANY)))
+    return tuple(dict.fromkeys((_NAME, *(each.lead_field for each in matching.fields), _COMPANY)))
 
 
 def identities(matching: Matching, lead: Mapping[str, str]) -> dict[Place, str]:
@@ -226,8 +226,7 @@ def candidates(matching: Matching, lead: Mapping[str, str], found: Found, module
 
 def _values(matching: Matching, lead: Mapping[str, str]) -> Iterator[tuple[Place, str]]:
     """What a lead has, by the place where a record that it matches has the same."""
-    for key in matching.keys:
-        of = MATCH_KEYS[key]
+    for of in matching.fields:
         if value := lead.get(of.lead_field, "").strip():
             yield (of.module, of.field), value
 

@@ -20,7 +20,6 @@ from massconvert.model import (
     RecordsFound,
     Trouble,
 )
-from massconvert.model.matching import MATCH_KEYS
 from massconvert.model.template import fields_of, filled
 from massconvert.options.lengths import cut, longest
 from massconvert.policy import after_match, match_not_read, no_permit, still_behind
@@ -117,7 +116,7 @@ def look_for(ports: Ports, asked_for: Questions) -> Found | Busy | Asked[Trouble
 
 def may_match(ports: Ports, rules: Matching) -> Busy | Trouble | None:
     """What stands in the way of looking for matches, by asking for a record that is not there; ``None``: nothing."""
-    for place in dict.fromkeys((MATCH_KEYS[key].module, MATCH_KEYS[key].field) for key in rules.keys):
+    for place in dict.fromkeys((each.module, each.field) for each in rules.fields):
         asked = ask(ports, Call.QUERY, partial(_page, ports, values_query(*place, (_NOBODY,)), place))
         if isinstance(asked, Busy):
             return asked

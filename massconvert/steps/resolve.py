@@ -14,12 +14,13 @@ from massconvert.store import Kept
 
 def resolve(ports: Ports, chunk: Chunk) -> Next:
     """Look up the names of a claimed chunk (WAITING): in what is kept, and at Zoho where that does not know them."""
-    wanted = sorted({reference.listing for reference in unresolved(chunk.options)})
+    wanted = sorted({listing for reference in unresolved(chunk.options) for listing in reference.listings})
     kept = ports.ledger.shelf.look(wanted)
     found = _found(chunk, kept)
     now = ports.clock.now()
     doubted = {listing for listing in found.doubted if kept[listing].age(now) > SURE}
-    for listing in sorted(doubted | {reference.listing for reference in found.left}):
+    unknown = {listing for reference in found.left for listing in reference.listings if listing not in kept}
+    for listing in sorted(doubted | unknown):
         answer = look_up(ports, listing)
         if isinstance(answer, Busy):
             return write(ports, chunk, no_permit(chunk, answer, moment(ports, chunk)), answer)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any, Protocol
 from urllib.parse import quote
 
@@ -27,6 +28,8 @@ SCOPES: dict[Listing, str] = {
     Listing.LAYOUTS: "ZohoCRM.settings.layouts.READ",
     Listing.PIPELINES: "ZohoCRM.settings.pipeline.READ and ZohoCRM.settings.layouts.READ",
     Listing.LEAD_FIELDS: "ZohoCRM.settings.fields.READ",
+    Listing.CONTACT_FIELDS: "ZohoCRM.settings.fields.READ",
+    Listing.ACCOUNT_FIELDS: "ZohoCRM.settings.fields.READ",
 }
 
 
@@ -191,16 +194,37 @@ def _lead_fields(get: Get, _place: str) -> PageAnswer:
     if not isinstance(fields, list):
         return fields
     rows = (
-        {"api_name": text_of(row.get("api_name")), "label": text_of(row.get("field_label")), "fills": _fills(row)}
+        {
+            "api_name": text_of(row.get("api_name")),
+            "label": text_of(row.get("field_label")),
+            "fills": _fills(row, "Deals"),
+            "contact": _fills(row, "Contacts"),
+            "account": _fills(row, "Accounts"),
+        }
         for row in fields
     )
     return Page(tuple(row for row in rows if row["api_name"]))
 
 
-def _fills(field: Mapping[str, Any]) -> str:
-    """The field of a deal that a conversion fills from this one of the lead; blank where there is none."""
+def _unique_fields(module: str, get: Get, _place: str) -> PageAnswer:
+    fields = _listed(get("settings/fields", {"module": module}), "fields", may_be_empty=False)
+    if not isinstance(fields, list):
+        return fields
+    rows = (
+        {
+            "api_name": text_of(row.get("api_name")),
+            "type": text_of(row.get("data_type")),
+            "unique": bool(row.get("unique")),  # an object, which says whether case matters; empty where it is not
+        }
+        for row in fields
+    )
+    return Page(tuple(row for row in rows if row["api_name"]))
+
+
+def _fills(field: Mapping[str, Any], module: str) -> str:
+    """The field of a module that a conversion fills from this one of the lead; blank where there is none."""
     mapping = field.get("convert_mapping")
-    target = mapping.get("Deals") if isinstance(mapping, dict) else None
+    target = mapping.get(module) if isinstance(mapping, dict) else None
     return text_of(target.get("api_name") if isinstance(target, dict) else target)
 
 
@@ -212,6 +236,8 @@ _READERS: dict[Listing, Callable[[Get, str], PageAnswer]] = {
     Listing.LAYOUTS: _layouts,
     Listing.PIPELINES: _pipelines,
     Listing.LEAD_FIELDS: _lead_fields,
+    Listing.CONTACT_FIELDS: partial(_unique_fields, "Contacts"),
+    Listing.ACCOUNT_FIELDS: partial(_unique_fields, "Accounts"),
 }
 
 

@@ -253,13 +253,14 @@ def test_people_see_counts_examples_and_what_to_do_next(shell: Shell, line: Pipe
     [
         (("--on-match", "create"), "--on-match create looks for nothing"),
         (("--match", "shoe_size"), "must be one of email, company, website, phone"),
+        (("--match", "Shoe_Size"), "names Shoe_Size, which is no field of the Leads module"),
         (("--output", "matches.xlsx"), "the file is CSV"),
     ],
 )
 def test_what_is_wrong_is_told_before_any_call(
     shell: Shell, line: Pipeline, arguments: tuple[str, ...], told: str
 ) -> None:
-    said = shell.run("match", "leads.csv", *arguments)
+    said = shell.run("match", "leads.csv", "--skip-invalid", *arguments)
     assert (said.code, said.out) == (Exit.USAGE, "")
     assert told in said.err
     assert line.calls("GET Leads") == 0

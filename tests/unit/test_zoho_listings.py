@@ -88,7 +88,7 @@ def test_a_picklists_value_keeps_both_its_forms_and_loses_those_that_are_not_use
 
 def test_the_field_that_one_of_a_leads_fills_may_be_a_name_or_an_object() -> None:
     leads = [
-        {"api_name": "A", "field_label": "An A", "convert_mapping": {"Deals": "X"}},
+        {"api_name": "A", "field_label": "An A", "convert_mapping": {"Deals": "X", "Contacts": {"api_name": "Z"}}},
         {"api_name": "B", "convert_mapping": {"Deals": {"api_name": "Y", "id": "1"}}},
         {"api_name": "C", "convert_mapping": {"Deals": None}},
         {"api_name": "D"},
@@ -96,10 +96,10 @@ def test_the_field_that_one_of_a_leads_fills_may_be_a_name_or_an_object() -> Non
     get, _ = answering({"fields": leads})
     assert read_page(get, Listing.LEAD_FIELDS, "") == Page(
         (
-            {"api_name": "A", "label": "An A", "fills": "X"},
-            {"api_name": "B", "label": "", "fills": "Y"},
-            {"api_name": "C", "label": "", "fills": ""},
-            {"api_name": "D", "label": "", "fills": ""},
+            {"api_name": "A", "label": "An A", "fills": "X", "contact": "Z", "account": ""},
+            {"api_name": "B", "label": "", "fills": "Y", "contact": "", "account": ""},
+            {"api_name": "C", "label": "", "fills": "", "contact": "", "account": ""},
+            {"api_name": "D", "label": "", "fills": "", "contact": "", "account": ""},
         )
     )
 

@@ -131,7 +131,7 @@ def _receiver() -> Iterator[tuple[str, list[int]]]:
 def main() -> int:
     """Measure, print, say whether the goals are met."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0] if __doc__ else None)
-    parser.add_argument("--leads", type=int, default=5_000, help="a round")
+    parser.add_argument("--leads", type=int, default=15_000, help="a round")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--finished", type=int, default=200_000, help="leads of which the bytes are measured")
     parser.add_argument("--only", choices=["metrics", "traces", "story"])

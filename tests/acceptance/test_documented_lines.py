@@ -37,6 +37,8 @@ REFUSED = {
     "massconvert retry import-2026-11-24 --deals": "no deal of it has failed",
     "massconvert retry import-2026-11-24 --code MATCH_FOUND": "none of it was held",
     "massconvert enqueue leads.csv --options options.json --on-match": "keys of the page's example do not go with it",
+    "massconvert match leads.csv --options options.json": "keys of the page's example do not go with it",
+    "massconvert retry import-2026-11-24 --file fixed.csv": "none of it was held",
     "massconvert retry import-2026-11-24 --code NOT_FOUND --id": "its options go together one by one only",
 }
 #: What is said of a command that prose names without its arguments.
@@ -44,6 +46,7 @@ UNFINISHED = (
     "Missing argument",
     "requires an argument",
     "No BATCH is named",
+    "No leads are given",
     "Nothing says what",
     "no terminal to ask on",
 )
@@ -73,7 +76,8 @@ def village(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         made.environment[f"{name}__EMEA"] = made.environment[name]
     leads = made.leads()
     (made.folder / "leads.csv").write_text("id,Datensatz-ID\n" + "".join(f"{lead},{lead}\n" for lead in leads))
-    (made.folder / "import-2026-11-24-error.csv").write_text(f"id\n{leads[-1]}\n")
+    for name in ("import-2026-11-24-error.csv", "fixed.csv"):
+        (made.folder / name).write_text(f"id\n{leads[-1]}\n")
     for name in ("options.json", "fixed.json"):
         (made.folder / name).write_text(OPTIONS)
     (made.folder / "massconvert.toml").write_text(TOML)

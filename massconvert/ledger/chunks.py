@@ -243,6 +243,8 @@ class Chunks:
             changes["blame"] = [dump_refusal(replace(said, message=words)), _rest(fate), said.code, times]
         if decision.accepts_options:
             changes["accept"] = 1
+        if decision.row is Row.LINKED:
+            changes["links"] = 1
         if decision.resolved is not None:
             changes["resolved"] = dump_options(decision.resolved)
         return changes

@@ -152,6 +152,11 @@ class Keys(KeysBeside):
         return f"{self.prefix}unsent"
 
     @property
+    def linking(self) -> str:
+        """SET of those of `unsent` that link a lead: they take less room in the window."""
+        return f"{self.prefix}linking"
+
+    @property
     def jobs(self) -> str:
         """SET of chunks that Zoho works on or that wait for a look: what the most jobs bound."""
         return f"{self.prefix}jobs"

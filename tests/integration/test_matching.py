@@ -106,6 +106,54 @@ def test_a_linked_lead_ends_with_its_records(books: Books) -> None:
     assert (outcome.kind, outcome.contact_id, outcome.deal_id) == (Kind.CONVERTED, "61", "81")
 
 
+def customers(redis_client: Any, account: str, count: int, *, accepted: bool) -> Books:
+    """A ledger with leads to be linked: ten a payload, four payloads in the window."""
+    made = Books(redis_client, account, replace(TUNING, max_leads=10, window=4))
+    made.batches.open("a", "f" * 16, LINKED, now=NOW, leads=count)
+    if accepted:
+        made.redis.hset(made.keys.options("f" * 16), "accepted", 1)
+    made.batches.add("a", "a:0", leads(count), now=NOW)
+    made.batches.seal("a", now=NOW, flush=True)
+    return made
+
+
+def link(books: Books, *chunk_ids: str) -> None:
+    """Link the leads of these chunks."""
+    for chunk_id in chunk_ids:
+        sending = books.chunks.begin_send(books.claim(chunk_id, now=THEN), now=THEN)
+        assert sending is not None
+        assert books.chunks.move(sending, after_post(sending, Linked("61", "71", "81"), MOMENT), now=THEN)
+
+
+def test_the_first_lead_that_is_linked_lets_the_next_payload_be_made(redis_client: Any, account: str) -> None:
+    """Not the last of its payload: Zoho has taken the options in a call for a single lead."""
+    books = customers(redis_client, account, 30, accepted=False)
+    (first,) = books.form()
+    siblings = matched(books, first, dict.fromkeys(range(10), to("61")))
+    assert books.form(now=THEN) == ()
+    link(books, siblings[3])
+    (second,) = books.form(now=THEN)
+    assert books.claim(second, now=THEN).leads == tuple(leads(10, 11))
+    assert not books.redis.hexists(books.keys.options("f" * 16), "accepted")  # by mass convert they are not
+
+
+def test_leads_to_be_linked_take_a_fifth_of_the_room(redis_client: Any, account: str) -> None:
+    """So the next payload is matched while they are linked, and few are matched long before their turn."""
+    books = customers(redis_client, account, 100, accepted=True)
+    formed = books.form()
+    assert len(formed) == 4
+    linking = [
+        one for chunk in formed[:3] for one in (chunk, *matched(books, chunk, dict.fromkeys(range(10), to("61"))))
+    ]
+    assert books.redis.smembers(books.keys.linking) == set(linking)
+    link(books, *linking[:15])  # 15 are left, and the fourth payload
+    assert books.form(now=THEN) == ()
+    link(books, linking[15])
+    assert len(books.form(now=THEN)) == 1
+    link(books, *linking[16:])
+    assert not books.redis.exists(books.keys.linking)
+
+
 # --- claim_identities
 
 

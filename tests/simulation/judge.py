@@ -555,6 +555,7 @@ class Judge:
         for name in (
             "due",
             "unsent",
+            "linking",
             "jobs",
             "overdue",
             "draining",

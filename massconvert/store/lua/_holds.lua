@@ -31,6 +31,8 @@ local function bound_chunk(p, id, state, why, parked)
   for _, name in ipairs({ 'unsent', 'jobs', 'overdue' }) do
     redis.call(name == set and not parked and 'SADD' or 'SREM', p .. name, id)
   end
+  local links = set == 'unsent' and not parked and redis.call('HEXISTS', p .. 'chunk:' .. id, 'link') == 1
+  redis.call(links and 'SADD' or 'SREM', p .. 'linking', id)
 end
 
 -- Parks a chunk that waits; the holder of its lease can neither send nor move it any more.

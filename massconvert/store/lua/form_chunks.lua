@@ -16,8 +16,12 @@ if lower >= 1 then size = math.min(size, math.floor(lower)) end
 local most_read = tonumber(redis.call('GET', p .. 'max_read') or 2 * size) or 2 * size
 local IN_A_ROW = 3
 
+-- Payloads of a lead to be linked come by fifty, and take as little room as five do: while they are sent, the next ones are matched.
+local LINKS = 5
 local function room(more)
-  return redis.call('SCARD', p .. 'unsent') < window + more and redis.call('SCARD', p .. 'jobs') < most_jobs + more
+  local links = redis.call('SCARD', p .. 'linking')
+  local unsent = redis.call('SCARD', p .. 'unsent') - links + links / LINKS
+  return unsent < window + more and redis.call('SCARD', p .. 'jobs') < most_jobs + more
 end
 local function ready(inboxes)
   return redis.call('ZRANGEBYSCORE', p .. inboxes, '-inf', now + 0.001, 'LIMIT', 0, 1)[1]

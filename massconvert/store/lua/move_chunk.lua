@@ -7,7 +7,7 @@
 -- ARGV[1] chunk id, [2] token, [3] the state it must be in, [4] now, [5] JSON of the fields to set,
 -- [6] JSON list of [kind, outcome JSON, leads], [7] JSON [kind, outcome JSON] for all others that are open, or "",
 -- [8] 1: split off the second half of the open leads, [9] JSON of the organisation's changes
---     {row, told, history, identities, pause, proves, refuse, blame, accept, resolved, max_leads, max_read, job_took, look, fared, trial},
+--     {row, told, history, identities, pause, proves, refuse, blame, accept, links, resolved, max_leads, max_read, job_took, look, fared, trial},
 -- [10] retention seconds,
 -- [11] sweep grace seconds,
 -- [12] seconds within which its next message comes,
@@ -230,4 +230,6 @@ if changes.refuse then
   refuse_queues(p, fp, changes.refuse[2], now)
 end
 if changes.accept or fields.state == 'done' or fields.why == 'another' then end_probe(p, fp, id, now) end
+local tries = changes.links and redis.call('HGET', options, 'probing') -- the call for a single lead has taken them
+if tries then end_probe(p, fp, tries, now) end
 return { 1, unpack(siblings) }

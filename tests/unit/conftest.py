@@ -9,6 +9,7 @@ from typing import Any
 import fakeredis
 import pytest
 
+from tests.integration.books import Books
 from tests.unit.cli_shell import Shell
 
 
@@ -24,6 +25,12 @@ def redis_client() -> Iterator[Any]:
 def account() -> str:
     """The account of the ledger."""
     return "default"
+
+
+@pytest.fixture
+def books(redis_client: Any, account: str) -> Books:
+    """The ledger of that account, empty: the tests of the integration suite that run here, too, ask for it."""
+    return Books(redis_client, account)
 
 
 @pytest.fixture

@@ -46,6 +46,7 @@ class ToldStory:
     said: str
     known: str
     do: str
+    can_retry: bool
     records: tuple[tuple[str, str, str], ...]
     happened: tuple[tuple[float, str], ...]
 
@@ -91,7 +92,7 @@ class LeadPages:
             state,
             _how(story, outcome),
             known,
-            _what_to_do(story, outcome),
+            *_what_to_do(story, outcome),
             records,
             tuple((entry.at, entry_in_words(entry)) for entry in story.entries),
         )
@@ -102,11 +103,13 @@ def words_in(given: str) -> list[str]:
     return re.findall(r"[^\s,;]+", _IN_ZOHO.sub(r"\1", given))
 
 
-def _what_to_do(story: Story, outcome: Outcome | None) -> str:
+def _what_to_do(story: Story, outcome: Outcome | None) -> tuple[str, bool]:
+    """In words, and whether a button can do it."""
     if outcome is None or outcome.kind is not Kind.FAILED:
-        return ""
+        return "", False
     again = next_command("retry", story.batch, "--options", "O.json", account=story.account)
-    return failed_so(FailedWith(outcome.code, 1, outcome.message, ""), again).do
+    failed = failed_so(FailedWith(outcome.code, 1, outcome.message, ""), again)
+    return failed.do, failed.can_retry
 
 
 def _how(story: Story, outcome: Outcome | None) -> str:

@@ -14,7 +14,7 @@ from massconvert.dashboard.chart import Chart, credits_until, sum_in_words
 from massconvert.dashboard.frame import Frame
 from massconvert.dashboard.lead_pages import words_in
 from massconvert.dashboard.reads import Reads
-from massconvert.dashboard.words import FailedSo, canary_words, deed_words, failed_so, sentence
+from massconvert.dashboard.words import FailedSo, canary_words, deed_words, failed_so, failing_words, sentence
 from massconvert.errors import InputError, StoreError
 from massconvert.leads import parse_lead_id
 from massconvert.ledger.days import Counted
@@ -65,6 +65,7 @@ class Pages:
             calls=calls,
             calls_words=calls_in_words(calls),
             held_back=held_back(calls),
+            failing=failing_words(reads.chart().hour),
             credits_until=credits_until(reads.chart(), calls.credits_left, reserve, reads.now()),
             backlog=reads.backlog(),
             chart=reads.chart(),

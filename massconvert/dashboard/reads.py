@@ -15,7 +15,7 @@ from massconvert.cli.dry_run import Facts
 from massconvert.cli.profile_standing import ProfileStanding, own_profiles, standing_of
 from massconvert.cli.why import GOES_ON, Known, Reason, Word, why
 from massconvert.dashboard.chart import Chart, draw
-from massconvert.dashboard.words import Verdict, verdict
+from massconvert.dashboard.words import Lasts, Verdict, verdict
 from massconvert.errors import MassConvertError, SettingsError
 from massconvert.ledger import Backlog, Deed, FailedWith, Workers
 from massconvert.ledger.days import DAY, Quarter
@@ -170,7 +170,18 @@ class Reads:
 
     def counts(self) -> dict[str, int]:
         """What of the organisation waits and runs."""
-        return self._cache.get("counts", COSTLY, self.desk.ledger.organisation.counts)
+        return self._counted()[1]
+
+    def _counted(self) -> tuple[dict[str, int], dict[str, int]]:
+        """How many leads of the latest batches waited just before, and then what `counts` says."""
+        read = self.desk.ledger.organisation.counts
+        return self._cache.get("counts", COSTLY, lambda: ({b.batch: b.waiting for b in self.listed().batches}, read()))
+
+    def _ahead(self, status: BatchStatus) -> int:
+        """The leads that wait, this batch's among them. What waits beside them was counted when they were."""
+        waited, counts = self._counted()
+        others = max(0, counts["leads_waiting"] - waited[status.batch]) if status.batch in waited else 0
+        return status.waiting + others
 
     def why(self, status: BatchStatus) -> Reason | None:
         """Why a batch has not finished."""
@@ -188,7 +199,7 @@ class Reads:
         )
         reason = why(known)
         if reason and reason.word is Word.ITS_TURN:  # only then it matters what the others wait for, which costs most
-            reason = why(Known(**{**vars(known), "ahead": self.counts()["leads_waiting"]}))
+            reason = why(Known(**{**vars(known), "ahead": self._ahead(status)}))
         return reason
 
     def stories(self, lead_ids: tuple[str, ...]) -> dict[str, list[Story]]:
@@ -217,8 +228,14 @@ class Reads:
             reason = self.why((moving or going)[-1]) if going else self._paused_reason()
             if reason and reason.word in GOES_ON | {Word.NOT_ENQUEUED_WHOLE}:
                 reason = None
-        left = self.cost(counts["leads_waiting"]).seconds
-        return verdict(reason, counts, len(going) - len(moving), left)
+        return verdict(reason, counts, len(going) - len(moving), self._lasts(counts["leads_waiting"]))
+
+    def _lasts(self, leads: int) -> Lasts:
+        cost, left = self.cost(leads), self.calls().credits_left
+        may_use = None if left is None else max(0, left - self.desk.settings.credits_reserve)
+        if may_use is None or cost.credits <= may_use:
+            return Lasts(cost.seconds)
+        return Lasts(cost.seconds, leads * may_use // cost.credits)
 
     def _paused_reason(self) -> Reason | None:
         said, _, do = pause_in_words(paused).partition("\n") if (paused := self.paused()) else ("", "", "")

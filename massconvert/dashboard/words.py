@@ -12,7 +12,8 @@ from markupsafe import Markup, escape
 from massconvert.cli.console import span
 from massconvert.cli.why import Reason, Word
 from massconvert.ledger import Deed, FailedWith
-from massconvert.model import HELD_FOR_CANARY, BatchStatus
+from massconvert.ledger.days import Counted
+from massconvert.model import HELD_FOR_CANARY, BatchStatus, Kind
 from massconvert.policy.codes import Retry, retry_of, words_of
 from massconvert.words.plurals import number_of
 from massconvert.words.readable import readable
@@ -51,6 +52,8 @@ _BY_WHAT = {
     Word.ASKED: "It waits, since Zoho has asked for it",
     Word.CREDITS: "It waits, and it is the day's API credits",
 }
+#: Failures are worth a word above this share of more than this number of leads, as in monitoring/alerts.yml.
+FAILURES_SHARE, FAILURES_OF = 0.1, 50
 _DEEDS = {
     "pause": "paused it",
     "resume": "let it go on",
@@ -111,24 +114,46 @@ class Verdict:
     do: str = ""
 
 
-def verdict(reason: Reason | None, counts: Mapping[str, int], held: int, left_for: float) -> Verdict:
+@dataclass(frozen=True)
+class Lasts:
+    """How long the work will go on, in seconds, and for how many leads the day's credits are enough; ``None``: for all.
+
+    An estimate.
+    """
+
+    seconds: float = 0.0
+    enough_for: int | None = None
+
+
+def verdict(reason: Reason | None, counts: Mapping[str, int], held: int, lasts: Lasts) -> Verdict:
     """How the organisation stands: ``reason`` is why the batch that is furthest from waiting waits.
 
-    ``held`` batches are paused, or wait behind a canary; ``left_for`` seconds are left by an estimate.
+    ``held`` batches are paused, or wait behind a canary.
     """
     leads, jobs = counts["leads_waiting"], counts["jobs_running"]
     more = f"{number_of(held, 'batch is', 'batches are')} paused." if held else ""
     if reason is None:
         if not leads and not jobs:
             return Verdict("calm", "Nothing is to be done: no lead waits.", more)
-        done = f", done in about {left(left_for)}" if left_for else ""
+        done = f", done in about {left(lasts.seconds)}" if lasts.seconds else ""
+        if lasts.enough_for is not None:
+            done, enough = "", f"{lasts.enough_for // 100 * 100:,}"
+            more = f"The day's credits are enough for about {enough} of them; the others wait for new ones. {more}"
         waits = number_of(leads, "lead waits", "leads wait")
         return Verdict(
-            "good", f"It is running: {waits}, {number_of(jobs, 'job runs', 'jobs run')} at Zoho{done}.", more
+            "good", f"It is running: {waits}, {number_of(jobs, 'job runs', 'jobs run')} at Zoho{done}.", more.strip()
         )
     begin = _BY_WHAT.get(reason.word, "It stands still")
     waits = number_of(leads, "lead waits", "leads wait")
     return Verdict("bad", f"{begin}: {waits}.", f"{reason.said} {more}".strip(), reason.do)
+
+
+def failing_words(hour: Counted) -> str:
+    """That many of the leads that ended in an hour failed, where the alert MassConvertFailuresHigh would say so."""
+    failed, total = hour.outcomes.get(Kind.FAILED.value, 0), sum(hour.outcomes.values())
+    if total <= FAILURES_OF or failed <= FAILURES_SHARE * total:
+        return ""
+    return f"{failed:,} of the {number_of(total, 'lead')} that ended in the last hour failed. Their batches say why."
 
 
 def canary_words(status: BatchStatus) -> str:

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 from collections.abc import Callable
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -134,15 +135,16 @@ def test_the_organisation_is_paused_and_goes_on_without_loading_the_page(
 def test_a_column_of_ids_that_is_pasted_into_the_box_is_not_cut(
     stocked: House, serve: Callable[..., Served], visit: Callable[..., Any]
 ) -> None:
-    leads, page = stocked.leads()[:50], visit(permissions=["clipboard-read", "clipboard-write"])
+    leads, page = stocked.leads()[:50], visit(PHONE, permissions=["clipboard-read", "clipboard-write"])
     page.goto(f"{serve().url}/")
     page.evaluate("text => navigator.clipboard.writeText(text)", "\r\n".join(leads))
     page.get_by_role("searchbox").focus()
     page.keyboard.press("Control+V")
     page.keyboard.press("Enter")
     page.wait_for_url("**/leads?ids=*")
-    assert page.get_by_role("row").count() == 1 + len(leads)
+    assert page.get_by_role("rowheader").count() == len(leads)
     assert page.get_by_text("in no batch").count() == 0
+    assert page.evaluate("(table => table.scrollWidth <= table.clientWidth)(document.querySelector('.table'))")
 
 
 def test_a_column_of_thousands_is_told_how_much_of_it_is_shown(
@@ -179,9 +181,11 @@ def test_days_look_back_as_far_as_is_asked_and_come_as_a_file(
     house.simulator("--leads", "60", "--unknown", "2", "--job-seconds", "0.2")
     house.worker()
     house.producer().enqueue(house.leads(), OPTIONS, key="b").wait(60)
-    page = visit(PHONE, java_script_enabled=script)
+    page = visit(PHONE, java_script_enabled=script, timezone_id="America/New_York")
     page.goto(f"{serve().url}/")
     page.get_by_role("link", name="Days").click()
+    day = f"{datetime.now(timezone.utc):%a %Y-%m-%d}"  # the simulator's organisation has UTC, wherever its readers are
+    assert page.get_by_role("rowheader").inner_text() == day
     assert page.locator("[aria-current=true]").inner_text() == "30 days"
     assert page.get_by_role("img", name="60 leads").count() == 1
     assert page.get_by_role("cell", name="58", exact=True).count() == 1
@@ -190,9 +194,9 @@ def test_days_look_back_as_far_as_is_asked_and_come_as_a_file(
     assert page.locator("[aria-current=true]").inner_text() == "a week"
     with page.expect_download() as caught:
         page.get_by_role("link", name="As a file").click()
-    head, day = Path(caught.value.path()).read_text().splitlines()
+    head, counted = Path(caught.value.path()).read_text().splitlines()
     assert head == "day,enqueued,converted,skipped,failed,cancelled,calls"
-    assert day.split(",")[1:6] == ["60", "58", "0", "2", "0"]
+    assert counted.split(",")[1:6] == ["60", "58", "0", "2", "0"]
 
 
 # --- nothing moves under the reader's hands
@@ -234,10 +238,13 @@ def test_a_redis_that_goes_is_told_and_its_return_too(
     server = house.redis()
     house.simulator("--leads", "3")
     house.producer().enqueue(house.leads(), OPTIONS, key="b")
-    served, page = serve(), visit()
+    served, page = serve(), visit(PHONE)
     page.goto(f"{served.url}/batches/b")
     house.kill(server, signal.SIGTERM)
-    page.get_by_text("No answer: what you see may be old.").wait_for()
+    lost = page.get_by_text("No answer: what you see may be old.")
+    lost.wait_for()
+    assert lost.bounding_box()["y"] < PHONE["height"]  # seen without scrolling
+    assert_readable(page)
     page.get_by_text("0 of 3 leads converted").first.wait_for()
     other = visit(PHONE)
     for place in ("/", "/batches", "/batches/b", "/days", f"/leads/{house.leads()[0]}"):

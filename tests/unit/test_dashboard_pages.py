@@ -6,6 +6,7 @@ import csv
 import io
 import re
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
@@ -16,6 +17,7 @@ from massconvert import MassConvert
 from massconvert.dashboard import app
 from massconvert.dashboard.chart import credits_until, draw
 from massconvert.dashboard.reads import LOOKED_AT, SHOWN, Cache
+from massconvert.dashboard.words import failing_words
 from massconvert.errors import SettingsError, StoreError
 from massconvert.ledger import Deed, Member
 from massconvert.ledger.days import Counted, Quarter
@@ -193,6 +195,43 @@ def test_the_overview_says_until_when_the_credits_last(
     page = visitor.text("/")
     assert "6,000 of the day's API credits are left" in page
     assert "At the pace of the last hours the day's credits last until about" in page
+
+
+def test_a_batch_that_the_credits_do_not_suffice_for_has_no_time_of_its_end(
+    visitor: Visitor, waiting: MassConvert
+) -> None:
+    visitor.crm.ledger.fleet.note(Member("worker", "w", visitor.crm.clock.now(), began_at=visitor.crm.clock.now()))
+    waiting.enqueue(lead_ids(5_000, 10), OPTIONS, key="many")
+    assert "done in about" in visitor.text("/")
+    visitor.crm.redis.hset("mc:{default}:credits", "left", 800)
+    visitor.door._pages.state.reads.forget()
+    page = visitor.text("/")
+    assert "done in about" not in page
+    assert re.search(r"The day's credits are enough for about \d,\d00 of them; the others wait for new ones\.", page)
+
+
+def test_only_leads_of_others_are_said_to_be_of_others(
+    visitor: Visitor, waiting: MassConvert, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What waits in all is read now and then; meanwhile the batch goes on."""
+    now = visitor.crm.clock.now()
+    visitor.crm.ledger.fleet.note(Member("worker", "w", now, began_at=now))
+    waiting.enqueue(lead_ids(100, 10), OPTIONS, key="others")
+    reads = visitor.door._pages.state.reads
+    status = reads.desk.ledger.batches.status("b")
+    assert reads._ahead(status) == 103
+    assert reads._ahead(replace(status, waiting=1, converted=2)) == 101
+    assert "100 leads of other batches wait, too." in visitor.text("/batches/b")
+
+
+def test_many_failures_are_told_at_first_sight(visitor: Visitor) -> None:
+    visitor.crm.redis.hset("mc:{default}:counts", "lead|failed|NOT_FOUND", 30)
+    visitor.crm.redis.hset("mc:{default}:counts", "lead|converted|", 40)
+    visitor.crm.redis.hset("mc:{default}:counts", "quarter", int(visitor.crm.clock.now()) // 900)
+    said = "30 of the 70 leads that ended in the last hour failed. Their batches say why."
+    assert said in visitor.text("/")
+    assert failing_words(Counted({"lead|failed|NOT_FOUND": 7, "lead|converted|": 93})) == ""
+    assert failing_words(Counted({"lead|failed|NOT_FOUND": 50})) == ""
 
 
 def test_the_organisation_is_paused_and_goes_on_by_a_button(visitor: Visitor, waiting: MassConvert) -> None:

@@ -5,7 +5,8 @@
   const near = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit" });
   const far = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" });
   const localise = (root) => {
-    for (const time of root.querySelectorAll("time[datetime]")) {
+    // A whole day (without a T) is the organisation's day, in whatever zone it is read.
+    for (const time of root.querySelectorAll("time[datetime*=T]")) {
       const at = new Date(time.dateTime);
       time.textContent = (at.toDateString() === new Date().toDateString() ? (time.closest("ol") ? exact : near) : far).format(at);
     }

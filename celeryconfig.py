@@ -37,10 +37,10 @@ broker_use_ssl = _broker.get("broker_use_ssl", False)
 # default gives up for good after 100 tries.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
-# A Redis that is there and refuses (a failover: READONLY, UNBLOCKED; a full disk or memory: MISCONF, OOM; no replica:
-# NOREPLICAS) is an error of the "channel" to kombu, and by default the end of the worker. RabbitMQ's errors of that
-# kind are mistakes in what was declared, which no retry fixes.
-broker_channel_error_retry = _settings.broker_is_redis
+# A broker that is there and refuses is an error of the "channel" to kombu, and by default the end of the worker. Redis
+# does in a failover (READONLY, UNBLOCKED), with a full disk or memory (MISCONF, OOM), without a replica (NOREPLICAS);
+# RabbitMQ while the node is down that has a queue (404), or while a password is changed (403).
+broker_channel_error_retry = True
 broker_transport_options = {
     # Far above the longest countdown (60 s, tasks/obey.py) plus a task's run time: a message held for longer is
     # delivered again, and with a countdown beyond it the copies double at each retry. Not higher: what a killed worker

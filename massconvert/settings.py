@@ -239,11 +239,6 @@ class Settings(BaseSettings):
         return Permitted.parse(self.on_complete_tasks, self.webhook_allow)
 
     @property
-    def broker_is_redis(self) -> bool:
-        """Whether Celery's broker is Redis, in one of the ways in which Celery reaches one."""
-        return self.broker_url.startswith(("redis://", "rediss://", "redis+", "rediss+"))
-
-    @property
     def credentials_digest(self) -> str:
         """A name for the credentials, and where they are sent, that tells nothing about them; blank without them."""
         secrets = (self.zoho_client_secret.get_secret_value(), self.zoho_refresh_token.get_secret_value())

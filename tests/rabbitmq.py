@@ -27,17 +27,22 @@ def find_rabbitmq_server() -> str:
 
 
 class RabbitNode:
-    """A node with a name, ports, data and logs of its own, and the `epmd` by which Erlang's nodes find each other."""
+    """A node with a name, ports, data and logs of its own, and the `epmd` by which Erlang's nodes find each other.
 
-    def __init__(self, folder: Path) -> None:
+    One that is made ``beside`` another can `join` it.
+    """
+
+    def __init__(self, folder: Path, beside: RabbitNode | None = None) -> None:
+        folder.mkdir()
         self._folder = folder
         self._server = find_rabbitmq_server()
-        self.port, bus, names = free_port(), free_port(), free_port()
+        self.port, bus = free_port(), free_port()
+        self.name = f"mc{self.port}@localhost"
         folder.joinpath("plugins").write_text("[].\n")
         self._environment = {
             "PATH": os.environ["PATH"],
             "HOME": str(folder),  # for the cookie
-            "RABBITMQ_NODENAME": f"mc{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.name,
             "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
             "RABBITMQ_NODE_PORT": str(self.port),
             "RABBITMQ_DIST_PORT": str(bus),
@@ -48,9 +53,11 @@ class RabbitNode:
             "RABBITMQ_CONF_ENV_FILE": str(folder / "none"),
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1}",
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "ERL_EPMD_PORT": str(names),
+            "ERL_EPMD_PORT": str(free_port()),
         }
-        self._names = self._run("epmd")
+        if beside:
+            self._environment |= {name: beside._environment[name] for name in ("HOME", "ERL_EPMD_PORT")}
+        self._names = None if beside else self._run("epmd")
         self._node: subprocess.Popen[bytes] | None = None
 
     @property
@@ -63,6 +70,12 @@ class RabbitNode:
         self._node = self._run(self._server)
         await_true(self._answers, _PATIENCE, "RabbitMQ")
 
+    def join(self, other: RabbitNode) -> None:
+        """Become a node of the other's cluster. Queues are where they were first declared."""
+        for words in (("stop_app",), ("join_cluster", other.name), ("start_app",)):
+            command = [str(Path(self._server).with_name("rabbitmqctl")), "-n", self.name, *words]
+            subprocess.run(command, env=self._environment, check=True, capture_output=True, timeout=_PATIENCE)
+
     def end(self, how: signal.Signals = signal.SIGKILL) -> None:
         """End it: at once, as a crash would, or by SIGTERM in order."""
         if self._node:
@@ -73,8 +86,9 @@ class RabbitNode:
     def close(self) -> None:
         """End all of it."""
         self.end()
-        self._names.kill()
-        self._names.wait(_PATIENCE)
+        if self._names:
+            self._names.kill()
+            self._names.wait(_PATIENCE)
 
     def _run(self, *command: str) -> subprocess.Popen[bytes]:
         with (self._folder / "output").open("ab") as log:

@@ -6,6 +6,7 @@ import re
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -27,14 +28,9 @@ pytestmark = pytest.mark.acceptance
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[RabbitNode]:
     """RabbitMQ, running."""
-    folder = tmp_path / "rabbitmq"
-    folder.mkdir()
-    made = RabbitNode(folder)
-    try:
+    with closing(RabbitNode(tmp_path / "rabbitmq")) as made:
         made.start()
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -123,3 +119,25 @@ def test_two_workers_come_through_a_node_that_ends_and_starts_again(
     for name in street.workers:
         assert street.lines(name) == [LOST, BACK]
         assert len(re.findall("Z (?:WARNING|ERROR|CRITICAL) (?:celery|kombu)", house.log(name))) == 1, house.log(name)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(240)
+def test_a_worker_outlives_the_node_that_has_its_queues(house: House, node: RabbitNode, tmp_path: Path) -> None:
+    """The other node of the cluster answers, and has no such queue (404): that was the end of the worker."""
+    with closing(RabbitNode(tmp_path / "other", beside=node)) as other:
+        other.start()
+        other.join(node)
+        house.redis()
+        house.simulator("--leads", "50", "--job-seconds", "0.3", "--latency", "0.1")
+        house.environment["CELERY_BROKER_URL"] = f"{node.url};{other.url}"
+        worker = house.worker()
+        node.end()
+        until(lambda: LOST in house.log(), 20, "the worker to miss it")
+        node.start()
+        until(lambda: BACK in house.log(), 40, "the return")
+        batch = house.producer().enqueue(house.leads(), options=OPTIONS)
+        assert batch.wait(60).converted == 50
+        assert worker.poll() is None
+        assert "Traceback" not in house.log()
+        assert house.log().count(LOST) == house.log().count(BACK)

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from massconvert.errors import OptionsError
 from massconvert.policy import Row
 from tests.acceptance.customers import Sort, cast, wrong
 from tests.acceptance.house import OPTIONS, House, until
@@ -215,6 +216,26 @@ def test_a_file_says_what_each_lead_is_linked_to_and_a_fixed_one_decides_what_wa
     again = house.command("retry", "k", "--file", "fixed.csv", "--wait", "60")
     assert again.returncode == 0, again.stderr
     assert house.truth()[leads[2]]["contact_id"] == eve
+
+
+def test_leads_are_matched_by_a_field_that_the_organisation_keeps_unique(house: House) -> None:
+    """A worker looks the field up; one that is not unique is refused."""
+    house.hurry(first_look=0.4, backoff_base=0.2, poll_cap=1.0)
+    house.redis()
+    house.simulator("--leads", "6", "--unique", "Contacts.Mobile", "--job-seconds", "0.3")
+    leads = house.leads()
+    kim = {"First_Name": "Kim", "Last_Name": "Fox", "Mobile": "555 7"}
+    house.ask("leads", "PUT", {leads[0]: {**kim, "Email": "", "Company": ""}})
+    house.ask("contacts", "PUT", [{**kim, "id": "62"}])
+    house.worker("worker", "-c", "4", app="tests.acceptance.hurried_worker")
+    batch = house.producer().enqueue(leads[:4], options={**LINK, "match": ["email", "Mobile"]})
+    batch.wait(60)
+    rows = outcomes_of(batch)
+    assert_true(house, rows)
+    assert kinds(rows) == {("converted", None): 4}
+    assert house.truth()[leads[0]]["contact_id"] == "62"
+    with pytest.raises(OptionsError, match="does not keep that unique"):  # by what the worker has read
+        house.producer().enqueue(leads[4:], options={**LINK, "match": ["Website"]})
 
 
 def _account_of(contact: dict[str, Any]) -> str:

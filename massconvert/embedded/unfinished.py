@@ -25,7 +25,7 @@ def is_ours(status: BatchStatus) -> bool:
     return status.held in (STOPPED, LEFT)
 
 
-def pause_unfinished(ledgers: Iterable[Ledger], why: str = LEFT) -> list[BatchStatus]:
+def pause_unfinished(ledgers: Iterable[Ledger]) -> list[BatchStatus]:
     """Pause every batch that has not finished; those of which something may still be sent, as they are now.
 
     A batch whose canary has ended waits for a person anyway. Raises StoreError.
@@ -37,7 +37,7 @@ def pause_unfinished(ledgers: Iterable[Ledger], why: str = LEFT) -> list[BatchSt
                 continue
             if status.awaits_verdict or (status.held and status.held != HELD_FOR_CANARY):
                 found.append(status)
-            elif ledger.batches.hold(status.batch, why):  # of one that was cancelled there is nothing to hold
+            elif ledger.batches.hold(status.batch, LEFT):  # of one that was cancelled there is nothing to hold
                 found.append(ledger.stopped(status.batch))
     return found
 

@@ -106,7 +106,7 @@ class BodyCheck:
             self.note("$.Deals", "is given twice, as deal and as Deals")
         value = zohos if zohos is not None else ours
         if isinstance(ours, Mapping) and value is ours and not DEAL_FIELDS.keys() & ours.keys():
-            value = zoho_names(self, "$.Deals", ours)
+            value = zoho_names(self, ours)
         return None if value is None else self.deal("$.Deals", value)
 
     def deal(self, path: str, value: Any) -> dict[str, Any]:
@@ -335,7 +335,7 @@ def _plain(value: Any) -> Any:
 # --- words --------------------------------------------------------------------------------------------------
 
 
-def zoho_names(check: BodyCheck, path: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def zoho_names(check: BodyCheck, given: Mapping[str, Any]) -> dict[str, Any]:
     """A deal in Python's form under Zoho's names."""
     ours = {name: api for api, name in DEAL_FIELDS.items()}
     for key in given:
@@ -343,14 +343,14 @@ def zoho_names(check: BodyCheck, path: str, given: Mapping[str, Any]) -> dict[st
             continue
         meant = DEAL_FIELDS.get(key) or next(iter(get_close_matches(key, ours, n=1)), "")
         near = f"did you mean {meant}? " if meant else ""
-        check.note(at(path, key), f"is not known; {near}Other fields of the Deals module go into extra={{…}}")
+        check.note(at("$.Deals", key), f"is not known; {near}Other fields of the Deals module go into extra={{…}}")
     extra = given.get("extra")
     if extra is not None and not isinstance(extra, Mapping):
-        check.note(f"{path}.extra", f"must be an object with fields of the Deals module, not {kind_of(extra)}")
+        check.note("$.Deals.extra", f"must be an object with fields of the Deals module, not {kind_of(extra)}")
     deal = {api: given[name] for name, api in ours.items() if given.get(name) is not None}
     more = dict(extra) if isinstance(extra, Mapping) else {}
     for api in deal.keys() & more.keys():
-        check.note(at(path, api), f"is given twice, as {DEAL_FIELDS[api]} and in extra")
+        check.note(at("$.Deals", api), f"is given twice, as {DEAL_FIELDS[api]} and in extra")
     return {**more, **deal}
 
 

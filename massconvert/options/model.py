@@ -50,7 +50,7 @@ class Deal(BaseModel):
 
         def __init__(self, /, **given: Any) -> None:
             check = BodyCheck()
-            fields = check.deal("$.Deals", zoho_names(check, "$.Deals", given))
+            fields = check.deal("$.Deals", zoho_names(check, given))
             check.demand()
             super().__init__(**fields)
 

@@ -62,10 +62,6 @@ class Cast:
             raise NotMadeError(f"{', '.join(missing)}: {why}")
         return [self.ids[name] for name in names]
 
-    def name_of(self, record_id: str) -> str:
-        """Which record an id is; blank for one that is none of these."""
-        return next((name for name, known in self.ids.items() if known == record_id), "")
-
     def lead(self, name: str) -> dict[str, Any]:
         """A lead as it is to be made."""
         row: dict[str, Any] = {"Last_Name": self.named(name), "Company": self.company(name)}

@@ -9,7 +9,7 @@ from typing import Any
 from massconvert.errors import InputError, ZohoError
 from massconvert.model import Call
 from massconvert.policy.cost import POST_CREDITS, READ_CREDITS, STATUS_CREDITS
-from massconvert.rehearsal.cast import FIFTY, Cast, NotMadeError, make
+from massconvert.rehearsal.cast import FIFTY, NotMadeError, make
 from massconvert.rehearsal.cleaning import Cleaned
 from massconvert.rehearsal.deal import find_options
 from massconvert.rehearsal.job_questions import JOB_QUESTIONS
@@ -163,8 +163,3 @@ class Rehearsal:
             "delete_converted": cleaned.converted_lead or f"{NOT_SEEN}: no lead was converted",
             "left_behind": len(cleaned.left),
         }
-
-
-def new_cast(mark: str) -> Cast:
-    """The records of a new run."""
-    return Cast(mark)

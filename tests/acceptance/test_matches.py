@@ -175,7 +175,7 @@ def test_a_file_says_what_each_lead_is_linked_to_and_a_fixed_one_decides_what_wa
     """One whose contact is there twice, one whose account is named alone, and one with another's contact."""
     house.hurry(first_look=0.4, backoff_base=0.2, poll_cap=1.0, read_lag=0.3)
     house.redis()
-    house.simulator("--leads", "30", "--known", "4", "--job-seconds", "0.3")
+    house.simulator("--leads", "30", "--known", "4", "--job-seconds", "0.3", reads_lag=0.0)
     leads = house.leads()
     by_mail = {each["Email"]: (contact, each) for contact, each in house.ask("contacts").items()}
     (ann, her), (bob, his), (eve, _), _ = (by_mail[f"lead{n}@example.com"] for n in range(4))

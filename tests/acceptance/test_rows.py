@@ -58,8 +58,15 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
         MASSCONVERT_LINGER="0.2",
     )
     house.redis()
-    # What the rows of bad leads are about; and a hurried worker does not wait for reads that lag longer.
-    told = {"one_bad_id": "refuse_all", "converted_lead": "refuse_all", "reads_lag": 0.0}
+    # What the rows of bad leads are about, and how many calls there are. A hurried worker waits for no lag.
+    told: dict[str, Any] = {"one_bad_id": "refuse_all", "converted_lead": "refuse_all", "reads_lag": 0.0}
+    told |= {
+        "counts": "add_up",
+        "job_jitter": 0.0,
+        "status_known_after": 0.0,
+        "most_ids": 100,
+        "most_id_characters": None,
+    }
     house.simulator("--leads", "12000", "--converted", "60", "--job-seconds", "0.2", **told)
     # Four threads, so that some payloads still wait when the first is answered.
     house.worker("worker", "-c", "4", app="tests.acceptance.hurried_worker")

@@ -167,6 +167,7 @@ def _chunk(chunk_id: str, fields: Mapping[str, str], options: dict[str, Any], wh
         fared=_load_fared(fields),
         claimed_converted=int(fields.get("claimed", "-1")),
         created_at=float(fields["created"]),
+        since=_load_since(fields.get("since", ""), fields["members"]),
         sent_at=float(fields.get("sent_at", "0")),
         send_by=float(fields.get("send_by", "0")),
         due_at=float(fields["due"]),
@@ -192,6 +193,12 @@ def _load_leads(members: str) -> tuple[str, ...]:
     if not leads or not all(map(str.isdecimal, leads)):
         raise ValueError("no leads")
     return leads
+
+
+def _load_since(times: str, members: str) -> dict[str, float]:
+    batches = segments(members)
+    made = [float(time) for time in times.split(",")] if times else []
+    return {lead: at for (_, leads), at in zip(batches, made, strict=True) for lead in leads} if made else {}
 
 
 def _load_refusal(fields: Mapping[str, str], where: str) -> Refusal | None:

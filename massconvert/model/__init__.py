@@ -202,6 +202,7 @@ class Chunk:
     fared: Fared = field(default_factory=Fared)
     claimed_converted: int = -1  # Converted_Count of the job that is being settled; -1 where unknown
     created_at: float = 0.0
+    since: Mapping[str, float] = field(default_factory=dict)  # lead → when its batch was made, where there are several
     sent_at: float = 0.0  # when the last POST was written ahead
     send_by: float = 0.0  # after which nothing of it left any more
     due_at: float = 0.0

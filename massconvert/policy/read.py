@@ -222,7 +222,8 @@ def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outc
     made = {"contact_id": state.contact_id, "account_id": state.account_id, "deal_id": state.deal_id}
     # Two clocks are compared, unless Zoho's counts and Zoho's own clock tell of one payload.
     known = chunk.reached_at if chunk.claimed_converted >= 0 else 0.0
-    since = known or chunk.created_at - moment.tuning.clock_skew
+    came = max(chunk.created_at, chunk.since.get(state.lead_id, 0.0))
+    since = known or came - moment.tuning.clock_skew
     before = state.converted_at is not None and state.converted_at < since
     if before or not chunk.submitted:
         words = "the lead had been converted before"

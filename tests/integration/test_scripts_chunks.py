@@ -235,6 +235,18 @@ def test_claim_chunk_too_early_tells_one_message_when_to_come_again(books: Books
     assert books.claim(four.id, now=due).state is State.SETTLING
 
 
+def test_claim_chunk_that_is_read_tells_how_old_the_batch_of_each_lead_is(books: Books) -> None:
+    """Where it has several: what was converted before its own batch was made is not ours."""
+    books.batch("b1", [A, B], now=NOW - 50, flush=False)
+    books.batch("b2", [C, D], flush=False)
+    sent = books.send(*books.form())
+    assert sent.since == {}
+    lost = after_post(sent, PerhapsAccepted("HTTP 500"), at(THEN + 1))
+    move(books, sent, lost)
+    settling = books.claim(sent.id, now=lost.chunk.due_at)
+    assert settling.since == {A: NOW - 50, B: NOW - 50, C: NOW, D: NOW}
+
+
 def test_claim_chunk_that_has_ended_changes_nothing(books: Books, four: Chunk) -> None:
     move(books, four, after_post(four, WRONG, at(THEN + 1)))
     with books.watching() as changed:

@@ -471,8 +471,6 @@ class Judge:
         order = self._orders[batch]
         # Nothing of ours arrived where a worker died just before its POST, which nobody can tell from just after it.
         since = mine.created if mine else EPOCH + min((order.at, *order.again))
-        if self.plan.store.forgets:  # a payload that was perhaps sent is as old as the oldest of its batches
-            since = min(since, *(EPOCH + other.at for other in self.plan.orders))
         if self._is_counted(batch, lead):  # then Zoho has said when it came, and that it converted others
             known = lead.converted_at >= lead.submissions[0].at - CLOCKS
         else:

@@ -100,3 +100,19 @@ def test_the_time_is_kept_from_the_post_to_the_read() -> None:
     assert dump_chunk(kept)["reached"] == repr(BEGAN)
     again = after_post(replace(kept, state=State.SENDING), Accepted("472", began=BEGAN + 60), MOMENT)
     assert again.chunk.reached_at == BEGAN
+
+
+def test_a_payload_of_several_batches_is_as_old_as_each_leads_own_batch() -> None:
+    """After a break of Redis' history the payload counts as old as the oldest batch; the other lead's came later."""
+    skew = TUNING.clock_skew
+    mixed = replace(
+        SENDING,
+        state=State.SETTLING,
+        why=Why.ANSWER_LOST,
+        submitted=True,
+        created_at=NOW - 3 * skew,
+        since={A: NOW - 3 * skew, B: NOW - 1.0},
+    )
+    outcomes = after_read(mixed, shown(NOW - 2 * skew, NOW - 2 * skew), MOMENT).outcomes
+    assert outcomes[A].kind is Kind.CONVERTED
+    assert outcomes[B].code == Code.ALREADY_CONVERTED

@@ -43,8 +43,13 @@ redis.call('ZADD', p .. 'due', till, id)
 local options = redis.call('HMGET', p .. 'options:' .. c[5], 'json', 'accepted', 'refusal', 'refused_at', 'resolved')
 local answer = redis.call('HGETALL', key)
 table.insert(answer, 1, 'claimed')
-local values, some = {}, false
-for _, part in ipairs(parts_of(c[7] or '')) do
+local values, some, since = {}, false, {}
+local parts = parts_of(c[7] or '')
+for _, part in ipairs(parts) do
+  -- What was converted before its batch was made is not ours: a payload of several is as old as the oldest of them.
+  if c[1] == 'settling' and #parts > 1 then
+    since[#since + 1] = redis.call('HGET', p .. 'batch:' .. part[1], 'created') or '0'
+  end
   local deals = p .. 'batch:' .. part[1] .. ':deals'
   if redis.call('EXISTS', deals) == 1 then
     local ids = {}
@@ -61,7 +66,7 @@ local fared = redis.call('HMGET', p .. 'fared', c[12] and 'linked' or 'answered'
 local trial = redis.call('HMGET', p .. 'on_trial', 'root', 'at')
 local about = { claimed_at = exactly(now), answered = fared[1], converted = fared[2], trial = trial[1], trial_at = trial[2], options_json = options[1], accepted = options[2], refusal = options[3], refused_at = options[4],
   resolved = options[5], history_now = outdated and h.id or nil, broken_at = outdated and exactly(h.since) or nil,
-  freed = freed or nil, deal_values = some and cjson.encode(values) or nil }
+  since = since[1] and table.concat(since, ','), freed = freed or nil, deal_values = some and cjson.encode(values) or nil }
 for name, value in pairs(about) do
   if value then
     answer[#answer + 1] = name

@@ -273,6 +273,12 @@ class Watched(Processes):
                 return int(self.ask(port).sentinel_masters()[self.service]["port"])
         raise AssertionError("no Sentinel answers")
 
+    def cut_off(self, port: int) -> None:
+        """End the replication of the primary at ``port``, and let no replica begin it again."""
+        with self.node(port) as primary:
+            primary.acl_setuser("default", enabled=True, commands=["-psync", "-sync"])
+            primary.client_kill_filter(_type="slave")
+
     def await_other(self, before: int, seconds: float = 100.0) -> int:
         """Wait until another than ``before`` is the primary, to itself and to every Sentinel; its port.
 

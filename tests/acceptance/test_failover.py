@@ -18,7 +18,7 @@ from celery import Celery
 from massconvert.contract import QUEUE, TASK_CHUNK
 from tests.acceptance.broker import only_redis
 from tests.acceptance.house import OPTIONS, House, until
-from tests.acceptance.street import BACK, LOST, WITHIN, Street
+from tests.acceptance.street import BACK, LOST, POST, WITHIN, Street
 from tests.servers import Watched, await_true
 
 pytestmark = [pytest.mark.acceptance, only_redis, pytest.mark.slow]
@@ -72,6 +72,24 @@ def test_a_primary_that_is_killed_where_all_speak_tls(
     house: House, own_group: Callable[..., Any], tls: tuple[Path, Path]
 ) -> None:
     street = Watching(house, own_group(Watched, password=SECRETS[0], down_after=DOWN, tls=tls))
+    street.group.kill(street.before)
+    street.goes_on()
+    street.ends_well()
+
+
+@pytest.mark.timeout(360)
+def test_a_primary_that_is_killed_while_its_replicas_lack_payloads_that_it_sent(
+    house: House, own_group: Callable[..., Any]
+) -> None:
+    """Nobody waits for replicas here, so all that tells of the loss is that another history begins."""
+    house.environment |= {
+        "MASSCONVERT_MIN_REPLICAS": "0",
+        "ZOHO_CONCURRENCY": "2",
+    }  # so that there is work all the time
+    street = Watching(house, own_group(Watched, down_after=DOWN))
+    street.group.cut_off(street.before)
+    sent = house.calls(POST)
+    until(lambda: house.calls(POST) >= sent + 3, 30, "payloads of which the replicas do not know")
     street.group.kill(street.before)
     street.goes_on()
     street.ends_well()

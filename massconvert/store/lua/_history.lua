@@ -16,8 +16,13 @@ local function history_of(p, now)
     local is_a_fake = string.find(tostring(info.err), 'unknown command', 1, true) -- of a test, in one process' memory
     return { id = is_a_fake and 'none' or '', since = 0, replicas = 0 }
   end
-  local key, id = p .. 'history', string.match(info, 'master_replid:(%w+)')
-  local _, online = string.gsub(info, 'state=online', '')
+  -- Plain searches: this is run by almost every script, and INFO has a line for each replica.
+  local key, at, online = p .. 'history', string.find(info, 'master_replid:', 1, true), 0
+  local id = at and string.sub(info, at + 14, string.find(info, '\r', at, true) - 1)
+  at = string.find(info, 'state=online', 1, true)
+  while at do
+    online, at = online + 1, string.find(info, 'state=online', at + 12, true)
+  end
   local h = redis.call('HMGET', key, 'id', 'since', 'replicas', 'fewer_since', 'name')
   if h[1] ~= id then
     local since = h[1] and exactly(now) or '0'

@@ -22,7 +22,8 @@ def rows(path: Path, delimiter: str = ";") -> list[dict[str, str]]:
 def test_a_csv_comes_back_as_three_and_the_fixed_error_file_is_input_again(house: House) -> None:
     """An export for Excel: a mark, CRLF, semicolons, umlauts; a duplicate, unknown and converted leads."""
     house.redis()
-    house.simulator("--leads", "120", "--unknown", "2", "--converted", "3", "--job-seconds", "0.2")
+    told = {"one_bad_id": "refuse_all", "converted_lead": "refuse_all", "counts": "add_up"}
+    house.simulator("--leads", "120", "--unknown", "2", "--converted", "3", "--job-seconds", "0.2", **told)
     house.worker()
     leads = house.leads()
     lines = ["Firma;Record Id;Status", *(f"Müller {n};{lead};neu" for n, lead in enumerate(leads))]
@@ -90,7 +91,7 @@ def test_convert_brings_the_ids_along_and_reads_each_once(house: House) -> None:
     """Into the report and the files; where Zoho does not tell them, both are written without, and that is said."""
     house.environment.pop("REDIS_URL")
     house.environment["XDG_STATE_HOME"] = str(house.folder / "state")
-    house.simulator("--leads", "130", "--job-seconds", "0.2")
+    house.simulator("--leads", "130", "--job-seconds", "0.2", counts="add_up")
     leads = house.leads()
     (house.folder / "leads.csv").write_text("\n".join(["id", *leads]))
     (house.folder / "options.json").write_text(json.dumps(OPTIONS))

@@ -99,21 +99,24 @@ def test_every_panel_shows_something_and_every_rule_is_well(house: House, serve:
     until(lambda: prometheus.up() == {"massconvert", "massconvert-workers"}, 30, "both targets")
     leads = house.leads()
     house.producer().enqueue(leads[-200:], OPTIONS, key="some-fail")
-    batch = house.producer().enqueue(leads[:-200], OPTIONS, key="all")
+    house.producer().enqueue(leads[:-700], OPTIONS, key="all")
     until(lambda: house.calls("POST mass_convert") > 10, 30, "calls")
-    house.set_faults(*({**rule, "times": 14} for rule in faults("outage")))
-    missing = set(PANELS)
+    missing, held, paused = set(PANELS), "Held or paused, A", "Held or paused, B"
 
     def all_seen() -> bool:
         missing.difference_update([panel for panel in missing if prometheus.shows(panel)])
-        return not missing - {"Held or paused, B"}
+        return not missing - {held, paused}
 
     try:
         until(all_seen, 60, "the panels")
     except AssertionError:
         pytest.fail(f"nothing is shown by: {', '.join(sorted(missing))}")
+    house.set_faults(*faults("outage"))
+    batch = house.producer().enqueue(leads[-700:-200], OPTIONS, key="later")
+    until(lambda: prometheus.shows(held), 30, "that calls are held")
+    house.set_faults()
     house.command("pause", "--reason", "to see it")
-    until(lambda: prometheus.shows("Held or paused, B"), 15, "that it is paused")
+    until(lambda: prometheus.shows(paused), 15, "that it is paused")
     house.command("resume")
     batch.wait(60)
     rules = [rule for group in prometheus.ask("rules")["groups"] for rule in group["rules"]]

@@ -636,7 +636,7 @@ def test_jobs_that_end_oddly_are_settled_by_the_leads_own_state(house: House, po
         {"do": "job_fails", "ids": second[:20]},
         {"do": "job_fails", "ids": third},
         {"do": "job_slow", "ids": fourth, "seconds": 6},
-        {"do": "job_unknown", "ids": fifth, "seconds": 1},
+        {"do": "job_unknown", "ids": fifth, "seconds": 3},  # longer than the first look waits
         {"do": "job_unknown", "ids": sixth},
     ]
     house.set_faults(

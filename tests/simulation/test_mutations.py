@@ -12,6 +12,7 @@ from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.store_port import Wire
 
 
+@pytest.mark.timeout(600)  # some take hundreds of histories, and machines are busy
 @pytest.mark.parametrize("mutant", [*MUTANTS, *FORGETFUL], ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_seeded_bug_is_found(mutant: Mutant, wire: Wire) -> None:
     """By what it breaks, not by an accident: the judge's words are those that fit the bug."""

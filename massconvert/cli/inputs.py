@@ -37,6 +37,9 @@ FileOption = Annotated[
 OptionsOption = Annotated[
     str | None, typer.Option("--options", metavar="O.json", help="What to convert into: the API's JSON without ids.")
 ]
+ProfileOption = Annotated[
+    str | None, typer.Option("--profile", metavar="P", help="Use the options of this profile of massconvert.toml.")
+]
 NoDealOption = Annotated[
     bool,
     typer.Option(

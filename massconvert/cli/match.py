@@ -23,6 +23,7 @@ from massconvert.cli.inputs import (
     LeadsArgument,
     OnMatchOption,
     OptionsOption,
+    ProfileOption,
     SkipInvalidOption,
     read_leads,
     read_options,
@@ -66,10 +67,7 @@ def _match(
     leads: LeadsArgument = None,
     file: FileOption = None,
     options: OptionsOption = None,
-    profile: Annotated[
-        str | None,
-        typer.Option("--profile", metavar="P", help="Use the options of this profile of massconvert.toml."),
-    ] = None,
+    profile: ProfileOption = None,
     on_match: OnMatchOption = None,
     match: Annotated[
         list[str] | None,
@@ -160,14 +158,7 @@ def _as_json(leads: Leads, tally: Tally, cost: Forecast, output: Path | None) ->
         **tally.as_json(),
         "looked": {"read": tally.reads, "query": tally.queries, "credits": tally.reads + tally.queries},
         "to_convert": {
-            "calls": {
-                "post": cost.posts,
-                "status": cost.status_calls,
-                "read": cost.reads,
-                "update": cost.updates,
-                "query": cost.queries,
-                "convert": cost.links,
-            },
+            "calls": cost.by_kind,
             "credits": cost.credits,
             "seconds": round(cost.seconds, 1),
         },

@@ -180,9 +180,7 @@ class Chunk:
     lags: int = 0
     most: int = 0
     submitted: bool = False
-    reached_at: float = (
-        0.0  # the earliest that a payload with these leads can have reached Zoho, by its clock; 0.0: unknown
-    )
+    reached_at: float = 0.0  # when the first payload with these leads reached Zoho, at the earliest, by Zoho's clock
     doubted: bool = False  # another batch sent its leads, and never learnt what became of them
     express: bool = False  # it was formed with interactive leads
     deal: Mapping[str, str] = field(default_factory=dict)

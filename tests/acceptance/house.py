@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -24,6 +22,7 @@ from massconvert.settings import load_settings
 from tests.acceptance.broker import broker_for
 from tests.acceptance.door import Door
 from tests.printed import demand_typed
+from tests.servers import find_redis_server, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 #: The environment's name for how simulators behave in these tests: a profile of docs/simulator.md.
@@ -47,21 +46,6 @@ def until(condition: Callable[[], Any], seconds: float, what: str) -> Any:
             return answer
         time.sleep(max(0.05, 2 * (time.monotonic() - asked)))
     raise AssertionError(f"waited {seconds} s in vain for {what}")
-
-
-def free_port() -> int:
-    """A TCP port of loopback that was free just now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def redis_binary() -> str:
-    """A redis-server, from the PATH or from the environment the tests run in."""
-    beside = Path(sys.executable).with_name("redis-server")
-    found = shutil.which("redis-server") or shutil.which("valkey-server") or (str(beside) if beside.exists() else None)
-    assert found, "no redis-server was found; `make install` brings one"
-    return found
 
 
 class House:
@@ -114,7 +98,7 @@ class House:
         data.mkdir(exist_ok=True)
         arguments = ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", str(data)]
         process = self.run(
-            redis_binary(),
+            find_redis_server(),
             *arguments,
             "--appendonly",
             "yes",

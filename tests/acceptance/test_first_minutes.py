@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.house import OPTIONS, ROOT, House, free_port
+from tests.acceptance.house import OPTIONS, ROOT, House
+from tests.servers import free_port
 
 pytestmark = pytest.mark.acceptance
 

@@ -15,9 +15,10 @@ from massconvert import Batch
 from massconvert.errors import StoreError
 from massconvert.policy import Row
 from massconvert.store import Keys
-from tests.acceptance.house import OPTIONS, SHORT_LEASES, House, free_port, redis_binary, until
+from tests.acceptance.house import OPTIONS, SHORT_LEASES, House, until
 from tests.acceptance.rows import steps, takes
 from tests.acceptance.test_crashes import all_converted
+from tests.servers import find_redis_server, free_port
 
 pytestmark = pytest.mark.acceptance
 
@@ -81,7 +82,7 @@ def test_a_redis_that_is_restored_from_an_older_copy_sends_nothing_twice(house: 
     house.kill(server)
     house.kill(worker)
     words = ("--port", str(house.port), "--bind", "127.0.0.1", "--dir", str(copy), "--save", "", "--appendonly", "no")
-    house.run(redis_binary(), *words, name="restored")
+    house.run(find_redis_server(), *words, name="restored")
     until(is_there(redis.Redis(port=house.port)), 20, "the restored Redis")
     house.worker("second")
     all_converted(house, batch, leads[50:], seconds=150)
@@ -114,7 +115,7 @@ def test_nothing_is_acknowledged_or_sent_that_a_replica_does_not_have(house: Hou
     house.simulator("--leads", "100", "--job-seconds", "0.2")
     leads, port = house.leads(), free_port()
     words = ("--port", str(port), "--bind", "127.0.0.1", "--dir", str(house.folder), "--save", "")
-    replica = house.run(redis_binary(), *words, "--replicaof", "127.0.0.1", str(house.port), name="replica")
+    replica = house.run(find_redis_server(), *words, "--replicaof", "127.0.0.1", str(house.port), name="replica")
     with house.ledger as ledger:
         until(lambda: _online(ledger), 20, "the replica")
     house.worker()

@@ -14,9 +14,10 @@ import pytest
 import yaml
 
 from tests.acceptance.browser import Served
-from tests.acceptance.house import OPTIONS, ROOT, House, free_port, until
+from tests.acceptance.house import OPTIONS, ROOT, House, until
 from tests.acceptance.test_alerts import faults
 from tests.acceptance.test_profiles import COQL, profile, write
+from tests.servers import free_port
 
 pytestmark = [
     pytest.mark.acceptance,

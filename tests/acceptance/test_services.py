@@ -18,7 +18,8 @@ import pytest
 import yaml
 
 from massconvert.nudge import Nudge
-from tests.acceptance.house import ROOT, House, free_port, redis_binary, until
+from tests.acceptance.house import ROOT, House, until
+from tests.servers import find_redis_server, free_port
 
 pytestmark = pytest.mark.acceptance
 BIN = Path(sys.executable).parent
@@ -79,7 +80,7 @@ def healthy(service: dict[str, Any], env: dict[str, str], *more: str) -> bool:
 
 def start_redis(house: House, services: dict[str, Any]) -> subprocess.Popen[bytes]:
     """The redis service, on loopback and a port of our own."""
-    command = [redis_binary(), *services["redis"]["command"][1:]]
+    command = [find_redis_server(), *services["redis"]["command"][1:]]
     command += ["--bind", "127.0.0.1", "--port", str(house.port), "--dir", str(house.folder)]
     return start(house, "redis", command, house.environment, "eady to accept connections")
 
@@ -89,7 +90,7 @@ def test_redis_starts_and_is_healthy(house: House, services: dict[str, Any]) -> 
     assert services["redis"]["command"][0] == "redis-server"
     start_redis(house, services)
     check = [
-        part.replace("redis-cli", str(Path(redis_binary()).with_name("redis-cli")))
+        part.replace("redis-cli", str(Path(find_redis_server()).with_name("redis-cli")))
         for part in services["redis"]["healthcheck"]["test"][1:]
     ]
     done = subprocess.run(

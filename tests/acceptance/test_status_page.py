@@ -12,7 +12,8 @@ from urllib.request import urlopen
 import pytest
 import yaml
 
-from tests.acceptance.house import OPTIONS, ROOT, House, free_port, until
+from tests.acceptance.house import OPTIONS, ROOT, House, until
+from tests.servers import free_port
 
 pytestmark = pytest.mark.acceptance
 KUBERNETES = ROOT / "examples" / "deploy" / "kubernetes"

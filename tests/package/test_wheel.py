@@ -24,7 +24,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.house import ROOT, House, free_port, until
+from tests.acceptance.house import ROOT, House, until
+from tests.servers import free_port
 
 pytestmark = pytest.mark.acceptance
 #: Modules that a user's project may have in the working directory. Whoever loads one ends.

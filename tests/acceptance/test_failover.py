@@ -33,7 +33,8 @@ class Watching(Street):
 
     def __init__(self, house: House, group: Watched) -> None:
         self.group = group
-        house.environment["REDIS_URL"] = group.url
+        # Two calls at a time: there is work to send all the time, also while the group has no primary.
+        house.environment |= {"REDIS_URL": group.url, "ZOHO_CONCURRENCY": "2"}
         super().__init__(house)
         self.before = group.primary()
 
@@ -82,10 +83,7 @@ def test_a_primary_that_is_killed_while_its_replicas_lack_payloads_that_it_sent(
     house: House, own_group: Callable[..., Any]
 ) -> None:
     """Nobody waits for replicas here, so all that tells of the loss is that another history begins."""
-    house.environment |= {
-        "MASSCONVERT_MIN_REPLICAS": "0",
-        "ZOHO_CONCURRENCY": "2",
-    }  # so that there is work all the time
+    house.environment["MASSCONVERT_MIN_REPLICAS"] = "0"
     street = Watching(house, own_group(Watched, down_after=DOWN))
     street.group.cut_off(street.before)
     sent = house.calls(POST)

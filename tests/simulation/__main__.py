@@ -67,7 +67,7 @@ def _arguments() -> argparse.Namespace:
 
 def _progress(tally: Tally, total: int, seconds: float) -> None:
     done = tally.reach.histories
-    rate = done / seconds
+    rate = max(done, 1) / seconds
     left = f"{len(tally.failures)} failed, {(total - done) / rate:.0f} s left   "
     print(f"\r{done:,} of {total:,} histories, {rate:.1f}/s, {left}", end="", file=sys.stderr, flush=True)
 

@@ -22,6 +22,7 @@ from tests.simulation.themes import (
     SELDOM,
     THEMES,
     dealt,
+    fewest_credits,
     flown,
     mailed,
     matched,
@@ -74,8 +75,7 @@ def draw(seed: int, theme: str = "") -> Plan:
     return _bearable(plan)
 
 
-#: The most seconds, in all, that leads that choke may keep the room of others, and that slow POSTs may keep a permit.
-#: A history lasts some hours.
+#: The most seconds, in all, that leads that choke may keep the room of others. A history lasts some hours.
 _CHOKED = 5000.0
 
 
@@ -85,9 +85,8 @@ def _bearable(plan: Plan) -> Plan:
     choke = [lead.id for lead in plan.leads if lead.kind == "chokes"][most:]
     leads = tuple(replace(lead, kind="fine") if lead.id in choke else lead for lead in plan.leads)
     plan = replace(plan, leads=leads)
-    payloads = len(leads) / plan.tuning.max_leads
-    slow = min(plan.faults.slow_sends, _CHOKED * plan.permits / (plan.tuning.lease * payloads))
-    plan = with_faults(plan, slow_sends=slow)
+    if 0 < plan.faults.credits < (needed := fewest_credits(plan)):  # another theme has brought more leads
+        plan = with_faults(plan, credits=needed)
     too_much = sum(share for _, share in plan.faults.shares) / 0.5
     if too_much <= 1.0:
         return plan

@@ -186,10 +186,14 @@ def _neighbour(plan: Plan, random: Random) -> Plan:
 
 def _credits(plan: Plan, random: Random) -> Plan:
     rules, left = CallRules(holding=Holding(reserve=80)), 200 if len(plan.leads) <= 50 else 600
-    leads = len({lead for order in plan.orders for lead in order.leads})
-    if random.random() < 0.5:  # about half of what the leads cost: a few days of credits, within the time of a history
-        rules, left = CallRules(holding=Holding(reserve=0)), 20 + 3 * leads
+    if random.random() < 0.5:
+        rules, left = CallRules(holding=Holding(reserve=0)), fewest_credits(plan)
     return with_faults(replace(plan, rules=rules, tuning=replace(plan.tuning, max_leads=1)), credits=left)
+
+
+def fewest_credits(plan: Plan) -> int:
+    """About half of what the leads cost: a few days of credits, within the time of a history."""
+    return 20 + 3 * len({lead for order in plan.orders for lead in order.leads})
 
 
 def _producers(plan: Plan, random: Random) -> Plan:

@@ -13,8 +13,7 @@ from massconvert.doctor.whose import Whose, findings_of, refused_entirely, whose
 from massconvert.errors import SettingsError, StoreError
 from massconvert.model import Busy, NotSent, PerhapsAccepted, Refused, Unsent
 from massconvert.policy import Permit
-from massconvert.policy.codes import TOKEN_CODES
-from massconvert.policy.table import TOKEN_HINTS
+from massconvert.policy.codes import TOKEN_CODES, TOKEN_HINTS
 from massconvert.words.plurals import number_of
 from massconvert.zoho import Governor, ZohoClient
 from massconvert.zoho.answers import Body

@@ -19,7 +19,7 @@ The theory, in five sentences:
    waits with them at the cost of one call; a missing permission pauses the organisation and fails nothing. So does
    what only a person can end, as an hour without a usable access token: it is no outage.
 
-`table.MOVES` lists every row of the decision table with the states it leads from and to; the state diagram in
+`table.Row` is the decision table: every row with the states it leads from and to; the state diagram in
 docs/concepts.md is drawn from it, and a row without a test fails the suite.
 
 What an answer means for *everybody who calls* is decided apart from what it means for its chunk: see `calls`, with
@@ -33,11 +33,16 @@ from massconvert.policy.calls import ANSWERS, CallAnswer, CallRules, Gate, Heard
 from massconvert.policy.canary import most_failures, priority_of
 from massconvert.policy.codes import (
     CODES,
+    HINTS,
+    MEANINGS,
     PERMISSIONS,
     SAY_CONVERTED,
+    STATUS_MEANINGS,
+    Meaning,
     Retry,
     ZohoCode,
     about_ids_of_a_read,
+    meaning,
     named_leads,
     words_of,
 )
@@ -45,7 +50,6 @@ from massconvert.policy.congestion import Congestion
 from massconvert.policy.deals import after_update
 from massconvert.policy.find import (
     ROWS_A_QUERY,
-    RUN_MOVES,
     Language,
     Run,
     RunDecision,
@@ -64,17 +68,7 @@ from massconvert.policy.polling import Look, relearnt, size_of
 from massconvert.policy.post import after_post, no_permit, options_refused_before, sender_lost, too_few_replicas
 from massconvert.policy.read import after_read
 from massconvert.policy.status import after_status, before_look
-from massconvert.policy.table import (
-    HINTS,
-    MEANINGS,
-    MOVES,
-    STATUS_MEANINGS,
-    Decision,
-    Meaning,
-    PauseOrder,
-    Row,
-    meaning,
-)
+from massconvert.policy.table import Decision, PauseOrder, Row
 from massconvert.policy.timing import Moment, Tuning
 
 __all__ = [
@@ -82,10 +76,8 @@ __all__ = [
     "CODES",
     "HINTS",
     "MEANINGS",
-    "MOVES",
     "PERMISSIONS",
     "ROWS_A_QUERY",
-    "RUN_MOVES",
     "SAY_CONVERTED",
     "STATUS_MEANINGS",
     "CallAnswer",

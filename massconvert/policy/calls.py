@@ -10,10 +10,10 @@ from enum import Enum
 from typing import TypeAlias
 
 from massconvert.model import FromZoho, NotSent, PerhapsAccepted, Refused, Unsent
+from massconvert.policy.codes import Meaning, meaning
 from massconvert.policy.congestion import Congestion, gate_seconds, lowered, raised
 from massconvert.policy.holds import Holding, asked_hold, credits_are_used, credits_hold, outage_hold
 from massconvert.policy.permits import Hold, HoldKind, Learnt, Permit
-from massconvert.policy.table import Meaning, meaning
 
 #: What a call ended in; ``None`` where no call was made after all.
 CallAnswer: TypeAlias = FromZoho | NotSent | None

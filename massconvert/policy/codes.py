@@ -212,6 +212,16 @@ HINTS: dict[str, str] = {
     **{code: row.fix for code, row in CODES.items() if row.fix},
     "": "Fix what Zoho names",
 }
+CREDENTIALS_HINT = (
+    "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER, restart the workers with "
+    "the right ones"
+)
+_TOKENS_HINT = (
+    "Zoho gives 10 access tokens in 10 minutes for a refresh token: find what else uses this one, give each program a "
+    "refresh token of its own"
+)
+#: Where access tokens are used up, by what Zoho says, and by our own count.
+TOKEN_HINTS = {"ACCESS_DENIED": _TOKENS_HINT, "TOKENS_USED": _TOKENS_HINT}
 
 #: The switches of a profile (Setup > Profiles) as ``details.permissions`` names them, and what each lets a user do.
 PERMISSIONS: dict[str, str] = {

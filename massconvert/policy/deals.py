@@ -37,7 +37,8 @@ from massconvert.model import (
     Why,
 )
 from massconvert.model.template import filled
-from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.codes import Meaning, meaning
+from massconvert.policy.table import Decision, Row
 from massconvert.policy.timing import Moment
 from massconvert.policy.trouble import another_outage, given_up, held_up, hours, in_words, refusal, tried
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from massconvert.model import State
-from massconvert.policy.table import MOVES
+from massconvert.policy.table import Row
 
 
 def mermaid() -> str:
-    """The moves of `MOVES` as a Mermaid state diagram, one arrow for each pair of states."""
+    """The rows of the decision table as a Mermaid state diagram, one arrow for each pair of states."""
     arrows: dict[tuple[State, State], list[str]] = {}
-    for row, (source, targets) in MOVES.items():
-        for target in sorted(targets, key=list(State).index):
-            arrows.setdefault((source, target), []).append(row.value.partition(": ")[2])
+    for row in Row:
+        for target in sorted(row.targets, key=list(State).index):
+            arrows.setdefault((row.source, target), []).append(row.value.partition(": ")[2])
     lines = [
         "stateDiagram-v2",
         "    [*] --> waiting: formed",

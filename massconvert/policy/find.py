@@ -28,7 +28,7 @@ from massconvert.model import (
     Refused,
     Unsent,
 )
-from massconvert.policy.table import Meaning, meaning
+from massconvert.policy.codes import Meaning, meaning
 from massconvert.policy.timing import Moment
 from massconvert.policy.trouble import hours, refusal
 
@@ -120,26 +120,6 @@ class RunRow(str, Enum):
     THROTTLED = "find: throttled"
     NO_PERMIT = "find: no permit"
     GIVEN_UP = "find: no usable answer, given up"
-
-
-_F, _D, _X = RunState.FINDING, RunState.DONE, RunState.FAILED
-
-#: Every row, and the states it may lead to; all are decided while FINDING.
-RUN_MOVES: dict[RunRow, frozenset[RunState]] = {
-    RunRow.PAGE: frozenset({_F}),
-    RunRow.WRAPPED: frozenset({_F}),
-    RunRow.LAST_PAGE: frozenset({_F}),
-    RunRow.SEARCH_FULL: frozenset({_F}),
-    RunRow.PUT: frozenset({_F}),
-    RunRow.ENOUGH: frozenset({_D}),
-    RunRow.ENDED: frozenset({_D, _X}),
-    RunRow.REFUSED: frozenset({_F}),
-    RunRow.NOT_ALLOWED: frozenset({_F}),
-    RunRow.RETRY: frozenset({_F}),
-    RunRow.THROTTLED: frozenset({_F}),
-    RunRow.NO_PERMIT: frozenset({_F}),
-    RunRow.GIVEN_UP: frozenset({_F}),
-}
 
 
 @dataclass(frozen=True)

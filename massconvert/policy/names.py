@@ -20,7 +20,8 @@ from massconvert.model import (
     State,
     Trouble,
 )
-from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.codes import Meaning, meaning
+from massconvert.policy.table import Decision, Row
 from massconvert.policy.timing import Moment
 from massconvert.policy.trouble import another_outage, failed, given_up, held_up, hours, tried
 

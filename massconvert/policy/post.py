@@ -26,10 +26,10 @@ from massconvert.model import (
     Submitted,
     Why,
 )
-from massconvert.policy.codes import named_leads, says_mismatch
+from massconvert.policy.codes import Meaning, meaning, named_leads, says_mismatch
 from massconvert.policy.failing import lost_again
 from massconvert.policy.polling import SIZES, planned, size_of
-from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.table import Decision, Row
 from massconvert.policy.timing import Moment
 from massconvert.policy.trouble import (
     another_outage,

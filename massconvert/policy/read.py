@@ -25,7 +25,7 @@ from massconvert.model import (
     Trouble,
     Why,
 )
-from massconvert.policy.codes import SAY_CONVERTED, about_ids_of_a_read
+from massconvert.policy.codes import SAY_CONVERTED, Meaning, about_ids_of_a_read, meaning
 from massconvert.policy.deals import after_ids, deals_aside, ids_given_up
 from massconvert.policy.failing import (
     fails_alone,
@@ -36,7 +36,7 @@ from massconvert.policy.failing import (
     taken_apart,
 )
 from massconvert.policy.sight import id_refused, lead_missing, leads_unclear, unblamed
-from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.table import Decision, Row
 from massconvert.policy.timing import Moment
 from massconvert.policy.trouble import (
     failed,

@@ -19,10 +19,11 @@ from massconvert.model import (
     StatusAnswer,
     Why,
 )
+from massconvert.policy.codes import Meaning, meaning
 from massconvert.policy.deals import deals_aside
 from massconvert.policy.failing import job_failed_again
 from massconvert.policy.polling import Look, given_up, is_late, next_look, next_scouting, put_off, relearnt
-from massconvert.policy.table import Decision, Meaning, Row, meaning
+from massconvert.policy.table import Decision, Row
 from massconvert.policy.timing import Moment
 from massconvert.policy.trouble import (
     held_up,

@@ -1,4 +1,4 @@
-"""The decision table's rows, the moves they may make, and what Zoho's error codes mean."""
+"""The decision table, and what a decision is."""
 
 from __future__ import annotations
 
@@ -7,226 +7,118 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
-from massconvert.model import (
-    Chunk,
-    Next,
-    Outcome,
-    Refusal,
-    State,
-)
-from massconvert.policy.codes import HINTS, MEANINGS, STATUS_MEANINGS, Meaning, meaning
+from massconvert.model import Chunk, Next, Outcome, Refusal, State
 from massconvert.policy.polling import Look
 
-__all__ = [
-    "CREDENTIALS_HINT",
-    "HINTS",
-    "MEANINGS",
-    "MOVES",
-    "STATUS_MEANINGS",
-    "TOKEN_HINTS",
-    "Decision",
-    "Meaning",
-    "PauseOrder",
-    "Row",
-    "meaning",
-]
+_W, _S, _R, _T, _D = State.WAITING, State.SENDING, State.RUNNING, State.SETTLING, State.DONE
+_U = State.UPDATING
 
 
 class Row(str, Enum):
-    """The rows of the decision table."""
+    """The decision table: what was answered, the state in which that is decided, and the states it may lead to."""
+
+    source: State
+    targets: frozenset[State]
+
+    def __new__(cls, words: str, source: State, *targets: State) -> Row:  # noqa: PYI034 - an Enum with members has no subclass
+        """Its value is its words."""
+        row = str.__new__(cls, words)
+        row._value_, row.source, row.targets = words, source, frozenset(targets)
+        return row
 
     # the answer to the POST
-    ACCEPTED = "post: accepted"
-    BAD_LEADS = "post: some ids refused"
-    UNEXPLAINED = "post: refused, no cause named"
-    OPTIONS_REFUSED = "post: options refused"
-    OPTIONS_REFUSED_BEFORE = "post: options refused since the chunk was formed"
-    TOO_MANY_LEADS = "post: more leads than Zoho takes"
-    NOT_ALLOWED = "post: permission denied"
-    TOKEN = "post: token expired"  # noqa: S105 - a row's name, not a secret
-    THROTTLED = "post: throttled"
-    NOT_SENT = "post: surely not sent"
-    NOT_SENT_GIVE_UP = "post: surely not sent, given up"
-    PERHAPS_ACCEPTED = "post: perhaps accepted"
-    SENDER_LOST = "post: the sender died"
-    NO_PERMIT = "post: no permit"
-    TOO_FEW_REPLICAS = "post: not sent, too few replicas have its mark"
+    ACCEPTED = "post: accepted", _S, _R
+    BAD_LEADS = "post: some ids refused", _S, _T
+    UNEXPLAINED = "post: refused, no cause named", _S, _T
+    OPTIONS_REFUSED = "post: options refused", _S, _D
+    OPTIONS_REFUSED_BEFORE = "post: options refused since the chunk was formed", _W, _D
+    TOO_MANY_LEADS = "post: more leads than Zoho takes", _S, _W, _D
+    NOT_ALLOWED = "post: permission denied", _S, _W
+    TOKEN = "post: token expired", _S, _W
+    THROTTLED = "post: throttled", _S, _W
+    NOT_SENT = "post: surely not sent", _S, _W
+    NOT_SENT_GIVE_UP = "post: surely not sent, given up", _S, _D
+    PERHAPS_ACCEPTED = "post: perhaps accepted", _S, _T
+    SENDER_LOST = "post: the sender died", _S, _T
+    NO_PERMIT = "post: no permit", _W, _W
+    TOO_FEW_REPLICAS = "post: not sent, too few replicas have its mark", _S, _W
     # Redis may have lost what was written last (a failover, a restart, an older copy)
-    PERHAPS_SENT = "history: broken, perhaps sent"
-    PERHAPS_RAN_ON = "history: broken, its job perhaps ended"
-    PERHAPS_READ = "history: broken, perhaps sent after its read began"
+    PERHAPS_SENT = "history: broken, perhaps sent", _W, _T
+    PERHAPS_RAN_ON = "history: broken, its job perhaps ended", _R, _R
+    PERHAPS_READ = "history: broken, perhaps sent after its read began", _T, _T
     # the names in the options, looked up before the POST
-    NAMES_FOUND = "names: all found"
-    NAME_UNKNOWN = "names: Zoho knows no such name"
-    NAMES_NOT_READABLE = "names: not allowed to read them"
-    NAMES_NOT_ALLOWED = "names: the credentials are refused"
-    NAMES_THROTTLED = "names: throttled"
-    NAMES_RETRY = "names: no usable answer"
-    NAMES_GIVE_UP = "names: no usable answer, given up"
+    NAMES_FOUND = "names: all found", _W, _W
+    NAME_UNKNOWN = "names: Zoho knows no such name", _W, _D
+    NAMES_NOT_READABLE = "names: not allowed to read them", _W, _W
+    NAMES_NOT_ALLOWED = "names: the credentials are refused", _W, _W
+    NAMES_THROTTLED = "names: throttled", _W, _W
+    NAMES_RETRY = "names: no usable answer", _W, _W
+    NAMES_GIVE_UP = "names: no usable answer, given up", _W, _D
     # contacts and accounts that the leads may belong to, looked for before the POST
-    MATCHED = "match: looked for"
-    MATCH_WAITS = "match: behind other leads"
-    MATCH_UNREAD = "match: the leads must be read apart"
-    MATCH_NOT_READABLE = "match: not allowed to look"
-    MATCH_NOT_ALLOWED = "match: the credentials are refused"
-    MATCH_THROTTLED = "match: throttled"
-    MATCH_RETRY = "match: no usable answer"
-    MATCH_GIVE_UP = "match: no usable answer, given up"
+    MATCHED = "match: looked for", _W, _W, _D
+    MATCH_WAITS = "match: behind other leads", _W, _W
+    MATCH_UNREAD = "match: the leads must be read apart", _W, _T
+    MATCH_NOT_READABLE = "match: not allowed to look", _W, _W
+    MATCH_NOT_ALLOWED = "match: the credentials are refused", _W, _W
+    MATCH_THROTTLED = "match: throttled", _W, _W
+    MATCH_RETRY = "match: no usable answer", _W, _W
+    MATCH_GIVE_UP = "match: no usable answer, given up", _W, _D
     # the answer to the conversion of a single lead, where it is another than to a payload
-    LINKED = "link: converted at once"
-    LINK_REFUSED = "link: does not match"
+    LINKED = "link: converted at once", _S, _D
+    LINK_REFUSED = "link: does not match", _S, _D
     # the answer to the status call
-    LOOK_LATER = "status: put off, by what was learnt since"
-    JOB_RUNS = "status: scheduled or in progress"
-    JOB_ALL_CONVERTED = "status: completed, all converted"
-    JOB_COUNTS_DIFFER = "status: completed, counts differ"
-    JOB_FAILED = "status: failed"
-    JOB_UNKNOWN_YET = "status: unknown right after acceptance"
-    JOB_UNKNOWN = "status: unknown later"
-    JOB_OVERDUE = "status: no end by the deadline"
-    STATUS_NOT_ALLOWED = "status: not allowed"
-    STATUS_RETRY = "status: no usable answer"
-    STATUS_THROTTLED = "status: throttled"
-    STATUS_NO_PERMIT = "status: no permit"
+    LOOK_LATER = "status: put off, by what was learnt since", _R, _R
+    JOB_RUNS = "status: scheduled or in progress", _R, _R
+    JOB_ALL_CONVERTED = "status: completed, all converted", _R, _D
+    JOB_COUNTS_DIFFER = "status: completed, counts differ", _R, _T
+    JOB_FAILED = "status: failed", _R, _T
+    JOB_UNKNOWN_YET = "status: unknown right after acceptance", _R, _R
+    JOB_UNKNOWN = "status: unknown later", _R, _T
+    JOB_OVERDUE = "status: no end by the deadline", _R, _T
+    STATUS_NOT_ALLOWED = "status: not allowed", _R, _R
+    STATUS_RETRY = "status: no usable answer", _R, _R
+    STATUS_THROTTLED = "status: throttled", _R, _R
+    STATUS_NO_PERMIT = "status: no permit", _R, _R
     # the answer to the read of leads of which none was sent yet
-    PREFLIGHT_PASSED = "preflight: the good ones go out"
-    PREFLIGHT_GIVE_UP = "preflight: no usable answer, given up"
+    PREFLIGHT_PASSED = "preflight: the good ones go out", _T, _W
+    PREFLIGHT_GIVE_UP = "preflight: no usable answer, given up", _T, _D
     # the answer to the read
-    SETTLED = "read: every lead has ended"
-    READ_LAGS = "read: fewer converted than the job reported"
-    UNCLEAR_APART = "read: some show no state, asked again apart"
-    UNCLEAR_AGAIN = "read: shows no state, asked again"
-    UNCLEAR = "read: shows no state, given up"
-    STILL_CONVERTING = "read: a lost job still converts"
-    UNCONVERTED_AGAIN = "read: the unconverted go out again"
-    BAD_LEADS_OUT = "read: bad leads sorted out"
-    NAMED_OUT = "read: cause unknown, the named leads fail"
-    HALVED = "read: cause unknown, split in half"
-    FAILS_HALVED = "read: fails as a whole, split in half"
-    FAILS_ALONE = "read: fails alone, while others do not"
-    OUT_OF_ATTEMPTS = "read: still unconverted after the last attempt"
-    READ_GIVE_UP = "read: unconverted, given up"
-    OVERDUE_WATCHED = "read: overdue, watched on"
-    UNKNOWN_WATCHED = "read: its job is unknown, watched on"
-    READ_NOT_ALLOWED = "read: not allowed"
-    READ_RETRY = "read: no usable answer"
-    READ_TOO_MANY = "read: more ids than Zoho takes"
-    READ_THROTTLED = "read: throttled"
-    READ_NO_PERMIT = "read: no permit"
+    SETTLED = "read: every lead has ended", _T, _D
+    READ_LAGS = "read: fewer converted than the job reported", _T, _T
+    UNCLEAR_APART = "read: some show no state, asked again apart", _T, _T
+    UNCLEAR_AGAIN = "read: shows no state, asked again", _T, _T
+    UNCLEAR = "read: shows no state, given up", _T, _D
+    STILL_CONVERTING = "read: a lost job still converts", _T, _T
+    UNCONVERTED_AGAIN = "read: the unconverted go out again", _T, _W
+    BAD_LEADS_OUT = "read: bad leads sorted out", _T, _W
+    NAMED_OUT = "read: cause unknown, the named leads fail", _T, _W, _D
+    HALVED = "read: cause unknown, split in half", _T, _W
+    FAILS_HALVED = "read: fails as a whole, split in half", _T, _W
+    FAILS_ALONE = "read: fails alone, while others do not", _T, _D
+    OUT_OF_ATTEMPTS = "read: still unconverted after the last attempt", _T, _D
+    READ_GIVE_UP = "read: unconverted, given up", _T, _D
+    OVERDUE_WATCHED = "read: overdue, watched on", _T, _R
+    UNKNOWN_WATCHED = "read: its job is unknown, watched on", _T, _T
+    READ_NOT_ALLOWED = "read: not allowed", _T, _T
+    READ_RETRY = "read: no usable answer", _T, _T
+    READ_TOO_MANY = "read: more ids than Zoho takes", _T, _T, _D
+    READ_THROTTLED = "read: throttled", _T, _T
+    READ_NO_PERMIT = "read: no permit", _T, _T
     # the deals of converted leads, which get values of their own
-    DEALS_FOUND = "deals: found, updates prepared"
-    DEALS_UNREAD = "deals: their leads cannot be read, given up"
-    DEALS_UPDATED = "deals: updated, or refused one by one"
-    UPDATE_REFUSED = "deals: the update is refused"
-    UPDATE_NOT_ALLOWED = "deals: the credentials are refused"
-    UPDATE_RETRY = "deals: no usable answer"
-    UPDATE_GIVE_UP = "deals: no usable answer, given up"
-    UPDATE_THROTTLED = "deals: throttled"
-    UPDATE_NO_PERMIT = "deals: no permit"
+    DEALS_FOUND = "deals: found, updates prepared", _T, _U
+    DEALS_UNREAD = "deals: their leads cannot be read, given up", _T, _D
+    DEALS_UPDATED = "deals: updated, or refused one by one", _U, _D
+    UPDATE_REFUSED = "deals: the update is refused", _U, _D
+    UPDATE_NOT_ALLOWED = "deals: the credentials are refused", _U, _U
+    UPDATE_RETRY = "deals: no usable answer", _U, _U
+    UPDATE_GIVE_UP = "deals: no usable answer, given up", _U, _D
+    UPDATE_THROTTLED = "deals: throttled", _U, _U
+    UPDATE_NO_PERMIT = "deals: no permit", _U, _U
 
     @property
     def event(self) -> str:
         """Its one name in the story, the log and the metrics."""
         return self.name.lower()
-
-
-_W, _S, _R, _T, _D = State.WAITING, State.SENDING, State.RUNNING, State.SETTLING, State.DONE
-_U = State.UPDATING
-
-#: Every row: the state it is decided in, and the states it may lead to.
-MOVES: dict[Row, tuple[State, frozenset[State]]] = {
-    Row.ACCEPTED: (_S, frozenset({_R})),
-    Row.BAD_LEADS: (_S, frozenset({_T})),
-    Row.UNEXPLAINED: (_S, frozenset({_T})),
-    Row.OPTIONS_REFUSED: (_S, frozenset({_D})),
-    Row.OPTIONS_REFUSED_BEFORE: (_W, frozenset({_D})),
-    Row.TOO_MANY_LEADS: (_S, frozenset({_W, _D})),
-    Row.NOT_ALLOWED: (_S, frozenset({_W})),
-    Row.TOKEN: (_S, frozenset({_W})),
-    Row.THROTTLED: (_S, frozenset({_W})),
-    Row.NOT_SENT: (_S, frozenset({_W})),
-    Row.NOT_SENT_GIVE_UP: (_S, frozenset({_D})),
-    Row.PERHAPS_ACCEPTED: (_S, frozenset({_T})),
-    Row.SENDER_LOST: (_S, frozenset({_T})),
-    Row.NO_PERMIT: (_W, frozenset({_W})),
-    Row.TOO_FEW_REPLICAS: (_S, frozenset({_W})),
-    Row.PERHAPS_SENT: (_W, frozenset({_T})),
-    Row.PERHAPS_RAN_ON: (_R, frozenset({_R})),
-    Row.PERHAPS_READ: (_T, frozenset({_T})),
-    Row.NAMES_FOUND: (_W, frozenset({_W})),
-    Row.NAME_UNKNOWN: (_W, frozenset({_D})),
-    Row.NAMES_NOT_READABLE: (_W, frozenset({_W})),
-    Row.NAMES_NOT_ALLOWED: (_W, frozenset({_W})),
-    Row.NAMES_THROTTLED: (_W, frozenset({_W})),
-    Row.NAMES_RETRY: (_W, frozenset({_W})),
-    Row.NAMES_GIVE_UP: (_W, frozenset({_D})),
-    Row.MATCHED: (_W, frozenset({_W, _D})),
-    Row.MATCH_WAITS: (_W, frozenset({_W})),
-    Row.MATCH_UNREAD: (_W, frozenset({_T})),
-    Row.MATCH_NOT_READABLE: (_W, frozenset({_W})),
-    Row.MATCH_NOT_ALLOWED: (_W, frozenset({_W})),
-    Row.MATCH_THROTTLED: (_W, frozenset({_W})),
-    Row.MATCH_RETRY: (_W, frozenset({_W})),
-    Row.MATCH_GIVE_UP: (_W, frozenset({_D})),
-    Row.LINKED: (_S, frozenset({_D})),
-    Row.LINK_REFUSED: (_S, frozenset({_D})),
-    Row.LOOK_LATER: (_R, frozenset({_R})),
-    Row.JOB_RUNS: (_R, frozenset({_R})),
-    Row.JOB_ALL_CONVERTED: (_R, frozenset({_D})),
-    Row.JOB_COUNTS_DIFFER: (_R, frozenset({_T})),
-    Row.JOB_FAILED: (_R, frozenset({_T})),
-    Row.JOB_UNKNOWN_YET: (_R, frozenset({_R})),
-    Row.JOB_UNKNOWN: (_R, frozenset({_T})),
-    Row.JOB_OVERDUE: (_R, frozenset({_T})),
-    Row.STATUS_NOT_ALLOWED: (_R, frozenset({_R})),
-    Row.STATUS_RETRY: (_R, frozenset({_R})),
-    Row.STATUS_THROTTLED: (_R, frozenset({_R})),
-    Row.STATUS_NO_PERMIT: (_R, frozenset({_R})),
-    Row.PREFLIGHT_PASSED: (_T, frozenset({_W})),
-    Row.PREFLIGHT_GIVE_UP: (_T, frozenset({_D})),
-    Row.SETTLED: (_T, frozenset({_D})),
-    Row.READ_LAGS: (_T, frozenset({_T})),
-    Row.UNCLEAR_APART: (_T, frozenset({_T})),
-    Row.UNCLEAR_AGAIN: (_T, frozenset({_T})),
-    Row.UNCLEAR: (_T, frozenset({_D})),
-    Row.STILL_CONVERTING: (_T, frozenset({_T})),
-    Row.UNCONVERTED_AGAIN: (_T, frozenset({_W})),
-    Row.BAD_LEADS_OUT: (_T, frozenset({_W})),
-    Row.NAMED_OUT: (_T, frozenset({_W, _D})),
-    Row.HALVED: (_T, frozenset({_W})),
-    Row.FAILS_HALVED: (_T, frozenset({_W})),
-    Row.FAILS_ALONE: (_T, frozenset({_D})),
-    Row.OUT_OF_ATTEMPTS: (_T, frozenset({_D})),
-    Row.READ_GIVE_UP: (_T, frozenset({_D})),
-    Row.OVERDUE_WATCHED: (_T, frozenset({_R})),
-    Row.UNKNOWN_WATCHED: (_T, frozenset({_T})),
-    Row.READ_NOT_ALLOWED: (_T, frozenset({_T})),
-    Row.READ_RETRY: (_T, frozenset({_T})),
-    Row.READ_TOO_MANY: (_T, frozenset({_T, _D})),
-    Row.READ_THROTTLED: (_T, frozenset({_T})),
-    Row.READ_NO_PERMIT: (_T, frozenset({_T})),
-    Row.DEALS_FOUND: (_T, frozenset({_U})),
-    Row.DEALS_UNREAD: (_T, frozenset({_D})),
-    Row.DEALS_UPDATED: (_U, frozenset({_D})),
-    Row.UPDATE_REFUSED: (_U, frozenset({_D})),
-    Row.UPDATE_NOT_ALLOWED: (_U, frozenset({_U})),
-    Row.UPDATE_RETRY: (_U, frozenset({_U})),
-    Row.UPDATE_GIVE_UP: (_U, frozenset({_D})),
-    Row.UPDATE_THROTTLED: (_U, frozenset({_U})),
-    Row.UPDATE_NO_PERMIT: (_U, frozenset({_U})),
-}
-
-
-CREDENTIALS_HINT = (
-    "Check ZOHO_CLIENT_ID, ZOHO_CLIENT_SECRET, ZOHO_REFRESH_TOKEN and ZOHO_DATA_CENTER, restart the workers with "
-    "the right ones"
-)
-_TOKENS_HINT = (
-    "Zoho gives 10 access tokens in 10 minutes for a refresh token: find what else uses this one, give each program a "
-    "refresh token of its own"
-)
-#: Where access tokens are used up, by what Zoho says, and by our own count.
-TOKEN_HINTS = {"ACCESS_DENIED": _TOKENS_HINT, "TOKENS_USED": _TOKENS_HINT}
 
 
 @dataclass(frozen=True)

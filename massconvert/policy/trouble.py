@@ -17,9 +17,9 @@ from massconvert.model import (
     State,
     Unsent,
 )
-from massconvert.policy.codes import hint_of, reason_of, words_of
+from massconvert.policy.codes import CREDENTIALS_HINT, TOKEN_HINTS, Meaning, hint_of, meaning, reason_of, words_of
 from massconvert.policy.failing import answered_again
-from massconvert.policy.table import CREDENTIALS_HINT, TOKEN_HINTS, Decision, Meaning, PauseOrder, Row, meaning
+from massconvert.policy.table import Decision, PauseOrder, Row
 from massconvert.policy.timing import Moment
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from massconvert.ledger import DueCall
 from massconvert.model import State
-from massconvert.policy import MOVES, Decision, Row, RunDecision, RunState
+from massconvert.policy import Decision, Row, RunDecision, RunState
 from massconvert.words.next_command import then_resume
 
 log = logging.getLogger("massconvert")
@@ -26,7 +26,7 @@ def tell_decision(decision: Decision, account: str) -> None:
     """What was decided about a chunk, and what of it a person must know."""
     chunk = decision.chunk
     row, state, leads = decision.row, chunk.state.value, len(chunk.leads)
-    facts = {"from": MOVES[row][0].value, "to": state, "job": chunk.job_id, "attempt": chunk.attempts}
+    facts = {"from": row.source.value, "to": state, "job": chunk.job_id, "attempt": chunk.attempts}
     about = _about(row.name.lower(), chunk=chunk.id, row=row.value, leads=leads, **facts)
     log.info("chunk %s: %s -> %s, %d leads", chunk.id, row.value, state, leads, extra=about)
     if chunk.state is State.DONE:

@@ -31,7 +31,8 @@ class Step:
 
 def steps(house: House) -> list[Step]:
     """The decisions since the house began to be read, in the order of each worker's log."""
-    return [Step(chunk, Row(row), state, int(leads)) for chunk, row, state, leads in _LINE.findall(house.logs())]
+    rows = {row.value: row for row in Row}
+    return [Step(chunk, rows[row], state, int(leads)) for chunk, row, state, leads in _LINE.findall(house.logs())]
 
 
 def takes(*rows: Row) -> Callable[[_Test], _Test]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from massconvert.policy import MOVES, Row, RunRow
+from massconvert.policy import Row, RunRow
 from tests.simulation.plan import CALLS
 from tests.simulation.store_port import SCRIPTS
 
@@ -82,8 +82,8 @@ class Reach:
 
     def missing(self) -> list[str]:
         """What should have been visited and was not, in words."""
-        often = {row: targets for row, (_, targets) in MOVES.items() if row.name not in RARE_ROWS}
-        moves = [f"{row.name} {target.value}" for row, targets in often.items() for target in targets]
+        often = [row for row in Row if row.name not in RARE_ROWS]
+        moves = [f"{row.name} {target.value}" for row in often for target in row.targets]
         found = [f"row {row.name}: {row.value}" for row in often if not self.rows[row.name]]
         found += [f"row {row.name}: {row.value}" for row in RunRow if not self.rows[f"FIND {row.name}"]]
         found += [f"move {move}" for move in moves if not self.moves[move] and move not in NEVER]

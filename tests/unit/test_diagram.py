@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from massconvert.model import State
-from massconvert.policy import MOVES
+from massconvert.policy import Row
 from massconvert.policy.diagram import mermaid
 
 CONCEPTS = Path(__file__).resolve().parents[2] / "docs" / "concepts.md"
@@ -22,9 +22,9 @@ def test_the_diagram_in_the_docs_is_drawn_from_the_table() -> None:
 
 def test_every_move_of_the_table_is_an_arrow_with_its_words() -> None:
     arrows = dict(re.findall(r"^    (\w+ --> \w+): (.*)$", mermaid(), re.MULTILINE))
-    for row, (source, targets) in MOVES.items():
-        for target in targets:
-            assert row.value.partition(": ")[2] in arrows[f"{source.value} --> {target.value}"].split("<br>")
+    for row in Row:
+        for target in row.targets:
+            assert row.value.partition(": ")[2] in arrows[f"{row.source.value} --> {target.value}"].split("<br>")
 
 
 def test_every_state_can_be_reached_and_left() -> None:

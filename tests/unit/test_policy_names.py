@@ -22,7 +22,7 @@ from massconvert.model import (
     Unsent,
 )
 from massconvert.policy import Decision, PauseOrder, Row, name_unknown, names_found, names_not_read
-from massconvert.policy.table import CREDENTIALS_HINT
+from massconvert.policy.codes import CREDENTIALS_HINT
 from tests.unit.policy_cases import DAY, MOMENT, NOW, TUNING, WAITING, Case
 
 BODY = {"assign_to": {"id": "3652397000000281001"}}

@@ -29,7 +29,6 @@ from massconvert.model import (
 )
 from massconvert.policy import (
     HINTS,
-    MOVES,
     Decision,
     Look,
     Moment,
@@ -42,7 +41,7 @@ from massconvert.policy import (
     sender_lost,
     too_few_replicas,
 )
-from massconvert.policy.table import CREDENTIALS_HINT
+from massconvert.policy.codes import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
 from tests.unit.policy_cases import (
     DAY,
@@ -514,12 +513,6 @@ CASES = [
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_each_answer_to_the_post_has_its_decision(case: Case) -> None:
     assert case.decide() == case.decision
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_each_move_after_the_post_is_in_the_table(case: Case) -> None:
-    source, targets = MOVES[case.decision.row]
-    assert (case.chunk.state, case.decide().chunk.state in targets) == (source, True)
 
 
 def test_a_pause_is_no_outage() -> None:

@@ -28,7 +28,6 @@ from massconvert.model import (
 )
 from massconvert.policy import (
     HINTS,
-    MOVES,
     Decision,
     Look,
     Moment,
@@ -38,8 +37,8 @@ from massconvert.policy import (
     before_look,
     no_permit,
 )
+from massconvert.policy.codes import CREDENTIALS_HINT
 from massconvert.policy.polling import OPEN
-from massconvert.policy.table import CREDENTIALS_HINT
 from tests.unit import zoho_says as zoho
 from tests.unit.policy_cases import LEARNT, MAY_NOT_CONVERT, MOMENT, NOW, RUNNING, TUNING, Case
 from tests.unit.zoho_says import JOB, Said, job, to_status
@@ -311,12 +310,6 @@ CASES = [
 def test_each_answer_about_a_job_has_its_decision(case: Case) -> None:
     # What a first look teaches has tests of its own: test_governor_looks.py.
     assert replace(case.decide(), look=None) == case.decision
-
-
-@pytest.mark.parametrize("case", CASES, ids=str)
-def test_each_move_after_the_status_call_is_in_the_table(case: Case) -> None:
-    source, targets = MOVES[case.decision.row]
-    assert (case.chunk.state, case.decide().chunk.state in targets) == (source, True)
 
 
 def test_a_job_is_given_its_whole_deadline() -> None:

@@ -19,7 +19,7 @@ from massconvert.policy import (
     after_update,
     names_not_read,
 )
-from massconvert.policy.table import CREDENTIALS_HINT, TOKEN_HINTS
+from massconvert.policy.codes import CREDENTIALS_HINT, TOKEN_HINTS
 from tests.unit.policy_cases import DAY, LOST, MOMENT, NOW, SENDING, TUNING, UNSENT, WAITING
 from tests.unit.test_find import RUN
 

@@ -92,6 +92,10 @@ class Found:
         for key, records in other._records.items():
             self._records.setdefault(key, {}).update(records)
 
+    def undecided(self, place: Place, values: Iterable[str]) -> tuple[str, ...]:
+        """Those of the values that may match otherwise once more is found: a lead with several matches is held."""
+        return tuple(value for value in values if len(self.at(place, value)) <= 1)
+
     def at(self, place: Place, value: str) -> tuple[Record, ...]:
         """The records that have this value there."""
         return tuple(self._records.get((place, folded(value)), {}).values())
@@ -184,7 +188,7 @@ def in_words(records: Sequence[Record]) -> str:
     """Records for people, with their ids."""
     named = [_in_words(record) for record in records[:_NAMED]]
     if len(records) > _NAMED:
-        named.append(f"{len(records) - _NAMED} more")
+        named.append("and more")  # nobody has counted them: two are enough to hold a lead
     return ", ".join(named)
 
 

@@ -42,8 +42,8 @@ from massconvert.steps.ports import Ports
 from massconvert.steps.write import moment, write
 from massconvert.zoho.records import MOST_VALUES, part_query, values_query
 
-#: Pages of one query: beyond that nobody knows what its values match.
-MOST_PAGES = 10
+#: Pages of one query that decide nothing: beyond that nobody knows what their values match.
+MOST_DULL = 10
 _TAGS = "Tag"
 #: Where nothing is looked for.
 _NO_RULES = Matching(OnMatch.CREATE, ())
@@ -106,10 +106,10 @@ def look_for(ports: Ports, asked_for: Questions) -> Found | Busy | Asked[Trouble
     for place, values in asked_for.plain.items():
         for first in range(0, len(values), MOST_VALUES):
             some = values[first : first + MOST_VALUES]
-            if stopped := _pages(ports, found, place, partial(values_query, *place, some), some):
+            if stopped := _pages(ports, found, place, partial(values_query, *place), some):
                 return stopped
     for place, part, value in asked_for.odd:
-        if stopped := _pages(ports, found, place, partial(part_query, *place, part), (value,)):
+        if stopped := _pages(ports, found, place, partial(_part_query, place, part), (value,)):
             return stopped
     return found
 
@@ -126,12 +126,18 @@ def may_match(ports: Ports, rules: Matching) -> Busy | Trouble | None:
 
 
 def _pages(
-    ports: Ports, found: Found, place: Place, query: Callable[..., str], values: Collection[str]
+    ports: Ports, found: Found, place: Place, query: Callable[[Sequence[str], str], str], values: Sequence[str]
 ) -> Busy | Asked[Trouble] | None:
-    """Take all pages of a query into ``found``; what of it has too many is known to be unknown."""
-    after = ""
-    for _ in range(MOST_PAGES):
-        asked = ask(ports, Call.QUERY, partial(_page, ports, query(after=after), place))
+    """Take all that a query finds for ``values`` into ``found``, page by page; it is made of values and the last id.
+
+    A value that two records have is decided, and left out of the next page: it may have thousands. A page that decides
+    nothing is full of records that have a value only as Zoho compares. Its values go on in halves, so that only what
+    such records match is known to be unknown.
+    """
+    asking, dull = [(values, "")], 0
+    while asking:
+        some, after = asking.pop()
+        asked = ask(ports, Call.QUERY, partial(_page, ports, query(some, after), place))
         if isinstance(asked, Busy):
             return asked
         answer = asked.answer
@@ -139,11 +145,22 @@ def _pages(
             return Asked(answer, asked.probe, asked.at)
         found.calls += 1
         found.add(place, answer.records)
-        if not (answer.more and answer.records):
-            return None
-        after = answer.records[-1].id
-    found.unknown |= {(place, folded(value)) for value in values}
+        left = found.undecided(place, some)
+        if not (left and answer.more and answer.records):
+            continue
+        after, middle = answer.records[-1].id, len(left) // 2
+        if len(left) < len(some):
+            asking.append((left, after))
+        elif dull < MOST_DULL:
+            dull += 1
+            asking += [(half, after) for half in (left[:middle], left[middle:]) if half]
+        else:
+            found.unknown |= {(place, folded(value)) for value in left}
     return None
+
+
+def _part_query(place: Place, part: str, _values: Sequence[str], after: str) -> str:
+    return part_query(*place, part, after)
 
 
 def _page(ports: Ports, query: str, place: Place) -> RecordsAnswer:

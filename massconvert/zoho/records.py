@@ -20,13 +20,13 @@ _NAMES = {CONTACTS: "Full_Name", ACCOUNTS: "Account_Name"}
 _MAY_STAND = re.compile(r"[^'\"\\]*")
 
 
-def values_query(module: str, field: str, values: Sequence[str], *, after: str = "") -> str:
+def values_query(module: str, field: str, values: Sequence[str], after: str = "") -> str:
     """The query of one page of the records that have one of these values there; ``after`` is the last id before it."""
     listed = ", ".join(f"'{_quoted(value)}'" for value in values)
     return _query(module, field, f"{field} in ({listed})", after)
 
 
-def part_query(module: str, field: str, part: str, *, after: str = "") -> str:
+def part_query(module: str, field: str, part: str, after: str = "") -> str:
     """The same for records with ``part`` in their value there."""
     return _query(module, field, f"{field} like '%{_quoted(part)}%'", after)
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from massconvert.model import Record, RecordsFound
 
-#: Rows of a page, so that a few records make several.
+#: Rows of a page, so that a few records make several; and one more than it asks for values, as with Zoho.
 ROWS = 3
 
 
@@ -74,8 +74,9 @@ class Customers:
 
         found = sorted((each for each in self.kept.values() if meets(each)), key=lambda each: int(each.record.id))
         left = [each.record for each in found if int(each.record.id) > (int(after[1]) if after else 0)]
-        rows = tuple(self._row(record, module, field_name) for record in left[:ROWS])
-        return RecordsFound(rows, more=len(left) > ROWS)
+        most = max(ROWS, len(values) + 1)
+        rows = tuple(self._row(record, module, field_name) for record in left[:most])
+        return RecordsFound(rows, more=len(left) > most)
 
     def _row(self, record: RecordPlan, module: str, field_name: str) -> Record:
         account = self.kept.get(record.account)

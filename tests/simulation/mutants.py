@@ -63,7 +63,7 @@ from massconvert.policy import (
 )
 from massconvert.policy.table import PauseOrder
 from massconvert.policy.trouble import failed
-from massconvert.steps import advance, follow, resolve, send
+from massconvert.steps import advance, follow, match, resolve, send
 from massconvert.steps.ports import Ports
 from massconvert.steps.write import moment, write
 from massconvert.store import refusals, scripts
@@ -622,6 +622,15 @@ MUTANTS = (
         in_python(matching, "_why_not", lambda *_args, **_options: ""),
         "matches",
         "is to be linked, and",
+    ),
+    Mutant(
+        "an address that many have hides what others match",
+        both(
+            in_python(matching.Found, "undecided", lambda _found, _place, values: tuple(values)),
+            in_python(match, "MOST_DULL", 0),
+        ),
+        "matches",
+        "all that it has can be asked for",
     ),
     Mutant(
         "claims outlive their lead",

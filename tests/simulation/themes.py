@@ -500,7 +500,7 @@ def matched(plan: Plan, random: Random) -> Plan:
     modes = ("link", "link", "link", "hold", "create")
     orders = tuple(replace(o, on_match="create" if o.find else random.choice(modes)) for o in plan.orders)
     plan = replace(plan, leads=tuple(leads), records=tuple(records), orders=orders)
-    return _given(plan, Random(f"{plan.seed}/links"))
+    return _crowded(_given(plan, Random(f"{plan.seed}/links")), Random(f"{plan.seed}/crowd"))
 
 
 def _given(plan: Plan, random: Random) -> Plan:
@@ -521,6 +521,16 @@ def _given(plan: Plan, random: Random) -> Plan:
         return replace(order, links=tuple((lead, link) for lead in some if (link := link_to(lead))))
 
     return replace(plan, orders=tuple(map(given, plan.orders)))
+
+
+def _crowded(plan: Plan, random: Random) -> Plan:
+    """Sometimes one address that many contacts have, older ones than all others: they fill pages of a query."""
+    if random.random() < 0.7:
+        return plan
+    one = random.choice(plan.leads)
+    ids = range(5_000_000, 5_000_000 + random.choice([4, 40, 150]))
+    crowd = (RecordPlan(str(n), one.name, one.email.lower(), module="Contacts") for n in ids)
+    return replace(plan, records=(*plan.records, *crowd))
 
 
 def _records_of(kind: str, n: int, lead: LeadPlan, random: Random) -> list[RecordPlan]:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from massconvert.model import Call, Code, Kind, Outcome, State
+from massconvert.model import Call, Code, Kind, Matching, OnMatch, Outcome, Record, State
 from massconvert.options import Options
 from massconvert.policy import Row
+from massconvert.policy.matching import Found, Judgement, judge, wanted
 from massconvert.steps.advance import advance
+from massconvert.steps.match import look_for
 from tests.unit.simulated_crm import ANN, DEAL
 from tests.unit.test_resolve import Pipeline
 
@@ -134,6 +138,68 @@ def test_an_odd_name_is_looked_up_by_its_longest_word() -> None:
     (pat,) = run(line).values()
     assert pat is not None
     assert (pat.kind, pat.account_id) == (Kind.CONVERTED, "72")
+
+
+def crowded(line: Pipeline, contacts: int) -> None:
+    """So many contacts of one address, all older than Bob's; and an odd name that many accounts have."""
+    crowd = [contact(str(n), "No Body", "none@example.com") for n in range(10_000, 10_000 + contacts)]
+    accounts = [{"id": str(n), "Account_Name": "n|none"} for n in range(200, 3000)]
+    organisation = line.crm.organisation
+    organisation.put_records("Accounts", [*accounts, {"id": "3071", "Account_Name": "Bolt"}])
+    organisation.put_records("Contacts", [*crowd, contact("100061", "Bob Ray", "bob@example.com", "3071")])
+    organisation.give_leads({line.crm.ids[2]: {"Email": "None@example.com", "Last_Name": "X", "Company": "None given"}})
+    organisation.give_leads({line.crm.ids[3]: {"Email": "y@example.com", "Last_Name": "Y", "Company": "N|NONE"}})
+
+
+def test_a_value_that_thousands_have_takes_no_page_from_the_others() -> None:
+    line = town()
+    crowded(line, 2500)
+    line.enqueue(LINK, leads=line.crm.ids[:4])
+    ended = {lead: outcome for lead, outcome in run(line).items() if outcome}
+    ann, bob, nobody, none = (ended[lead] for lead in line.crm.ids[:4])
+    assert (ann.contact_id, bob.contact_id) == ("61", "100061")
+    assert (nobody.code, none.code) == (Code.MATCH_FOUND, Code.MATCH_FOUND)
+    held = "several records match: contact 10000 (No Body), contact 10001 (No Body), contact 10002 (No Body), and more"
+    assert nobody.message == held
+    assert line.calls("POST coql") == 4  # two pages of contacts, one of accounts, one for the odd name
+
+
+class Loose:
+    """Zoho, if it took letters with accents for those without: what it finds is not what was asked for."""
+
+    def __init__(self, zoho: Any, records: int) -> None:
+        self.zoho, self.calls = zoho, 0
+        self._records = [Record("Contacts", str(n), "No Body", {"Email": "rene@example.com"}) for n in range(records)]
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.zoho, name)
+
+    def records(self, query: str, module: str, field: str) -> Any:
+        self.calls += 1
+        found = self.zoho.records(query, module, field)
+        after = int((re.findall(r"id > (\d+)", query) or [0])[0])
+        mine = [each for each in self._records if int(each.id) > after] if "rené@" in query else []
+        both = sorted([*found.records, *mine], key=lambda each: int(each.id))
+        return replace(found, records=tuple(both[:200]), more=found.more or len(both) > 200)
+
+
+@pytest.mark.parametrize(("records", "rene"), [(900, Judgement.CREATE), (5000, Judgement.UNCLEAR)])
+def test_what_only_zoho_takes_for_the_same_hides_nothing_else(records: int, rene: Judgement) -> None:
+    line = town()
+    rules = Matching(OnMatch.LINK)
+    leads = {str(n): {"Email": f"{n}@example.com", "Last_Name": "X"} for n in range(48)}
+    leads |= {
+        "bob": {"Email": "bob@example.com", "Full_Name": "Bob Ray"},
+        "rene": {"Email": "rené@example.com", "Last_Name": "Roy"},
+    }
+    line.crm.organisation.put_records("Contacts", [contact("100061", "Bob Ray", "bob@example.com")])
+    zoho = Loose(line.ports.zoho, records)
+    found = look_for(replace(line.ports, zoho=zoho), wanted(rules, leads))
+    assert isinstance(found, Found)
+    judged = {lead: judge(rules, fields, found).verdict for lead, fields in leads.items()}
+    assert (judged.pop("bob"), judged.pop("rene")) == (Judgement.LINK, rene)
+    assert {*judged.values()} == {Judgement.CREATE}
+    assert zoho.calls == found.calls <= 20
 
 
 def test_without_the_scope_to_look_the_leads_wait() -> None:

@@ -19,8 +19,8 @@ from massconvert.cli.profile_standing import ProfileStanding, standings
 from massconvert.cli.waiting import WaitCommand, WaitOption, wait_for, wait_seconds
 from massconvert.contract import Exit
 from massconvert.errors import UnknownBatchError, WaitTimeoutError
+from massconvert.model import Run, RunState
 from massconvert.options import deal_templates, demand
-from massconvert.policy import Run, RunState
 from massconvert.producer.mass_convert import MassConvert
 from massconvert.profiles import ConfigFile, Profile
 from massconvert.report import utc_time

@@ -10,8 +10,8 @@ from massconvert.cli.console import told_by_us
 from massconvert.cli.live import live_organisation
 from massconvert.cli.live_options import unread_words
 from massconvert.errors import MassConvertError, SettingsError
+from massconvert.model import Language
 from massconvert.options import Options, Problem
-from massconvert.policy import Language
 from massconvert.profiles import Profile
 from massconvert.steps.check import check
 from massconvert.steps.ports import Ports

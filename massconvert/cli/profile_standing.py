@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from massconvert.cli.account import account_chosen, command_settings
 from massconvert.cli.desk import Desk, open_desk
 from massconvert.errors import MassConvertError, UnknownBatchError
-from massconvert.model import BatchStatus
-from massconvert.policy import Run
+from massconvert.model import BatchStatus, Run
 from massconvert.profiles import ConfigFile, Profile, next_slot
 from massconvert.words.next_command import next_command
 from massconvert.words.plurals import number_of

@@ -195,8 +195,8 @@ class Chunks:
 
     def overdue(self, *, now: float | None = None, most: int = 100) -> list[Overdue]:
         """The chunks for which no message came in time; each is expected to be dispatched now."""
-        flat = self._run("take_overdue", now, most, 2 * self._tuning.sweep_grace)
-        rows = zip(flat[::3], flat[1::3], flat[2::3], strict=True)
+        flat = self._run("take_overdue", now, most, 2 * self._tuning.sweep_grace, "chunk")
+        rows = zip(flat[::4], flat[1::4], flat[2::4], strict=True)
         # One in no state that we know is handed out too: who claims it says so.
         return [Overdue(chunk_id, _STATES.get(state, State.WAITING), job_id) for chunk_id, state, job_id in rows]
 

@@ -12,9 +12,9 @@ from massconvert.errors import InputError
 from massconvert.leads.ids import check_batch_key
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.ledger.codec import dump_refusal, kept_options, load_refusal, options_of, pairs, unreadable
-from massconvert.model import Again, Done, Priority
+from massconvert.model import Again, Done, Language, Priority, Run, RunState
 from massconvert.on_complete.targets import dump_targets, load_targets
-from massconvert.policy import Language, Run, RunDecision, RunRow, RunState, Tuning
+from massconvert.policy import RunDecision, RunRow, Tuning
 from massconvert.profiles import Profile
 from massconvert.store import Keys, Redis, Scripts, reaching
 from massconvert.words.next_command import next_command
@@ -84,7 +84,7 @@ class Runs:
         """Hand a run out to this caller, if it is due and nobody holds it. ``Done``: nothing to do here."""
         tuning = self._tuning
         kind, *rest = self._run(
-            "claim_run", run_id, token, now, tuning.lease, LONGEST_COUNTDOWN, tuning.sweep_grace, tuning.pause_probe
+            "claim_run", run_id, token, now, tuning.lease, tuning.pause_probe, LONGEST_COUNTDOWN, tuning.sweep_grace
         )
         if kind == "early":
             return Again(float(rest[0]))
@@ -118,8 +118,8 @@ class Runs:
 
     def overdue(self, *, now: float | None = None, most: int = 100) -> list[OverdueRun]:
         """The runs for which no message came in time; each is expected to be dispatched now."""
-        flat = self._run("take_runs", now, most, 2 * self._tuning.sweep_grace)
-        return [OverdueRun(run_id, name) for run_id, name in zip(flat[::2], flat[1::2], strict=True)]
+        flat = self._run("take_overdue", now, most, 2 * self._tuning.sweep_grace, "run")
+        return [OverdueRun(run_id, name) for run_id, name in zip(flat[::4], flat[3::4], strict=True)]
 
     def get(self, run_id: str) -> Run | None:
         """A run as it stands; None when there is none, or it has expired."""

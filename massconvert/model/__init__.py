@@ -59,6 +59,10 @@ from massconvert.model.matching import Record as Record
 from massconvert.model.owner import Owner as Owner
 from massconvert.model.owner import OwnerKind as OwnerKind
 from massconvert.model.rehearsed import Observed as Observed
+from massconvert.model.runs import ROWS_A_QUERY as ROWS_A_QUERY
+from massconvert.model.runs import Language as Language
+from massconvert.model.runs import Run as Run
+from massconvert.model.runs import RunState as RunState
 
 # --- outcomes ---------------------------------------------------------------------------------------------
 

@@ -8,10 +8,8 @@ that Zoho refuses, and an outage longer than the pipeline bears; what was found 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from enum import Enum
-from typing import Any
 
 from massconvert.model import (
     Again,
@@ -19,89 +17,23 @@ from massconvert.model import (
     Code,
     Done,
     FindAnswer,
+    Language,
     LeadsFound,
     Next,
     NotSent,
     PerhapsAccepted,
-    Priority,
     Refusal,
     Refused,
+    Run,
+    RunState,
     Unsent,
 )
 from massconvert.policy.codes import Meaning, meaning
 from massconvert.policy.timing import Moment
-from massconvert.policy.trouble import hours, refusal
+from massconvert.policy.trouble import another_outage, given_up, hours, refusal, tried
 
-#: Rows of one COQL call; pages of one search, and leads of one page (Zoho's API pages).
-ROWS_A_QUERY = 2000
+#: Pages of one search, and leads of one page (Zoho's API pages).
 PAGES_A_SEARCH, PAGE_OF_A_SEARCH = 10, 200
-
-
-class RunState(str, Enum):
-    """Where a run of a profile stands."""
-
-    FINDING = "finding"
-    DONE = "done"  # every lead that was to be found is in the batch
-    FAILED = "failed"  # ``said`` tells why; what was found before is in the batch
-
-
-class Language(str, Enum):
-    """The two languages of criteria."""
-
-    COQL = "coql"
-    SEARCH = "search"
-
-
-@dataclass(frozen=True)
-class Run:
-    """One run of a profile, as the ledger knows it at a claim. Its id is also that of its batch.
-
-    What it is to do was copied when it began, so an edit of the profile changes later runs only. ``after`` is the
-    cursor: the last lead id that was found (COQL). ``start`` is where a bounded run began, and ``wrapped`` that it has
-    come to the end and goes on with the leads up to there. ``page`` counts answers. ``kept`` leads have been found and
-    are not in the batch yet; ``taken`` are in it, those in flight elsewhere aside. ``ending``: how it ends when the
-    kept ones are in the batch.
-    """
-
-    id: str
-    profile: str
-    form: Language
-    criteria: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-    max_leads: int | None = None
-    priority: Priority = Priority.BULK
-    on_complete: tuple[Any, ...] = ()  # whom its batch calls
-    slot: str = ""
-    state: RunState = RunState.FINDING
-    ending: RunState | None = None
-    token: str = ""
-    start: str = ""
-    wrapped: bool = False
-    after: str = ""
-    page: int = 0
-    found: int = 0
-    kept: int = 0
-    taken: int = 0
-    outages: int = 0
-    outage_since: float = 0.0
-    said: Refusal | None = None
-    more: bool = False  # there were more leads than one run may take
-    began_at: float = 0.0
-    ended_at: float = 0.0
-    due_at: float = 0.0
-
-    @property
-    def want(self) -> int:
-        """How many rows to ask for."""
-        return ROWS_A_QUERY if self.max_leads is None else max(1, min(ROWS_A_QUERY, self.max_leads - self.taken))
-
-    @property
-    def to_put(self) -> bool:
-        """Whether the kept leads go into the batch now: those of a search wait for its last page.
-
-        A search's pages move when leads drop out, as those in the batch soon do; a query's cursor does not mind.
-        """
-        return self.ending is not None or (self.kept > 0 and self.form is Language.COQL)
 
 
 class RunRow(str, Enum):
@@ -158,7 +90,7 @@ def after_put(run: Run, taken: int, moment: Moment) -> RunDecision:
 def no_permit_to_find(run: Run, busy: Busy, moment: Moment) -> RunDecision:
     """Decide about a run for which the governor had no permit: nothing was asked, nothing counts."""
     wait = moment.within_a_look(busy.in_seconds) * (1.0 + 0.2 * moment.chance)
-    return RunDecision(RunRow.NO_PERMIT, replace(run, due_at=moment.now + wait), Again(wait))
+    return _later(RunRow.NO_PERMIT, run, moment, wait)
 
 
 def _found(run: Run, answer: LeadsFound, moment: Moment) -> RunDecision:
@@ -192,20 +124,12 @@ def _failing(row: RunRow, run: Run, said: Refusal, moment: Moment) -> RunDecisio
     return RunDecision(row, moved, Again(0.0))
 
 
-def _throttled(run: Run, answer: Refused, moment: Moment) -> RunDecision:
-    """429: the governor closes the gate for all."""
-    outages = run.outages + 1
-    asked = answer.retry_after
-    wait = moment.backoff(outages + 1) if asked is None else moment.within_a_look(asked)
-    due = moment.now + wait * (1.0 + 0.5 * moment.chance)
-    return RunDecision(RunRow.THROTTLED, replace(run, outages=outages, due_at=due), Again(due - moment.now))
-
-
 def _refused(run: Run, answer: Refused, moment: Moment) -> RunDecision:
     said = Refusal(answer.code, answer.message)
     match meaning(answer):
         case Meaning.THROTTLED:
-            return _throttled(run, answer, moment)
+            run = replace(run, outages=run.outages + 1)
+            return _later(RunRow.THROTTLED, run, moment, moment.after_a_429(run.outages, answer.retry_after))
         case Meaning.NOT_ALLOWED:
             return _failing(RunRow.NOT_ALLOWED, run, said, moment)
         case Meaning.TOKEN:
@@ -224,16 +148,17 @@ def _unanswered(run: Run, answer: PerhapsAccepted | NotSent, moment: Moment) -> 
 
 def _for_a_person(run: Run, said: Refusal, moment: Moment, wait: float) -> RunDecision:
     """No usable access token: that is not an outage; converting pauses the organisation for the same reason."""
-    moved = replace(run, outages=run.outages + 1, outage_since=0.0, said=said, due_at=moment.now + wait)
-    return RunDecision(RunRow.RETRY, moved, Again(wait))
+    run = replace(run, outages=run.outages + 1, outage_since=0.0, said=said)
+    return _later(RunRow.RETRY, run, moment, wait)
 
 
-def _again(run: Run, said: Refusal, moment: Moment, least: float | None) -> RunDecision:
-    # Only the time in which somebody tried counts: a pause, or no worker, moves the outage's beginning.
-    since = run.outage_since + max(0.0, moment.now - run.due_at) if run.outage_since else moment.now
-    run = replace(run, outages=run.outages + 1, outage_since=since, said=said)
-    if moment.now - since > moment.tuning.give_up:
+def _again(run: Run, said: Refusal, moment: Moment, retry_after: float | None) -> RunDecision:
+    run = replace(another_outage(tried(run, moment.now), moment), said=said)
+    if given_up(run, moment):
         words = f"no usable answer for {hours(moment.tuning.give_up)} (last: {said.code} {said.message})"
         return _failing(RunRow.GIVEN_UP, run, Refusal(Code.GAVE_UP, words), moment)
-    wait = max(moment.backoff(run.outages), least or 0.0)
-    return RunDecision(RunRow.RETRY, replace(run, due_at=moment.now + wait), Again(wait))
+    return _later(RunRow.RETRY, run, moment, moment.next_try(run.outages, retry_after))
+
+
+def _later(row: RunRow, run: Run, moment: Moment, wait: float) -> RunDecision:
+    return RunDecision(row, replace(run, due_at=moment.now + wait), Again(wait))

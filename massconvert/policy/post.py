@@ -160,7 +160,7 @@ def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:
         words = f"not sent for {hours(moment.tuning.give_up)}: {answer.detail}"
         rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
         return Decision(Row.NOT_SENT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
-    wait = max(moment.backoff(chunk.outages), moment.within_a_look(answer.retry_after))
+    wait = moment.next_try(chunk.outages, answer.retry_after)
     moved = replace(chunk, state=State.WAITING, due_at=moment.now + wait)
     return Decision(Row.NOT_SENT, moved, Again(wait))
 

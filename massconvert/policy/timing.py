@@ -84,6 +84,15 @@ class Moment:
         """``seconds`` that were asked for, bounded: whether calls may be made is not for the chunk to say."""
         return min(seconds or 0.0, self.tuning.poll_cap)
 
+    def next_try(self, outages: int, retry_after: float | None) -> float:
+        """In how many seconds to try again after the last of ``outages`` tries without a usable answer."""
+        return max(self.backoff(outages), self.within_a_look(retry_after))
+
+    def after_a_429(self, outages: int, retry_after: float | None) -> float:
+        """The same after a 429: never sooner than Zoho says, and not all at once."""
+        wait = self.backoff(outages + 1) if retry_after is None else self.within_a_look(retry_after)
+        return wait * (1.0 + 0.5 * self.chance)
+
     @property
     def job_wait(self) -> float:
         """How long a job that was accepted now would take to end, almost surely, and a read to show it."""

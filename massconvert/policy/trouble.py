@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import TypeVar
 
 from massconvert.model import (
     Again,
@@ -13,6 +14,7 @@ from massconvert.model import (
     Outcome,
     Refusal,
     Refused,
+    Run,
     Settle,
     State,
     Unsent,
@@ -22,6 +24,9 @@ from massconvert.policy.failing import answered_again
 from massconvert.policy.table import Decision, PauseOrder, Row
 from massconvert.policy.timing import Moment
 
+#: What is tried again after an outage: a payload, or a run.
+_Tried = TypeVar("_Tried", Chunk, Run)
+
 
 def answered(chunk: Chunk) -> Chunk:
     """Count an answer about these leads, which ends an outage."""
@@ -29,14 +34,14 @@ def answered(chunk: Chunk) -> Chunk:
     return replace(chunk, attempts=chunk.attempts + 1, outages=0, outage_since=0.0, failing=failing)
 
 
-def another_outage(chunk: Chunk, moment: Moment) -> Chunk:
-    return replace(chunk, outages=chunk.outages + 1, outage_since=chunk.outage_since or moment.now)
+def another_outage(item: _Tried, moment: Moment) -> _Tried:
+    return replace(item, outages=item.outages + 1, outage_since=item.outage_since or moment.now)
 
 
-def tried(chunk: Chunk, at: float) -> Chunk:
+def tried(item: _Tried, at: float) -> _Tried:
     """Count as an outage only the time in which somebody tried: a pause, or no worker, moves its beginning."""
-    idle = max(0.0, at - chunk.due_at)
-    return replace(chunk, outage_since=chunk.outage_since + idle) if chunk.outage_since else chunk
+    idle = max(0.0, at - item.due_at)
+    return replace(item, outage_since=item.outage_since + idle) if item.outage_since else item
 
 
 def latest_sent(chunk: Chunk) -> float:
@@ -44,13 +49,13 @@ def latest_sent(chunk: Chunk) -> float:
     return max(chunk.sent_at, chunk.send_by)
 
 
-def given_up(chunk: Chunk, moment: Moment) -> bool:
-    return chunk.outage_since > 0.0 and moment.now - chunk.outage_since > moment.tuning.give_up
+def given_up(item: Chunk | Run, moment: Moment) -> bool:
+    return item.outage_since > 0.0 and moment.now - item.outage_since > moment.tuning.give_up
 
 
 def same_again(row: Row, chunk: Chunk, moment: Moment, retry_after: float | None) -> Decision:
     chunk = replace(chunk, outages=chunk.outages + 1)
-    wait = max(moment.backoff(chunk.outages), moment.within_a_look(retry_after))
+    wait = moment.next_try(chunk.outages, retry_after)
     return Decision(row, replace(chunk, due_at=moment.now + wait), Again(wait))
 
 
@@ -84,11 +89,9 @@ def _is_for_a_person(chunk: Chunk, moment: Moment) -> bool:
 def throttled(row: Row, chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
     """429: the governor closes the gate for all (see `calls`); it does not count as an attempt."""
     outages = chunk.outages + 1
-    asked = answer.retry_after
-    wait = moment.backoff(outages + 1) if asked is None else moment.within_a_look(asked)
-    due = moment.now + wait * (1.0 + 0.5 * moment.chance)
-    moved = replace(chunk, state=_unsent(chunk.state), outages=outages, due_at=due)
-    return Decision(row, moved, Again(due - moment.now))
+    wait = moment.after_a_429(outages, answer.retry_after)
+    moved = replace(chunk, state=_unsent(chunk.state), outages=outages, due_at=moment.now + wait)
+    return Decision(row, moved, Again(wait))
 
 
 def paused(row: Row, chunk: Chunk, order: PauseOrder, moment: Moment) -> Decision:

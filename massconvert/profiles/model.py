@@ -9,11 +9,10 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from massconvert.errors import InputError, OptionsError
-from massconvert.model import Priority
+from massconvert.model import Language, Priority
 from massconvert.on_complete.permitted import Permitted
 from massconvert.on_complete.targets import Target, demand_permitted, parse_targets
 from massconvert.options import Options
-from massconvert.policy import Language
 from massconvert.profiles.criteria import check_search, where_of
 from massconvert.profiles.slots import check_crontab
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from uuid import UUID
 
-from massconvert.model import Busy, Call, Done, FindAnswer, Next
+from massconvert.model import Busy, Call, Done, FindAnswer, Language, Next, Run, RunState
 from massconvert.options import fingerprint
-from massconvert.policy import Language, Moment, Run, RunDecision, RunState, after_find, after_put, no_permit_to_find
+from massconvert.policy import Moment, RunDecision, after_find, after_put, no_permit_to_find
 from massconvert.profiles import page_query
 from massconvert.steps.ask import Asked, ask
 from massconvert.steps.ports import Ports

@@ -9,8 +9,19 @@ from typing import Protocol, TypeVar
 
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import InputError, ZohoError
-from massconvert.model import Busy, Call, CountedLeads, FindAnswer, FromZoho, NotSent, PerhapsAccepted, Refused
-from massconvert.policy import HINTS, ROWS_A_QUERY, Language, Meaning, meaning
+from massconvert.model import (
+    ROWS_A_QUERY,
+    Busy,
+    Call,
+    CountedLeads,
+    FindAnswer,
+    FromZoho,
+    Language,
+    NotSent,
+    PerhapsAccepted,
+    Refused,
+)
+from massconvert.policy import HINTS, Meaning, meaning
 from massconvert.profiles import LeadCriteria, count_query, page_query
 from massconvert.steps.ports import GovernorPort
 

@@ -7,8 +7,8 @@ from collections import Counter
 from typing import Any
 
 from massconvert.ledger import DueCall
-from massconvert.model import State
-from massconvert.policy import Decision, Row, RunDecision, RunState
+from massconvert.model import RunState, State
+from massconvert.policy import Decision, Row, RunDecision
 from massconvert.words.next_command import then_resume
 
 log = logging.getLogger("massconvert")

@@ -6,8 +6,8 @@ import pytest
 
 from massconvert.errors import LedgerError
 from massconvert.ledger import Begun
-from massconvert.model import Again, Done, LeadsFound, PerhapsAccepted, Refused
-from massconvert.policy import Run, RunState, after_find, after_put
+from massconvert.model import Again, Done, LeadsFound, PerhapsAccepted, Refused, Run, RunState
+from massconvert.policy import after_find, after_put
 from massconvert.profiles import LeadCriteria, Limits, Profile
 from tests.integration.books import FINGERPRINT, MOMENT, NOW, OPTIONS, TUNING, Books
 
@@ -176,10 +176,10 @@ def test_move_run_keeps_why_a_run_has_failed(books: Books) -> None:
     assert (failed.state, failed.said.code) == (RunState.FAILED, "INVALID_QUERY")
 
 
-# --- take_runs
+# --- take_overdue
 
 
-def test_take_runs_finds_those_whose_message_was_lost_one_message_each(books: Books) -> None:
+def test_take_overdue_finds_those_whose_message_was_lost_one_message_each(books: Books) -> None:
     begin(books, SLOT)
     runs = books.ledger.runs
     assert runs.overdue(now=NOW + TUNING.sweep_grace - 1) == []
@@ -188,7 +188,7 @@ def test_take_runs_finds_those_whose_message_was_lost_one_message_each(books: Bo
     assert runs.overdue(now=late + 1) == []
 
 
-def test_take_runs_takes_nothing_while_the_organisation_is_paused_but_a_probe(books: Books) -> None:
+def test_take_overdue_takes_nothing_while_the_organisation_is_paused_but_a_probe(books: Books) -> None:
     begin(books, SLOT)
     begin(books, run_id="n@by-hand")
     late = NOW + TUNING.sweep_grace + 1
@@ -198,7 +198,7 @@ def test_take_runs_takes_nothing_while_the_organisation_is_paused_but_a_probe(bo
     assert len(books.ledger.runs.overdue(now=late)) == 1
 
 
-def test_take_runs_forgets_a_run_that_has_expired(books: Books) -> None:
+def test_take_overdue_forgets_a_run_that_has_expired(books: Books) -> None:
     begin(books, SLOT)
     books.redis.delete(books.keys.run(f"n@{SLOT}"))
     assert books.ledger.runs.overdue(now=NOW + 100) == []

@@ -20,9 +20,9 @@ from greenlet import getcurrent  # type: ignore[import-untyped]  # it ships no t
 from massconvert.errors import BrokerError, LedgerError, MassConvertError, StoreError
 from massconvert.ledger import Ledger
 from massconvert.ledger.title import FORMAT
-from massconvert.model import Canary
+from massconvert.model import Canary, RunState
 from massconvert.on_complete.targets import TaskTarget
-from massconvert.policy import CallAnswer, Decision, Permit, Row, RunDecision, RunState
+from massconvert.policy import CallAnswer, Decision, Permit, Row, RunDecision
 from massconvert.policy import messages as fates
 from massconvert.producer import intake
 from massconvert.producer.deal_values import bring

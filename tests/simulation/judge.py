@@ -26,8 +26,8 @@ from typing import Any
 
 from massconvert.ledger import Counted, Ledger
 from massconvert.ledger.codec import load_looks, load_outcome, open_leads, pairs, segments
-from massconvert.model import Code, Kind, Outcome
-from massconvert.policy import Decision, Row, RunState, size_of
+from massconvert.model import Code, Kind, Outcome, RunState
+from massconvert.policy import Decision, Row, size_of
 from massconvert.policy.holds import DEAREST_CALL
 from massconvert.policy.polling import LOST, OPEN, is_late
 from tests.simulation.crm import CLOCKS, DAY, Crm, Job, Lead, Submission

@@ -383,7 +383,7 @@ MUTANTS = (
     ),
     Mutant(
         "a claim ignores leases",
-        in_lua("claim_chunk", "(tonumber(c[4] or 0) or 0) > now", "false"),
+        in_lua("claim_chunk", "(tonumber(lease or 0) or 0) > now", "false"),
         "messages",
         "held its lease",
     ),
@@ -395,7 +395,7 @@ MUTANTS = (
     ),
     Mutant(
         "the sweep ignores lapsed senders",
-        in_lua("take_overdue", "c[1] == 'done' then", "c[1] == 'done' or c[1] == 'sending' then"),
+        in_lua("take_overdue", "state == 'done' then", "state == 'done' or state == 'sending' then"),
         "crashes",
         "",
     ),

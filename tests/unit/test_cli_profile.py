@@ -18,10 +18,11 @@ from massconvert.model import (
     Outcome,
     PerhapsAccepted,
     Refused,
+    Run,
+    RunState,
     Unsent,
 )
-from massconvert.policy import Moment, Permit, RunState, Tuning, after_find, after_put
-from massconvert.policy.find import Run
+from massconvert.policy import Moment, Permit, Tuning, after_find, after_put
 from tests.unit.cli_shell import A, B, FakeNudge, Shell
 
 TOML = """

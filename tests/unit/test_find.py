@@ -19,21 +19,21 @@ from massconvert.model import (
     Code,
     Done,
     FindAnswer,
+    Language,
     LeadsFound,
     NotSent,
     PerhapsAccepted,
     Refused,
+    Run,
+    RunState,
     Unsent,
 )
 from massconvert.on_complete.targets import HookTarget, TaskTarget, load_targets
 from massconvert.policy import (
-    Language,
     Moment,
     Permit,
-    Run,
     RunDecision,
     RunRow,
-    RunState,
     Tuning,
     after_find,
     after_put,
@@ -146,6 +146,14 @@ def test_a_429_is_waited_out_for_as_long_as_zoho_says() -> None:
     assert isinstance(decision.next, Again)
     assert decision.next.in_seconds >= 7.0
     assert decision.run.outage_since == 0.0
+
+
+def test_a_long_retry_after_of_an_outage_is_the_governors_to_hold() -> None:
+    """A run that waited for a day by itself would not go on when a person says so."""
+    decision = after_find(RUN, Refused(408, "", "", retry_after=86_400.0), MOMENT)
+    assert decision.row is RunRow.RETRY
+    assert isinstance(decision.next, Again)
+    assert decision.next.in_seconds <= MOMENT.tuning.poll_cap
 
 
 def test_a_search_keeps_its_leads_until_its_last_page() -> None:

@@ -12,8 +12,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from massconvert.errors import InputError, SettingsError
-from massconvert.model import Priority
-from massconvert.policy import Language
+from massconvert.model import Language, Priority
 from massconvert.profiles import (
     ConfigFile,
     LeadCriteria,

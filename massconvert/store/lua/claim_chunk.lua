@@ -1,45 +1,30 @@
 -- include: _full
 -- include: _endings
 -- include: _members
+-- include: _lease
 -- Hands a chunk out to one worker, if it is due and nobody holds it.
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] states that may be claimed, comma-separated,
 -- [6] seconds between the probes of a paused organisation, [7] longest countdown of a message, [8] sweep grace seconds
--- Returns {"claimed", fields and values..., } or {"gone"}, {"other"}, {"unknown"} (it is in no state), {"held"} (by
--- another worker), {"paused"} (the organisation, or all its batches), {"covered"} (too early, and another message is
--- expected) or {"early", seconds until this message must come again}.
+-- Returns {"claimed", fields and values..., } or {"gone"}, {"other"}, {"unknown"} (it is in no state), {"paused"} (the
+-- organisation, or all its batches), or why_not it is handed out.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
-local key = p .. 'chunk:' .. id
+local key, queue = p .. 'chunk:' .. id, p .. 'due'
 local c = redis.call('HMGET', key, 'state', 'due', 'expected', 'lease', 'fp', 'parked', 'members', 'why', 'history', 'created', 'behind', 'link')
 if not c[1] or c[1] == 'done' then return { 'gone' } end
 if not string.find(',waiting,sending,running,settling,updating,', ',' .. c[1] .. ',', 1, true) then return { 'unknown' } end
 if not string.find(',' .. ARGV[5] .. ',', ',' .. c[1] .. ',', 1, true) then return { 'other' } end
 if c[6] then return { 'paused' } end
--- We write numbers only: anything else is taken for 0, and the worker that claims the chunk logs it.
-if (tonumber(c[4] or 0) or 0) > now then return { 'held' } end
-local slack = 0.1
-local due, expected = tonumber(c[2] or 0) or 0, tonumber(c[3] or 0) or 0
-if due > now + slack then
-  if expected > now + slack then return { 'covered' } end
-  local wait = math.min(due - now, tonumber(ARGV[7]))
-  redis.call('HSET', key, 'expected', now + wait)
-  redis.call('ZADD', p .. 'due', now + wait + tonumber(ARGV[8]), id)
-  return { 'early', tostring(wait) }
-end
+local why = why_not(queue, id, key, { c[2], c[3], c[4] }, now, tonumber(ARGV[7]), tonumber(ARGV[8]))
+if why then return why end
 local freed -- one of the claims that its leads wait behind has ended, or is theirs since a visit that came to nothing
 for digest in string.gmatch(c[11] or '', '[^,]+') do
   local holder = holder_of(p, digest)
   freed = freed or ((not holder or string.find(c[7] .. ',', '[=,]' .. holder .. '[,;]')) and '1')
 end
-local probe = redis.call('HGET', p .. 'pause', 'probe')
-if redis.call('EXISTS', p .. 'pause') == 1 then
-  if c[11] and not freed then return { 'paused' } end -- it would call nobody, and is no probe
-  if (tonumber(probe or '') or math.huge) > now then return { 'paused' } end
-  redis.call('HSET', p .. 'pause', 'probe', now + tonumber(ARGV[6]), 'by', ARGV[2])
-end
-local till = now + tonumber(ARGV[4])
-redis.call('HSET', key, 'lease', till, 'token', ARGV[2])
-redis.call('ZADD', p .. 'due', till, id)
+if is_at_rest(p, now) then return { 'paused' } end
+if c[11] and not freed and redis.call('EXISTS', p .. 'pause') == 1 then return { 'paused' } end -- it would call nobody, and is no probe
+lease_to(p, queue, id, key, ARGV[2], now, tonumber(ARGV[4]), tonumber(ARGV[6]))
 local options = redis.call('HMGET', p .. 'options:' .. c[5], 'json', 'accepted', 'refusal', 'refused_at', 'resolved')
 local answer = redis.call('HGETALL', key)
 table.insert(answer, 1, 'claimed')

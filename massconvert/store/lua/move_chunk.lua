@@ -1,5 +1,6 @@
 -- include: _full
 -- include: _holds
+-- include: _lease
 -- Writes one decision about a claimed chunk: its new fields, the outcomes of its leads, the counts of their batches.
 -- Compare-and-set on the state and the token of the claim: a worker that wakes up late changes nothing.
 -- A chunk that is done is gone: its leads are in their batches' lists of ended ones.
@@ -159,8 +160,7 @@ if fields.state == 'done' then
   bound_chunk(p, id, '', '', true)
 else
   fields.members = members_of(left)
-  local expected, set, blank = math.min(tonumber(fields.due), now + tonumber(ARGV[12])), {}, { 'lease', 'token' }
-  fields.expected = expected
+  local set, blank = {}, { 'lease', 'token' }
   for name, value in pairs(fields) do
     if value == '' then
       blank[#blank + 1] = name
@@ -170,7 +170,7 @@ else
   end
   redis.call('HSET', key, unpack(set))
   redis.call('HDEL', key, unpack(blank))
-  redis.call('ZADD', p .. 'due', expected + grace, id)
+  expect(p .. 'due', id, key, tonumber(fields.due), now, tonumber(ARGV[12]), grace)
   bound_chunk(p, id, fields.state, fields.why)
   place_chunk(p, id, now)
 end
@@ -194,8 +194,8 @@ if changes.pause then
     redis.call('DEL', p .. 'pause')
     redis.call('HSET', p .. 'pause', 'since', now, 'probe', now + changes.pause[4], unpack(reason))
   end
-elseif changes.proves and redis.call('HEXISTS', p .. 'pause', 'probe') == 1 then
-  redis.call('DEL', p .. 'pause') -- a probe got through: what stood in the way is gone
+elseif changes.proves then
+  end_refusal(p)
 end
 for _, how in ipairs(changes.fared or {}) do
   redis.call('HSET', p .. 'fared', how, now)

@@ -1,5 +1,6 @@
 -- include: _full
 -- include: _endings
+-- include: _lease
 -- Writes one decision about a claimed run. Compare-and-set on the token of the claim.
 -- KEYS[1] prefix
 -- ARGV[1] run id, [2] token, [3] now, [4] JSON of the fields to set, a blank one is deleted,
@@ -17,14 +18,10 @@ for name, value in pairs(fields) do
 end
 redis.call('HDEL', key, 'lease', 'token')
 if ARGV[10] == '1' then redis.call('DEL', key .. ':found') end
-if ARGV[11] == '1' and redis.call('HEXISTS', p .. 'pause', 'probe') == 1 then
-  redis.call('DEL', p .. 'pause') -- a probe got through: what stood in the way is gone
-end
+if ARGV[11] == '1' then end_refusal(p) end
 for i = 12, #ARGV do redis.call('RPUSH', key .. ':found', ARGV[i]) end
 if fields.state == 'finding' then
-  local expected = math.min(tonumber(fields.due), now + tonumber(ARGV[8]))
-  redis.call('HSET', key, 'expected', expected)
-  redis.call('ZADD', p .. 'runs:due', expected + tonumber(ARGV[7]), id)
+  expect(p .. 'runs:due', id, key, tonumber(fields.due), now, tonumber(ARGV[8]), tonumber(ARGV[7]))
   return 1
 end
 if fields.state == 'failed' then judge_run(p, id, true) end

@@ -14,7 +14,8 @@ from massconvert.steps import advance
 from massconvert.store import scripts
 from massconvert.store.scripts import Scripts
 from tests.simulation.crm import Crm
-from tests.simulation.mutants import Mutant, Seeded, in_lua, in_python, sends_whenever_it_comes_to_it
+from tests.simulation.seeding import Mutant, Seeded, in_lua, in_python
+from tests.simulation.step_mutants import sends_whenever_it_comes_to_it
 
 
 def _in_all_lua(old: str, new: str) -> Seeded:

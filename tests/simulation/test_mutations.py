@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import pytest
 
+from tests.simulation import decision_mutants, forgetful_mutants, script_mutants, step_mutants
 from tests.simulation.draw import draw
-from tests.simulation.forgetful_mutants import MUTANTS as FORGETFUL
 from tests.simulation.history import play
-from tests.simulation.mutants import MUTANTS, Mutant
+from tests.simulation.seeding import Mutant
 from tests.simulation.shrink import kind_of, shrink
 from tests.simulation.store_port import Wire
 
+ROOMS = (decision_mutants, step_mutants, script_mutants, forgetful_mutants)
+MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
+
 
 @pytest.mark.timeout(600)  # some take hundreds of histories, and machines are busy
-@pytest.mark.parametrize("mutant", [*MUTANTS, *FORGETFUL], ids=lambda mutant: mutant.name.replace(" ", "-"))
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name.replace(" ", "-"))
 def test_a_seeded_bug_is_found(mutant: Mutant, wire: Wire) -> None:
     """By what it breaks, not by an accident: the judge's words are those that fit the bug."""
     with mutant.seed():

@@ -1,0 +1,74 @@
+"""How a plausible bug is seeded: if the simulation does not find these, its green means nothing.
+
+Each is a mistake that somebody could make in good faith, and most of them pass every test in which nothing breaks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import Any
+from unittest.mock import patch
+
+from massconvert.model import Chunk, Next, State
+from massconvert.steps import advance
+from massconvert.steps.ports import Ports
+from massconvert.store import scripts
+from tests.simulation.plan import Plan
+
+Seeded = Callable[[], AbstractContextManager[Any]]
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A bug, how it is seeded, the theme that provokes it, what the judge says, and within how many histories.
+
+    ``shaped`` changes the plans of the theme for a bug that too few of them provoke.
+    """
+
+    name: str
+    seed: Seeded
+    theme: str
+    says: str
+    within: int = 60
+    start: int = 0
+    shaped: Callable[[Plan], Plan] = lambda plan: plan
+
+
+def in_lua(script: str, old: str, new: str) -> Seeded:
+    """A bug in a script: ``old`` stands in it once, and becomes ``new``."""
+
+    @contextmanager
+    def seeded() -> Iterator[None]:
+        original = scripts.source
+        assert original(script).count(old) == 1, f"{script}.lua has changed: fix this mutant"
+
+        def source(name: str) -> str:
+            return original(name).replace(old, new) if name == script else original(name)
+
+        with patch.object(scripts, "source", source):
+            yield
+
+    return seeded
+
+
+def both(first: Seeded, second: Seeded) -> Seeded:
+    """A bug that takes two: each place alone would make up for the other."""
+
+    @contextmanager
+    def seeded() -> Iterator[None]:
+        with first(), second():
+            yield
+
+    return seeded
+
+
+def in_python(where: Any, name: str, new: Any) -> Seeded:
+    """A bug in a function: ``where.name`` becomes ``new``."""
+    return lambda: patch.object(where, name, new)
+
+
+def in_step(state: State, step: Callable[[Ports, Chunk], Next]) -> Seeded:
+    """A bug in the step that a state asks for."""
+    return lambda: patch.dict(advance._STEPS, {state: step})

@@ -8,12 +8,27 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from massconvert.store.keys_beside import KeysBeside
+
+class _Key:
+    """A key that an account has once: its name behind the prefix, and what it holds."""
+
+    def __init__(self, name: str, doc: str) -> None:
+        self._name, self.__doc__ = name, doc
+
+    def __get__(self, keys: Keys, owner: type | None = None) -> str:
+        return f"{keys.prefix}{self._name}"
 
 
 @dataclass(frozen=True)
-class Keys(KeysBeside):
-    """The keys of one account (a named set of credentials); the rest of them is in store/keys_beside.py."""
+class Keys:
+    """The keys of one account (a named set of credentials)."""
+
+    account: str
+
+    @property
+    def prefix(self) -> str:
+        """What all of them begin with."""
+        return f"mc:{{{self.account}}}:"
 
     # --- batches (ledger/batches.py); they expire together, a retention time after the batch has finished ---
 
@@ -56,31 +71,21 @@ class Keys(KeysBeside):
         """
         return f"{self.batch(batch_id)}:deals"
 
-    @property
-    def batches(self) -> str:
-        """ZSET batch id → when it was made; a new batch forgets those of expired ones, and so does who lists them.
-
-        ``batches:place`` is a STRING: how many of the oldest the last new batch left, since they still live.
-        """
-        return f"{self.prefix}batches"
-
-    @property
-    def deeds(self) -> str:
-        """LIST of JSON, newest first: what people did on the page, to which batch, when; the latest some hundred."""
-        return f"{self.prefix}deeds"
-
-    @property
-    def unsealed(self) -> str:
-        """ZSET batch id → when it was last added to; gone when the enqueue ends."""
-        return f"{self.prefix}unsealed"
-
-    @property
-    def draining(self) -> str:
-        """ZSET of refused or cancelled batches whose inbox must still be ended → since when, the first of them first.
-
-        An older version kept them in the SET ``drain``; what it left there moves over.
-        """
-        return f"{self.prefix}draining"
+    batches = _Key(
+        "batches",
+        "ZSET batch id → when it was made; a new batch forgets those of expired ones, and so does who lists them. "
+        "``batches:place`` is a STRING: how many of the oldest the last new batch left, since they still live.",
+    )
+    deeds = _Key(
+        "deeds",
+        "LIST of JSON, newest first: what people did on the page, to which batch, when; the latest some hundred.",
+    )
+    unsealed = _Key("unsealed", "ZSET batch id → when it was last added to; gone when the enqueue ends.")
+    draining = _Key(
+        "draining",
+        "ZSET of refused or cancelled batches whose inbox must still be ended → since when, the first of them "
+        "first. An older version kept them in the SET ``drain``; what it left there moves over.",
+    )
 
     # --- inboxes and chunks (ledger/chunks.py) ---
 
@@ -109,25 +114,13 @@ class Keys(KeysBeside):
         """
         return f"{self.prefix}interactive:{fingerprint}"
 
-    @property
-    def refused(self) -> str:
-        """ZSET fingerprint → when Zoho refused these options, while batches that waited with them stand in a queue."""
-        return f"{self.prefix}refused"
-
-    @property
-    def inboxes(self) -> str:
-        """ZSET fingerprint → when a chunk may be formed from its inbox."""
-        return f"{self.prefix}inboxes"
-
-    @property
-    def express(self) -> str:
-        """ZSET: those of ``inboxes`` in which interactive leads wait."""
-        return f"{self.prefix}express"
-
-    @property
-    def overtaken(self) -> str:
-        """STRING: how many payloads in a row interactive leads have begun."""
-        return f"{self.prefix}overtaken"
+    refused = _Key(
+        "refused",
+        "ZSET fingerprint → when Zoho refused these options, while batches that waited with them stand in a queue.",
+    )
+    inboxes = _Key("inboxes", "ZSET fingerprint → when a chunk may be formed from its inbox.")
+    express = _Key("express", "ZSET: those of ``inboxes`` in which interactive leads wait.")
+    overtaken = _Key("overtaken", "STRING: how many payloads in a row interactive leads have begun.")
 
     def chunk(self, chunk_id: str) -> str:
         """HASH: state, fp, members (open leads), due, expected, lease, token, send_by, job, history, story, …
@@ -136,49 +129,28 @@ class Keys(KeysBeside):
         """
         return f"{self.prefix}chunk:{chunk_id}"
 
-    @property
-    def chunks(self) -> str:
-        """STRING: the last chunk id given out."""
-        return f"{self.prefix}chunks"
-
-    @property
-    def due(self) -> str:
-        """ZSET chunk id → when the sweep looks whether its message got lost."""
-        return f"{self.prefix}due"
-
-    @property
-    def unsent(self) -> str:
-        """SET of chunks waiting to be sent: what the window bounds."""
-        return f"{self.prefix}unsent"
-
-    @property
-    def linking(self) -> str:
-        """SET of those of `unsent` that link a lead: they take less room in the window."""
-        return f"{self.prefix}linking"
-
-    @property
-    def jobs(self) -> str:
-        """SET of chunks that Zoho works on or that wait for a look: what the most jobs bound."""
-        return f"{self.prefix}jobs"
-
-    @property
-    def overdue(self) -> str:
-        """SET of chunks whose job has no end by its deadline, or that wait for other leads: outside of the bounds."""
-        return f"{self.prefix}overdue"
+    chunks = _Key("chunks", "STRING: the last chunk id given out.")
+    due = _Key("due", "ZSET chunk id → when the sweep looks whether its message got lost.")
+    unsent = _Key("unsent", "SET of chunks waiting to be sent: what the window bounds.")
+    linking = _Key("linking", "SET of those of `unsent` that link a lead: they take less room in the window.")
+    jobs = _Key("jobs", "SET of chunks that Zoho works on or that wait for a look: what the most jobs bound.")
+    overdue = _Key(
+        "overdue",
+        "SET of chunks whose job has no end by its deadline, or that wait for other leads: outside of the bounds.",
+    )
 
     def live(self, shard: int) -> str:
         """SET of lead ids in flight in any batch."""
         return f"{self.prefix}live:{shard}"
 
-    @property
-    def making(self) -> str:
-        """HASH digest of what identifies a contact or an account → the lead in flight whose conversion may make it."""
-        return f"{self.prefix}making"
-
-    @property
-    def identities(self) -> str:
-        """HASH lead id → its digests in ``making``, comma-separated; gone when the lead ends."""
-        return f"{self.prefix}identities"
+    making = _Key(
+        "making",
+        "HASH digest of what identifies a contact or an account → the lead in flight whose conversion may make it.",
+    )
+    identities = _Key(
+        "identities",
+        "HASH lead id → its digests in ``making``, comma-separated; gone when the lead ends.",
+    )
 
     # --- runs of profiles (ledger/runs.py) ---
 
@@ -190,10 +162,7 @@ class Keys(KeysBeside):
         """LIST of lead ids that were found and are not in the batch yet; gone when empty."""
         return f"{self.run(run_id)}:found"
 
-    @property
-    def runs_due(self) -> str:
-        """ZSET run id → when the sweep looks whether its message got lost."""
-        return f"{self.prefix}runs:due"
+    runs_due = _Key("runs:due", "ZSET run id → when the sweep looks whether its message got lost.")
 
     def profile(self, name: str) -> str:
         """HASH: slot (the latest begun), open (the run of a slot that still finds), last (run), start (a lead id),
@@ -204,96 +173,56 @@ class Keys(KeysBeside):
 
     # --- whose ledger it is, and in which format (ledger/title.py) ---
 
-    @property
-    def title(self) -> str:
-        """HASH: format; once it has an owner: owner (a digest), kind, name, place, known:DIGEST and client:DIGEST."""
-        return f"{self.prefix}ledger"
-
-    @property
-    def history(self) -> str:
-        """HASH: id (Redis' replication id), name, since (0: the first that is known), breaks: lua/_history.lua.
-
-        ``replicas`` is how many were attached lately; ``fewer_since`` is there while fewer are.
-        """
-        return f"{self.prefix}history"
+    title = _Key(
+        "ledger",
+        "HASH: format; once it has an owner: owner (a digest), kind, name, place, known:DIGEST and client:DIGEST.",
+    )
+    history = _Key(
+        "history",
+        "HASH: id (Redis' replication id), name, since (0: the first that is known), breaks: lua/_history.lua. "
+        "``replicas`` is how many were attached lately; ``fewer_since`` is there while fewer are.",
+    )
 
     # --- the organisation (ledger/organisation.py) ---
 
-    @property
-    def pause(self) -> str:
-        """HASH: code, reason, hint, since, probe, by; there while the organisation is paused.
-
-        ``by`` is the token of the claim that is the probe. A person's pause has no probe; what Zoho had said, or says
-        meanwhile, stands beside it: also_code, also_reason, also_hint.
-        """
-        return f"{self.prefix}pause"
-
-    @property
-    def jobtimes(self) -> str:
-        """LIST of the latest job times in seconds, newest first, at most 128."""
-        return f"{self.prefix}jobtimes"
-
-    @property
-    def fared(self) -> str:
-        """HASH: answered, linked, converted: when Zoho last answered a payload or a link, a job converted a lead."""
-        return f"{self.prefix}fared"
-
-    @property
-    def trial(self) -> str:
-        """HASH: root (the chunk whose jobs fail and that is split, with its parts, though nobody fares better).
-
-        Of those without an answer: splits (how many), at (when the next may be). Gone when a job converts; expires.
-        """
-        return f"{self.prefix}on_trial"
-
-    @property
-    def looks(self) -> str:
-        """HASH size of a payload → what was learnt of its job: see `policy.Look` (a JSON list)."""
-        return f"{self.prefix}looks"
-
-    @property
-    def max_leads(self) -> str:
-        """STRING: a lower limit of leads a payload that Zoho has shown; expires after a day."""
-        return f"{self.prefix}max_leads"
-
-    @property
-    def max_read(self) -> str:
-        """STRING: a lower limit of ids a read that Zoho has shown; expires after a day, unless a rehearsal saw it."""
-        return f"{self.prefix}max_read"
-
-    @property
-    def seen(self) -> str:
-        """STRING: JSON of what a rehearsal has seen of the organisation (ledger/rehearsed.py)."""
-        return f"{self.prefix}seen"
-
-    @property
-    def sweep_lease(self) -> str:
-        """STRING: until when somebody sweeps (Unix seconds); expires by itself."""
-        return f"{self.prefix}sweep"
+    pause = _Key(
+        "pause",
+        "HASH: code, reason, hint, since, probe, by; there while the organisation is paused. ``by`` is the token "
+        "of the claim that is the probe. A person's pause has no probe; what Zoho had said, or says meanwhile, "
+        "stands beside it: also_code, also_reason, also_hint.",
+    )
+    jobtimes = _Key("jobtimes", "LIST of the latest job times in seconds, newest first, at most 128.")
+    fared = _Key(
+        "fared",
+        "HASH: answered, linked, converted: when Zoho last answered a payload or a link, a job converted a lead.",
+    )
+    trial = _Key(
+        "on_trial",
+        "HASH: root (the chunk whose jobs fail and that is split, with its parts, though nobody fares better). Of "
+        "those without an answer: splits (how many), at (when the next may be). Gone when a job converts; "
+        "expires.",
+    )
+    looks = _Key("looks", "HASH size of a payload → what was learnt of its job: see `policy.Look` (a JSON list).")
+    max_leads = _Key("max_leads", "STRING: a lower limit of leads a payload that Zoho has shown; expires after a day.")
+    max_read = _Key(
+        "max_read",
+        "STRING: a lower limit of ids a read that Zoho has shown; expires after a day, unless a rehearsal saw it.",
+    )
+    seen = _Key("seen", "STRING: JSON of what a rehearsal has seen of the organisation (ledger/rehearsed.py).")
+    sweep_lease = _Key("sweep", "STRING: until when somebody sweeps (Unix seconds); expires by itself.")
 
     # --- events (ledger/events.py) ---
 
-    @property
-    def events(self) -> str:
-        """STREAM of the leads that have ended, about as many as are to be kept."""
-        return f"{self.prefix}events"
-
-    @property
-    def events_keep(self) -> str:
-        """STRING: how many events are kept; there when somebody wants them (MASSCONVERT_EVENTS)."""
-        return f"{self.prefix}events:keep"
+    events = _Key("events", "STREAM of the leads that have ended, about as many as are to be kept.")
+    events_keep = _Key(
+        "events:keep",
+        "STRING: how many events are kept; there when somebody wants them (MASSCONVERT_EVENTS).",
+    )
 
     # --- calls about finished batches (ledger/callbacks.py) ---
 
-    @property
-    def callbacks(self) -> str:
-        """ZSET number:batch → when the batch's target of that number is to be called."""
-        return f"{self.prefix}callbacks"
-
-    @property
-    def callbacks_busy(self) -> str:
-        """ZSET number:batch → until when somebody makes this call."""
-        return f"{self.prefix}callbacks:busy"
+    callbacks = _Key("callbacks", "ZSET number:batch → when the batch's target of that number is to be called.")
+    callbacks_busy = _Key("callbacks:busy", "ZSET number:batch → until when somebody makes this call.")
 
     # --- messages that were not taken (ledger/letters.py) ---
 
@@ -305,20 +234,15 @@ class Keys(KeysBeside):
         """HASH: kind, facts (JSON), message (JSON), of a message that is kept for a person."""
         return f"{self.prefix}letter:{letter_id}"
 
-    @property
-    def letters_bytes(self) -> str:
-        """HASH kind → how many bytes the messages of its letters have."""
-        return f"{self.prefix}letters:bytes"
-
-    @property
-    def late(self) -> str:
-        """HASH message id → since when, last when, how many times it was not taken, and why; expires."""
-        return f"{self.prefix}letters:late"
-
-    @property
-    def fleet(self) -> str:
-        """HASH role:name → JSON of when a worker or beat was seen and took something; expires a day after the last."""
-        return f"{self.prefix}fleet"
+    letters_bytes = _Key("letters:bytes", "HASH kind → how many bytes the messages of its letters have.")
+    late = _Key(
+        "letters:late",
+        "HASH message id → since when, last when, how many times it was not taken, and why; expires.",
+    )
+    fleet = _Key(
+        "fleet",
+        "HASH role:name → JSON of when a worker or beat was seen and took something; expires a day after the last.",
+    )
 
     # --- what the organisation lists about itself (store/shelf.py) ---
 
@@ -326,73 +250,84 @@ class Keys(KeysBeside):
         """STRING: rows of JSON and when they were read; expires an hour later."""
         return f"{self.prefix}listing:{name}"
 
-    # --- leave to call Zoho (zoho/governor.py); the rules are in policy/calls.py ---
+    # --- permits to call Zoho (zoho/governor.py); the rules are in policy/calls.py ---
 
-    @property
-    def permits(self) -> str:
-        """ZSET permit id → when its lease ends."""
-        return f"{self.prefix}permits"
-
-    @property
-    def permits_post(self) -> str:
-        """ZSET permit id → when its lease ends: those of ``permits`` that are for a mass convert POST."""
-        return f"{self.prefix}permits:post"
+    permits = _Key("permits", "ZSET permit id → when its lease ends.")
+    permits_post = _Key(
+        "permits:post",
+        "ZSET permit id → when its lease ends: those of ``permits`` that are for a mass convert POST.",
+    )
 
     def permit_wake(self, what: str) -> str:
         """LIST: a permit of this kind (``any``, …, ``express``) may be free, for BLPOP; never ``pause``; expires."""
         return f"{self.prefix}permits:wake:{what}"
 
-    @property
-    def permits_wanted(self) -> str:
-        """ZSET permit id → until when it waits: those of POSTs, beside which polls take only their share; expires."""
-        return f"{self.prefix}permits:wanted"
+    permits_wanted = _Key(
+        "permits:wanted",
+        "ZSET permit id → until when it waits: those of POSTs, beside which polls take only their share; expires.",
+    )
+    permits_express = _Key(
+        "permits:express",
+        "ZSET permit id → until when it waits: those of payloads with interactive leads, woken first; expires.",
+    )
+    permits_turn = _Key(
+        "permits:turn",
+        "STRING: how often one of ``permits_express`` or another in its turn was woken; expires.",
+    )
+    gate = _Key("gate", "HASH: until, why; there while the gate is closed; expires.")
+    limit = _Key(
+        "limit",
+        "HASH: calls, source; how many calls may run at once by the edition; expires after a day at most.",
+    )
+    limit_lock = _Key("limit:lock", "STRING: somebody asks Zoho for the organisation's edition; expires by itself.")
+    learnt = _Key(
+        "limit:learnt",
+        "HASH: calls, event, ceiling, at, row; the limit as 429s have taught it; expires an hour after it changed.",
+    )
+    hold = _Key(
+        "hold",
+        "HASH: kind, why, since, wait, tries, probe (when one may go), by (its permit); there while calls are held.",
+    )
+    unusable = _Key("unusable", "STRING: unusable answers in a row, before they make a hold; expires.")
+    credits = _Key("credits", "HASH: left, at; the day's credits as Zoho said last; expires an hour later.")
+    rate = _Key("rate", "STRING: until when the calls of the last minute use up MASSCONVERT_CALLS_PER_MINUTE; expires.")
 
-    @property
-    def permits_express(self) -> str:
-        """ZSET permit id → until when it waits: those of payloads with interactive leads, woken first; expires."""
-        return f"{self.prefix}permits:express"
+    # --- what is counted (ledger/counts.py); written by lua/_counts.lua alone
 
-    @property
-    def permits_turn(self) -> str:
-        """STRING: how often one of ``permits_express`` or another in its turn was woken; expires."""
-        return f"{self.prefix}permits:turn"
+    counts = _Key(
+        "counts",
+        "HASH: name → number since the ledger began; ``quarter``: the quarter of an hour of the last one. "
+        "``ended_at``: when a lead ended last.",
+    )
+    counts_before = _Key(
+        "counts:before",
+        "HASH: the numbers as they were when that quarter began, those that have grown before.",
+    )
+    counts_letters = _Key("counts:letters", "HASH: name → the letters that stand for it in a day's text.")
 
-    @property
-    def gate(self) -> str:
-        """HASH: until, why; there while the gate is closed; expires."""
-        return f"{self.prefix}gate"
+    def day(self, number: int) -> str:
+        """STRING: what came in each quarter of an hour of a day (Unix seconds / 86,400); expires after 400 days."""
+        return f"{self.prefix}days:{number}"
 
-    @property
-    def limit(self) -> str:
-        """HASH: calls, source; how many calls may run at once by the edition; expires after a day at most."""
-        return f"{self.prefix}limit"
+    # --- the access token (zoho/oauth.py); a set of keys for each set of credentials, named by their digest, so that
+    # --- workers with new credentials never use, or spoil, the token of the old ones
 
-    @property
-    def limit_lock(self) -> str:
-        """STRING: somebody asks Zoho for the organisation's edition; expires by itself."""
-        return f"{self.prefix}limit:lock"
+    def token(self, credentials: str) -> str:
+        """HASH: value, api_domain, refresh_at, expires_at; the one access token of the fleet; expires with it."""
+        return f"{self.prefix}token:{credentials}"
 
-    @property
-    def learnt(self) -> str:
-        """HASH: calls, event, ceiling, at, row; the limit as 429s have taught it; expires an hour after it changed."""
-        return f"{self.prefix}limit:learnt"
+    def token_lock(self, credentials: str) -> str:
+        """STRING: who refreshes the token now; expires by itself."""
+        return f"{self.token(credentials)}:lock"
 
-    @property
-    def hold(self) -> str:
-        """HASH: kind, why, since, wait, tries, probe (when one may go), by (its permit); there while calls are held."""
-        return f"{self.prefix}hold"
+    def token_trouble(self, credentials: str) -> str:
+        """STRING: why there is no token, as JSON: why, code, detail; expires when the next refresh may be tried."""
+        return f"{self.token(credentials)}:trouble"
 
-    @property
-    def unusable(self) -> str:
-        """STRING: unusable answers in a row, before they make a hold; expires."""
-        return f"{self.prefix}unusable"
+    def token_wake(self, credentials: str) -> str:
+        """LIST of one element: a refresh has ended; a waiter takes the element and puts it back; expires."""
+        return f"{self.token(credentials)}:wake"
 
-    @property
-    def credits(self) -> str:
-        """HASH: left, at; the day's credits as Zoho said last; expires an hour later."""
-        return f"{self.prefix}credits"
-
-    @property
-    def rate(self) -> str:
-        """STRING: until when the calls of the last minute use up MASSCONVERT_CALLS_PER_MINUTE; expires."""
-        return f"{self.prefix}rate"
+    def token_grants(self, credentials: str) -> str:
+        """LIST of when tokens were granted, newest first, as many as may be asked for in 10 minutes; expires."""
+        return f"{self.token(credentials)}:grants"

@@ -99,16 +99,21 @@ def test_the_clock_of_a_redis_that_is_away_is_a_store_error() -> None:
 # --- keys
 
 
+def all_keys(keys: Keys) -> dict[str, str]:
+    """Each key of an account by its name in the catalogue; where there is one for each of something, for "0"."""
+    found = {}
+    for name in vars(Keys):
+        if not name.startswith("_") and name not in ("account", "prefix"):
+            key: Any = getattr(keys, name)
+            found[name] = key(*["0"] * len(inspect.signature(key).parameters)) if callable(key) else key
+    return found
+
+
 def test_every_key_has_the_accounts_hash_tag_its_type_and_a_name_of_its_own() -> None:
-    keys = Keys("acme")
-    names = {}
-    for name, member in inspect.getmembers(Keys):
-        if name.startswith("_") or name in ("account", "prefix"):
-            continue
-        function: Any = member.fget if isinstance(member, property) else member
-        assert re.match("(HASH|LIST|SET|ZSET|STRING|STREAM)", function.__doc__ or ""), f"{name} does not say its type"
-        arguments = ["0"] * (len(inspect.signature(function).parameters) - 1)
-        names[name] = getattr(keys, name)(*arguments) if arguments else getattr(keys, name)
+    names = all_keys(Keys("acme"))
+    for name in names:
+        doc = vars(Keys)[name].__doc__
+        assert re.match("(HASH|LIST|SET|ZSET|STRING|STREAM)", doc), f"{name} does not say its type"
     assert all(key.startswith("mc:{acme}:") for key in names.values())
     assert len(set(names.values())) == len(names)
 
@@ -164,11 +169,5 @@ def test_every_script_opens_by_saying_what_it_does_and_takes() -> None:
 def test_of_all_keys_only_those_of_the_access_token_begin_with_a_t() -> None:
     """The user for producers in docs/settings.md leaves out those, as `mc:{*}:[^t]*`."""
     keys = Keys("emea")
-    for name in (name for name in vars(Keys) if not name.startswith("_")):
-        member = inspect.getattr_static(Keys, name)
-        if isinstance(member, property):
-            key = getattr(keys, name)
-        else:
-            values = ["x"] * (len(inspect.signature(member).parameters) - 1)
-            key = getattr(keys, name)(*values) if callable(member) else keys.prefix
+    for name, key in all_keys(keys).items():
         assert key.removeprefix(keys.prefix).startswith("t") == name.startswith("token"), key

@@ -6,16 +6,3 @@ from massconvert.leads.ids import check_batch_key, demand_valid, parse_lead_id, 
 from massconvert.leads.lines import LeadLine
 from massconvert.leads.reading import Table, open_table, read_lead_ids
 from massconvert.leads.spool import Leads, open_leads
-
-__all__ = [
-    "LeadLine",
-    "Leads",
-    "Table",
-    "check_batch_key",
-    "demand_valid",
-    "open_leads",
-    "open_table",
-    "parse_lead_id",
-    "read_lead_ids",
-    "valid_ids",
-]

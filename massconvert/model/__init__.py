@@ -11,58 +11,51 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, TypeAlias
 
-from massconvert.model.answers import Accepted as Accepted
-from massconvert.model.answers import CountedLeads as CountedLeads
-from massconvert.model.answers import DealsUpdated as DealsUpdated
-from massconvert.model.answers import FindAnswer as FindAnswer
-from massconvert.model.answers import FromZoho as FromZoho
-from massconvert.model.answers import JobStatus as JobStatus
-from massconvert.model.answers import LeadsFound as LeadsFound
-from massconvert.model.answers import LeadsRead as LeadsRead
-from massconvert.model.answers import LeadState as LeadState
-from massconvert.model.answers import Linked as Linked
-from massconvert.model.answers import Listing as Listing
-from massconvert.model.answers import NotSent as NotSent
-from massconvert.model.answers import Page as Page
-from massconvert.model.answers import PageAnswer as PageAnswer
-from massconvert.model.answers import PerhapsAccepted as PerhapsAccepted
-from massconvert.model.answers import PostAnswer as PostAnswer
-from massconvert.model.answers import Progress as Progress
-from massconvert.model.answers import ReadAnswer as ReadAnswer
-from massconvert.model.answers import RecordsAnswer as RecordsAnswer
-from massconvert.model.answers import RecordsFound as RecordsFound
-from massconvert.model.answers import Refusal as Refusal
-from massconvert.model.answers import Refused as Refused
-from massconvert.model.answers import StatusAnswer as StatusAnswer
-from massconvert.model.answers import Trouble as Trouble
-from massconvert.model.answers import Unsent as Unsent
-from massconvert.model.answers import UpdateAnswer as UpdateAnswer
-from massconvert.model.answers import again_in_words as again_in_words
-from massconvert.model.batches import HELD_FOR_CANARY as HELD_FOR_CANARY
-from massconvert.model.batches import PAUSED_BY_HAND as PAUSED_BY_HAND
-from massconvert.model.batches import BatchState as BatchState
-from massconvert.model.batches import BatchStatus as BatchStatus
-from massconvert.model.batches import Canary as Canary
-from massconvert.model.batches import CanaryCounts as CanaryCounts
-from massconvert.model.batches import Priority as Priority
-from massconvert.model.batches import Waits as Waits
-from massconvert.model.deals import DealUpdate as DealUpdate
-from massconvert.model.deals import dump_brought as dump_brought
-from massconvert.model.deals import load_brought as load_brought
-from massconvert.model.failing import Failing as Failing
-from massconvert.model.failing import Fared as Fared
-from massconvert.model.matching import Link as Link
-from massconvert.model.matching import Matching as Matching
-from massconvert.model.matching import MatchKey as MatchKey
-from massconvert.model.matching import OnMatch as OnMatch
-from massconvert.model.matching import Record as Record
-from massconvert.model.owner import Owner as Owner
-from massconvert.model.owner import OwnerKind as OwnerKind
-from massconvert.model.rehearsed import Observed as Observed
-from massconvert.model.runs import ROWS_A_QUERY as ROWS_A_QUERY
-from massconvert.model.runs import Language as Language
-from massconvert.model.runs import Run as Run
-from massconvert.model.runs import RunState as RunState
+from massconvert.model.answers import (
+    Accepted,
+    CountedLeads,
+    DealsUpdated,
+    FindAnswer,
+    FromZoho,
+    JobStatus,
+    LeadsFound,
+    LeadsRead,
+    LeadState,
+    Linked,
+    Listing,
+    NotSent,
+    Page,
+    PageAnswer,
+    PerhapsAccepted,
+    PostAnswer,
+    Progress,
+    ReadAnswer,
+    RecordsAnswer,
+    RecordsFound,
+    Refusal,
+    Refused,
+    StatusAnswer,
+    Trouble,
+    Unsent,
+    UpdateAnswer,
+    again_in_words,
+)
+from massconvert.model.batches import (
+    HELD_FOR_CANARY,
+    PAUSED_BY_HAND,
+    BatchState,
+    BatchStatus,
+    Canary,
+    CanaryCounts,
+    Priority,
+    Waits,
+)
+from massconvert.model.deals import DealUpdate, dump_brought, load_brought
+from massconvert.model.failing import Failing, Fared
+from massconvert.model.matching import Link, Matching, MatchKey, OnMatch, Record
+from massconvert.model.owner import Owner, OwnerKind
+from massconvert.model.rehearsed import Observed
+from massconvert.model.runs import ROWS_A_QUERY, Language, Run, RunState
 
 # --- outcomes ---------------------------------------------------------------------------------------------
 

@@ -26,30 +26,3 @@ from massconvert.options.names import Resolution, resolve_names, unresolved
 from massconvert.options.problem import Problem, demand
 from massconvert.options.start import parse_canary, parse_priority
 from massconvert.options.text import read_text
-
-__all__ = [
-    "Deal",
-    "Examined",
-    "Options",
-    "Problem",
-    "Resolution",
-    "begins_with",
-    "deal_templates",
-    "deals_only",
-    "demand",
-    "doubted",
-    "examine",
-    "fingerprint",
-    "fitted",
-    "is_doubted",
-    "link_body",
-    "listings_for",
-    "matching_of",
-    "parse_canary",
-    "parse_priority",
-    "read_text",
-    "resolve_body",
-    "resolve_names",
-    "unresolved",
-    "without_doubts",
-]

@@ -7,19 +7,3 @@ from massconvert.profiles.criteria import count_query, page_query
 from massconvert.profiles.model import Config, LeadCriteria, Limits, Profile, Schedule
 from massconvert.profiles.reading import ConfigFile
 from massconvert.profiles.slots import latest_slot, next_slot, parse_slot, slot_name
-
-__all__ = [
-    "Accounts",
-    "Config",
-    "ConfigFile",
-    "LeadCriteria",
-    "Limits",
-    "Profile",
-    "Schedule",
-    "count_query",
-    "latest_slot",
-    "next_slot",
-    "page_query",
-    "parse_slot",
-    "slot_name",
-]

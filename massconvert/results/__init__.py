@@ -4,5 +4,3 @@ from __future__ import annotations
 
 from massconvert.results.join import Results, write_results
 from massconvert.results.rows import COLUMNS, Part, part_lines
-
-__all__ = ["COLUMNS", "Part", "Results", "part_lines", "write_results"]

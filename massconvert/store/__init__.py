@@ -8,19 +8,3 @@ from massconvert.store.keys import Keys
 from massconvert.store.patience import PATIENCE, Patience
 from massconvert.store.scripts import Scripts
 from massconvert.store.shelf import Kept, Shelf
-
-__all__ = [
-    "PATIENCE",
-    "Clients",
-    "Clock",
-    "Kept",
-    "Keys",
-    "Patience",
-    "Redis",
-    "RedisClock",
-    "Scripts",
-    "Shelf",
-    "connect",
-    "reaching",
-    "steady",
-]

@@ -1,4 +1,4 @@
-"""Where the parts meet: everything is composed from the settings here and nowhere else."""
+"""Where the parts of a worker meet, composed from the settings; commands take from here what they share with it."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from random import Random, SystemRandom
 from typing import Any
 
 from massconvert.caller import Caller
+from massconvert.contract import WORKER_SLOTS
 from massconvert.errors import BrokerError, InputError
 from massconvert.leads.ids import shown
 from massconvert.ledger import Begun, Ledger
@@ -187,7 +188,7 @@ class Workshop:
         return found + len(runs)
 
     def enqueue(self, lead_ids: list[Any], options: Any, key: str, profile: str | None = None, **start: Any) -> str:
-        """Accept the leads of a task message; return the batch id. ``start`` as in `task_message.take_message`."""
+        """Accept the leads of a task message; return the batch id. ``start`` as in `producer.message.take_message`."""
         self.demand_format()
         intake = Intake(self.ports.ledger, self.ports.clock, self.nudge)
         named = self._config.profile(profile) if profile else None
@@ -242,7 +243,7 @@ class Workshops:
     ``threads`` is how many tasks the process runs at once.
     """
 
-    def __init__(self, accounts: Accounts, threads: int = 20) -> None:
+    def __init__(self, accounts: Accounts, threads: int = WORKER_SLOTS) -> None:
         self.accounts = accounts
         self.threads = Threads(threads)
         self._lock = threading.Lock()
@@ -292,7 +293,7 @@ class Workshops:
         return max(1, total - others * kept)
 
 
-def worker_ports(account: str | None = None, profile: str | None = None) -> Workshop:
+def workshop_of(account: str | None = None, profile: str | None = None) -> Workshop:
     """This process' workshop for an account, or for that of a profile; without either, the environment's own.
 
     Raises InputError for what names neither, an unknown account, or one that is not the profile's; SettingsError.
@@ -300,17 +301,17 @@ def worker_ports(account: str | None = None, profile: str | None = None) -> Work
     for name, value in (("account", account), ("profile", profile)):
         if not isinstance(value, str | None):
             raise InputError(f"Dropped a message with the wrong {name} {shown(value)}.")
-    fleet = worker_fleet()
-    return fleet.workshop(fleet.accounts.of_profile(account, profile) if profile else account)
+    served = workshops()
+    return served.workshop(served.accounts.of_profile(account, profile) if profile else account)
 
 
-def worker_fleet() -> Workshops:
-    """This process' accounts, from the environment and massconvert.toml."""
-    return _fleet(os.getpid())
+def workshops() -> Workshops:
+    """This process' workshops, of the accounts of the environment and massconvert.toml."""
+    return _workshops(os.getpid())
 
 
 @lru_cache(maxsize=1)
-def _fleet(pid: int) -> Workshops:  # noqa: ARG001 - a forked child makes connections of its own
+def _workshops(pid: int) -> Workshops:  # noqa: ARG001 - a forked child makes connections of its own
     return Workshops(Accounts())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from massconvert.contract import TASK_CALL_BACK
 from massconvert.model import Again
-from massconvert.wiring import worker_ports
+from massconvert.wiring import workshop_of
 from tasks.declare import BoundTask, task
 from tasks.obey import again
 
@@ -12,6 +12,6 @@ from tasks.obey import again
 @task(TASK_CALL_BACK)
 def call_back(self: BoundTask, account: str | None = None) -> None:
     """Make one call that is due; come back when another is."""
-    what_next = worker_ports(account).call_back()
+    what_next = workshop_of(account).call_back()
     if isinstance(what_next, Again):
         raise again(self, what_next.in_seconds)

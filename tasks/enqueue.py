@@ -7,7 +7,7 @@ from typing import Any
 
 from massconvert.contract import TASK_ENQUEUE
 from massconvert.telemetry.traces import received
-from massconvert.wiring import worker_ports
+from massconvert.wiring import workshop_of
 from tasks.declare import BoundTask, only_copy
 
 
@@ -29,6 +29,6 @@ def enqueue(
     """Register a batch and return its id: the key, or else the message's id, so that a second delivery adds nothing."""
     start = {"priority": priority, "canary": canary, "canary_max_failed": canary_max_failed}
     more = {"on_complete": on_complete, "deal_values": deal_values, "links": links}
-    workshop = worker_ports(account, profile)
+    workshop = workshop_of(account, profile)
     with received(self.request):
         return workshop.enqueue(lead_ids, options, key or self.request.id, profile, **more, **start)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from massconvert.contract import TASK_RUN_PROFILE
 from massconvert.model import Again
-from massconvert.wiring import worker_ports
+from massconvert.wiring import workshop_of
 from tasks.declare import BoundTask, beginning
 from tasks.obey import again
 
@@ -15,7 +15,7 @@ def run_profile(
 ) -> None:
     """Beat's message names the ``slot``, a continuation the ``run``; with neither it is a run by hand, of its own."""
     run_id = run or f"{name}@{slot or self.request.id}"
-    workshop = worker_ports(account, None if run else name)
+    workshop = workshop_of(account, None if run else name)
     what_next = workshop.run_profile(name, run_id, slot=slot or "", begin=run is None)
     if isinstance(what_next, Again):
         raise again(self, what_next.in_seconds)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from massconvert.contract import TASK_SWEEP
-from massconvert.wiring import worker_fleet, worker_ports
+from massconvert.wiring import workshop_of, workshops
 from tasks.declare import BoundTask, task
 
 
 @task(TASK_SWEEP)
 def sweep(_self: BoundTask, account: str | None = None) -> None:
     """Sweep one account, or all; the worker that holds an account's lease does it, all others find nothing to do."""
-    (worker_ports(account) if account else worker_fleet()).sweep()
+    (workshop_of(account) if account else workshops()).sweep()

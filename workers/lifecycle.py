@@ -25,7 +25,7 @@ from massconvert.nudge import Nudge, hold_connection
 from massconvert.settings import Settings, load_settings
 from massconvert.store import connect as connect_redis
 from massconvert.telemetry.heartbeat import Heartbeat, heartbeat_path
-from massconvert.wiring import tuning, worker_fleet
+from massconvert.wiring import tuning, workshops
 from massconvert.words.next_command import next_command
 from workers import log, watch
 from workers.inheritance import restore_inheritance
@@ -169,7 +169,7 @@ def _demand_settings(
     # -c and --autoscale overrule celeryconfig.
     most = next(iter(options.get("autoscale") or ()), 0)
     threads = most or options.get("concurrency") or getattr(conf, "worker_concurrency", None) or WORKER_SLOTS
-    worker_fleet().threads.total = int(threads)
+    workshops().threads.total = int(threads)
 
 
 def _refuse_purge(options: Mapping[str, Any]) -> None:
@@ -177,7 +177,7 @@ def _refuse_purge(options: Mapping[str, Any]) -> None:
         raise SettingsError(
             "--purge would delete messages that are the only copy of their leads; the worker does not start.",
             hint="Leave it out. To call off what was not sent: "
-            f"{next_command('cancel', 'BATCH', account=worker_fleet().accounts.base.account)}",
+            f"{next_command('cancel', 'BATCH', account=workshops().accounts.base.account)}",
         )
 
 
@@ -191,7 +191,7 @@ def _tell_pool(arguments: Sequence[str]) -> None:
 
 def _demand_an_account() -> None:
     """Without the credentials of any account there is nothing to do."""
-    accounts = worker_fleet().accounts
+    accounts = workshops().accounts
     _demand_one(lambda name: accounts.settings(name).require_zoho())
 
 
@@ -203,7 +203,7 @@ def _demand_our_ledgers() -> None:
 
     def demand(name: str) -> None:
         try:
-            worker_fleet().workshop(name).owner_unknown()
+            workshops().workshop(name).owner_unknown()
         except LedgerMismatchError:
             raise
         except MassConvertError as error:
@@ -214,7 +214,7 @@ def _demand_our_ledgers() -> None:
 
 def _demand_one(demand: Callable[[str], None]) -> None:
     """Raise the first SettingsError of ``demand`` where every account has one; else tell each, and serve the others."""
-    troubles, names = list[SettingsError](), worker_fleet().accounts.served()
+    troubles, names = list[SettingsError](), workshops().accounts.served()
     for name in names:
         try:
             demand(name)
@@ -235,7 +235,7 @@ def _on_ready(sender: Any = None, **_: object) -> None:
     # Celery switches these on, and at each outage would advise what celeryconfig has decided against, with a reason.
     warnings.filterwarnings("ignore", category=CPendingDeprecationWarning)
     settings = load_settings()
-    sweeper = Sweeper(lambda: worker_fleet().sweep(), settings.sweep_interval)
+    sweeper = Sweeper(lambda: workshops().sweep(), settings.sweep_interval)
     _sweepers.append(sweeper)
     sweeper.start()
     pulse = make_pulse(settings, sender)
@@ -244,7 +244,7 @@ def _on_ready(sender: Any = None, **_: object) -> None:
     threading.Thread(target=_hand_back, name="end", daemon=True).start()
     if _is_of_processes(sender):
         _tell_of_processes(settings)
-    _ends.append(watch.serve(settings, worker_fleet().threads))
+    _ends.append(watch.serve(settings, workshops().threads))
     _trace(settings)
     # Last, and beside the worker's loop: a Redis that hangs would hold up the loop here.
     threading.Thread(target=_look_around, args=(settings, sender.app), name="check", daemon=True).start()
@@ -257,7 +257,7 @@ def _is_of_processes(consumer: Any) -> bool:
 
 def _tell_of_processes(settings: Settings) -> None:
     """This process runs no tasks; what is served at a port that was chosen is about itself alone."""
-    worker_fleet().threads.total = 0
+    workshops().threads.total = 0
     if settings.metrics_port:
         logger.warning(
             "With -P processes each process has metrics of its own, and MASSCONVERT_METRICS_PORT=%d serves those of "
@@ -285,7 +285,7 @@ def _on_process(**_: object) -> None:
         return
     _ends.clear()  # they are the worker's
     watch.leave()
-    settings, threads = load_settings(), worker_fleet().threads
+    settings, threads = load_settings(), workshops().threads
     threads.total = 1
     if settings.metrics_port == 0 and "prometheus_client" in sys.modules:
         _ends.append(watch.serve(settings, threads))
@@ -319,7 +319,7 @@ def _trace(settings: Settings) -> None:
 
 def _look_around(settings: Settings, app: Any) -> None:
     with suppress(MassConvertError):
-        worker_fleet().lines.nudge.hold()
+        workshops().lines.nudge.hold()
     with suppress(*app.connection_for_write().connection_errors):
         hold_connection(app)
     check_redis(settings)
@@ -328,7 +328,7 @@ def _look_around(settings: Settings, app: Any) -> None:
 
 def make_pulse(settings: Settings, consumer: Any) -> Pulse:
     """The pulse of the worker whose consumer this is."""
-    lines = worker_fleet().lines
+    lines = workshops().lines
 
     def waiting() -> int:
         return sum(lines.nudge.waiting(list(consumer.app.amqp.queues.consume_from)).values())
@@ -337,7 +337,7 @@ def make_pulse(settings: Settings, consumer: Any) -> Pulse:
         # A task takes no longer than a claim's lease.
         Vitals(waiting, patience=max(PATIENCE, tuning(settings).lease + 15.0)),
         Heartbeat(heartbeat_path(WORKER, settings.state_dir, settings.heartbeat_file)),
-        Notes(worker_fleet().accounts, lines.clients),
+        Notes(workshops().accounts, lines.clients),
         consumer.hostname,
     )
 

@@ -22,7 +22,7 @@ from massconvert.ledger.letters import Kind
 from massconvert.policy import messages
 from massconvert.policy.messages import Fate, after_failure, in_words
 from massconvert.store import Keys, Scripts
-from massconvert.wiring import worker_fleet
+from massconvert.wiring import workshops
 from massconvert.words.next_command import next_command
 
 logger = logging.getLogger("massconvert")
@@ -153,7 +153,7 @@ class _Received:
 
     def _letters(self) -> Letters:
         account = self._account()
-        redis = worker_fleet().lines.clients.of(account)
+        redis = workshops().lines.clients.of(account)
         return Letters(redis, Keys(account), Scripts(redis))
 
     def _account(self) -> str:
@@ -161,11 +161,11 @@ class _Received:
 
         Neither credentials nor a right massconvert.toml are needed: they may be why it is not taken.
         """
-        fleet, named = worker_fleet(), self._message.kwargs.get("account")
-        name = fleet.accounts.base.account
+        accounts, named = workshops().accounts, self._message.kwargs.get("account")
+        name = accounts.base.account
         with suppress(MassConvertError):
-            name = fleet.accounts.served()[0]
-            name = fleet.accounts.settings(named).account if isinstance(named, str) else name
+            name = accounts.served()[0]
+            name = accounts.settings(named).account if isinstance(named, str) else name
         return name
 
 

@@ -17,5 +17,5 @@ __all__ = ["app"]
 
 # What wiring.py makes otherwise.
 for module in (tasks.chunk, tasks.convert, tasks.status, tasks.sweep):
-    module.worker_ports = workshop  # type: ignore[attr-defined]  # a name that the module has imported
+    module.workshop_of = workshop  # type: ignore[attr-defined]  # a name that the module has imported
 setattr(Workshops, "sweep", lambda _fleet: workshop().sweep())  # noqa: B010 - a plain assignment is one to a method

@@ -155,11 +155,11 @@ class Desk:
         self.workshop = crm._workshop
         self.workshop._config = ConfigFile(config)
         for module in ("call_back", "chunk", "convert", "enqueue", "run_profile", "status", "sweep"):
-            patch.setattr(f"tasks.{module}.worker_ports", self._ports)
-        patch.setattr("tasks.sweep.worker_fleet", lambda: self.workshop)
+            patch.setattr(f"tasks.{module}.workshop_of", self._ports)
+        patch.setattr("tasks.sweep.workshops", lambda: self.workshop)
         clients = SimpleNamespace(of=lambda _account: crm.redis)
         kept = SimpleNamespace(accounts=Accounts({}, dotenv=None), lines=SimpleNamespace(clients=clients))
-        patch.setattr(only_copies, "worker_fleet", lambda: kept)
+        patch.setattr(only_copies, "workshops", lambda: kept)
         patch.setattr(only_copies, "_bug", _no_bug)
 
     def _ports(self, account: Any = None, profile: Any = None) -> Any:

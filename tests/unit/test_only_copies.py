@@ -131,7 +131,7 @@ class Fleet:
 @pytest.fixture
 def fleet(monkeypatch: pytest.MonkeyPatch) -> Fleet:
     made = Fleet()
-    monkeypatch.setattr(only_copies, "worker_fleet", lambda: made)
+    monkeypatch.setattr(only_copies, "workshops", lambda: made)
     app.loader.import_default_modules()
     return made
 

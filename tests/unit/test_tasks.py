@@ -88,9 +88,9 @@ def run(monkeypatch: pytest.MonkeyPatch, name: str, answer: Any, *args: Any, **k
     """Run a task as a worker would, through the app's base class: the seconds it comes back in, or what it returned."""
     workshop = FakeWorkshop(answer)
     module = f"tasks.{name.removeprefix('massconvert.')}"
-    monkeypatch.setattr(f"{module}.worker_ports", workshop.of)
-    monkeypatch.setattr("tasks.sweep.worker_fleet", lambda: workshop.of("all"))
-    monkeypatch.setattr("workers.only_copies.worker_fleet", no_redis)
+    monkeypatch.setattr(f"{module}.workshop_of", workshop.of)
+    monkeypatch.setattr("tasks.sweep.workshops", lambda: workshop.of("all"))
+    monkeypatch.setattr("workers.only_copies.workshops", no_redis)
     task = app.tasks[name]
     task.push_request(id="m1", called_directly=False, is_eager=True, args=args, kwargs=kwargs, retries=7)
     try:

@@ -96,7 +96,7 @@ def test_with_processes_a_port_that_was_chosen_is_told_to_be_the_wrong_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     fleet = SimpleNamespace(threads=Threads(20))
-    monkeypatch.setattr(lifecycle, "worker_fleet", lambda: fleet)
+    monkeypatch.setattr(lifecycle, "workshops", lambda: fleet)
     for port, lines in ((0, 0), (9540, 1)):
         lifecycle._tell_of_processes(settings(tmp_path, port))
         assert len(caplog.records) == lines

@@ -12,6 +12,7 @@ from massconvert.policy import Permit
 from massconvert.store import connect
 from massconvert.zoho.governor import Governor
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, TUNING, Books, leads
+from tests.stand_ins import Clock
 
 pytestmark = pytest.mark.integration
 
@@ -102,20 +103,11 @@ def test_a_server_that_invents_codes_fills_no_memory(books: Books) -> None:
 # --- the permits: take_permit and return_permit
 
 
-class Clock:
-    """In the test's hands."""
-
-    time = NOW
-
-    def now(self) -> float:
-        return self.time
-
-
 class Calls:
     """A governor of the account, and what it has counted."""
 
     def __init__(self, url: str, books: Books) -> None:
-        self.clock, self.books = Clock(), books
+        self.clock, self.books = Clock(NOW), books
         self.governor = Governor(connect(url), books.keys, self.clock, limit=2, ask_org=self.none, wait=0.0, lease=75.0)
 
     def none(self) -> Any:

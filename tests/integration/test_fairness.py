@@ -13,28 +13,12 @@ from massconvert.model import Priority, Refused
 from massconvert.policy import Moment, after_post
 from massconvert.producer.intake import Intake
 from tests.integration.books import FINGERPRINT, NOW, OPTIONS, OTHER_FINGERPRINT, TUNING, Books, leads
+from tests.stand_ins import Clock, Told
 
 pytestmark = pytest.mark.integration
 
 URGENT = str(3652397000009990001)
 LATER = NOW + TUNING.linger
-
-
-class Clock:
-    """Stands still."""
-
-    def now(self) -> float:
-        return NOW
-
-
-class Told:
-    """Counts what the workers are told."""
-
-    def __init__(self) -> None:
-        self.messages: list[float] = []
-
-    def chunk(self, countdown: float = 0.0) -> None:
-        self.messages.append(countdown)
 
 
 def with_window(books: Books, **bounds: int) -> Books:
@@ -59,9 +43,9 @@ def one_at_a_time(books: Books, count: int, now: float = LATER) -> Iterator[str]
 def test_a_bulk_batch_leaves_the_window_and_the_queues_short(books: Books) -> None:
     """A message when a chunk can be formed, none for the slices after it; and no more chunks than the window takes."""
     told = Told()
-    intake = Intake(books.ledger, Clock(), told)  # type: ignore[arg-type]  # the one message that an intake sends
+    intake = Intake(books.ledger, Clock(NOW), told)  # type: ignore[arg-type]  # the one message that an intake sends
     intake.take(leads(20_000), OPTIONS, key="bulk")
-    assert len(told.messages) <= 3
+    assert len(told.countdowns) <= 3
     fingerprint = books.redis.hget(books.keys.batch("bulk"), "fp")
     books.redis.hset(books.keys.options(fingerprint), "accepted", 1)
     formed = books.chunks.form(now=LATER)
@@ -180,7 +164,7 @@ def test_what_went_with_the_express_leaves_nothing_behind(books: Books) -> None:
 
 
 def test_a_batch_is_interactive_by_its_size_unless_its_producer_says_otherwise(books: Books) -> None:
-    intake = Intake(books.ledger, Clock(), Told())  # type: ignore[arg-type]  # as above
+    intake = Intake(books.ledger, Clock(NOW), Told())  # type: ignore[arg-type]  # as above
     for name, count, wanted in (("few", 10, None), ("many", 11, None), ("urgent", 11, Priority.INTERACTIVE)):
         intake.take(leads(count, 100 * count), OPTIONS, key=name, priority=wanted)
     found = {name: books.redis.hget(books.keys.batch(name), "priority") for name in ("few", "many", "urgent")}

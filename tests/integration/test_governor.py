@@ -18,22 +18,13 @@ from massconvert.zoho.edition import MAX_POSTS
 from massconvert.zoho.governor import Governor
 from massconvert.zoho.standing import Standing, read_standing
 from tests.servers import RedisServer
+from tests.stand_ins import Clock
 
 pytestmark = pytest.mark.integration
 
 THREADS = 40
 LEASE = 75.0
 CALL = 0.01  # seconds of a call: long enough for one too many to be seen
-
-
-class Clock:
-    """The ledger's clock, in the test's hands."""
-
-    def __init__(self) -> None:
-        self.time = 1_800_000_000.0
-
-    def now(self) -> float:
-        return self.time
 
 
 @pytest.fixture

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -19,6 +19,7 @@ from massconvert.zoho.edition import MAX_POSTS
 from massconvert.zoho.governor import Governor
 from massconvert.zoho.standing import Standing, read_standing
 from tests.acceptance.house import until
+from tests.stand_ins import Clock
 
 pytestmark = pytest.mark.integration
 
@@ -27,16 +28,6 @@ LEASE = 70.0
 USABLE = Accepted("7")
 LOST = PerhapsAccepted("HTTP 503: no definite answer", 503)
 THROTTLED = Refused(429, "TOO_MANY_REQUESTS", "slow down")
-
-
-@dataclass
-class Clock:
-    """Redis' time, as the test moves it."""
-
-    time: float = 1_800_000_000.0
-
-    def now(self) -> float:
-        return self.time
 
 
 class Workers:

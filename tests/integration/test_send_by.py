@@ -68,7 +68,7 @@ def server() -> Iterator[Server]:
     thread.join(5)
 
 
-class Clock:
+class SleptClock:
     """The machine's, which is set ahead as by a sleep."""
 
     def __init__(self) -> None:
@@ -78,7 +78,7 @@ class Clock:
         return steady() + self.slept
 
 
-def post(server: Server, clock: Clock, *, send_by: float, deadline: float = 3600.0) -> Any:
+def post(server: Server, clock: SleptClock, *, send_by: float, deadline: float = 3600.0) -> Any:
     transport = Transport(connect_timeout=5.0, deadline=deadline, monotonic=clock)
     try:
         return transport.exchange("POST", server.url, headers={}, body=BODY, send_by=send_by)
@@ -87,12 +87,12 @@ def post(server: Server, clock: Clock, *, send_by: float, deadline: float = 3600
 
 
 def test_in_time_it_is_sent(server: Server) -> None:
-    clock = Clock()
+    clock = SleptClock()
     assert isinstance(post(server, clock, send_by=clock() + 5.0), Reply)
 
 
 def test_who_comes_too_late_does_not_even_connect(server: Server) -> None:
-    clock = Clock()
+    clock = SleptClock()
     answer = post(server, clock, send_by=clock() - 0.001)
     assert isinstance(answer, NotSent)
     assert answer.why is Unsent.LATE
@@ -101,7 +101,7 @@ def test_who_comes_too_late_does_not_even_connect(server: Server) -> None:
 
 def test_a_sleep_while_connecting_leaves_it_unsent(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """The last look comes after the connection is made, just before the first byte."""
-    clock, connect = Clock(), transport_module._Watched.connect
+    clock, connect = SleptClock(), transport_module._Watched.connect
 
     def sleeping(connection: Any) -> None:
         connect(connection)
@@ -116,7 +116,7 @@ def test_a_sleep_while_connecting_leaves_it_unsent(server: Server, monkeypatch: 
 
 def test_a_sleep_between_headers_and_body_keeps_the_body_back(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
     """Zoho has no payload then; but some bytes have left, so it is looked at."""
-    clock, send = Clock(), HTTPConnection.send
+    clock, send = SleptClock(), HTTPConnection.send
 
     def sleeping(connection: Any, data: Any) -> None:
         send(connection, data)

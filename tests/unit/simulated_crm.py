@@ -4,27 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
 from massconvert.simulator import Credentials, Organisation, Request, Response, Rules
+from tests.stand_ins import Steady
 
 FIELDS = "Converted__s,Converted_Date_Time,Converted_Account,Converted_Contact,Converted_Deal"
 ANN = "3652397000000281001"
 DEAL = {"Deal_Name": "Renewal", "Stage": "Needs Analysis", "Closing_Date": "2026-12-20"}
 FORM = {"grant_type": "refresh_token", "client_id": "c", "client_secret": "s", "refresh_token": "r"}
-
-
-@dataclass
-class Clock:
-    """Unix seconds that stand still until they are moved."""
-
-    now: float = 1_800_000_000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 class Crm:
@@ -40,7 +30,7 @@ class Crm:
         credentials: Credentials | None = None,
         **rules: Any,
     ) -> None:
-        self.clock = Clock()
+        self.clock = Steady(1_800_000_000.0)
         self.organisation = Organisation(
             clock=self.clock,
             random=Random(1),

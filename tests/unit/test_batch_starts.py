@@ -7,41 +7,18 @@ from typing import Any
 import fakeredis
 import pytest
 
-from massconvert.errors import BrokerError, InputError, UnknownBatchError
+from massconvert.errors import InputError, UnknownBatchError
 from massconvert.ledger import Ledger
 from massconvert.model import HELD_FOR_CANARY, BatchState, Canary, Priority
 from massconvert.options import parse_canary, parse_priority
 from massconvert.policy import Tuning, most_failures, priority_of
 from massconvert.producer.intake import Intake
 from massconvert.producer.message import take_message
+from tests.stand_ins import Clock, Told
 
 NOW = 1_800_000_000.0
 IDS = [str(3652397000009850001 + number) for number in range(120)]
 BODY = {"Deals": {"Deal_Name": "Renewal"}}
-
-
-class Clock:
-    """Stands still."""
-
-    def now(self) -> float:
-        return NOW
-
-
-class Told:
-    """What the workers are told; ``away`` is a broker that cannot be reached."""
-
-    def __init__(self) -> None:
-        self.chunks: list[str] = []
-        self.away = False
-
-    def chunk(self, countdown: float = 0.0) -> None:
-        if self.away:
-            raise BrokerError("away")
-
-    def convert(self, chunk_id: str, countdown: float = 0.0) -> None:
-        if self.away:
-            raise BrokerError("away")
-        self.chunks.append(chunk_id)
 
 
 @pytest.fixture
@@ -57,7 +34,7 @@ def ledger() -> Ledger:
 @pytest.fixture
 def intake(ledger: Ledger, told: Told) -> Intake:
     nudge: Any = told
-    return Intake(ledger, Clock(), nudge)
+    return Intake(ledger, Clock(NOW), nudge)
 
 
 @pytest.mark.parametrize(

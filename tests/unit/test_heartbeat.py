@@ -10,25 +10,17 @@ from pathlib import Path
 import pytest
 
 from massconvert.telemetry.heartbeat import Heartbeat, complaint, heartbeat_path, read_beat
+from tests.stand_ins import Steady
 from tests.unit.cli_shell import Shell
 
 
-class Clock:
-    """A monotonic clock that a test moves."""
-
-    now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
+@pytest.fixture
+def clock() -> Steady:
+    return Steady()
 
 
 @pytest.fixture
-def clock() -> Clock:
-    return Clock()
-
-
-@pytest.fixture
-def heart(tmp_path: Path, clock: Clock) -> Heartbeat:
+def heart(tmp_path: Path, clock: Steady) -> Heartbeat:
     return Heartbeat(tmp_path / "new" / "heartbeat-worker", monotonic=clock)
 
 
@@ -40,7 +32,7 @@ def test_a_fresh_beat_is_healthy_and_an_old_one_is_not(heart: Heartbeat) -> None
     assert str(os.getpid()) in words
 
 
-def test_trouble_lets_the_heart_grow_old_and_says_why(heart: Heartbeat, clock: Clock) -> None:
+def test_trouble_lets_the_heart_grow_old_and_says_why(heart: Heartbeat, clock: Steady) -> None:
     heart.beat()
     clock.now += 50
     heart.beat("it has taken nothing for 120 s, although 7 messages wait")

@@ -18,21 +18,12 @@ from massconvert.zoho.datacenters import Hosts, resolve
 from massconvert.zoho.grants import TOO_MANY, Credentials, Grant, parse_grant
 from massconvert.zoho.oauth import MAX_GRANTS, Token, TokenSource
 from massconvert.zoho.transport import Reply
+from tests.stand_ins import Clock
 
 SECRETS = ("1000.fake-refresh-token", "fake-client-secret")
 #: Seconds that threads have for each other on a busy machine.
 SLOWEST = 100.0
 CREDENTIALS = Credentials("1000.FAKE", SecretStr(SECRETS[1]), SecretStr(SECRETS[0]))
-
-
-class FakeClock:
-    """Time that stands still until it is moved."""
-
-    def __init__(self) -> None:
-        self.time = 1_795_514_400.0
-
-    def now(self) -> float:
-        return self.time
 
 
 class Accounts:
@@ -60,8 +51,8 @@ def reply(value: Any, status: int = 200) -> Reply:
 
 
 @pytest.fixture
-def clock() -> FakeClock:
-    return FakeClock()
+def clock() -> Clock:
+    return Clock(1_795_514_400.0)
 
 
 @pytest.fixture
@@ -75,7 +66,7 @@ def server() -> fakeredis.FakeServer:
 
 
 @pytest.fixture
-def make(server: fakeredis.FakeServer, clock: FakeClock, accounts: Accounts) -> Callable[..., TokenSource]:
+def make(server: fakeredis.FakeServer, clock: Clock, accounts: Accounts) -> Callable[..., TokenSource]:
     """Makes the token source of one more worker."""
 
     def source(hosts: Hosts | None = None, credentials: Credentials = CREDENTIALS, **more: Any) -> TokenSource:
@@ -140,7 +131,7 @@ def test_twenty_threads_at_once_refresh_once(make: Any, accounts: Accounts) -> N
 
 
 def test_a_token_is_refreshed_ahead_of_its_end_while_others_go_on_with_the_old_one(
-    make: Any, accounts: Accounts, clock: FakeClock
+    make: Any, accounts: Accounts, clock: Clock
 ) -> None:
     assert value(make().get()) == "t1"
     clock.time += 3600 - 299
@@ -152,7 +143,7 @@ def test_a_token_is_refreshed_ahead_of_its_end_while_others_go_on_with_the_old_o
 
 
 def test_a_token_that_could_not_be_refreshed_ahead_is_used_to_its_end(
-    make: Any, accounts: Accounts, clock: FakeClock
+    make: Any, accounts: Accounts, clock: Clock
 ) -> None:
     make().get()
     accounts.answer = reply(b"", 503)
@@ -163,7 +154,7 @@ def test_a_token_that_could_not_be_refreshed_ahead_is_used_to_its_end(
     assert isinstance(make().get(), NotSent)
 
 
-def test_a_short_lived_token_is_not_refreshed_at_every_call(make: Any, accounts: Accounts, clock: FakeClock) -> None:
+def test_a_short_lived_token_is_not_refreshed_at_every_call(make: Any, accounts: Accounts, clock: Clock) -> None:
     accounts.life = 60
     make().get()
     clock.time += 40
@@ -184,7 +175,7 @@ def test_a_refused_token_is_discarded_only_while_it_is_the_current_one(make: Any
 
 
 def test_a_token_that_is_refused_again_and_again_does_not_use_up_the_refreshes(
-    make: Any, accounts: Accounts, clock: FakeClock
+    make: Any, accounts: Accounts, clock: Clock
 ) -> None:
     for _ in range(MAX_GRANTS):
         token = make().get()
@@ -359,7 +350,7 @@ def test_a_grant_code_in_the_place_of_a_refresh_token_is_recognised() -> None:
 
 
 def test_a_refresh_token_that_has_worked_is_not_called_a_grant_code(
-    make: Any, accounts: Accounts, clock: FakeClock
+    make: Any, accounts: Accounts, clock: Clock
 ) -> None:
     code = Credentials("1000.FAKE", SecretStr("s"), SecretStr(f"1000.{'0a' * 16}.{'1b' * 16}"))
     source = make(credentials=code)

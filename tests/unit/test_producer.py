@@ -29,35 +29,13 @@ from massconvert.producer.mass_convert import MassConvert
 from massconvert.producer.message import take_message
 from massconvert.settings import Settings
 from massconvert.store import Keys
+from tests.stand_ins import Clock, Told
 
 OPTIONS = {"Deals": {"Deal_Name": "Renewal", "Stage": "Closed Won", "Closing_Date": "+30d"}}
 OTHER = {"Deals": {"Deal_Name": "Other", "Stage": "Closed Won", "Closing_Date": "+30d"}}
 NOW = 1_800_000_000.0
 A, B, C = "3652397000009850001", "3652397000009851001", "3652397000009852001"
 TUNING = Tuning()
-
-
-class Told:
-    """The nudge: notes what the workers were told; with ``away`` the broker cannot be reached."""
-
-    def __init__(self, broker_url: str = "") -> None:
-        self.countdowns: list[float] = []
-        self.away = False
-
-    def chunk(self, countdown: float = 0) -> None:
-        if self.away:
-            raise BrokerError("The message broker at redis://db cannot be reached: refused")
-        self.countdowns.append(countdown)
-
-
-class Clock:
-    """Stands still."""
-
-    def __init__(self, _redis: Any = None) -> None:
-        pass
-
-    def now(self) -> float:
-        return NOW
 
 
 @pytest.fixture
@@ -75,7 +53,7 @@ def mc(redis_client: Any, told: Told, monkeypatch: pytest.MonkeyPatch) -> MassCo
     """The producer as an app has it, on a Redis and a broker of the test's own."""
     monkeypatch.setattr(producer, "connect", lambda url, account: redis_client)
     monkeypatch.setattr(producer, "Nudge", lambda url, account: told)
-    monkeypatch.setattr(producer, "RedisClock", Clock)
+    monkeypatch.setattr(producer, "RedisClock", lambda _redis: Clock(NOW))
     return MassConvert(Settings())
 
 
@@ -363,7 +341,7 @@ def test_what_leads_bring_for_their_deals_comes_into_the_batch(mc: MassConvert, 
 
 
 def test_a_message_brings_them_by_the_same_word(ledger: Ledger, told: Told) -> None:
-    intake = Intake(ledger, Clock(), told)  # type: ignore[arg-type]  # notes what it is told
+    intake = Intake(ledger, Clock(NOW), told)  # type: ignore[arg-type]  # notes what it is told
     take_message(intake, [A, "abc"], OPTIONS, "m", deal_values={A: {"Amount": 1000}})
     assert ledger.batches.deal_values("m", [A]) == {A: '{"Amount":1000}'}
     with pytest.raises(InputError, match="Annual Revenue"):
@@ -484,7 +462,7 @@ def test_a_retry_of_the_wrong_kind_says_which_there_is(undealt: MassConvert, led
 
 
 def test_retry_leaves_what_is_no_id_and_what_did_not_fail(mc: MassConvert, ledger: Ledger, told: Told) -> None:
-    intake = Intake(ledger, Clock(), told)  # type: ignore[arg-type]  # stands in for the nudge
+    intake = Intake(ledger, Clock(NOW), told)  # type: ignore[arg-type]  # stands in for the nudge
     take_message(intake, ["abc"], OPTIONS, "k")
     with pytest.raises(InputError, match="Batch k has no failed leads to retry"):
         mc.retry("k")
@@ -495,7 +473,7 @@ def test_retry_leaves_what_is_no_id_and_what_did_not_fail(mc: MassConvert, ledge
 
 def test_a_message_with_wrong_ids_ends_them_in_its_batch_and_takes_the_others(ledger: Ledger, told: Told) -> None:
     """Nobody is there to be told."""
-    intake = Intake(ledger, Clock(), told)  # type: ignore[arg-type]  # stands in for the nudge
+    intake = Intake(ledger, Clock(NOW), told)  # type: ignore[arg-type]  # stands in for the nudge
     batch = take_message(intake, [A, "abc", None, B], OPTIONS, "m1")
     assert isinstance(batch, Batch)
     assert (batch.accepted, batch.invalid) == (2, 2)
@@ -507,7 +485,7 @@ def test_a_message_with_wrong_ids_ends_them_in_its_batch_and_takes_the_others(le
 
 
 def test_a_message_that_is_delivered_twice_is_one_batch(ledger: Ledger, told: Told) -> None:
-    intake = Intake(ledger, Clock(), told)  # type: ignore[arg-type]  # stands in for the nudge
+    intake = Intake(ledger, Clock(NOW), told)  # type: ignore[arg-type]  # stands in for the nudge
     for _ in range(2):
         batch = take_message(intake, [A, "abc"], OPTIONS, "m1")
     assert batch.progress().total == 2
@@ -515,7 +493,7 @@ def test_a_message_that_is_delivered_twice_is_one_batch(ledger: Ledger, told: To
 
 @pytest.mark.parametrize("ids", ["123", {"a": 1}, 5, None])
 def test_a_message_that_holds_no_list_is_refused(ledger: Ledger, told: Told, redis_client: Any, ids: Any) -> None:
-    intake = Intake(ledger, Clock(), told)  # type: ignore[arg-type]  # stands in for the nudge
+    intake = Intake(ledger, Clock(NOW), told)  # type: ignore[arg-type]  # stands in for the nudge
     with pytest.raises(InputError, match="takes a list of lead ids"):
         take_message(intake, ids, OPTIONS, "m1")
     assert redis_client.keys() == []

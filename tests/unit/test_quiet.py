@@ -10,19 +10,10 @@ from celery.worker.consumer.consumer import CONNECTION_ERROR, CONNECTION_RETRY
 from kombu.exceptions import OperationalError
 from redis.exceptions import ResponseError
 
+from tests.stand_ins import Steady
 from workers.quiet import REMIND_EVERY, BrokerLines
 
 CONSUMER = "celery.worker.consumer.consumer"
-
-
-class Clock:
-    """A monotonic clock that a test sets."""
-
-    now = 100.0
-
-    def __call__(self) -> float:
-        """Seconds."""
-        return self.now
 
 
 def record(name: str, message: str, level: int = logging.WARNING, error: Exception | None = None) -> logging.LogRecord:
@@ -44,7 +35,7 @@ ROUND = [
 
 def test_a_loss_is_one_line_and_the_return_is_another(caplog: pytest.LogCaptureFixture) -> None:
     """However often Celery tries in between; and the next loss is told again."""
-    clock = Clock()
+    clock = Steady()
     lines = BrokerLines(clock)
     for _ in range(2):
         assert lines.filter(LOST)
@@ -57,7 +48,7 @@ def test_a_loss_is_one_line_and_the_return_is_another(caplog: pytest.LogCaptureF
 
 def test_what_is_not_about_the_broker_is_always_written() -> None:
     """Our own lines, and what ends the worker."""
-    lines = BrokerLines(Clock())
+    lines = BrokerLines(Steady())
     assert lines.filter(LOST)
     assert lines.filter(record("massconvert", "chunk 1: post: accepted", logging.INFO))
     assert lines.filter(record("celery.worker", "Unrecoverable error: %r", logging.CRITICAL, ResponseError("x")))
@@ -66,7 +57,7 @@ def test_what_is_not_about_the_broker_is_always_written() -> None:
 
 def test_what_a_lost_connection_breaks_is_told_by_its_own_line_alone() -> None:
     """Also what a thread meets before the loop does. A bug of a task is none of it."""
-    lines, broken = BrokerLines(Clock()), ConnectionResetError(104, "Connection reset by peer")
+    lines, broken = BrokerLines(Steady()), ConnectionResetError(104, "Connection reset by peer")
     for line in (
         record("celery.worker.request", "Couldn't ack %r, reason:%r", logging.CRITICAL, broken),
         record("celery.worker.loops", "Error cleaning up after event loop: %r", logging.ERROR, ChannelGone("gone")),
@@ -80,7 +71,7 @@ def test_what_a_lost_connection_breaks_is_told_by_its_own_line_alone() -> None:
 
 def test_an_outage_that_lasts_is_told_again_every_minute() -> None:
     """So that the log of this minute says why nothing happens."""
-    clock = Clock()
+    clock = Steady()
     lines = BrokerLines(clock)
     told = 0
     for _ in range(10 * int(REMIND_EVERY)):
@@ -91,5 +82,5 @@ def test_an_outage_that_lasts_is_told_again_every_minute() -> None:
 
 def test_while_the_broker_is_there_nothing_is_dropped() -> None:
     """At the start, too."""
-    lines = BrokerLines(Clock())
+    lines = BrokerLines(Steady())
     assert all(lines.filter(line) for line in ROUND[:3])

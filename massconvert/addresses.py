@@ -152,18 +152,24 @@ def _check_server(scheme: str, rest: str, example: str) -> str:
         raise ValueError(f"has a blank or another character in it that no URL has {_ENCODE}")
     if ";" in rest:  # between brokers it means another one: what stands before it would be taken for a host
         raise ValueError(f"has a ; in it {_ENCODE}; {example}")
-    try:
-        parts = urlsplit(url)
-        usable = parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable:
+    parts = _parts(url)
+    if parts is None:
         raise ValueError(f"has no usable host and port {_ENCODE}; {example}")
     if "#" in url or "@" in parts.path + parts.query:
         raise ValueError(f"has a # or an @ where none can be {_ENCODE}; {example}")
     _demand_place(parts, example)
     query = _options(scheme, parts.query)
     return url.partition("?")[0] + (f"?{query}" if query else "")
+
+
+def _parts(url: str) -> SplitResult | None:
+    """``url`` taken apart; ``None`` where its host and port cannot be used."""
+    try:
+        parts = urlsplit(url)
+        usable = parts.port != 0
+    except ValueError:
+        return None
+    return parts if usable else None
 
 
 def _demand_place(parts: SplitResult, example: str) -> None:
@@ -251,12 +257,8 @@ def _one_broker(url: str) -> str:
         return for_celery(check_redis_url(url)) if scheme.lower() == "unix" else check_redis_url(url)
     if any(char.isspace() or not char.isprintable() for char in url):
         raise ValueError(f"has a blank or another character in it that no URL has; it {_BROKER_ENCODE}")
-    try:
-        parts = urlsplit(url)
-        usable = parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or "#" in rest or "@" in parts.path + parts.query:
+    parts = _parts(url)
+    if parts is None or "#" in rest or "@" in parts.path + parts.query:
         raise ValueError(_BROKER_ENCODE)
     return url
 

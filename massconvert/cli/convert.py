@@ -269,7 +269,7 @@ def _work(
             say("starting the workers on this machine." if settings.redis_url_given else _STARTING)
             with at_home(settings, stopping) as machine:
                 try:
-                    machine.start_anew()
+                    machine.end_refusal()
                     ended = [_finish(machine, begun, wanted) for begun in begin(machine)]
                 except Stopped:
                     began = stop(machine)

@@ -56,7 +56,7 @@ class Machine:
         except UnknownBatchError:
             return None
 
-    def start_anew(self) -> None:
+    def end_refusal(self) -> None:
         """End a pause that Zoho's refusal made in an earlier run: a person who runs the command again has fixed it."""
         paused = self.desk.ledger.organisation.paused()
         if paused and paused.code:

@@ -12,15 +12,22 @@ from typing import Any
 from massconvert.errors import InputError
 from massconvert.words.plurals import number_of
 
-_LARGEST = 2**63 - 1
+LARGEST_ID = 2**63 - 1
 #: How many wrong ids an error names.
 NAMED = 20
 #: Matches every id but those of 19 digits that begin with 9, which must be compared with the largest.
 is_plain_id = re.compile(r"[1-9][0-9]{0,17}|[1-8][0-9]{18}").fullmatch
+_largest_ids = re.compile(r"9[0-9]{18}").fullmatch
 #: Matches what a spreadsheet or JavaScript makes of an id that it takes for a number.
 is_rounded = re.compile(r"[-+]?[0-9]+([.,][0-9]*)?[eE][-+]?[0-9]+|[0-9]+[.][0-9]*").fullmatch
 #: Matches a number in groups of three digits, as spreadsheets show it: 3,652,397,000,009,850,000.
 is_grouped = re.compile("[0-9]{1,3}([.,' _\u00a0\u2009\u202f\u2019])[0-9]{3}(?:\\1[0-9]{3})+").fullmatch
+
+
+def is_id(text: str) -> bool:
+    """Whether a text is an id as Zoho writes it: the digits of a positive 64-bit integer."""
+    return bool(is_plain_id(text) or (_largest_ids(text) and int(text) <= LARGEST_ID))
+
 
 # What nobody sees: blanks of every kind, byte order marks, marks of width and direction.
 _UNSEEN = "\\s\ufeff\u00ad\u200b-\u200f\u202a-\u202e\u2060-\u2069"
@@ -89,7 +96,7 @@ def parse_lead_id(value: object) -> str:
         return _parse_text(text)
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
-        if 0 < number <= _LARGEST:
+        if 0 < number <= LARGEST_ID:
             return str(number)
         raise InputError("is outside the range of Zoho's ids, 1 to 9223372036854775807")
     if isinstance(value, Decimal):
@@ -113,7 +120,7 @@ def _parse_text(text: str) -> str:
         raise InputError(_GROUPED if is_grouped(text) else "is not a string of digits")
     if text[0] == "0":
         raise InputError("begins with 0, which no id of Zoho does")
-    if len(text) > 19 or int(text) > _LARGEST:
+    if len(text) > 19 or int(text) > LARGEST_ID:
         raise InputError(f"has {number_of(len(text), 'digit')}; Zoho's ids are at most 9223372036854775807")
     return text
 

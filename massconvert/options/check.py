@@ -10,7 +10,7 @@ from decimal import Decimal
 from difflib import get_close_matches
 from typing import Any
 
-from massconvert.leads.ids import is_rounded
+from massconvert.leads.ids import LARGEST_ID, is_id, is_rounded
 from massconvert.model.template import TemplateError, fields_of
 from massconvert.options.extras import EXTRAS
 from massconvert.options.ours import OURS, check_ours
@@ -27,7 +27,6 @@ DEAL_FIELDS = {
     "Pipeline": "pipeline",
     "Amount": "amount",
 }
-_LARGEST_ID = 2**63 - 1
 #: Where an id comes from.
 _USERS = "Zoho's Get Users API has it (GET /users)"
 _MODULES = "Zoho's Modules API has it (GET /settings/modules)"
@@ -161,10 +160,10 @@ class BodyCheck:
 
     def id(self, path: str, value: Any, where: str) -> str | None:
         """An id of Zoho's: a string of digits, or a JSON number that is whole. ``where`` says where to get it."""
-        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= _LARGEST_ID:
+        if isinstance(value, int) and not isinstance(value, bool) and 0 < value <= LARGEST_ID:
             return str(value)
         text = value.strip() if isinstance(value, str) else ""
-        if re.fullmatch("[1-9][0-9]{0,18}", text) and int(text) <= _LARGEST_ID:
+        if is_id(text):
             return text
         if isinstance(value, float) or is_rounded(text):
             self.note(

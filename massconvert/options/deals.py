@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
+from massconvert.leads.ids import is_id
 from massconvert.model import Listing
 from massconvert.model.template import fields_of, placeholder
 from massconvert.options.check import SPAN
@@ -224,7 +225,7 @@ def _lookup(value: Any, _row: Row) -> str:
     given = value.get("id") if isinstance(value, Mapping) else value
     if isinstance(value, Mapping) and given is None:
         return 'must be {"id": "…"}' if "name" not in value else ""
-    if isinstance(given, bool) or not re.fullmatch(r"[1-9][0-9]{0,18}", str(given)):
+    if isinstance(given, bool) or not is_id(str(given)):
         return f'is {shown(value)}, but must be {{"id": "…"}}, the id of a record'
     return ""
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from massconvert.errors import InputError
 from massconvert.leads import LeadLine, check_batch_key, open_leads, parse_lead_id, read_lead_ids, valid_ids
 from massconvert.leads import spool as spool_room
+from massconvert.leads.ids import is_id
 
 A, B, C = "3652397000009850001", "3652397000009851001", "3652397000009852001"
 lead_ids = st.integers(min_value=1, max_value=2**63 - 1).map(str)
@@ -108,6 +109,16 @@ def test_anything_else_is_refused_with_its_reason(value: object, reason: str) ->
     with pytest.raises(InputError) as caught:
         parse_lead_id(value)
     assert reason in caught.value.message
+
+
+@pytest.mark.parametrize("text", ["1", "999999999999999999", "3652397000009850001", "9223372036854775807"])
+def test_an_id_as_zoho_writes_it_is_one_for_options_too(text: str) -> None:
+    assert is_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "0", "01", "-1", "1.0", "9223372036854775808", "92233720368547758070", "9²", "x"])
+def test_what_zoho_does_not_write_is_no_id(text: str) -> None:
+    assert not is_id(text)
 
 
 @given(st.integers())

@@ -89,29 +89,33 @@ def all_converted(house: House, batch: Batch, leads: list[str], *, seconds: floa
 @takes(Row.SENDER_LOST, Row.SETTLED, Row.JOB_ALL_CONVERTED)
 def test_a_worker_killed_while_it_sends_or_before_it_records_costs_no_second_submission(house: House) -> None:
     """Before Zoho has it, after Zoho has it, and while a job runs: what may have been sent is looked at first."""
-    house.environment["MASSCONVERT_CALL_DEADLINE"] = "3"
+    house.environment["MASSCONVERT_CALL_DEADLINE"] = "8"
     leads = start(house, 200, latency=0)
     first = house.worker("first")
     before, after, running = (leads[place : place + 50] for place in range(50, 200, 50))
     assert enqueue(house, leads[:50]).wait(30).converted == 50
     house.set_faults(
-        {"method": POST, "do": "latency", "seconds": 2, "ids": before, "times": 1},
-        {"method": POST, "do": "latency", "seconds": 2, "when": "after", "ids": after, "times": 1},
-        {"method": POST, "do": "job_slow", "seconds": 2, "ids": running},
+        {"method": POST, "do": "latency", "seconds": 6, "ids": before, "times": 1},
+        {"method": POST, "do": "latency", "seconds": 6, "when": "after", "ids": after, "times": 1},
+        {"method": POST, "do": "job_slow", "seconds": 10, "ids": running},
     )
     batch = enqueue(house, leads[50:])
+    with house.ledger as ledger:
 
-    def at_the_moment() -> bool:
-        """One job runs, two POSTs are in flight, of which Zoho has carried out one."""
-        truth, load = house.truth(), house.ask("load")
-        return [truth[lead]["submissions"] for lead in (before[0], after[0], running[0])] == [0, 1, 1] and (
-            load["now"] == 2
-        )
+        def at_the_moment() -> bool:
+            """One job runs, as the ledger knows, and two POSTs are in flight, of which Zoho has carried out one."""
+            states = [ledger.hget(KEYS.chunk(chunk), "state") for chunk in ledger.smembers(KEYS.batch_chunks(batch.id))]
+            truth, load = house.truth(), house.ask("load")
+            return (
+                sorted(map(str, states)) == ["running", "sending", "sending"]
+                and [truth[lead]["submissions"] for lead in (before[0], after[0], running[0])] == [0, 1, 1]
+                and load["now"] == 2
+            )
 
-    until(at_the_moment, 20, "two POSTs and a job")
+        until(at_the_moment, 20, "two POSTs and a job")
     house.kill(first)
     house.worker("second")
-    all_converted(house, batch, leads[50:])
+    all_converted(house, batch, leads[50:], seconds=90)
     assert house.unfired() == []
     assert [step.row for step in steps(house)].count(Row.SENDER_LOST) == 2
 

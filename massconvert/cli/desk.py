@@ -64,7 +64,7 @@ class Desk:
 
     def waits(self, batch_id: str) -> Waits | None:
         """What payloads of a batch wait for, where Zoho has said something about them. Raises StoreError."""
-        return self.ledger.batches.waits(batch_id, now=self.clock.now())
+        return self.ledger.waits(batch_id, now=self.clock.now())
 
     def why(self, status: BatchStatus) -> Reason | None:
         """Why a batch has not finished; ``None`` for one that has. Raises StoreError."""

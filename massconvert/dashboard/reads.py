@@ -283,10 +283,8 @@ class Reads:
         return self._cache.get("backlog", RARELY, lambda: ledger.backlog(now=self.now(), grace=_LATE))
 
     def _waits(self, batch_id: str) -> Waits | None:
-        batches = self.desk.ledger.batches
-        return self._cache.get(
-            ("waits", batch_id), SLOWLY, lambda: batches.waits(batch_id, now=self.now(), most=_ASKED)
-        )
+        ledger = self.desk.ledger
+        return self._cache.get(("waits", batch_id), SLOWLY, lambda: ledger.waits(batch_id, now=self.now(), most=_ASKED))
 
     def cost(self, leads: int) -> Forecast:
         """What converting this many leads will cost. An estimate."""

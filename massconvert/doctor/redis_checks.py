@@ -19,6 +19,7 @@ from massconvert.ledger import Workers
 from massconvert.nudge import Nudge
 from massconvert.store import reaching
 from massconvert.store.primary import OfSentinels
+from massconvert.words.next_command import next_command
 
 
 def check_redis(site: Site) -> Iterator[Finding]:
@@ -64,9 +65,10 @@ def _history(site: Site) -> Finding:
         return ok("redis history", "Scripts may use INFO, which tells them of a failover.")
     when = "just now" if unmet else f"{span(ago)} ago"
     what = f"Redis went on {when} with what may be an older state: a failover, a restart or a restored copy."
+    name_them = next_command("missing", "worker.log", account=site.settings.account)
     fix = (
-        "What waited then is read before it is sent. After a restored copy, enqueue again what it does not know, with "
-        "the same keys: docs/high-availability.md."
+        "What waited then is read before it is sent. After a restored copy, find what it does not know with workers' "
+        f"logs, and enqueue that again with the same keys (docs/high-availability.md): {name_them}"
     )
     return warning("redis history", what, fix)
 

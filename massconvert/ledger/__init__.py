@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from massconvert.ledger.backlog import Backlog, FailedWith, read_backlog, read_failures, read_stopped, waiting_options
+from massconvert.ledger.backlog import (
+    Backlog,
+    FailedWith,
+    read_backlog,
+    read_failures,
+    read_stopped,
+    read_waits,
+    waiting_options,
+)
 from massconvert.ledger.batches import Added, Batches, Released, Sealed
 from massconvert.ledger.callbacks import Callbacks, DueCall
 from massconvert.ledger.chunks import Chunks, Formed, Overdue
@@ -21,7 +29,7 @@ from massconvert.ledger.rehearsed import Rehearsed
 from massconvert.ledger.runs import Begun, Runs
 from massconvert.ledger.stories import Stories
 from massconvert.ledger.title import Title
-from massconvert.model import BatchStatus
+from massconvert.model import BatchStatus, Waits
 from massconvert.policy import Tuning
 from massconvert.store import Clock, Keys, Redis, Scripts, Shelf
 
@@ -106,6 +114,14 @@ class Ledger:
         Raises LedgerError, StoreError.
         """
         return read_failures(self._redis, self._keys, batch_id)
+
+    def waits(self, batch_id: str, *, now: float, most: int = 100) -> Waits | None:
+        """What Zoho said last about payloads of a batch that wait for another try; ``None`` where there are none.
+
+        Of ``most`` open chunks, since there may be many; the words that most of them wait with.
+        Raises LedgerError, StoreError.
+        """
+        return read_waits(self._redis, self._keys, batch_id, now=now, most=most)
 
     def waiting_options(self) -> list[tuple[dict[str, Any], int]]:
         """The options with which leads wait, and how many leads with each. Raises StoreError."""

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from massconvert.ledger.codec import load_options, load_status, segments, unreadable
-from massconvert.model import BatchStatus, State, Why
+from massconvert.ledger.codec import load_options, load_refusal, load_status, number, segments, unreadable
+from massconvert.model import BatchStatus, State, Waits, Why
 from massconvert.store import Keys, Redis, reaching
 
 #: How many chunks a look examines, those first for which a message has been missed longest.
@@ -129,6 +129,25 @@ def read_failures(redis: Redis, keys: Keys, batch_id: str) -> list[FailedWith]:
             except (ValueError, TypeError) as error:
                 raise unreadable(f"batch:{batch_id}") from error
     return sorted(found, key=lambda each: (-each.leads, each.code))
+
+
+def read_waits(redis: Redis, keys: Keys, batch_id: str, *, now: float, most: int) -> Waits | None:
+    """What Zoho said last about payloads of a batch that wait for another try; see `Ledger.waits`."""
+    with reaching(redis):
+        chunk_ids = redis.srandmember(keys.batch_chunks(batch_id), most) or []
+        pipe = redis.pipeline(transaction=False)
+        for chunk_id in chunk_ids:
+            pipe.hmget(keys.chunk(chunk_id), "said", "due", "parked")
+        found = pipe.execute()
+    until: dict[tuple[str, str], list[float]] = {}
+    for chunk_id, (said, due, parked) in zip(chunk_ids, found, strict=True):
+        if said and not parked and (again_at := number(due or "") or 0.0) > now:
+            words = load_refusal(said, f"chunk:{chunk_id}")
+            until.setdefault((words.code, words.message), []).append(again_at)
+    if not until:
+        return None
+    (code, message), times = max(until.items(), key=lambda each: len(each[1]))
+    return Waits(len(times), code, message, min(times))
 
 
 def waiting_options(redis: Redis, keys: Keys) -> list[tuple[dict[str, Any], int]]:

@@ -16,9 +16,7 @@ from massconvert.ledger.codec import (
     dump_outcome,
     load_options,
     load_outcome,
-    load_refusal,
     load_status,
-    number,
     segments,
 )
 from massconvert.model import (
@@ -31,13 +29,13 @@ from massconvert.model import (
     LeadRow,
     Outcome,
     Priority,
-    Waits,
 )
 from massconvert.on_complete.targets import Target, dump_targets
 from massconvert.options import begins_with
 from massconvert.policy import Tuning, most_failures
 from massconvert.store import Keys, Redis, Scripts, reaching
 from massconvert.telemetry.traces import traceparent
+from massconvert.words.mentions import tell_accepted
 from massconvert.words.next_command import next_command
 
 #: A batch of up to this many leads has this many member sets, a prime. Each keeps Redis' compact encoding (up to 512
@@ -199,7 +197,7 @@ class Batches:
         ``history`` is that of `Opened`. Raises StoreError where Redis has begun another one since, or too few replicas
         have the batch: a failover may have lost some of it, or may yet. Then the same enqueue again is right.
         """
-        sealed, now_writes = self._seal(batch_id, now, flush=flush, idle_since="")
+        sealed, now_writes, total = self._seal(batch_id, now, flush=flush, idle_since="")
         if history and now_writes and history != now_writes:
             raise StoreError(
                 f"Redis failed over, or went back to an older copy, while batch {batch_id!r} was being filled: some of "
@@ -207,6 +205,8 @@ class Batches:
                 hint="Enqueue it again with the same key, which is safe.",
                 code="UNKNOWN_BATCH",
             )
+        if total:
+            tell_accepted(batch_id, int(total), account=self._keys.account)
         return sealed
 
     def seal_abandoned(self, *, now: float | None = None) -> list[str]:
@@ -218,11 +218,11 @@ class Batches:
             self._seal(batch_id, now, flush=True, idle_since=repr(since))
         return list(idle)
 
-    def _seal(self, batch_id: str, now: float | None, *, flush: bool, idle_since: str) -> tuple[Sealed, str]:
-        finished, nudge, history = self._surely(
+    def _seal(self, batch_id: str, now: float | None, *, flush: bool, idle_since: str) -> tuple[Sealed, str, str]:
+        finished, nudge, history, total = self._surely(
             "seal_batch", batch_id, now, int(flush), int(self._tuning.retention), idle_since
         )
-        return Sealed(bool(int(finished)), _seconds(nudge)), history
+        return Sealed(bool(int(finished)), _seconds(nudge)), history, total
 
     def cancel(self, batch_id: str, *, now: float | None = None) -> tuple[int, int]:
         """Cancel what has not been sent; return how many leads that ends, and how many are followed to their outcome.
@@ -291,26 +291,16 @@ class Batches:
             )
         return load_status(self._keys.account, batch_id, fields, paused=bool(paused))
 
-    def waits(self, batch_id: str, *, now: float, most: int = 100) -> Waits | None:
-        """What Zoho said last about payloads of a batch that wait for another try; ``None`` where there are none.
-
-        Of ``most`` open chunks, since there may be many; the words that most of them wait with.
-        """
-        with reaching(self._redis):
-            chunk_ids = self._redis.srandmember(self._keys.batch_chunks(batch_id), most) or []
-            pipe = self._redis.pipeline(transaction=False)
-            for chunk_id in chunk_ids:
-                pipe.hmget(self._keys.chunk(chunk_id), "said", "due", "parked")
-            found = pipe.execute()
-        until: dict[tuple[str, str], list[float]] = {}
-        for chunk_id, (said, due, parked) in zip(chunk_ids, found, strict=True):
-            if said and not parked and (again_at := number(due or "") or 0.0) > now:
-                words = load_refusal(said, f"chunk:{chunk_id}")
-                until.setdefault((words.code, words.message), []).append(again_at)
-        if not until:
-            return None
-        (code, message), times = max(until.items(), key=lambda each: len(each[1]))
-        return Waits(len(times), code, message, min(times))
+    def totals(self, batch_ids: Sequence[str]) -> list[int | None]:
+        """How many leads each of these batches was given; ``None`` for one that is not there. Raises StoreError."""
+        found: list[str | None] = []
+        for place in range(0, len(batch_ids), _PAGE):
+            with reaching(self._redis):
+                pipe = self._redis.pipeline(transaction=False)
+                for batch_id in batch_ids[place : place + _PAGE]:
+                    pipe.hget(self._keys.batch(batch_id), "total")
+                found += pipe.execute()
+        return [None if total is None else int(total) for total in found]
 
     def recent(self, limit: int = 20, *, after: str = "") -> list[BatchStatus]:
         """The latest batches, newest first, or those that follow ``after``; forgets those that have expired.

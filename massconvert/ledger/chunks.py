@@ -22,6 +22,7 @@ from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Why
 from massconvert.model.story import NOTHING_TOLD, Told
 from massconvert.policy import Decision, Row, Tuning, size_of
 from massconvert.store import Keys, Redis, Scripts
+from massconvert.words.mentions import tell_payload
 
 #: The longest countdown of a message, in seconds: far below the broker's visibility timeout, beyond which a delayed
 #: message is delivered twice, and each retry doubles the copies. A chunk that is due later is looked at in between.
@@ -107,9 +108,11 @@ class Chunks:
     def form(self, *, now: float | None = None, most: int = 100) -> Formed:
         """Form chunks from the inboxes that are ready, while the window has room."""
         t = self._tuning
-        ids, soon, full, drains = self._run(
+        ids, batches, soon, full, drains = self._run(
             "form_chunks", now, t.window, t.max_jobs, t.max_leads, t.linger, most, t.sweep_grace, t.express, t.doubt
         )
+        for chunk_id, named in zip(ids, batches, strict=True):
+            tell_payload(chunk_id, (each.split("=") for each in named.split(";")), account=self._keys.account)
         return Formed(tuple(ids), float(soon) if soon != "" else None, bool(int(full)), bool(int(drains)))
 
     def claim(

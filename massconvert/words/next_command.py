@@ -25,6 +25,7 @@ Name = Literal[
     "logout",
     "match",
     "metrics",
+    "missing",
     "options check",
     "options init",
     "pause",

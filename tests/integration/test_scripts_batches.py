@@ -282,7 +282,7 @@ def test_seal_batch_as_abandoned_leaves_one_to_which_leads_came_a_moment_ago(boo
         answer = books.scripts.run(
             "seal_batch", keys=[books.keys.prefix], args=["b", NOW + 1, 1, int(TUNING.retention), NOW - 1]
         )
-    assert answer == [0, "", "", ""]
+    assert answer == [0, "", "", "", ""]
     assert changed == {}
 
 

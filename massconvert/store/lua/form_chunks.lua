@@ -6,8 +6,9 @@
 -- [6] most chunks to form now, [7] seconds after which the sweep looks for the messages of these chunks,
 -- [8] payloads with interactive leads that may exceed the window and the most jobs,
 -- [9] seconds after a break of Redis' history in which new batches are read before they are sent, too
--- Returns {ids of the chunks formed, seconds until the next inbox is ready or "", 1 if the window is full, 1 if leads of
--- a refused or cancelled batch are left to drain}. A full Redis takes no new chunk; what is under way goes on.
+-- Returns {ids of the chunks formed, of each its batches as batch=leads;batch=leads, seconds until the next inbox is ready
+-- or "", 1 if the window is full, 1 if leads of a refused or cancelled batch are left to drain}. A full Redis takes no new
+-- chunk; what is under way goes on.
 local p, now, window, most_jobs, extra = KEYS[1], time_of(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[8])
 local h, doubt = history_of(p, now), tonumber(ARGV[9])
 local size = tonumber(ARGV[4])
@@ -78,11 +79,11 @@ local function end_canary(batch)
   end
 end
 
-local formed, full = {}, 0
+local formed, batches, full = {}, {}, 0
 local drains = redis.call('EXISTS', p .. 'draining', p .. 'refused', p .. 'drain')
 local asked = redis.pcall('SETRANGE', p .. 'room', 0, '') -- as in _room.lua
 if type(asked) == 'table' then
-  if string.find(asked.err, 'OOM', 1, true) then return { formed, '', 1, drains } end
+  if string.find(asked.err, 'OOM', 1, true) then return { formed, batches, '', 1, drains } end
   return asked
 end
 for turn = 1, tonumber(ARGV[6]) do
@@ -129,6 +130,9 @@ for turn = 1, tonumber(ARGV[6]) do
     redis.call('SADD', p .. (begin == 'ids' and 'jobs' or 'unsent'), id) -- converted leads are never sent
     redis.call('ZADD', p .. 'due', now + tonumber(ARGV[7]), id)
     formed[#formed + 1] = id
+    local of = {}
+    for i, segment in ipairs(chunk.members) do of[i] = segment[1] .. '=' .. #segment[2] end
+    batches[#batches + 1] = table.concat(of, ';')
     redis.call('HINCRBY', options, 'waiting', -taken)
     redis.call('HSET', options, 'formed', now)
     if chunk.canary then
@@ -153,4 +157,4 @@ end
 local first = redis.call('ZRANGE', p .. 'inboxes', 0, 0, 'WITHSCORES')
 local soon = ''
 if first[2] then soon = tostring(math.max(0, tonumber(first[2]) - now)) end
-return { formed, soon, full, drains }
+return { formed, batches, soon, full, drains }

@@ -78,21 +78,22 @@ class Ledger:
     """
 
     def __init__(self, redis: Redis, account: str, tuning: Tuning, clock: Clock | None = None) -> None:
-        keys, scripts = Keys(account), Scripts(redis, clock, tuning.min_replicas)
-        self.batches = Batches(redis, keys, scripts, tuning)
-        self.chunks = Chunks(redis, keys, scripts, tuning)
-        self.runs = Runs(redis, keys, scripts, tuning)
-        self.stories = Stories(redis, keys)
-        self.organisation = Organisation(redis, keys, scripts)
-        self.rehearsed = Rehearsed(redis, keys)
+        keys = Keys(account)
+        parts = (redis, keys, Scripts(redis, clock, tuning.min_replicas), tuning)
+        self.batches = Batches(*parts)
+        self.chunks = Chunks(*parts)
+        self.runs = Runs(*parts)
+        self.stories = Stories(*parts)
+        self.organisation = Organisation(*parts)
+        self.rehearsed = Rehearsed(*parts)
         self.shelf = Shelf(redis, keys)
-        self.callbacks = Callbacks(redis, keys, scripts)
-        self.deeds = Deeds(redis, keys)
-        self.events = Events(redis, keys, tuning)
-        self.fleet = Fleet(redis, keys)
-        self.days = Days(redis, keys)
-        self.title = Title(redis, keys, scripts)
-        self.letters = Letters(redis, keys, scripts)
+        self.callbacks = Callbacks(*parts)
+        self.deeds = Deeds(*parts)
+        self.events = Events(*parts)
+        self.fleet = Fleet(*parts)
+        self.days = Days(*parts)
+        self.title = Title(*parts)
+        self.letters = Letters(*parts)
         self.account, self._redis, self._keys = account, redis, keys
 
     def backlog(self, *, now: float, grace: float) -> Backlog:

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 from massconvert.errors import KeyConflictError, StoreError, UnknownBatchError
 from massconvert.leads.ids import check_batch_key
+from massconvert.ledger.book import Book
 from massconvert.ledger.codec import (
     dump_options,
     dump_outcome,
@@ -32,8 +33,8 @@ from massconvert.model import (
 )
 from massconvert.on_complete.targets import Target, dump_targets
 from massconvert.options import begins_with
-from massconvert.policy import Tuning, most_failures
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.policy import most_failures
+from massconvert.store import reaching
 from massconvert.telemetry.traces import traceparent
 from massconvert.words.mentions import tell_accepted
 from massconvert.words.next_command import next_command
@@ -97,14 +98,8 @@ class Released:
     chunk_ids: tuple[str, ...]
 
 
-class Batches:
+class Batches(Book):
     """The batches of one account."""
-
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, tuning: Tuning) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
-        self._tuning = tuning
 
     def open(
         self,
@@ -378,12 +373,6 @@ class Batches:
     def _ask(self, command: str, *args: Any, **kwargs: Any) -> Any:
         with reaching(self._redis):
             return getattr(self._redis, command)(*args, **kwargs)
-
-    def _surely(self, script: str, batch_id: str, *args: str | float | None) -> list[Any]:
-        return self._scripts.run_surely(script, keys=[self._keys.prefix], args=[batch_id, *args])
-
-    def _run(self, script: str, batch_id: str, *args: str | float | None) -> Any:
-        return self._scripts.run(script, keys=[self._keys.prefix], args=[batch_id, *args])
 
 
 def _seconds(text: str) -> float | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from massconvert.errors import InputError
+from massconvert.ledger.book import Book
 from massconvert.ledger.codec import load_status, pairs, unreadable
 from massconvert.model import BatchStatus
 from massconvert.on_complete.targets import MOST, Target, load_targets
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.store import reaching
 from massconvert.words.readable import readable
 
 #: How many calls may run at once in the whole fleet: a web hook that hangs must not take the workers from the leads.
@@ -38,17 +39,12 @@ class FailedCall:
     again: bool
 
 
-class Callbacks:
+class Callbacks(Book):
     """The calls of one account."""
-
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
 
     def due(self, *, now: float | None = None) -> int:
         """How many calls are due. Raises StoreError."""
-        return int(self._scripts.run("count_callbacks", keys=[self._keys.prefix], args=[now]))
+        return int(self._run("count_callbacks", now))
 
     def failing(self, most: int = 100) -> dict[str, tuple[int, str]]:
         """Of the calls that are due first: those that have failed, how often, and why last. Raises StoreError."""
@@ -86,7 +82,7 @@ class Callbacks:
         The batch has finished, and ``status`` are its final counts, in one look. One that has been opened again since
         is left: it is due again when it has finished again.
         """
-        taken = self._scripts.run("take_callback", keys=[self._keys.prefix], args=[now, LEASE, AT_ONCE])
+        taken = self._run("take_callback", now, LEASE, AT_ONCE)
         if not taken:
             return None
         call_id, number, batch_id, *flat = taken
@@ -108,4 +104,4 @@ class Callbacks:
         self._end(call, now, readable(why)[:500] or "unknown", "" if again_in is None else again_in)
 
     def _end(self, call: DueCall, now: float | None, why: str, again_in: float | str) -> None:
-        self._scripts.run("end_callback", keys=[self._keys.prefix], args=[call.id, call.finished, now, why, again_in])
+        self._run("end_callback", call.id, call.finished, now, why, again_in)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from massconvert.ledger.book import Book
 from massconvert.ledger.codec import (
     dump_chunk,
     dump_look,
@@ -20,8 +21,7 @@ from massconvert.ledger.codec import (
 from massconvert.ledger.stories import dump_told
 from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Why
 from massconvert.model.story import NOTHING_TOLD, Told
-from massconvert.policy import Decision, Row, Tuning, size_of
-from massconvert.store import Keys, Redis, Scripts
+from massconvert.policy import Decision, Row, size_of
 from massconvert.words.mentions import tell_payload
 
 #: The longest countdown of a message, in seconds: far below the broker's visibility timeout, beyond which a delayed
@@ -96,14 +96,8 @@ class Moved:
     siblings: tuple[str, ...]
 
 
-class Chunks:
+class Chunks(Book):
     """The chunks of one account."""
-
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, tuning: Tuning) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
-        self._tuning = tuning
 
     def form(self, *, now: float | None = None, most: int = 100) -> Formed:
         """Form chunks from the inboxes that are ready, while the window has room."""
@@ -152,7 +146,7 @@ class Chunks:
         """
         t = self._tuning
         args = [chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within]
-        ours, *at = self._scripts.run_surely("begin_send", keys=[self._keys.prefix], args=args)
+        ours, *at = self._surely("begin_send", *args)
         if not int(ours):
             return None
         return replace(chunk, state=State.SENDING, sent_at=float(at[0]), send_by=float(at[0]) + t.send_within)
@@ -268,9 +262,6 @@ class Chunks:
         t = self._tuning
         lost = chunk.why is Why.ANSWER_LOST
         return ["at", t.trial_pace, t.trial_pace_cap] if lost else ["root", parts.failing.root, t.trial]
-
-    def _run(self, script: str, *args: str | float | None) -> Any:
-        return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
 
 
 def _by_outcome(outcomes: Mapping[str, Outcome]) -> list[tuple[str, str, list[str]]]:

@@ -12,7 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from massconvert.store import Keys, Redis, reaching
+from massconvert.ledger.book import Book
+from massconvert.store import reaching
 
 #: Seconds of a quarter of an hour, and of a day.
 QUARTER, DAY = 900, 86_400
@@ -132,12 +133,8 @@ class Since:
     ended_at: float
 
 
-class Days:
+class Days(Book):
     """What was counted in one account."""
-
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis = redis
-        self._keys = keys
 
     def totals(self) -> Since:
         """What was counted since the ledger began. Raises StoreError."""

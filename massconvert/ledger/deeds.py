@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass
 
+from massconvert.ledger.book import Book
 from massconvert.ledger.codec import unreadable
-from massconvert.store import Keys, Redis, reaching
+from massconvert.store import reaching
 
 #: How many are kept.
 KEPT = 500
@@ -26,12 +27,8 @@ class Deed:
     more: str = ""
 
 
-class Deeds:
+class Deeds(Book):
     """The deeds of one account."""
-
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis = redis
-        self._keys = keys
 
     def note(self, deed: Deed) -> None:
         """Keep one, and forget the oldest beyond those that are kept. Raises StoreError."""

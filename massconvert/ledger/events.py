@@ -7,17 +7,12 @@ and no argument, so that every script that ends a lead reports it, even for a pr
 
 from __future__ import annotations
 
-from massconvert.policy import Tuning
-from massconvert.store import Keys, Redis, reaching
+from massconvert.ledger.book import Book
+from massconvert.store import reaching
 
 
-class Events:
+class Events(Book):
     """The events of one account."""
-
-    def __init__(self, redis: Redis, keys: Keys, tuning: Tuning) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._tuning = tuning
 
     def set_up(self) -> None:
         """Have as many kept as the settings say; none for 0; as it was where they say nothing. Raises StoreError."""

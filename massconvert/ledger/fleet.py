@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.ledger.book import Book
+from massconvert.store import reaching
 
 #: How often a member notes itself, in seconds.
 NOTE_EVERY = 15.0
@@ -70,14 +71,10 @@ class Workers:
         )
 
 
-class Fleet:
+class Fleet(Book):
     """The workers and beats of one account."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = Scripts(redis)
-        self._place = 0  # in the fleet, of the next page to look at
+    _place = 0  # in the fleet, of the next page to look at
 
     def note(self, member: Member) -> None:
         """Say that this member is there. Raises StoreError."""

@@ -16,8 +16,9 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from massconvert.errors import InputError
+from massconvert.ledger.book import Book
 from massconvert.ledger.codec import number, unreadable
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.store import reaching
 from massconvert.words.next_command import next_command
 
 Kind = Literal["stuck", "refused"]
@@ -63,13 +64,8 @@ class Message:
     kwargs: Mapping[str, Any]
 
 
-class Letters:
+class Letters(Book):
     """The letters of one account."""
-
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
 
     def keep(self, message: Message, kind: Kind, why: str, tries: int, *, now: float | None = None) -> bool:
         """Keep a message whole; False where there is no room. Raises StoreError, LedgerError."""
@@ -77,7 +73,7 @@ class Letters:
         facts = asdict(_letter(message, name, kind, why, tries))
         whole = json.dumps({"id": message.id, "args": list(message.args), "kwargs": dict(message.kwargs)})
         args: list[str | float | None] = [kind, name, now, json.dumps(facts), whole, MOST, MOST_BYTES]
-        return bool(int(self._scripts.run("keep_letter", keys=[self._keys.prefix], args=args)))
+        return bool(int(self._run("keep_letter", *args)))
 
     def note(self, message_id: str, why: str, *, now: float | None = None) -> int:
         """Note that a message comes back; return how many times in a row it has, for that reason.
@@ -85,7 +81,7 @@ class Letters:
         Raises StoreError, LedgerError.
         """
         args: list[str | float | None] = [_named(message_id), now, _line(why), MOST, NOTES_KEPT]
-        return int(self._scripts.run("note_late", keys=[self._keys.prefix], args=args))
+        return int(self._run("note_late", *args))
 
     def taken(self, message_id: str) -> None:
         """Forget that a message was late. Raises StoreError, LedgerError."""
@@ -94,7 +90,7 @@ class Letters:
 
     def drop(self, letter_id: str) -> bool:
         """Forget a letter; return whether there was one. Raises StoreError, LedgerError."""
-        return bool(int(self._scripts.run("drop_letter", keys=[self._keys.prefix], args=[letter_id])))
+        return bool(int(self._run("drop_letter", letter_id)))
 
     def counts(self) -> dict[str, int]:
         """How many there are of each kind. Raises StoreError, LedgerError."""

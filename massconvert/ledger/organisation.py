@@ -9,11 +9,12 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from massconvert.errors import LedgerError
+from massconvert.ledger.book import Book
 from massconvert.ledger.codec import load_looks, number, open_leads, unreadable
 from massconvert.model import Pause
 from massconvert.policy import Look
 from massconvert.policy.polling import LOST
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.store import reaching
 from massconvert.words.next_command import then_resume
 
 log = logging.getLogger("massconvert")
@@ -41,14 +42,10 @@ class JobLengths:
         return _FRESH_UNKNOWN if scouts or not self.looks else _FRESH
 
 
-class Organisation:
+class Organisation(Book):
     """The organisation-wide part of the ledger of one account."""
 
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
-        self._lengths: tuple[float, JobLengths] | None = None  # when they were read; replaced as a whole
+    _lengths: tuple[float, JobLengths] | None = None  # when they were read; replaced as a whole
 
     def paused(self) -> Pause | None:
         """Why the organisation is paused; ``None`` when it is not."""
@@ -75,14 +72,14 @@ class Organisation:
 
         ``reason`` and ``by`` are for people; those of the first person stand.
         """
-        self._scripts.run_surely("pause_organisation", keys=[self._keys.prefix], args=[now, reason, by])
+        self._surely("pause_organisation", now, reason, by)
 
     def resume(self) -> bool:
         """End the pause, and what Zoho has asked for; return whether there was anything to end.
 
         What waits to be sent is due now, and everything else within a minute.
         """
-        return any(map(int, self._scripts.run("resume_organisation", keys=[self._keys.prefix], args=[None])))
+        return any(map(int, self._run("resume_organisation", None)))
 
     def job_lengths(self, *, now: float) -> JobLengths:
         """What was learnt of jobs, as of a moment ago.
@@ -130,7 +127,7 @@ class Organisation:
 
     def take_sweep(self, seconds: float, *, now: float | None = None) -> bool:
         """Take the right to sweep for ``seconds``: one worker at a time does it."""
-        return bool(int(self._scripts.run("take_sweep", keys=[self._keys.prefix], args=[now, seconds])))
+        return bool(int(self._run("take_sweep", now, seconds)))
 
     def counts(self) -> dict[str, int]:
         """How many leads and chunks wait to be sent, how many jobs are followed, and with how many leads.

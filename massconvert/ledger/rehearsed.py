@@ -11,8 +11,9 @@ from typing import Any
 
 from massconvert.contract import MAX_IDS_A_READ
 from massconvert.errors import LedgerError
+from massconvert.ledger.book import Book
 from massconvert.model import Observed
-from massconvert.store import Keys, Redis, reaching
+from massconvert.store import reaching
 
 log = logging.getLogger("massconvert")
 
@@ -23,13 +24,10 @@ _FRESH = 60.0
 _TEXTS, _TRUTHS = ("where",), ("one_bad_id_refuses_all", "converts_twice", "links")
 
 
-class Rehearsed:
+class Rehearsed(Book):
     """The facts of one account's organisation. Raises StoreError when Redis cannot be reached."""
 
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._known: tuple[float, Observed | None] | None = None  # when it was read; replaced as a whole
+    _known: tuple[float, Observed | None] | None = None  # when it was read; replaced as a whole
 
     def known(self, *, now: float) -> Observed | None:
         """The facts, as of a minute ago; ``None`` where there are none, or none that this version can read."""

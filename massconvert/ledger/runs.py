@@ -6,17 +6,17 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
 from massconvert.errors import InputError
 from massconvert.leads.ids import check_batch_key
+from massconvert.ledger.book import Book
 from massconvert.ledger.chunks import LONGEST_COUNTDOWN
 from massconvert.ledger.codec import dump_refusal, kept_options, load_refusal, options_of, pairs, unreadable
 from massconvert.model import Again, Done, Language, Priority, Run, RunState
 from massconvert.on_complete.targets import dump_targets, load_targets
-from massconvert.policy import RunDecision, RunRow, Tuning
+from massconvert.policy import RunDecision, RunRow
 from massconvert.profiles import Profile
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.store import reaching
 from massconvert.words.next_command import next_command
 
 
@@ -42,14 +42,8 @@ class OverdueRun:
     profile: str
 
 
-class Runs:
+class Runs(Book):
     """The runs of one account."""
-
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts, tuning: Tuning) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
-        self._tuning = tuning
 
     def why_left_out(self, begun: Begun, name: str) -> str:
         """Why a slot of the profile ``name`` that had its turn makes no run; blank where it is not left out."""
@@ -150,9 +144,6 @@ class Runs:
             pipe.hget(self._keys.profile(name), "failures")
             pipe.hdel(self._keys.profile(name), "failures")
             return int(pipe.execute()[0] or 0)
-
-    def _run(self, script: str, *args: str | float | None) -> Any:
-        return self._scripts.run(script, keys=[self._keys.prefix], args=list(args))
 
 
 def dump_run(run: Run) -> dict[str, str]:

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import unquote
 
+from massconvert.ledger.book import Book
 from massconvert.ledger.codec import load_outcome, segments, unreadable
 from massconvert.model import Priority
 from massconvert.model.story import Entry, Mark, Story, Told, Whereabouts
 from massconvert.policy.sentences import how_known
-from massconvert.store import Keys, Redis, reaching
+from massconvert.store import reaching
 
 _MARKS = frozenset(mark.value for mark in Mark)
 #: With these a whole story begins.
@@ -76,12 +77,8 @@ def load_story(text: str) -> tuple[Entry, ...]:
     return tuple(entries)
 
 
-class Stories:
+class Stories(Book):
     """The stories of one account's leads."""
-
-    def __init__(self, redis: Redis, keys: Keys) -> None:
-        self._redis = redis
-        self._keys = keys
 
     def of(self, lead_id: str) -> list[Story]:
         """The story of a lead in each batch that is kept, the oldest batch first; empty where none has it.

@@ -7,8 +7,9 @@ none of them; a conversion cannot be undone (docs/decisions/0040-a-ledger-has-an
 from __future__ import annotations
 
 from massconvert.errors import LedgerMismatchError
+from massconvert.ledger.book import Book
 from massconvert.model import Owner, OwnerKind
-from massconvert.store import Keys, Redis, Scripts, reaching
+from massconvert.store import reaching
 from massconvert.words.next_command import next_command
 
 #: The format of the ledger that this version reads and writes. A change of what stands in a key so that older code
@@ -22,14 +23,10 @@ _ELSEWHERE = "Use another account (docs/accounts.md), another REDIS_URL, or anot
 _KINDS = {kind.value: kind for kind in OwnerKind}
 
 
-class Title:
+class Title(Book):
     """The part of one account's ledger that says what it is. Raises StoreError when Redis cannot be reached."""
 
-    def __init__(self, redis: Redis, keys: Keys, scripts: Scripts) -> None:
-        self._redis = redis
-        self._keys = keys
-        self._scripts = scripts
-        self._known: set[str] = set()  # digests of credentials that were not another's
+    _known: frozenset[str] = frozenset()  # digests of credentials that were not another's
 
     def demand_format(self) -> None:
         """Write the format into a new ledger. Raises LedgerMismatchError where another version's stands there."""
@@ -96,7 +93,7 @@ class Title:
                 f"{_ELSEWHERE} A producer needs no credentials. If these are of that organisation, make them known: "
                 f"{next_command('doctor', account=self._keys.account)}",
             )
-        self._known.add(credentials)
+        self._known |= {credentials}
 
     def claim(self, owner: Owner, credentials: str) -> None:
         """Say whose ledger it is, by whom it may be used. Raises LedgerMismatchError where it is another one's."""

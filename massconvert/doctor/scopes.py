@@ -48,13 +48,16 @@ _CONTACTS, _ACCOUNTS = ("Contacts", "Email"), ("Accounts", "Account_Name")
 
 @dataclass(frozen=True)
 class Scope:
-    """A scope; without a ``needed`` one nothing can be converted. ``call`` is the permit that its probe wants."""
+    """A scope, and what fails ``without`` it; without a ``needed`` one nothing can be converted.
+
+    ``call`` is the permit that its ``probe`` wants.
+    """
 
     name: str
-    needed: bool
     without: str
     probe: Callable[[ZohoClient], Answer]
     call: Call = Call.READ
+    needed: bool = False
 
 
 def not_granted(granted: str) -> list[Scope]:
@@ -76,104 +79,80 @@ def _get(path: str, **query: str) -> Callable[[ZohoClient], Any]:
 SCOPES: tuple[Scope, ...] = (
     Scope(
         "ZohoCRM.mass_convert.leads.CREATE",
+        "no lead can be converted",
+        lambda zoho: zoho.mass_convert((), {}),
+        Call.POST,
         needed=True,
-        without="no lead can be converted",
-        probe=lambda zoho: zoho.mass_convert((), {}),
-        call=Call.POST,
     ),
     Scope(
-        "ZohoCRM.mass_convert.leads.READ",
-        needed=True,
-        without="no job can be followed",
-        probe=lambda zoho: zoho.job_status(NOBODY),
+        "ZohoCRM.mass_convert.leads.READ", "no job can be followed", lambda zoho: zoho.job_status(NOBODY), needed=True
     ),
     Scope(
         "ZohoCRM.modules.leads.READ",
+        "no lead's outcome can be looked up after a lost answer or a job that failed in part",
+        lambda zoho: zoho.read_leads((NOBODY,)),
         needed=True,
-        without="no lead's outcome can be looked up after a lost answer or a job that failed in part",
-        probe=lambda zoho: zoho.read_leads((NOBODY,)),
     ),
     Scope(
         "ZohoCRM.modules.deals.UPDATE",
-        needed=False,
-        without="deals named after their leads keep the name that they were made with",
-        probe=lambda zoho: zoho.update_deals(()),
+        "deals named after their leads keep the name that they were made with",
+        lambda zoho: zoho.update_deals(()),
     ),
-    Scope(
-        "ZohoCRM.org.READ",
-        needed=False,
-        without="the edition's limit cannot be read, and at most 5 calls run at once",
-        probe=_get("org"),
-    ),
+    Scope("ZohoCRM.org.READ", "the edition's limit cannot be read, and at most 5 calls run at once", _get("org")),
     Scope(
         "ZohoCRM.users.READ",
-        needed=False,
-        without="assign_to takes ids only, no names or e-mail addresses",
-        probe=_get("users", type="CurrentUser"),
+        "assign_to takes ids only, no names or e-mail addresses",
+        _get("users", type="CurrentUser"),
     ),
     Scope(
         "ZohoCRM.coql.READ",
-        needed=False,
-        without="profiles with COQL criteria find no leads, and leads with on_match wait",
-        probe=lambda zoho: zoho.coql("select id from Leads where id = 1 limit 1"),
-        call=Call.QUERY,
+        "profiles with COQL criteria find no leads, and leads with on_match wait",
+        lambda zoho: zoho.coql("select id from Leads where id = 1 limit 1"),
+        Call.QUERY,
     ),
     Scope(
         "ZohoCRM.modules.contacts.READ",
-        needed=False,
-        without="leads with on_match wait, since contacts cannot be looked for",
-        probe=lambda zoho: zoho.records(values_query(*_CONTACTS, (NOBODY,)), *_CONTACTS),
-        call=Call.QUERY,
+        "leads with on_match wait, since contacts cannot be looked for",
+        lambda zoho: zoho.records(values_query(*_CONTACTS, (NOBODY,)), *_CONTACTS),
+        Call.QUERY,
     ),
     Scope(
         "ZohoCRM.modules.accounts.READ",
-        needed=False,
-        without="leads with on_match wait, since accounts cannot be looked for",
-        probe=lambda zoho: zoho.records(values_query(*_ACCOUNTS, (NOBODY,)), *_ACCOUNTS),
-        call=Call.QUERY,
+        "leads with on_match wait, since accounts cannot be looked for",
+        lambda zoho: zoho.records(values_query(*_ACCOUNTS, (NOBODY,)), *_ACCOUNTS),
+        Call.QUERY,
     ),
     Scope(
         "ZohoCRM.modules.leads.CREATE",
-        needed=False,
-        without="leads cannot be linked to the contact or account that they match",
-        probe=lambda zoho: zoho.convert(NOBODY, {}),
-        call=Call.LINK,
+        "leads cannot be linked to the contact or account that they match",
+        lambda zoho: zoho.convert(NOBODY, {}),
+        Call.LINK,
     ),
     Scope(
         "ZohoSearch.securesearch.READ",
-        needed=False,
-        without="profiles with search criteria find no leads",
-        probe=lambda zoho: zoho.search(f"(id:equals:{NOBODY})", 1),
+        "profiles with search criteria find no leads",
+        lambda zoho: zoho.search(f"(id:equals:{NOBODY})", 1),
     ),
     Scope(
         "ZohoCRM.settings.modules.READ",
-        needed=False,
-        without="modules must be given with their ids, not by name alone",
-        probe=_get("settings/modules"),
+        "modules must be given with their ids, not by name alone",
+        _get("settings/modules"),
     ),
-    Scope(
-        "ZohoCRM.settings.clientportal.READ",
-        needed=False,
-        without="portal_user_type takes ids only, no names",
-        probe=_get("settings/portals"),
-    ),
+    Scope("ZohoCRM.settings.clientportal.READ", "portal_user_type takes ids only, no names", _get("settings/portals")),
     Scope(
         "ZohoCRM.settings.fields.READ",
-        needed=False,
-        without="deals cannot be checked before they are sent, and leads wait that match by a field of your own",
-        probe=_get("settings/fields", module="Deals"),
+        "deals cannot be checked before they are sent, and leads wait that match by a field of your own",
+        _get("settings/fields", module="Deals"),
     ),
     Scope(
         "ZohoCRM.settings.layouts.READ",
-        needed=False,
-        without="deals cannot be checked for their layout's mandatory fields",
-        probe=_get("settings/layouts", module="Deals"),
+        "deals cannot be checked for their layout's mandatory fields",
+        _get("settings/layouts", module="Deals"),
     ),
     Scope(
         "ZohoCRM.settings.pipeline.READ",
-        needed=False,
-        without="a deal's stage cannot be checked against its pipeline",
-        probe=_get("settings/pipeline", layout_id=NOBODY),
+        "a deal's stage cannot be checked against its pipeline",
+        _get("settings/pipeline", layout_id=NOBODY),
     ),
 )
 

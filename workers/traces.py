@@ -10,7 +10,6 @@ import os
 import re
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -248,9 +247,7 @@ class _Ids(RandomIdGenerator):
 
 
 def _ended(visit: _Visit, decision: Decided) -> dict[str, Any]:
-    chunk, ends = decision.chunk, Counter(outcome.kind.value for outcome in decision.outcomes.values())
-    if decision.rest:
-        ends[decision.rest.kind.value] += len(chunk.leads) - len(decision.outcomes)
+    chunk, ends = decision.chunk, decision.ends
     return {
         **traces.MESSAGING,
         "messaging.operation.name": "process",

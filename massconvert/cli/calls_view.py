@@ -1,4 +1,4 @@
-"""How leave to call Zoho is shown: to people, and to scripts."""
+"""How permits to call Zoho are shown: to people, and to scripts."""
 
 from __future__ import annotations
 

@@ -59,7 +59,7 @@ class Desk:
         return ", ".join(filter(None, (readable(str(owner)) if owner else "", named)))
 
     def standing(self) -> Standing:
-        """How leave to call Zoho stands. Raises StoreError."""
+        """How permits to call Zoho stand. Raises StoreError."""
         return read_standing(self.redis, store.Keys(self.settings.account), self.clock, self.settings.zoho_concurrency)
 
     def waits(self, batch_id: str) -> Waits | None:

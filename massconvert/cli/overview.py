@@ -1,4 +1,4 @@
-"""The organisation at a glance: its latest batches, whether it is paused, what is under way, leave to call Zoho."""
+"""The organisation at a glance: its latest batches, whether it is paused, what is under way, permits to call Zoho."""
 
 from __future__ import annotations
 

@@ -159,7 +159,7 @@ class Reads:
         return self._cache.get("paused", SOON, self.desk.ledger.organisation.paused)
 
     def calls(self) -> Standing:
-        """How leave to call Zoho stands."""
+        """How permits to call Zoho stand."""
         return self._cache.get("calls", SOON * 2, self.desk.standing)
 
     def workers(self) -> Workers:

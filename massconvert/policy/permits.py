@@ -1,4 +1,4 @@
-"""Leave to call, as the governor hands it out, and what stands in Redis about it."""
+"""Permits to call, as the governor hands them out, and what stands in Redis about them."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ class Hold:
 
 @dataclass(frozen=True)
 class Permit:
-    """Leave to make one call; give it back with ``Governor.release``, with what was answered.
+    """The right to make one call; give it back with ``Governor.release``, with what was answered.
 
     What stood when it was taken: ``running`` calls, this one included, of the ``limit`` and of what is ``learnt``; a
     ``hold`` whose probe this call is. It was taken ``at``, in Unix seconds.

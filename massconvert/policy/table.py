@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
@@ -158,3 +159,11 @@ class Decision:
     job_took: float | None = None  # seconds, to learn from
     history: str | None = None  # the history in which the chunk is up to date from now on
     look: tuple[Look | None, Look] | None = None  # when to look at jobs first, as it was known and as it is learnt
+
+    @property
+    def ends(self) -> Counter[str]:
+        """How many leads end by it, by how they end."""
+        found = Counter(outcome.kind.value for outcome in self.outcomes.values())
+        if self.rest:
+            found[self.rest.kind.value] += len(self.chunk.leads) - len(self.outcomes)
+        return found

@@ -118,7 +118,7 @@ class Wire:
     ) -> Answer:
         """Make one call. Without ``permitted`` nobody is asked for leave, nor told of the answer.
 
-        Raises ZohoError where there is no leave to call for a minute, or no access token; StoreError, InputError.
+        Raises ZohoError where there is no permit for a minute, or no access token; StoreError, InputError.
         """
         permit = self._permit(kind) if permitted else None
         said: CallAnswer = None

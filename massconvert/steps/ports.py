@@ -73,7 +73,7 @@ class Zoho(Protocol):
 
 
 class GovernorPort(Protocol):
-    """Leave to call, for the whole organisation."""
+    """Permits to call, for the whole organisation."""
 
     def acquire(self, call: Call) -> Permit | Busy:
         """Wait a bounded time for a permit."""

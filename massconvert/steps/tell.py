@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from typing import Any
 
 from massconvert.ledger import DueCall
@@ -48,9 +47,7 @@ def tell_decision(decision: Decision, account: str) -> None:
 
 def _tell_end(decision: Decision) -> None:
     """The one line of a payload's end: how its last leads ended, and where its time went."""
-    chunk, ends = decision.chunk, Counter(outcome.kind.value for outcome in decision.outcomes.values())
-    if decision.rest:
-        ends[decision.rest.kind.value] += len(chunk.leads) - len(decision.outcomes)
+    chunk, ends = decision.chunk, decision.ends
     seconds = max(0.0, chunk.claimed_at - chunk.created_at) if chunk.claimed_at else 0.0
     waited = max(0.0, chunk.sent_at - chunk.created_at) if chunk.sent_at else seconds
     numbers = {"leads": sum(ends.values()), "attempts": chunk.attempts, "outages": chunk.outages, "polls": chunk.polls}

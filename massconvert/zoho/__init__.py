@@ -1,4 +1,4 @@
-"""The wire: calls to Zoho, what comes back, the access token, and leave to call."""
+"""The wire: calls to Zoho, what comes back, the access token, and permits."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Permits for calls to Zoho, for the whole organisation: its limit of simultaneous calls is used, and never exceeded.
 
 A permit is a member of a sorted set in Redis, with the end of its lease as the score: the permit of a worker that died
-returns by itself. Who finds none waits on a list (BLPOP) that every returned permit pushes to; that is nearly as fast
-as a queue of permits, and loses none. Mass convert POSTs have a limit of their own beneath the common one.
+returns by itself. A caller that finds none waits on a list (BLPOP) that every returned permit pushes to; that is nearly
+as fast as a queue of permits, and loses none. Mass convert POSTs have a limit of their own beneath the common one.
 
 A permit is given back with the answer to its call, and that is the one place where Zoho's answers change what everybody
 may do: close the gate, lower and raise the limit, hold all calls but a probe (policy/calls.py decides, the script
@@ -33,7 +33,7 @@ log = logging.getLogger("massconvert.zoho")
 HEAVY = frozenset({Call.POST, Call.EXPRESS, Call.LINK, Call.QUERY, Call.UPDATE})
 #: Seconds of one wait on a wake list: less than Redis' socket time-out, and long: to ask again is to be the last.
 _SLICE = 2.5
-#: Seconds until somebody asks again who got no permit; the sooner, the longer he has waited, since others went before.
+#: Seconds until a caller without a permit asks again; sooner the longer it has waited, since others went before it.
 _FULL_AGAIN = 1.0
 #: A gate that opens within this many seconds is waited for; beyond it the worker's slot does something else meanwhile.
 _SHORT = 1.0
@@ -54,7 +54,7 @@ _POLL = 0.2
 
 
 class Governor:
-    """Leave to call, shared through Redis by all workers of an account.
+    """Permits to call, shared through Redis by all workers of an account.
 
     ``limit`` is ZOHO_CONCURRENCY or ``None``; ``ask_org`` GETs ``org``, for the edition; ``wait`` bounds `acquire` in
     seconds; ``lease`` is how long a permit is held at most: longer than a token refresh and a call together.

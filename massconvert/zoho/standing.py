@@ -1,4 +1,4 @@
-"""How leave to call stands, for ``status``: read from Redis, and nothing is changed."""
+"""How permits to call stand, for ``status``: read from Redis, and nothing is changed."""
 
 from __future__ import annotations
 

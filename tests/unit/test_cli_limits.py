@@ -1,4 +1,4 @@
-"""What ``massconvert status`` shows of leave to call: the limit, what holds calls back, and a signal to scale by."""
+"""What ``massconvert status`` shows of permits to call: the limit, what holds calls back, and a signal to scale by."""
 
 from __future__ import annotations
 

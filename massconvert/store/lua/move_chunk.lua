@@ -37,7 +37,7 @@ fields.story = story_with(c[12], changes.row, now, changes.told)
 local fp, options, canary, express = c[5], p .. 'options:' .. c[5], c[7], c[8]
 local was_sent, is_sent = c[4] == '1', fields.submitted == '1'
 
--- Who of each batch ends now, and how, and who stays open.
+-- Which leads of each batch end now, and how, and which stay open.
 local fate, rest = {}, nil
 for _, same in ipairs(cjson.decode(ARGV[6])) do
   for _, lead in ipairs(same[3]) do fate[lead] = same end

@@ -370,10 +370,6 @@ class Batches(Book):
                 return
             place += _PAGE
 
-    def _ask(self, command: str, *args: Any, **kwargs: Any) -> Any:
-        with reaching(self._redis):
-            return getattr(self._redis, command)(*args, **kwargs)
-
 
 def _seconds(text: str) -> float | None:
     return float(text) if text != "" else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from massconvert.policy import Tuning
-from massconvert.store import Keys, Redis, Scripts
+from massconvert.store import Keys, Redis, Scripts, reaching
 
 
 class Book:
@@ -14,6 +14,11 @@ class Book:
     def __init__(self, redis: Redis, keys: Keys, scripts: Scripts | None = None, tuning: Tuning | None = None) -> None:
         self._redis, self._keys = redis, keys
         self._scripts, self._tuning = scripts or Scripts(redis), tuning or Tuning()
+
+    def _ask(self, command: str, *args: Any, **options: Any) -> Any:
+        """What Redis answers to one command. Raises StoreError."""
+        with reaching(self._redis):
+            return getattr(self._redis, command)(*args, **options)
 
     def _run(self, script: str, *args: str | float | None) -> Any:
         """Run a script on the account's keys; see `Scripts.run`."""

@@ -179,10 +179,6 @@ class Stories(Book):
             raise unreadable(where)
         return own, ""
 
-    def _ask(self, command: str, *args: Any) -> Any:
-        with reaching(self._redis):
-            return getattr(self._redis, command)(*args)
-
 
 def _is_outcome(element: str) -> bool:
     return element[0] == "["  # no lead id begins so

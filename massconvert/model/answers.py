@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import ceil
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 from massconvert.model.matching import Record
 
@@ -70,6 +70,7 @@ class FromZoho:
 class PerhapsAccepted(FromZoho):
     """No usable answer: 5xx, a dropped or hung connection, a body that is not JSON. Look before sending again."""
 
+    retry_after: ClassVar[None] = None  # its headers are believed no more than the rest
     detail: str
     status: int | None = None
     code: str = ""

@@ -140,7 +140,7 @@ def after_update(chunk: Chunk, answer: UpdateAnswer, moment: Moment) -> Decision
     if given_up(chunk, moment):
         words = f"no usable answer for {hours(moment.tuning.give_up)}: {_detail(answer)}"
         return _none_updated(Row.UPDATE_GIVE_UP, chunk, words)
-    wait = moment.next_try(chunk.outages, getattr(answer, "retry_after", None))
+    wait = moment.next_try(chunk.outages, answer.retry_after)
     return Decision(Row.UPDATE_RETRY, replace(chunk, due_at=moment.now + wait), Again(wait))
 
 

@@ -143,7 +143,7 @@ def _unanswered(run: Run, answer: PerhapsAccepted | NotSent, moment: Moment) -> 
     said = Refusal(answer.code or "NO_ANSWER", answer.detail)
     if isinstance(answer, NotSent) and answer.why in (Unsent.CREDENTIALS, Unsent.DENIED):
         return _for_a_person(run, said, moment, moment.tuning.pause_probe)
-    return _again(run, said, moment, getattr(answer, "retry_after", None))
+    return _again(run, said, moment, answer.retry_after)
 
 
 def _for_a_person(run: Run, said: Refusal, moment: Moment, wait: float) -> RunDecision:

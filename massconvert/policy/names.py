@@ -89,5 +89,5 @@ def _again(chunk: Chunk, answer: Trouble, moment: Moment, rows: Unread) -> Decis
         words = f"not sent for {hours(moment.tuning.give_up)}, since {rows.words}: {detail}"
         rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
         return Decision(rows.give_up, replace(chunk, state=State.DONE), Done(), rest=rest)
-    wait = moment.next_try(chunk.outages, getattr(answer, "retry_after", None))
+    wait = moment.next_try(chunk.outages, answer.retry_after)
     return Decision(rows.retry, replace(chunk, due_at=moment.now + wait), Again(wait))

@@ -66,7 +66,7 @@ def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
         chunk = chunk if chunk.outage_since else replace(chunk, outage_since=moment.now)
         if given_up(chunk, moment):
             return _BOUNDED[chunk.why](chunk, answer, moment)
-    return same_again(Row.READ_RETRY, chunk, moment, getattr(answer, "retry_after", None))
+    return same_again(Row.READ_RETRY, chunk, moment, answer.retry_after)
 
 
 def _shown(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
@@ -123,7 +123,7 @@ def barred(chunk: Chunk, answer: LeadsRead, moment: Moment) -> dict[str, Outcome
 
 
 def _never_sent(chunk: Chunk, answer: Trouble, moment: Moment) -> Decision:
-    detail = answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else getattr(answer, "message", "")
+    detail = answer.detail if isinstance(answer, NotSent | PerhapsAccepted) else answer.message
     words = f"not sent for {hours(moment.tuning.give_up)}, since the lead could not be read before: {detail}"
     rest = Outcome(Kind.FAILED, Code.GAVE_UP, words)
     return Decision(Row.PREFLIGHT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)

@@ -49,7 +49,7 @@ def _by_answer(chunk: Chunk, answer: StatusAnswer, moment: Moment) -> Decision:
         return held
     if isinstance(answer, Refused):
         return _refused_status(chunk, answer, moment)
-    return _no_usable_answer(chunk, getattr(answer, "retry_after", None), moment)
+    return _no_usable_answer(chunk, answer.retry_after, moment)
 
 
 def before_look(chunk: Chunk, moment: Moment) -> Decision | None:

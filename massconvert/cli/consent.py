@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ import typer
 
 from massconvert.cli.console import err, say, span, told_by_us
 from massconvert.cli.dry_run import Facts, estimate
-from massconvert.cli.interview import agreed
+from massconvert.cli.interview import agreed, somebody_is_there
 from massconvert.cli.layout import Pairs
 from massconvert.contract import DEFAULT_ACCOUNT, Exit
 from massconvert.leads import Leads
@@ -61,7 +60,7 @@ def demand_consent(plan: Planned, settings: Settings, connected: Connected, *, y
     ``connected`` gives settings with a Redis, for a look at the organisation. Raises typer.Exit for a no, StoreError,
     EmbeddedError.
     """
-    if yes or len(plan.leads) <= UNASKED or not _at_a_terminal():
+    if yes or len(plan.leads) <= UNASKED or not somebody_is_there():
         return
     ids = set(map(int, plan.leads)) if len(plan.leads) <= _COUNTED else None
     count = len(plan.leads) if ids is None else len(ids)
@@ -82,10 +81,6 @@ def demand_consent(plan: Planned, settings: Settings, connected: Connected, *, y
     if not wanted:
         say("Nothing was enqueued.")
         raise typer.Exit(Exit.USAGE)
-
-
-def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _look(settings: Settings, connected: Connected) -> Identity | str:

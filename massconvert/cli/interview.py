@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -52,6 +53,11 @@ def confirmed(text: str) -> bool:
     """Whether a person wants ``text`` to be written."""
     hint(text.rstrip())
     return _choose("Write this?", ["yes", "no"], default="yes", numbered=False) == "yes"
+
+
+def somebody_is_there() -> bool:
+    """Whether a person can be asked: the terminal is where answers come from, and where questions go."""
+    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def agreed(question: str) -> bool:

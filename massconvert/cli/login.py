@@ -20,7 +20,7 @@ from pydantic import SecretStr
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import err, out, print_json, print_lines, say, told_by_us
 from massconvert.cli.dotenv_file import DOTENV, in_the_way, write_dotenv
-from massconvert.cli.interview import agreed, ask
+from massconvert.cli.interview import agreed, ask, somebody_is_there
 from massconvert.cli.layout import Column, Prose, Sheet
 from massconvert.cli.output_file import check_output
 from massconvert.contract import DEFAULT_ACCOUNT, Exit
@@ -122,7 +122,7 @@ class _Session:
                 f"{data_center!r} is not a data centre of Zoho.", hint=f"Use one of {', '.join(DATA_CENTERS)}."
             )
         given = _given(settings, file)
-        self._asks = not given.code and sys.stdin.isatty() and sys.stderr.isatty()
+        self._asks = not given.code and somebody_is_there()
         if self._writes:
             check_output(DOTENV, force=True)  # before a code is used up
         if self._asks:

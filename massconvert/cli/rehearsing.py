@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import sys
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ import typer
 
 from massconvert import store, wiring
 from massconvert.cli.console import err, hint, local_time, print_json, say, span, tell, told_by_us
-from massconvert.cli.interview import ask
+from massconvert.cli.interview import ask, somebody_is_there
 from massconvert.cli.layout import Pairs
 from massconvert.cli.live import some_redis
 from massconvert.cli.output_file import check_output, write_output
@@ -117,7 +116,7 @@ class Session:
         kind = org.kind or "of a type that Zoho does not tell"
         if org.kind in _FOR_TRYING:
             return
-        if not _at_a_terminal() or not org.name:
+        if not somebody_is_there() or not org.name:
             raise InputError(
                 f"This organisation is {kind}, and no sandbox: a rehearsal makes and converts leads in it.",
                 hint="Use a token of a sandbox or of a developer organisation; in this one only a person on a terminal "
@@ -160,7 +159,7 @@ class Session:
         self._demand_version()
         if self._wanted.file:
             check_output(self._wanted.file, force=False)
-        if self._wanted.ask_credits and not _at_a_terminal():
+        if self._wanted.ask_credits and not somebody_is_there():
             raise InputError("--ask-credits asks a person, and nobody is there to be asked.", hint="Leave it out.")
         owner = self._identify()
         self._demand_consent()
@@ -360,10 +359,6 @@ class Session:
     def _say_step(self, text: str) -> None:
         if err().is_terminal:
             say(text, "dim")
-
-
-def _at_a_terminal() -> bool:
-    return sys.stdin.isatty() and sys.stderr.isatty()
 
 
 def _figure(after: str) -> int | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import datetime, timezone
 from typing import Annotated, Any
 
@@ -12,7 +11,7 @@ from rich.console import Console
 from massconvert.cli.account import command_settings
 from massconvert.cli.console import hint, out, print_json, say, tell, told_by_us
 from massconvert.cli.dotenv_file import DOTENV, write_dotenv
-from massconvert.cli.interview import agreed
+from massconvert.cli.interview import agreed, somebody_is_there
 from massconvert.cli.layout import Column, Pairs, Sheet
 from massconvert.cli.live import some_redis
 from massconvert.cli.login import as_dict
@@ -150,7 +149,7 @@ def _demand_yes(*, yes: bool) -> None:
     """Raises InputError where nobody is there to be asked, typer.Exit for a no."""
     if yes:
         return
-    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+    if not somebody_is_there():
         raise InputError("A revoked token does not come back, and nobody is there to be asked.", hint="Add --yes.")
     if not agreed("Revoke the refresh token, for every machine that uses it?"):
         say("Nothing was revoked.")

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from massconvert.model import Call
 from massconvert.policy import Tuning
 from massconvert.rehearsal.cast import FIFTY
-from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, at_most
+from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, at_most, none_seen
 from massconvert.rehearsal.stage import READ_ON, JobSeen, Stage
 from massconvert.rehearsal.wire import CONTACTS, MASS_CONVERT, Answer, looked_up
 from massconvert.zoho.answers import moment_of
@@ -46,7 +45,7 @@ def _followed(stage: Stage) -> Seen:
     answer: Answer = stage.notes["accepted"]
     job = stage.follow(answer, stage.cast.all_of(*TEN), reads=True)
     if job is None:
-        return _none(_JOB, f"the payload was not taken: {answer.in_words}")
+        return none_seen(_JOB, f"the payload was not taken: {answer.in_words}")
     stage.notes["job"] = job
     stage.wire.journal.note(job=job.id, accepted_at=job.accepted_at)
     seconds = {str(len(job.leads)): job.seconds}
@@ -67,7 +66,7 @@ def _followed(stage: Stage) -> Seen:
 def _lag(stage: Stage) -> Seen:
     job: JobSeen | None = stage.notes.get("job")
     if job is None or job.seconds is None:
-        return _none(_READS, "no job ended")
+        return none_seen(_READS, "no job ended")
     expected = job.expected
     ahead = any(age < job.seconds and shown for age, shown in job.reads[:-1])
     partly = any(0 < shown < expected for _, shown in job.reads)
@@ -98,7 +97,7 @@ def _lag(stage: Stage) -> Seen:
 def _wrong_deals(stage: Stage) -> Seen:
     deal = stage.options.get("Deals")
     if not deal:
-        return _none(_DEALS, stage.notes.get("no_deal", "no deal is known that would be right"))
+        return none_seen(_DEALS, stage.notes.get("no_deal", "no deal is known that would be right"))
     wrong = {
         "deal_without_stage": ("H1", {name: value for name, value in deal.items() if name != "Stage"}),
         "deal_with_unknown_stage": ("H2", {**deal, "Stage": stage.cast.named("no-such-stage")}),
@@ -150,10 +149,6 @@ def end_of(job: JobSeen) -> str:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
-
-
-def _none(points: Sequence[Point], why: str) -> Seen:
-    return {point.name: f"{NOT_SEEN}: {why}" for point in points}
 
 
 def _known_words(words: Any, _version: int) -> bool:

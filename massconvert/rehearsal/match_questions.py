@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.model import Call
-from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything
+from massconvert.rehearsal.question import NOT_SEEN, Point, Question, Seen, any_of, anything, none_seen
 from massconvert.rehearsal.stage import READ_ON, Stage, converted
 from massconvert.rehearsal.wire import ACCOUNTS, CONTACTS, Answer, converted_into, looked_up
 from massconvert.zoho.values import id_of
@@ -20,7 +20,7 @@ def _matches(stage: Stage) -> Seen:
     before = _contact(stage, contact)
     answer, job = stage.sent(leads)
     if job is None:
-        return _none(_MATCH, f"the payload was not taken: {answer.in_words}")
+        return none_seen(_MATCH, f"the payload was not taken: {answer.in_words}")
     rows = stage.read_ended(job)
     company, email, both = (rows.get(lead, {}) for lead in leads)
     after = _contact(stage, contact)
@@ -55,7 +55,7 @@ def _same_company(stage: Stage) -> Seen:
     alone = stage.cast.ids.get("G1", "")
     answer, job = stage.sent([*leads, *filter(None, [alone])])
     if job is None:
-        return _none(_COMPANY, f"the payload was not taken: {answer.in_words}")
+        return none_seen(_COMPANY, f"the payload was not taken: {answer.in_words}")
     rows = stage.read_ended(job)
     one, other, without = (rows.get(lead, {}) for lead in (*leads, alone))
     accounts = {looked_up(one, _ACCOUNT), looked_up(other, _ACCOUNT)} - {""}
@@ -166,10 +166,6 @@ def _composite(stage: Stage) -> str:
     if answer.refused or answer.lost:
         return f"refused: {answer.code or answer.lost}"
     return "converts" if converted_into(answer.body) else "does not convert"
-
-
-def _none(points: tuple[Point, ...], why: str) -> Seen:
-    return {point.name: f"{NOT_SEEN}: {why}" for point in points}
 
 
 _DUPLICATES = "Conversions link to records that are there: look at what is changed in them before you convert many."

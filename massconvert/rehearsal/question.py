@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -75,3 +75,8 @@ def any_of(*values: Any) -> Callable[[Any, int], bool]:
 def at_most(limit: float) -> Callable[[Any, int], bool]:
     """A number up to this fits."""
     return lambda value, _version: float(value) <= limit
+
+
+def none_seen(points: Iterable[Point], why: str) -> Seen:
+    """What a question has seen that could not be asked."""
+    return {point.name: f"{NOT_SEEN}: {why}" for point in points}

@@ -35,7 +35,7 @@ from massconvert.model import (
     Refused,
 )
 from massconvert.zoho.refusals import errors_in, refused
-from massconvert.zoho.values import MAX_TEXT, cleaned, id_of, items_of, text_of, word_of
+from massconvert.zoho.values import MAX_TEXT, cleaned, id_of, items_of, record_id_of, text_of, word_of
 
 Failure = Refused | PerhapsAccepted
 _T = TypeVar("_T", bound=FromZoho)
@@ -296,9 +296,9 @@ def _lead_state(lead_id: str, record: Mapping[str, Any], fields: Sequence[str] =
         converted=converted,
         locked=record.get("$locked_for_me") is True,
         converted_at=moment_of(record.get("Converted_Date_Time") or detail.get("converted_date")),
-        contact_id=_lookup(record.get("Converted_Contact")) or _lookup(detail.get("contact")),
-        account_id=_lookup(record.get("Converted_Account")) or _lookup(detail.get("account")),
-        deal_id=_lookup(record.get("Converted_Deal")) or _lookup(detail.get("deal")),
+        contact_id=record_id_of(record.get("Converted_Contact")) or record_id_of(detail.get("contact")),
+        account_id=record_id_of(record.get("Converted_Account")) or record_id_of(detail.get("account")),
+        deal_id=record_id_of(record.get("Converted_Deal")) or record_id_of(detail.get("deal")),
         fields={name: _as_text(record.get(name)) for name in fields},
     )
 
@@ -326,10 +326,6 @@ def _converted(record: Mapping[str, Any], detail: Mapping[str, Any]) -> bool | N
 
 
 # --- values -----------------------------------------------------------------------------------------------
-
-
-def _lookup(value: Any) -> str:
-    return id_of(value.get("id") if isinstance(value, dict) else value)
 
 
 def _as_text(value: Any) -> str:

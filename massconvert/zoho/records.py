@@ -10,7 +10,7 @@ from typing import Any
 from massconvert.model import Linked, Record, RecordsFound
 from massconvert.model.matching import ACCOUNTS, CONTACTS
 from massconvert.zoho.answers import Failure, UnusableError, accepted_in, credits_left_of, parse_answer
-from massconvert.zoho.values import id_of, items_of, text_of, word_of
+from massconvert.zoho.values import id_of, items_of, record_id_of, text_of, word_of
 
 #: Values of one ``in``, and rows of a page: up to 200 cost one credit (Zoho's pages on COQL).
 MOST_VALUES, ROWS = 50, 200
@@ -84,10 +84,6 @@ def _linked(answer: dict[str, Any]) -> Any:
         details = details if isinstance(details, dict) else {}
         if "job_id" in details:
             return accepted_in(answer)
-        ids = (_id_in(details.get(module)) for module in ("Contacts", "Accounts", "Deals"))
+        ids = (record_id_of(details.get(module)) for module in ("Contacts", "Accounts", "Deals"))
         return Linked(*ids)
     raise UnusableError("neither an error nor a success")
-
-
-def _id_in(value: Any) -> str:
-    return id_of(value.get("id") if isinstance(value, dict) else value)

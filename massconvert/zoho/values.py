@@ -18,6 +18,11 @@ def id_of(value: Any) -> str:
     return value if isinstance(value, str) and _DIGITS.fullmatch(value) else ""
 
 
+def record_id_of(value: Any) -> str:
+    """The id of a record that a field names, as an object with its ``id`` or by the id alone; empty for neither."""
+    return id_of(value.get("id") if isinstance(value, dict) else value)
+
+
 def items_of(value: Any) -> list[Any]:
     """The items of a list; anything else is one item."""
     return value if isinstance(value, list) else [value]

@@ -37,7 +37,7 @@ class Person:
             patch.setattr(module, lambda *_: None)
 
     def terminal(self, *there: bool) -> None:
-        self.shell._patch.setattr(consent, "_at_a_terminal", lambda: all(there))
+        self.shell._patch.setattr(consent, "somebody_is_there", lambda: all(there))
 
     def _agreed(self, _: str) -> bool:
         self.asked += 1

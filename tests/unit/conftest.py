@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,8 +10,10 @@ from typing import Any
 import fakeredis
 import pytest
 
+from massconvert.testing import FakeCrm
 from tests.integration.books import Books
 from tests.unit.cli_shell import Shell
+from tests.unit.page_visitor import Visitor
 
 
 @pytest.fixture
@@ -37,3 +40,17 @@ def books(redis_client: Any, account: str) -> Books:
 def shell(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Shell:
     """A command line of the test's own, in an empty folder."""
     return Shell(monkeypatch, capsys, tmp_path)
+
+
+@pytest.fixture
+def visitor(zoho_crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> Visitor:
+    """A visitor of the page over that CRM's ledger."""
+    return Visitor(zoho_crm, monkeypatch)
+
+
+@pytest.fixture
+def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
+    """To set TZ with; the machine has its own again afterwards."""
+    yield monkeypatch
+    monkeypatch.undo()
+    time.tzset()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 
 import pytest
 from rich.cells import cell_len
@@ -14,13 +13,6 @@ from massconvert.contract import Exit
 from massconvert.ledger import Counted, Quarter
 from tests.unit.cli_shell import A, B, Shell
 from tests.unit.test_cli_width import fits
-
-
-@pytest.fixture
-def zone(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    yield monkeypatch
-    monkeypatch.undo()
-    time.tzset()
 
 
 def quarters(first: int, count: int) -> list[Quarter]:

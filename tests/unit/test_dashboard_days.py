@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Iterator
 
 import pytest
 
@@ -16,18 +15,6 @@ from massconvert.testing import FakeCrm
 from tests.unit.page_visitor import OPTIONS, Visitor, lead_ids
 
 A, B, C, D = lead_ids(4)
-
-
-@pytest.fixture
-def machine(monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    yield monkeypatch
-    monkeypatch.undo()
-    time.tzset()
-
-
-@pytest.fixture
-def visitor(zoho_crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> Visitor:
-    return Visitor(zoho_crm, monkeypatch)
 
 
 def rows(visitor: Visitor, since: str = "") -> list[dict[str, str]]:
@@ -72,15 +59,15 @@ def test_nothing_counted_is_told(visitor: Visitor) -> None:
 
 
 def test_a_day_is_the_organisation_s_and_not_the_machine_s(
-    zoho_crm: FakeCrm, visitor: Visitor, machine: pytest.MonkeyPatch
+    zoho_crm: FakeCrm, visitor: Visitor, zone: pytest.MonkeyPatch
 ) -> None:
-    machine.setenv("TZ", "America/New_York")
+    zone.setenv("TZ", "America/New_York")
     time.tzset()
     in_zone(zoho_crm, "Asia/Kolkata")
     # 18:30 UTC is midnight in Kolkata.
     first = 1_795_631_400
     ended = Counted({"lead|converted|": 1})
-    counted_at(visitor, machine, Quarter(first - 900, ended), Quarter(first, ended), Quarter(first + 900, ended))
+    counted_at(visitor, zone, Quarter(first - 900, ended), Quarter(first, ended), Quarter(first + 900, ended))
     assert [(row["day"], row["converted"]) for row in rows(visitor)] == [("2026-11-25", "1"), ("2026-11-26", "2")]
     page = visitor.text("/days")
     assert "in the organisation's time zone, Asia/Kolkata." in page

@@ -32,11 +32,6 @@ A, B, C, D = lead_ids(4)
 
 
 @pytest.fixture
-def visitor(zoho_crm: FakeCrm, monkeypatch: pytest.MonkeyPatch) -> Visitor:
-    return Visitor(zoho_crm, monkeypatch)
-
-
-@pytest.fixture
 def failed(zoho_crm: FakeCrm, mass_convert: MassConvert) -> MassConvert:
     """A producer with a batch ``b``: one lead converted, two not found."""
     zoho_crm.unknown = {B, C}

@@ -145,7 +145,8 @@ class Chunks(Book):
         where its code is REPLICAS, too few replicas have the mark, and nothing may be sent either.
         """
         t = self._tuning
-        args = [chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within]
+        reached = repr(chunk.reached_at) if chunk.reached_at else ""
+        args = [chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within, reached]
         ours, *at = self._surely("begin_send", *args)
         if not int(ours):
             return None

@@ -177,7 +177,7 @@ class Chunk:
     lags: int = 0
     most: int = 0
     submitted: bool = False
-    reached_at: float = 0.0  # when the first payload with these leads reached Zoho, at the earliest, by Zoho's clock
+    reached_at: float = 0.0  # when these leads first reached Zoho, at the earliest, by Zoho's clock; 0.0: nobody knows
     doubted: bool = False  # another batch sent its leads, and never learnt what became of them
     express: bool = False  # it was formed with interactive leads
     deal: Mapping[str, str] = field(default_factory=dict)

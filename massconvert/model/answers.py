@@ -95,14 +95,9 @@ class Refused(FromZoho):
 
 @dataclass(frozen=True)
 class Accepted(FromZoho):
-    """The payload was accepted: Zoho runs it as this job.
-
-    ``began`` is the earliest moment at which it can have reached Zoho, in Unix seconds of Zoho's clock; ``None`` where
-    the answer has no time.
-    """
+    """The payload was accepted: Zoho runs it as this job."""
 
     job_id: str
-    began: float | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

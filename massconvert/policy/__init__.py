@@ -61,7 +61,14 @@ from massconvert.policy.matched import after_match, is_matched, match_not_read, 
 from massconvert.policy.names import name_unknown, names_found, names_not_read
 from massconvert.policy.permits import Hold, HoldKind, Learnt, Permit
 from massconvert.policy.polling import Look, relearnt, size_of
-from massconvert.policy.post import after_post, no_permit, options_refused_before, sender_lost, too_few_replicas
+from massconvert.policy.post import (
+    after_post,
+    no_permit,
+    options_refused_before,
+    reaching,
+    sender_lost,
+    too_few_replicas,
+)
 from massconvert.policy.read import after_read
 from massconvert.policy.status import after_status, before_look
 from massconvert.policy.table import Decision, PauseOrder, Row

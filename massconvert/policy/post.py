@@ -30,7 +30,7 @@ from massconvert.policy.codes import Meaning, meaning, named_leads, says_mismatc
 from massconvert.policy.failing import lost_again
 from massconvert.policy.polling import SIZES, planned, size_of
 from massconvert.policy.table import Decision, Row
-from massconvert.policy.timing import Moment
+from massconvert.policy.timing import Moment, Tuning
 from massconvert.policy.trouble import (
     another_outage,
     answered,
@@ -46,6 +46,17 @@ from massconvert.policy.trouble import (
     to_settle,
     tried,
 )
+
+
+def reaching(chunk: Chunk, zoho_now: float | None, tuning: Tuning) -> Chunk:
+    """``chunk`` with the time at which its leads first reach Zoho: its payload leaves at ``zoho_now`` of Zoho's clock.
+
+    It stays as it is where an earlier payload with these leads may have been taken, and where the clock is no witness:
+    it is not known (``None``), or too far from ours.
+    """
+    if chunk.submitted or chunk.doubted or zoho_now is None:
+        return chunk
+    return replace(chunk, reached_at=zoho_now) if abs(zoho_now - chunk.claimed_at) <= tuning.clock_skew else chunk
 
 
 def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
@@ -113,12 +124,9 @@ def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
         chance=moment.chance,
         scout_first=moment.tuning.scout_first,
     )
-    # Where an earlier payload was lost, nobody knows when that one reached Zoho.
-    began = answer.began if answer.began and abs(answer.began - chunk.sent_at) <= moment.tuning.clock_skew else 0.0
     moved = replace(
         answered(chunk),
         state=State.RUNNING,
-        reached_at=chunk.reached_at if chunk.submitted or chunk.doubted else began,
         job_id=answer.job_id,
         submitted=True,
         polls=0,

@@ -50,6 +50,9 @@ from massconvert.policy.trouble import (
     tried,
 )
 
+#: Seconds by which clocks of Zoho's servers may differ in addition, where no count of a job shows that they do not.
+_UNCOUNTED = 7.0
+
 
 def after_read(chunk: Chunk, answer: ReadAnswer, moment: Moment) -> Decision:
     """Decide by the leads' own state (state SETTLING): which have ended, and what becomes of the others."""
@@ -220,15 +223,18 @@ def _by_its_state(chunk: Chunk, state: LeadState | None, moment: Moment) -> Outc
     if not state.converted:
         return None
     made = {"contact_id": state.contact_id, "account_id": state.account_id, "deal_id": state.deal_id}
-    # Two clocks are compared, unless Zoho's counts and Zoho's own clock tell of one payload.
-    known = chunk.reached_at if chunk.claimed_converted >= 0 else 0.0
-    came = max(chunk.created_at, chunk.since.get(state.lead_id, 0.0))
-    since = known or came - moment.tuning.clock_skew
-    before = state.converted_at is not None and state.converted_at < since
+    before = state.converted_at is not None and state.converted_at < _ours_from(chunk, state.lead_id, moment)
     if before or not chunk.submitted:
         words = "the lead had been converted before"
         return Outcome(Kind.SKIPPED, Code.ALREADY_CONVERTED, words, attempts=chunk.attempts, **made)
     return Outcome(Kind.CONVERTED, job_id=chunk.job_id, attempts=max(1, chunk.attempts), **made)
+
+
+def _ours_from(chunk: Chunk, lead: str, moment: Moment) -> float:
+    """Before this moment of Zoho's clock, nobody can have converted the lead for us."""
+    if chunk.reached_at:
+        return chunk.reached_at - (_UNCOUNTED if chunk.claimed_converted < 0 else 0.0)
+    return max(chunk.created_at, chunk.since.get(lead, 0.0)) - moment.tuning.clock_skew  # two clocks are compared
 
 
 def _bad_leads(chunk: Chunk, ended: dict[str, Outcome], left: tuple[str, ...], moment: Moment) -> Decision:

@@ -33,6 +33,10 @@ class Zoho(Protocol):
         """Get what a payload needs to be sent at once: an access token, or ``NotSent`` where there is none."""
         ...
 
+    def clock(self) -> float | None:
+        """Zoho's clock now, in Unix seconds, as any of its servers shows it at the least; ``None``: nobody knows."""
+        ...
+
     def mass_convert(
         self, leads: Sequence[str], options: Mapping[str, Any], *, token: Any, send_by: float
     ) -> PostAnswer:

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timezone
+from typing import Any
 
 from massconvert.errors import StoreError
 from massconvert.model import Busy, Call, Chunk, Done, Next, NotSent, PostAnswer, State
 from massconvert.options import link_body, resolve_body, unresolved
-from massconvert.policy import after_post, is_matched, no_permit, options_refused_before, sender_lost, too_few_replicas
+from massconvert.policy import (
+    after_post,
+    is_matched,
+    no_permit,
+    options_refused_before,
+    reaching,
+    sender_lost,
+    too_few_replicas,
+)
 from massconvert.steps.ask import ask
 from massconvert.steps.match import match
 from massconvert.steps.ports import Ports
@@ -57,7 +66,10 @@ class _Payload:
         """Write ahead and POST; ``None`` where nothing may be sent."""
         ports, chunk = self._ports, self._chunk
         token = ports.zoho.ready()  # it may take long, and must not do so between the write-ahead and the POST
-        send_by = ports.steady() + ports.tuning.send_within  # counted from before the lease begins
+        began = ports.steady()
+        send_by = began + ports.tuning.send_within  # counted from before the lease begins
+        zoho_now = ports.zoho.clock()
+        chunk = reaching(chunk, zoho_now, ports.tuning)
         try:
             self.sending = ports.ledger.chunks.begin_send(chunk)
         except StoreError as error:
@@ -68,10 +80,16 @@ class _Payload:
             return None
         if isinstance(token, NotSent):
             return token
-        today = datetime.fromtimestamp(self.sending.sent_at, timezone.utc).date()
+        answer = self._leave(self.sending, token, send_by)
+        if zoho_now is None and (zoho_now := ports.zoho.clock()) is not None:  # from this answer
+            self.sending = reaching(self.sending, zoho_now - (ports.steady() - began), ports.tuning)
+        return answer
+
+    def _leave(self, chunk: Chunk, token: Any, send_by: float) -> PostAnswer:
+        zoho, today = self._ports.zoho, datetime.fromtimestamp(chunk.sent_at, timezone.utc).date()
         body = resolve_body(chunk.options, today)
         if chunk.link is None:
-            return ports.zoho.mass_convert(chunk.leads, body, token=token, send_by=send_by)
+            return zoho.mass_convert(chunk.leads, body, token=token, send_by=send_by)
         (lead,) = chunk.leads
         single = link_body(body, chunk.link, chunk.deal_values.get(lead, {}))
-        return ports.zoho.convert(lead, single, token=token, send_by=send_by)
+        return zoho.convert(lead, single, token=token, send_by=send_by)

@@ -66,9 +66,6 @@ _PROGRESS = {
     "terminated": Progress.FAILED,
 }
 
-#: Seconds by which clocks of Zoho's servers may differ, with the fractions that its times are without.
-_CLOCKS = 3.0
-
 
 @dataclass(frozen=True)
 class Body(FromZoho):
@@ -81,10 +78,9 @@ class UnusableError(ValueError):
     """The answer is not what Zoho sends; says why."""
 
 
-def parse_post(status: int, headers: Mapping[str, str], body: bytes, took: float = 0.0) -> Accepted | Failure:
-    """The answer to a mass convert POST; ``took``: the seconds of the call."""
-    answer = parse_answer(status, headers, body, accepted_in)
-    return replace(answer, began=_reached(headers, took)) if isinstance(answer, Accepted) else answer
+def parse_post(status: int, headers: Mapping[str, str], body: bytes) -> Accepted | Failure:
+    """The answer to a mass convert POST."""
+    return parse_answer(status, headers, body, accepted_in)
 
 
 def parse_status(status: int, headers: Mapping[str, str], body: bytes) -> JobStatus | Failure:
@@ -190,12 +186,11 @@ def credits_left_of(headers: Mapping[str, str]) -> int | None:
     return int(text) if id_of(text) else None
 
 
-def _reached(headers: Mapping[str, str], took: float) -> float | None:
-    """Before this moment of its own clock, Zoho had not been reached by a call that ``took`` these seconds."""
-    text = next((value for name, value in headers.items() if name.lower() == "date"), "")
+def told_at(headers: Mapping[str, str]) -> float | None:
+    """When Zoho answered, in whole Unix seconds of its own clock (RFC 9110, 6.6.1); ``None`` where it does not say."""
     try:
-        answered = parsedate_to_datetime(text)
-        return answered.replace(tzinfo=answered.tzinfo or timezone.utc).timestamp() - took - _CLOCKS
+        date = parsedate_to_datetime(headers.get("date", ""))
+        return date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp()
     except (TypeError, ValueError, OverflowError):
         return None
 

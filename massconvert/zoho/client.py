@@ -12,7 +12,6 @@ from typing import Any, Protocol, TypeVar
 from urllib.parse import quote, urlencode
 
 from massconvert.model import (
-    Accepted,
     CountedLeads,
     DealUpdate,
     FindAnswer,
@@ -38,6 +37,7 @@ from massconvert.zoho.answers import (
     parse_post,
     parse_read,
     parse_status,
+    told_at,
 )
 from massconvert.zoho.listings import read_page
 from massconvert.zoho.oauth import Token
@@ -47,6 +47,8 @@ from massconvert.zoho.updates import parse_update
 
 _T = TypeVar("_T")
 
+#: Seconds by which clocks of Zoho's servers may differ; and those for which two clocks that are not compared agree.
+_CLOCKS, _TOLD_LATELY = 3.0, 900.0
 #: The lead's own fields that tell its state: native, and not writable.
 STATE_FIELDS = ("Converted__s", "Converted_Date_Time", "Converted_Account", "Converted_Contact", "Converted_Deal")
 
@@ -72,10 +74,22 @@ class ZohoClient:
         self._tokens = tokens
         self._transport = transport
         self._version = quote(version, safe="")
+        self._told: tuple[float, float] | None = None  # Zoho's time, and ours by `steady` as it came
 
     def ready(self) -> Token | NotSent:
         """What a payload needs to be sent at once: an access token, which may take seconds to be had."""
         return self._tokens.get()
+
+    def clock(self) -> float | None:
+        """Zoho's clock now, in Unix seconds, as any of its servers shows it at the least.
+
+        ``None`` where no answer of the last `_TOLD_LATELY` seconds had a ``Date``.
+        """
+        if self._told is None:
+            return None
+        at, heard = self._told
+        since = steady() - heard
+        return at + since - _CLOCKS if since <= _TOLD_LATELY else None
 
     def mass_convert(
         self,
@@ -90,12 +104,7 @@ class ZohoClient:
         ``token`` is what `ready` gave; nothing leaves after ``send_by`` (a moment of `steady`).
         """
         body = json.dumps({"ids": list(leads), **options}, ensure_ascii=False, allow_nan=False).encode()
-        begun = steady()
-
-        def parse(status: int, headers: Mapping[str, str], content: bytes) -> Accepted | Failure:
-            return parse_post(status, headers, content, took=steady() - begun)
-
-        return self._call(parse, "POST", _MASS_CONVERT, {}, body, token=token, send_by=send_by)
+        return self._call(parse_post, "POST", _MASS_CONVERT, {}, body, token=token, send_by=send_by)
 
     def convert(
         self, lead: str, body: Mapping[str, Any], *, token: Token | None = None, send_by: float | None = None
@@ -189,6 +198,8 @@ class ZohoClient:
         reply = self._transport.exchange(method, url, headers=headers, body=body, send_by=send_by)
         if isinstance(reply, NotSent | PerhapsAccepted):
             return reply
+        if (at := told_at(reply.headers)) is not None:
+            self._told = (at, steady())
         answer = parse(reply.status, reply.headers, reply.body)
         if isinstance(answer, Refused) and answer.code in TOKEN_CODES:
             self._tokens.discard(token)

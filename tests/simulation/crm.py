@@ -41,7 +41,7 @@ from massconvert.model import (
 )
 from tests.simulation.customers import Customers, RecordPlan
 from tests.simulation.plan import USERS, Faults
-from tests.simulation.world import Task, World
+from tests.simulation.world import Process, Task, World
 
 #: Zoho's rolling day for credits, which is ten minutes here; what calls cost.
 DAY = 600.0
@@ -51,7 +51,7 @@ COSTS = {"mass_convert": 5, "convert": 5}
 CALL_DEADLINE = 30.0
 
 #: Seconds by which the product takes a call to have reached Zoho sooner than it did, at most.
-CLOCKS = 3.0
+CLOCKS, UNCOUNTED = 3.0, 7.0
 
 
 @dataclass(eq=False)
@@ -195,6 +195,7 @@ class Crm:
     calls: Counter[str] = field(default_factory=Counter)
     answered_at: float = 0.0  # when the last usable answer was given
     _inside: dict[Task, float] = field(default_factory=dict)
+    _told: dict[Process, tuple[float, float]] = field(default_factory=dict)  # Zoho's time, and when it came
     _spent: deque[tuple[float, int]] = field(default_factory=deque)
 
     def __post_init__(self) -> None:
@@ -209,6 +210,12 @@ class Crm:
             self._take_long("a token", 90.0)
         self.world.stop("after token")
         return "token"
+
+    def clock(self) -> float | None:
+        """Zoho's clock, as the last answer that came to this process had it."""
+        task = self.world.current()
+        at, heard = self._told.get(task.process, (0.0, 0.0)) if task else (0.0, 0.0)
+        return at + self.world.steady() - heard - CLOCKS if at else None
 
     def mass_convert(
         self, leads: Sequence[str], options: Mapping[str, Any], *, token: str, send_by: float
@@ -260,14 +267,18 @@ class Crm:
         refusal = self._over_a_limit(name)
         world.stop(f"before {name}")
         answer = refusal or effect()
+        told_at = 0.0
         if not isinstance(answer, NotSent | PerhapsAccepted):
             self.answered_at = world.time
+            told_at = float(int(world.time + self.faults.clock_ahead))
             if self.faults.credits and not refusal:
                 self._spent.append((world.time, COSTS.get(name, 1)))
                 self.judge.credits_left(self._credits_left())
         if world.troubled and self.faults.slow_answers and self._chance.random() < self.faults.slow_answers:
             self._take_long(f"the answer to a {name}", CALL_DEADLINE)
         world.stop(f"after {name}")
+        if told_at:
+            self._told[task.process] = told_at, world.steady()
         self._inside.pop(task, None)
         return replace(answer, credits_left=self._credits_told()) if isinstance(answer, FromZoho) else answer
 
@@ -375,7 +386,7 @@ class Crm:
         self.world.note(
             f"   Zoho takes {len(leads)} leads as job {job.id}, which ends in {job.ends - self.world.time:.1f} s"
         )
-        return Accepted(job.id, began=sent[0].at + self.faults.clock_ahead - CLOCKS)
+        return Accepted(job.id)
 
     def _refusal(self, leads: list[str], options: Mapping[str, Any]) -> Refused | None:
         faults = self.faults

@@ -9,7 +9,6 @@ from unittest.mock import patch
 
 from massconvert.ledger import codec
 from massconvert.model import (
-    Accepted,
     Again,
     Chunk,
     DealUpdate,
@@ -29,10 +28,16 @@ from massconvert.model import (
 from massconvert.policy import Decision, Meaning, Moment, Row, deals, matching, polling, post, read, status
 from massconvert.policy.table import PauseOrder
 from massconvert.policy.trouble import failed
-from massconvert.steps import follow, match
+from massconvert.steps import follow, match, send
 from tests.simulation.crm import Crm
 from tests.simulation.plan import Plan
-from tests.simulation.seeding import Mutant, both, in_python
+from tests.simulation.seeding import (
+    Mutant,
+    both,
+    converted_just_before,
+    converted_just_before_it_was_lost,
+    in_python,
+)
 from tests.simulation.themes import with_faults
 
 
@@ -41,13 +46,6 @@ def _converted_by_hand(plan: Plan) -> Plan:
     first = plan.orders[0].at
     leads = tuple(replace(lead, kind="by hand", at=first + 0.03 * n) for n, lead in enumerate(plan.leads))
     return with_faults(replace(plan, leads=leads), read_lag=0.9)
-
-
-def _converted_just_before(plan: Plan) -> Plan:
-    """People convert some of the leads before their payload reaches Zoho, which takes it and counts them as failed."""
-    first = plan.orders[0].at
-    leads = tuple(replace(lead, kind="by hand", at=first) if n % 2 else lead for n, lead in enumerate(plan.leads))
-    return with_faults(replace(plan, leads=leads), names="counted")
 
 
 def _retry_before_look(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
@@ -91,13 +89,6 @@ _bad_leads = read._bad_leads
 
 
 _preflown = read._preflown
-
-
-_accepted = post._accepted
-
-
-def _reached_at_any_time(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
-    return _accepted(chunk, replace(answer, began=None), moment)
 
 
 def _unsplit(chunk: Chunk, answer: LeadsRead, moment: Moment) -> Decision:
@@ -173,10 +164,17 @@ MUTANTS = (
     ),
     Mutant(
         "nobody asks when a payload reached Zoho",
-        in_python(post, "_accepted", _reached_at_any_time),
+        in_python(send, "reaching", lambda chunk, zoho_now, tuning: chunk),
         "bad leads",
         "somebody else converted it",
-        shaped=_converted_just_before,
+        shaped=converted_just_before,
+    ),
+    Mutant(
+        "without a count two clocks are compared",
+        in_python(read, "_UNCOUNTED", 300.0),
+        "bad leads",
+        "somebody else converted it",
+        shaped=converted_just_before_it_was_lost,
     ),
     Mutant("a failing payload is never halved", in_python(read, "_taken_apart", _together), "company", "has finished"),
     Mutant(

@@ -21,6 +21,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ from massconvert.model import Code, Kind, Outcome, RunState
 from massconvert.policy import Decision, Row, size_of
 from massconvert.policy.holds import DEAREST_CALL
 from massconvert.policy.polling import LOST, OPEN, is_late
-from tests.simulation.crm import CLOCKS, DAY, Crm, Job, Lead, Submission
+from tests.simulation.crm import CLOCKS, DAY, UNCOUNTED, Crm, Job, Lead, Submission
 from tests.simulation.customers import RecordPlan
 from tests.simulation.hearing import Hearing
 from tests.simulation.matching import Matching
@@ -75,6 +76,7 @@ class Judge:
         self.words = packed(("EVALSHA", wire.script(AUDIT), 1, prefix))
         self._orders = {order.batch: order for order in plan.orders}
         self._submitted: dict[tuple[str, str], Submission] = {}
+        self._first_left: dict[tuple[str, str], float] = {}
         self._unseen_moves = 0
         self._step = 0  # counts what was done to the ledger
         self._sent: dict[str, int] = {}  # chunk: when it was written ahead
@@ -154,8 +156,9 @@ class Judge:
         self._telling.note(name, args, answer)
         if name == "begin_send" and answer[0] == 1:
             self._sent[args[0]] = self._step
+            self._note_first(leads := self.leads_of(args[0]))
             if self.plan.store.forgets:
-                self.on_their_way[task] = self.leads_of(args[0])
+                self.on_their_way[task] = leads
         elif name == "cancel_batch" and answer[4] != "":  # else it had finished, and the command says so
             self._cancelled.setdefault(args[0], self._step)
         elif name == "take_permit" and answer[0] == "taken" and task:
@@ -170,6 +173,12 @@ class Judge:
             self._goes_at_once(args)
         elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
             self._stays_paused(name)
+
+    def _note_first(self, leads: Mapping[str, tuple[str, float]]) -> None:
+        """The first payload with a lead of a batch leaves, and its sender knows Zoho's clock, or does not."""
+        since = self.world.time if self.crm.clock() is not None else -inf
+        for lead, (batch, _created) in leads.items():
+            self._first_left.setdefault((batch, lead), since)
 
     def _count(self, name: str, args: Sequence[Any], answer: Any) -> None:
         if name == "move_chunk" and answer[0]:
@@ -475,6 +484,8 @@ class Judge:
             known = lead.converted_at >= lead.submissions[0].at - CLOCKS
         else:
             known = lead.converted_at + self.plan.faults.clock_ahead >= since - self.plan.tuning.clock_skew - 1.0
+            if not (self.plan.store.forgets or self.plan.mishaps.freeze):  # the sender knew when its payload left
+                known &= lead.converted_at >= self._first_left.get((batch, lead.id), -inf) - CLOCKS - UNCOUNTED - 1.0
         if known:
             self.unknowable["converted by somebody else while it could have been us"] += 1
             return ""

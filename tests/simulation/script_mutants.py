@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.simulation.seeding import Mutant, both, in_lua
+from tests.simulation.seeding import Mutant, both, converted_just_before_it_was_lost, in_lua
 
 MUTANTS = (
     Mutant(
@@ -10,6 +10,13 @@ MUTANTS = (
         in_lua("begin_send", "local till = now + tonumber(ARGV[4])", "local till = now"),
         "messages",
         "while it held its lease",
+    ),
+    Mutant(
+        "nobody keeps when a payload left whose answer is lost",
+        in_lua("begin_send", "if ARGV[7] ~= '' then redis.call('HSET', key, 'reached', ARGV[7]) end", ""),
+        "crashes",
+        "somebody else converted it",
+        shaped=converted_just_before_it_was_lost,
     ),
     Mutant(
         "a claim ignores leases",

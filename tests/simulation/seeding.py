@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
@@ -16,6 +16,8 @@ from massconvert.steps import advance
 from massconvert.steps.ports import Ports
 from massconvert.store import scripts
 from tests.simulation.plan import Plan
+from tests.simulation.themes import with_faults
+from tests.simulation.world import Mishaps
 
 Seeded = Callable[[], AbstractContextManager[Any]]
 
@@ -72,3 +74,17 @@ def in_python(where: Any, name: str, new: Any) -> Seeded:
 def in_step(state: State, step: Callable[[Ports, Chunk], Next]) -> Seeded:
     """A bug in the step that a state asks for."""
     return lambda: patch.dict(advance._STEPS, {state: step})
+
+
+def converted_just_before(plan: Plan) -> Plan:
+    """People convert some of the leads before their payload reaches Zoho, which takes it and counts them as failed."""
+    first = plan.orders[0].at
+    leads = tuple(replace(lead, kind="by hand", at=first) if n % 2 else lead for n, lead in enumerate(plan.leads))
+    return with_faults(replace(plan, leads=leads), names="counted")
+
+
+def converted_just_before_it_was_lost(plan: Plan) -> Plan:
+    """Likewise half a minute before, and the answers to many payloads are lost, with and without the worker."""
+    shaped = with_faults(converted_just_before(plan), shares=(("after", 0.3),))
+    orders = tuple(replace(order, at=order.at + 30.0) for order in plan.orders)
+    return replace(shaped, orders=orders, mishaps=Mishaps(crash=0.01))

@@ -101,6 +101,22 @@ def test_an_empty_read_is_a_204(client: ZohoClient) -> None:
 
 
 @responses.activate
+@pytest.mark.parametrize("status", [200, 500])
+def test_any_answer_of_the_last_quarter_of_an_hour_tells_zohos_clock(
+    client: ZohoClient, monkeypatch: pytest.MonkeyPatch, status: int
+) -> None:
+    ours = [1000.0]
+    monkeypatch.setattr("massconvert.zoho.client.steady", lambda: ours[0])
+    assert client.clock() is None
+    responses.get(f"{API}/crm/v8/org", status=status, json={}, headers={"Date": "Fri, 15 Jan 2027 08:00:00 GMT"})
+    client.get("org")
+    ours[0] += 60.0
+    assert client.clock() == 1_800_000_000.0 + 60.0 - 3.0
+    ours[0] += 900.0
+    assert client.clock() is None
+
+
+@responses.activate
 def test_any_other_get_gives_its_json(client: ZohoClient) -> None:
     responses.get(f"{API}/crm/v8/org", json={"org": [{"id": "1"}]})
     assert client.get("org") == Body({"org": [{"id": "1"}]})

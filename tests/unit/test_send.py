@@ -24,6 +24,10 @@ class Late:
         self._line, self._zoho = line, line.ports.zoho
         self._at_token, self._at_post, self._token = at_token, at_post, token
         self.told = list[str]()
+        self.clocks = list[float | None]()
+
+    def clock(self) -> float | None:
+        return self.clocks.pop(0) if self.clocks else None
 
     def ready(self) -> Any:
         self.told.append("token")
@@ -106,6 +110,37 @@ def test_who_froze_for_longer_than_its_lease_changes_nothing(line: Pipeline) -> 
     assert line.posts() == 0
     assert line.rows == [Row.SENDER_LOST]
     assert line.redis.hget(f"mc:{{default}}:chunk:{chunk}", "state") == State.SETTLING.value
+
+
+def reached(line: Pipeline, chunk: str) -> float:
+    return float(line.redis.hget(f"mc:{{default}}:chunk:{chunk}", "reached") or 0.0)
+
+
+def test_a_payload_is_written_ahead_with_the_time_at_which_it_leaves_by_zohos_clock(line: Pipeline) -> None:
+    """So it is known of a payload whose sender dies, too."""
+    chunk, zoho, written = line.form(), Late(line, at_post=2.0), list[float]()
+    zoho.clocks = [line.now() + 40.0]
+    through(line, zoho)
+    mass_convert = zoho.mass_convert
+
+    def post(*args: Any, **kwargs: Any) -> Any:
+        written.append(reached(line, chunk))
+        return mass_convert(*args, **kwargs)
+
+    zoho.mass_convert = post  # type: ignore[method-assign]  # for this test
+    leaves = line.now() + 40.0
+    line.step(chunk)
+    assert written == [leaves]
+    assert reached(line, chunk) == leaves
+
+
+def test_the_first_answer_of_a_process_says_when_its_payload_left(line: Pipeline) -> None:
+    chunk, zoho = line.form(), Late(line, at_post=2.0)
+    zoho.clocks = [None, line.now() + 42.0]
+    leaves = line.now() + 40.0
+    through(line, zoho)
+    line.step(chunk)
+    assert reached(line, chunk) == pytest.approx(leaves, abs=0.1)
 
 
 def test_who_is_slow_within_the_time_sends(line: Pipeline) -> None:

@@ -4,7 +4,7 @@
 -- What was stopped since the claim is not sent: the chunk waits on, without what was cancelled.
 -- KEYS[1] prefix
 -- ARGV[1] chunk id, [2] token, [3] now, [4] lease seconds, [5] retention seconds,
--- [6] seconds after which nothing of it leaves any more
+-- [6] seconds after which nothing of it leaves any more, [7] when its leads first reach Zoho, by Zoho's clock, or ""
 -- Returns {1, now, replicas that must have it before anything is sent}, or {0, ""} when the claim is no longer ours (then nothing may be sent); parking a chunk takes the claim
 -- away.
 local p, id, now = KEYS[1], ARGV[1], time_of(ARGV[3])
@@ -36,6 +36,7 @@ end
 local till = now + tonumber(ARGV[4])
 local leads = 0
 for _, segment in ipairs(segments) do leads = leads + #segment[2] end
+if ARGV[7] ~= '' then redis.call('HSET', key, 'reached', ARGV[7]) end
 redis.call('HSET', key, 'state', 'sending', 'sent_at', now, 'send_by', now + tonumber(ARGV[6]), 'lease', till,
   'story', story_with(c[9], 'sending', now, '|' .. leads))
 redis.call('ZADD', p .. 'due', till, id)

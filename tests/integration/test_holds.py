@@ -252,6 +252,34 @@ def test_a_canary_of_several_payloads_is_sent_as_a_whole_before_it_is_judged(boo
         assert (held(books, "b")[1] == "") == (number == 2)
 
 
+def more(books: Books, first: int, count: int = 100) -> None:
+    """The producer comes back with more leads, after its batch was sealed."""
+    books.batch("b", leads(count, first), now=LATER + 50, call=f"more {first}")
+
+
+@pytest.mark.parametrize("failed", [0, 3])
+def test_what_comes_while_the_whole_batch_is_a_canary_on_its_way_waits_for_it(books: Books, failed: int) -> None:
+    chunk = canary(books, 5.0, count=50)
+    assert held(books, "b") == (BatchState.RUNNING, "")  # there is nothing to hold
+    more(books, 51)
+    assert held(books, "b") == (BatchState.PAUSED, HELD_FOR_CANARY)
+    assert books.form(LATER + 100) == ()
+    end(books, chunk, failed)
+    assert len(books.form(LATER + 200)) == (2 if failed == 0 else 0)
+
+
+def test_what_comes_after_a_batch_that_ended_as_a_canary_goes_as_that_ended(books: Books) -> None:
+    """It ended well: it goes. It did not: a person lets it go, once for all that comes."""
+    chunk = canary(books, 5.0, count=50)
+    end(books, chunk, 3)
+    more(books, 51)
+    assert held(books, "b") == (BatchState.PAUSED, HELD_FOR_CANARY)
+    assert books.batches.release("b", now=LATER + 100).was_held
+    assert len(books.form(LATER + 100)) == 2
+    more(books, 151)
+    assert held(books, "b") == (BatchState.RUNNING, "")
+
+
 def test_a_canary_that_waits_to_be_sent_again_is_not_held_by_its_own_hold(books: Books) -> None:
     chunk = canary(books, None)
     assert books.claim(chunk, now=LATER + 1).leads == tuple(leads(50))

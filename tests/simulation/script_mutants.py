@@ -2,7 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from tests.simulation.plan import Plan
 from tests.simulation.seeding import Mutant, both, converted_just_before_it_was_lost, in_lua
+from tests.simulation.themes import with_faults
+
+
+def _slow_behind_its_canary(plan: Plan) -> Plan:
+    """The producer comes back with more leads once its batch was taken for abandoned, and its canary is on its way."""
+    orders = tuple(
+        replace(order, canary=2, canary_max_failed=None, slow=400.0, at=1.0, again=(), holds=(), cancel_at=())
+        for order in plan.orders[:1]
+    )
+    return with_faults(replace(plan, orders=orders, slice=2), jobs=(500.0, 600.0))
+
 
 MUTANTS = (
     Mutant(
@@ -109,6 +123,14 @@ MUTANTS = (
         in_lua("form_chunks", "hold_for_canary(p, batch, now)\n  end\nend", "end\nend"),
         "holds",
         "more leads than its canary",
+    ),
+    Mutant(
+        "what comes after a canary that was the whole batch goes with it",
+        in_lua("add_leads", "b[9] = b[9] or hold_behind_canary()", ""),
+        "holds",
+        "more leads than its canary",
+        within=200,
+        shaped=_slow_behind_its_canary,
     ),
     Mutant(
         "a dead canary lets the others follow",

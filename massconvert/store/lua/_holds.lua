@@ -153,6 +153,7 @@ local function release_batch(p, batch, now)
   if not person and not (canary and over) then return { 0, {} } end
   redis.call('HDEL', key, 'held', 'held_by', 'held_at')
   if over then redis.call('HDEL', key, 'canary_held') end
+  if over and c[1] then redis.call('HSET', key, 'canary_let_go', 1) end
   return { 1, let_go(p, batch, now) }
 end
 

@@ -37,6 +37,15 @@ end
 local function push(list, leads)
   for i = 1, #leads, 1000 do redis.call('RPUSH', list, unpack(leads, i, math.min(i + 999, #leads))) end
 end
+-- A batch that ended with its canary had nothing to hold. What comes now waits until the canary has ended well, or a person
+-- lets it go. Returns when it is held since; nil where it is not.
+local function hold_behind_canary()
+  local c = redis.call('HMGET', key, 'canary', 'canary_left', 'canary_let_go', 'canary_ended', 'canary_failed', 'canary_most')
+  if not c[1] or c[2] or c[3] then return end
+  if tonumber(c[4]) >= tonumber(c[1]) and tonumber(c[5]) <= tonumber(c[6]) then return end
+  redis.call('HSET', key, 'canary_held', now)
+  return now
+end
 local nudge = ''
 local values = #fresh > 0 and ARGV[8] ~= '' and cjson.decode(ARGV[8]) or {}
 for _, lead in ipairs(fresh) do
@@ -44,6 +53,7 @@ for _, lead in ipairs(fresh) do
 end
 if #fresh > 0 then
   push(key .. ':inbox', fresh)
+  b[9] = b[9] or hold_behind_canary()
   if drains then
     redis.call('ZADD', p .. 'draining', 'NX', now, batch)
     nudge = '0'

@@ -23,13 +23,13 @@ from massconvert.on_complete.targets import TaskTarget
 from massconvert.producer import intake
 from massconvert.producer.deal_values import bring
 from massconvert.store import Keys, Patience
-from tests.simulation.crm import Lead
 from tests.simulation.customers import RecordPlan
 from tests.simulation.forgetting import GOES_ON
 from tests.simulation.machines import LATEST_BEAT, Machines, options_of
 from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
 from tests.simulation.reach import Reach
 from tests.simulation.store_port import Wire
+from tests.simulation.truth import Lead
 from tests.simulation.world import Process, Task
 
 #: Virtual time by which every history must have ended: an outage, a very slow job and the tries after them.

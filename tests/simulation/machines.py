@@ -19,13 +19,14 @@ from massconvert.steps.ports import Ports
 from massconvert.store import Keys, RedisClock
 from massconvert.wiring import Workshop
 from massconvert.zoho.governor import Governor
-from tests.simulation.crm import WRONG, Crm
+from tests.simulation.crm import Crm
 from tests.simulation.forgetting import Memory, OldPrimary
 from tests.simulation.judge import Judge
 from tests.simulation.messages import VISIBILITY, Messages
 from tests.simulation.plan import Order, Plan
 from tests.simulation.reach import Reach
 from tests.simulation.receivers import Receivers
+from tests.simulation.shown import WRONG
 from tests.simulation.store_port import StorePort, Wire
 from tests.simulation.world import Process, World
 

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from massconvert.model import Code, Link, Outcome
-from tests.simulation.crm import Crm, Lead, Submission
+from tests.simulation.crm import Crm
 from tests.simulation.customers import Kept, RecordPlan
 from tests.simulation.plan import Order, Plan
+from tests.simulation.truth import Lead, Submission
 from tests.simulation.world import World
 
 #: Seconds from a match to a call: a permit, a token and the way to Zoho.

@@ -38,7 +38,7 @@ from tests.simulation.seeding import (
     converted_just_before_it_was_lost,
     in_python,
 )
-from tests.simulation.themes import with_faults
+from tests.simulation.troubles import with_faults
 
 
 def _converted_by_hand(plan: Plan) -> Plan:

@@ -22,14 +22,13 @@ from tests.simulation.themes import (
     SELDOM,
     THEMES,
     dealt,
-    fewest_credits,
     flown,
     mailed,
     matched,
     named,
-    with_faults,
     with_second_chances,
 )
+from tests.simulation.troubles import fewest_credits, with_faults
 
 #: Points at which any history may be hit; a WAIT has only those with a replica (see `forgetting`).
 _POINTS = tuple(point for point in CRASH_POINTS if not point.endswith(" WAIT"))

@@ -16,7 +16,7 @@ from random import Random
 from typing import Any
 
 from tests.simulation.plan import Order, Plan
-from tests.simulation.themes import with_faults
+from tests.simulation.troubles import with_faults
 from tests.simulation.world import Process, World
 
 #: Themes in whose histories Redis may forget, too.

@@ -10,6 +10,8 @@ from tests.simulation.customers import RecordPlan
 from tests.simulation.store_port import StoreFaults
 from tests.simulation.world import Mishaps
 
+#: How many themes there are (themes.py): so many histories in a row have each of them once.
+ROUND = 27
 #: The product's numbers, some of them shorter, so that a day of trouble is twenty minutes.
 TUNING = Tuning(
     job_deadline=300.0,
@@ -211,6 +213,11 @@ class Plan:
         0,
     )  # and when somebody comes to this point for the n-th time; or the first batch alone
     stop_batch: bool = False
+
+    @property
+    def round(self) -> int:
+        """For which time its theme has its turn: what rotates does so by this, however few histories run."""
+        return self.seed // ROUND
 
     @property
     def keeps(self) -> bool:

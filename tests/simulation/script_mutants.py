@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from tests.simulation.plan import Plan
 from tests.simulation.seeding import Mutant, both, converted_just_before_it_was_lost, in_lua
-from tests.simulation.themes import with_faults
+from tests.simulation.troubles import with_faults
 
 
 def _slow_behind_its_canary(plan: Plan) -> Plan:

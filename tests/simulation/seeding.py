@@ -16,7 +16,7 @@ from massconvert.steps import advance
 from massconvert.steps.ports import Ports
 from massconvert.store import scripts
 from tests.simulation.plan import Plan
-from tests.simulation.themes import with_faults
+from tests.simulation.troubles import with_faults
 from tests.simulation.world import Mishaps
 
 Seeded = Callable[[], AbstractContextManager[Any]]

@@ -1,4 +1,4 @@
-"""The themes of histories: what goes wrong in each, as a change of a plan that is fair otherwise."""
+"""The themes of histories: what people ask for in each, or what goes wrong (`troubles`), as a change of a fair plan."""
 
 from __future__ import annotations
 
@@ -8,146 +8,21 @@ from random import Random
 from typing import Any
 
 from massconvert.model import Link
-from massconvert.policy import CallRules, Holding
-from massconvert.profiles import slot_name
+from tests.simulation import finding, troubles
 from tests.simulation.customers import RecordPlan
 from tests.simulation.plan import (
-    CALLS,
     GOOD_STAGES,
     NOBODY,
+    ROUND,
     TUNING,
     USERS,
     WRONG_STAGE,
     CallFaults,
-    Find,
     LeadPlan,
-    MessageFaults,
-    Neighbour,
     Order,
     Plan,
     Window,
 )
-from tests.simulation.store_port import StoreFaults
-from tests.simulation.world import EPOCH
-
-
-def with_faults(plan: Plan, **changes: object) -> Plan:
-    return replace(plan, faults=replace(plan.faults, **changes))  # type: ignore[arg-type]  # each caller names fields
-
-
-def _window(plan: Plan, window: Window) -> Plan:
-    return with_faults(plan, windows=(*plan.faults.windows, window))
-
-
-def _share(plan: Plan, *shares: tuple[str, float]) -> Plan:
-    return with_faults(plan, shares=(*plan.faults.shares, *shares))
-
-
-def _calm(plan: Plan, _random: Random) -> Plan:
-    return plan
-
-
-def _crashes(plan: Plan, random: Random) -> Plan:
-    return replace(plan, mishaps=replace(plan.mishaps, crash=random.choice([0.005, 0.02])))
-
-
-def _frozen(plan: Plan, random: Random) -> Plan:
-    """Machines that stand still, and whatever lies between a write-ahead and its record takes as long as it may."""
-    slow = {name: random.choice([0.0, 0.0, 0.3]) for name in ("slow_tokens", "slow_sends", "slow_answers")}
-    return with_faults(replace(plan, mishaps=replace(plan.mishaps, freeze=random.choice([0.01, 0.05]))), **slow)
-
-
-def _late_sends(plan: Plan, random: Random) -> Plan:
-    """Payloads leave at the last moment, jobs take as long as they may, and workers die before they know."""
-    tuning = replace(plan.tuning, job_wait=plan.tuning.lease + 25.0, max_leads=1, window=8, max_jobs=20)
-    plan = replace(plan, tuning=tuning, mishaps=replace(plan.mishaps, crash=0.02))
-    return with_faults(plan, slow_sends=random.choice([0.5, 1.0]), jobs=(85.0, 90.0))
-
-
-def _messages(plan: Plan, random: Random) -> Plan:
-    pick = random.choice
-    lost, doubled, delayed = pick([0.0, 0.1, 0.5]), pick([0.1, 0.5, 1.0]), pick([0.0, 0.1, 0.4])
-    wiped = tuple(random.uniform(0.0, 30.0) for _ in range(pick([0, 0, 1, 3])))
-    return replace(plan, messages=MessageFaults(lost, doubled, delayed, broker=pick([0.0, 0.05]), wiped=wiped))
-
-
-def _store(plan: Plan, random: Random) -> Plan:
-    share = random.choice([0.005, 0.02])
-    away = (random.uniform(0.0, 10.0), random.uniform(5.0, 60.0)) if random.random() < 0.3 else None
-    refused = Random(f"{plan.seed}/refusals").choice([0.0, 0.02, 0.1])  # a stream of its own
-    return replace(plan, store=StoreFaults(before=share, after=share, away=away, refused=refused))
-
-
-def _answers(plan: Plan, random: Random) -> Plan:
-    share = random.choice([0.05, 0.2])
-    return _share(plan, ("before", share), ("after", share), ("late", share / 2), ("not sent", share / 2))
-
-
-def _jobs(plan: Plan, random: Random) -> Plan:
-    if plan.seed // len(THEMES) % 4 == 1:  # Zoho knows none of its jobs, and some leads are converted by none
-        leads = tuple(replace(lead, kind="stubborn") if n % 2 else lead for n, lead in enumerate(plan.leads, 1))
-        return with_faults(replace(plan, leads=leads), bad_job=1.0, denied=True)
-    return with_faults(plan, bad_job=random.choice([0.3, 0.7]), read_lag=random.choice([0.0, 0.5, 0.9]))
-
-
-def _bad_leads(plan: Plan, random: Random) -> Plan:
-    kinds = (
-        "missing",
-        "stubborn",
-        "locked",
-        "refused",
-        "odd",
-        "converted",
-        "by hand",
-        "by hand",
-        "deleted",
-    )
-    share, first = random.choice([0.1, 0.4]), plan.orders[0].at
-    leads = tuple(
-        replace(lead, kind=random.choice(kinds), at=first + random.uniform(0.0, 6.0))
-        if random.random() < share
-        else lead
-        for lead in plan.leads
-    )
-    names = random.choice(["all", "all", "first", "none"])
-    if Random(f"{plan.seed}/counted").random() < 0.3:
-        names = "counted"
-    read_lag = max(plan.faults.read_lag, random.choice([0.0, 0.5]))
-    return with_faults(replace(plan, leads=leads), names=names, read_lag=read_lag)
-
-
-#: Kinds of leads that make calls, jobs or reads fail.
-COMPANY = ("chokes", "spoils", "odd", "vanishes", "blank")
-
-
-def _company(plan: Plan, random: Random) -> Plan:
-    """Leads that make calls, jobs and reads fail, among others that do not."""
-    share, turn = random.choice([0.1, 0.3]), plan.seed // len(THEMES)  # each kind in its turn
-    leads = tuple(
-        replace(lead, kind=COMPANY[(n + turn) % len(COMPANY)], at=random.choice([0.0, random.uniform(5.0, 100.0)]))
-        if random.random() < share
-        else lead
-        for n, lead in enumerate(plan.leads)
-    )
-    plan = with_faults(replace(plan, leads=leads), bad_job=random.choice([0.0, 0.0, 0.4]))
-    return _share(plan, ("after", 0.1)) if random.random() < 0.5 else plan
-
-
-def _outage(plan: Plan, random: Random) -> Plan:
-    calls = random.choice([CALLS, CALLS, ("mass_convert",), ("coql", "search")])
-    length = random.choice([60.0, 300.0, 1.6 * plan.tuning.give_up])
-    kind = random.choice(["before", "not sent", "mixed"])
-    return _window(plan, Window(random.choice([0.0, random.uniform(1.0, 15.0)]), length, calls, kind))
-
-
-def _access(plan: Plan, random: Random) -> Plan:
-    some = [("mass_convert",), ("job_status",), ("read_leads",), ("job_status", "read_leads"), ("coql", "search")]
-    calls = random.choice([CALLS, *some])
-    kind = random.choice(["no permission", "credentials"])
-    plan = _window(plan, Window(random.uniform(0.0, 8.0), random.uniform(10.0, 300.0), calls, kind))
-    if random.random() < 0.3:
-        plan = _pause(plan, random)
-    return _share(plan, ("token", 0.05), ("no token", 0.05))
 
 
 def _options(plan: Plan, random: Random) -> Plan:
@@ -163,37 +38,6 @@ def _options(plan: Plan, random: Random) -> Plan:
             later = Order("batch-later", orders[0].leads, GOOD_STAGES[0], restored + random.uniform(1.0, 30.0))
             plan, orders = replace(plan, stage_restored_at=restored), (*orders, later)
     return replace(plan, orders=orders)
-
-
-def _limits(plan: Plan, random: Random) -> Plan:
-    plan = replace(plan, permits=1, tuning=replace(plan.tuning, window=8, max_jobs=20))
-    plan = _share(plan, ("throttled", random.choice([0.05, 0.2])), ("asked", random.choice([0.0, 0.02])))
-    return with_faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2) if random.random() < 0.5 else 0)
-
-
-def _neighbour(plan: Plan, random: Random) -> Plan:
-    """Work enough for all permits, and others who take most of them."""
-    plan = replace(
-        plan, permits=random.choice([3, 5, 10]), tuning=replace(plan.tuning, window=20, max_jobs=20, max_leads=1)
-    )
-    first = plan.orders[0].at + plan.tuning.linger
-    taken = tuple(
-        Neighbour(first + random.uniform(0.0, 20.0), random.choice([5.0, 60.0]), random.randint(1, plan.permits))
-        for _ in range(random.choice([1, 2]))
-    )
-    return with_faults(plan, neighbours=taken)
-
-
-def _credits(plan: Plan, random: Random) -> Plan:
-    rules, left = CallRules(holding=Holding(reserve=80)), 200 if len(plan.leads) <= 50 else 600
-    if random.random() < 0.5:
-        rules, left = CallRules(holding=Holding(reserve=0)), fewest_credits(plan)
-    return with_faults(replace(plan, rules=rules, tuning=replace(plan.tuning, max_leads=1)), credits=left)
-
-
-def fewest_credits(plan: Plan) -> int:
-    """About half of what the leads cost: a few days of credits, within the time of a history."""
-    return 20 + 3 * len({lead for order in plan.orders for lead in order.leads})
 
 
 def _producers(plan: Plan, random: Random) -> Plan:
@@ -221,12 +65,12 @@ def _troubled(order: Order, random: Random) -> Order:
 def _names(plan: Plan, random: Random) -> Plan:
     plan = named(plan, random)
     kinds = ["before", "not sent", "no permission", "credentials", "throttled", "mixed", ""]
-    kind = kinds[(plan.seed + plan.seed // len(THEMES)) % len(kinds)]  # each in its turn, however few histories run
+    kind = kinds[(plan.seed + plan.round) % len(kinds)]  # each in its turn, however few histories run
     long = 1.6 * plan.tuning.give_up
     length = random.choice([30.0, 300.0, long, long] if kind not in ("before", "not sent") else [long])
     if kind:
-        plan = _window(plan, Window(0.0, length, ("read_page",), kind))
-    return _share(plan, ("token", 0.05), ("throttled", 0.05))
+        plan = troubles.with_window(plan, Window(0.0, length, ("read_page",), kind))
+    return troubles.with_share(plan, ("token", 0.05), ("throttled", 0.05))
 
 
 def named(plan: Plan, random: Random) -> Plan:
@@ -242,12 +86,12 @@ def _first_named(plan: Plan, random: Random) -> Plan:
 
 
 def _preflight(plan: Plan, random: Random) -> Plan:
-    plan = _bad_leads(flown(plan, random), random)
+    plan = troubles.bad_leads(flown(plan, random), random)
     kinds = ["before", "", "throttled", "not sent", "", "mixed", ""]
-    kind = kinds[plan.seed // len(THEMES) % len(kinds)]  # each in its turn, however few histories run
+    kind = kinds[plan.round % len(kinds)]  # each in its turn, however few histories run
     if kind:
         length = random.choice([30.0, 1.6 * plan.tuning.give_up, 1.6 * plan.tuning.give_up])
-        plan = _window(plan, Window(0.0, length, ("read_leads",), kind))
+        plan = troubles.with_window(plan, Window(0.0, length, ("read_leads",), kind))
     elif random.random() < 0.5:
         plan = _cancel(plan, random)
     return plan
@@ -259,17 +103,15 @@ def flown(plan: Plan, random: Random) -> Plan:
 
 def _deals(plan: Plan, random: Random) -> Plan:
     plan = _updating(plan, random)
-    if (
-        plan.seed // len(THEMES) % 4 == 0
-    ):  # for longer than anybody waits, the leads cannot be read after their conversion
-        return _window(plan, Window(0.0, 4 * plan.tuning.give_up, ("read_leads",), "before"))
+    if plan.round % 4 == 0:  # for longer than anybody waits, the leads cannot be read after their conversion
+        return troubles.with_window(plan, Window(0.0, 4 * plan.tuning.give_up, ("read_leads",), "before"))
     kinds = ["before", "mixed", "no permission", "no permission", "credentials", "credentials", ""]
-    kind = kinds[plan.seed // len(THEMES) % len(kinds)]  # each in its turn, however few histories run
+    kind = kinds[plan.round % len(kinds)]  # each in its turn, however few histories run
     if kind:  # an outage for longer than anybody waits, or something that a person fixes
         length = {"credentials": 900.0}.get(kind, 4 * plan.tuning.give_up)
-        plan = _window(plan, Window(0.0, length, ("update_deals",), kind))
-    plan = with_faults(plan, bad_job=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.9]))
-    return _share(plan, ("after", 0.05), ("before", 0.05), ("token", 0.03), ("throttled", 0.03))
+        plan = troubles.with_window(plan, Window(0.0, length, ("update_deals",), kind))
+    plan = troubles.with_faults(plan, bad_job=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.9]))
+    return troubles.with_share(plan, ("after", 0.05), ("before", 0.05), ("token", 0.03), ("throttled", 0.03))
 
 
 def dealt(plan: Plan, random: Random) -> Plan:
@@ -299,7 +141,7 @@ def with_second_chances(plan: Plan, random: Random) -> Plan:
 def _dealt_again(plan: Plan, random: Random) -> Plan:
     """A batch whose deals cannot be updated, and that a person has tried again."""
     plan = _updating(plan, random)
-    kinds = ("fine", "nameless", "fussy", *COMPANY)
+    kinds = ("fine", "nameless", "fussy", *troubles.COMPANY)
     leads = tuple(replace(lead, kind="fussy", at=4000.0) if lead.kind in kinds else lead for lead in plan.leads)
     first, *others = plan.orders
     if first.find:  # a run may have no batch yet, when the person comes
@@ -351,13 +193,15 @@ def _stops(plan: Plan, random: Random) -> Plan:
         plan = replace(plan, pauses=((at, random.choice([5.0, 100.0, 400.0])),))
     if random.random() < 0.5:  # what was under way is told that it may not
         start = random.choice([0.0, max(0.0, at - 1.0)])
-        plan = _window(plan, Window(start, random.choice([30.0, 100.0]), ("mass_convert",), "no permission"))
+        plan = troubles.with_window(
+            plan, Window(start, random.choice([30.0, 100.0]), ("mass_convert",), "no permission")
+        )
     orders = (
         replace(o, cancel_at=(o.at + random.choice(moments),)) if random.random() < 0.5 else o for o in plan.orders
     )
     plan = replace(plan, orders=tuple(_held(o, random) if random.random() < 0.4 else o for o in orders))
     share = random.choice([0.0, 0.2])
-    return _share(plan, ("before", share), ("after", share), ("not sent", share / 2))
+    return troubles.with_share(plan, ("before", share), ("after", share), ("not sent", share / 2))
 
 
 def _full(plan: Plan, random: Random) -> Plan:
@@ -389,46 +233,6 @@ def _called(plan: Plan, _random: Random) -> Plan:
     return replace(plan, orders=(replace(first, calls=1, abandoned=0), *others))
 
 
-def _pause(plan: Plan, random: Random) -> Plan:
-    return replace(plan, pauses=((random.uniform(0.0, 5.0), random.uniform(1.0, 100.0)),))
-
-
-def _profiles(plan: Plan, random: Random) -> Plan:
-    """One profile or two, each with a slot or two, each slot asked for by one beat or more."""
-    if any(order.find for order in plan.orders):
-        return plan
-    ids, orders = tuple(lead.id for lead in plan.leads), list(plan.orders[: random.randint(0, len(plan.orders))])
-    for number in range(random.choice([1, 1, 2])):
-        find = Find(
-            f"profile-{number}",
-            slot="",
-            search=random.random() < 0.3,
-            max_leads=random.choice([None, None, 1, 2, len(ids)]),
-            wrong=random.random() < 0.1,
-        )
-        at, stage = random.uniform(0.0, 20.0), random.choice(GOOD_STAGES)
-        for _ in range(random.choice([1, 2, 2])):
-            slot, beats = slot_name(EPOCH + at), tuple(at + random.uniform(0.0, 3.0) for _ in range(2))
-            made = replace(find, slot=slot)
-            orders.append(Order(f"{find.profile}@{slot}", ids, stage, at, beats[: random.randint(0, 2)], find=made))
-            at += random.choice([1.0, 30.0, 200.0])
-    plan = replace(plan, orders=tuple(orders))
-    if random.random() < 0.25:  # they may convert leads, but not look for them
-        may_not = Window(random.uniform(0.0, 15.0), random.uniform(30.0, 200.0), ("coql", "search"), "no permission")
-        plan = _window(plan, may_not)
-    return plan
-
-
-def _bounded(plan: Plan, _random: Random) -> Plan:
-    """Two slots of one profile that takes one lead a run: the second goes on where the first stopped."""
-    ids = tuple(lead.id for lead in plan.leads)
-    orders = [
-        Order(f"profile-0@{slot}", ids, GOOD_STAGES[0], at, find=Find("profile-0", slot, max_leads=1))
-        for slot, at in ((slot_name(EPOCH + at), at) for at in (1.0, 400.0))
-    ]
-    return replace(plan, orders=(*(order for order in plan.orders if not order.find), *orders))
-
-
 def _cancel(plan: Plan, random: Random) -> Plan:
     first, *others = plan.orders
     at = first.at + random.uniform(0.0, 5.0)
@@ -438,12 +242,6 @@ def _cancel(plan: Plan, random: Random) -> Plan:
 def _invalid(plan: Plan, _random: Random) -> Plan:
     first, *others = plan.orders
     return replace(plan, orders=(replace(first, invalid=("abc",), abandoned=0), *others))
-
-
-def _searching(plan: Plan, random: Random) -> Plan:
-    plan = _profiles(plan, random)
-    searches = (replace(o, find=replace(o.find, search=True, wrong=False)) if o.find else o for o in plan.orders)
-    return replace(plan, orders=tuple(searches))
 
 
 def mailed(plan: Plan, random: Random) -> Plan:
@@ -458,17 +256,17 @@ def _can_be(order: Order) -> bool:
 def _matches(plan: Plan, random: Random) -> Plan:
     """Leads that match contacts and accounts, and each other; and looks for them that fail."""
     plan = matched(plan, random)
-    turn = plan.seed // len(THEMES)
+    turn = plan.round
     kinds = ["", "before", "", "no permission", "credentials", "throttled", ""]
     if kind := kinds[turn % len(kinds)]:  # each in its turn, however few histories run
         long = 1.6 * plan.tuning.give_up
         length = {"before": long, "no permission": 200.0}.get(kind, random.choice([30.0, 300.0]))
-        plan = _window(plan, Window(0.0, length, ("records",), kind))
-    plan = with_faults(plan, later=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.5]))
+        plan = troubles.with_window(plan, Window(0.0, length, ("records",), kind))
+    plan = troubles.with_faults(plan, later=random.choice([0.0, 0.5]), read_lag=random.choice([0.0, 0.5]))
     if turn % 3 == 1:
-        plan = with_faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2))
+        plan = troubles.with_faults(plan, lower_limit=max(1, plan.tuning.max_leads // 2))
     share = random.choice([0.0, 0.1])
-    return _share(plan, ("before", share), ("after", share), ("late", share / 2), ("token", 0.03))
+    return troubles.with_share(plan, ("before", share), ("after", share), ("late", share / 2), ("token", 0.03))
 
 
 def _matching(plan: Plan, random: Random) -> Plan:
@@ -550,7 +348,7 @@ def _records_of(kind: str, n: int, lead: LeadPlan, random: Random) -> list[Recor
 
 #: Ports that few histories come to, and what brings one there.
 SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
-    **dict.fromkeys(("pause_organisation", "resume_organisation"), _pause),
+    **dict.fromkeys(("pause_organisation", "resume_organisation"), troubles.pause),
     **dict.fromkeys(("cancel_batch", "drain_inbox", "HGETALL", "EXISTS"), _cancel),
     **dict.fromkeys(("hold_batch", "release_batch"), _hold),
     "refuse_ids": _invalid,
@@ -559,34 +357,34 @@ SELDOM: dict[str, Callable[[Plan, Random], Plan]] = {
     "update_deals": _updating,
     **dict.fromkeys(("claim_identities", "records", "convert"), _matching),
     **dict.fromkeys(("HGET", "HMGET", "SMEMBERS"), _dealt_again),
-    **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), _profiles),
-    "move_run": _bounded,
-    "search": _searching,
-    "LRANGE": _searching,
+    **dict.fromkeys(("begin_run", "claim_run", "coql", "nudge run"), finding.profiles),
+    "move_run": finding.bounded,
+    "search": finding.searching,
+    "LRANGE": finding.searching,
     **dict.fromkeys(("take_callback", "end_callback", "call_target", "nudge call_back"), _called),
 }
 
 #: Every theme: what it makes of a plan.
 THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
-    "calm": _calm,
-    "crashes": _crashes,
-    "answers": _answers,
-    "jobs": _jobs,
-    "bad leads": _bad_leads,
-    "company": _company,
-    "messages": _messages,
-    "outage": _outage,
-    "access": _access,
+    "calm": troubles.calm,
+    "crashes": troubles.crashes,
+    "answers": troubles.answers,
+    "jobs": troubles.jobs,
+    "bad leads": troubles.bad_leads,
+    "company": troubles.company,
+    "messages": troubles.messages,
+    "outage": troubles.outage,
+    "access": troubles.access,
     "options": _options,
-    "limits": _limits,
-    "neighbour": _neighbour,
-    "credits": _credits,
-    "store": _store,
-    "frozen": _frozen,
-    "late sends": _late_sends,
+    "limits": troubles.limits,
+    "neighbour": troubles.neighbour,
+    "credits": troubles.few_credits,
+    "store": troubles.store,
+    "frozen": troubles.frozen,
+    "late sends": troubles.late_sends,
     "producers": _producers,
     "names": _names,
-    "profiles": _profiles,
+    "profiles": finding.profiles,
     "holds": _holds,
     "stops": _stops,
     "full": _full,
@@ -594,7 +392,9 @@ THEMES: dict[str, Callable[[Plan, Random], Plan]] = {
     "preflight": _preflight,
     "deals": _deals,
     "matches": _matches,
-    "recovery": _outage,
+    "recovery": troubles.outage,
 }
 #: Themes of histories with no other trouble: no others, and no crash.
 ALONE = ("calm", "recovery")
+
+assert len(THEMES) == ROUND, "plan.ROUND is how many themes there are"

@@ -32,7 +32,7 @@ from massconvert.steps.check import why as why_not
 from massconvert.steps.identify import deals_to_be
 from massconvert.words.next_command import next_command
 from massconvert.words.plurals import number_of
-from massconvert.words.readable import readable
+from massconvert.words.readable import readable, readable_json
 from massconvert.zoho.edition import LEAST, MAX_POSTS
 
 DryRunOption = Annotated[
@@ -209,9 +209,8 @@ class DryRun:
         out().print(Pairs(rows))
         ids = self.payload["ids"]
         some = [*ids[:_SHOWN], f"… {len(ids) - _SHOWN} more"] if len(ids) > _SHOWN + 1 else ids
-        print_lines(
-            ["the first payload:\n", json.dumps({**self.payload, "ids": some}, indent=2, ensure_ascii=False), "\n"]
-        )
+        payload = json.dumps({**self.payload, "ids": some}, indent=2, ensure_ascii=False)
+        print_lines(["the first payload:\n", f"{payload}\n"], readable_json)
         print_lines(self.deals.lines())
         if self.matches:
             self.matches.show()

@@ -52,6 +52,19 @@ def test_people_see_the_same(shell: Shell) -> None:
     assert payload["ids"] == [ids[0], ids[1], "… 48 more"]
 
 
+def test_the_payload_has_its_lines_on_a_terminal_too(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not printable in it is shown as JSON writes it, so that what is shown is the payload."""
+    shell.write("odd.json", json.dumps({**OPTIONS, "Deals": {**OPTIONS["Deals"], "Deal_Name": "a\x1bb\u200e"}}))
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stdout.isatty", lambda: True)
+        said = shell.run("enqueue", A, "--options", "odd.json", "--dry-run")
+    shown = said.out.split("the first payload:\n")[1].partition("\n}\n")[0] + "\n}"
+    assert '\n  "Deals": {\n' in shown
+    assert "\x1b" not in shown
+    assert "\u200e" not in shown
+    assert json.loads(shown)["Deals"]["Deal_Name"] == "a\x1bb\u200e"
+
+
 def test_names_that_are_yet_to_be_looked_up_are_told(shell: Shell) -> None:
     shell.write("names.json", json.dumps({**OPTIONS, "assign_to": "ann@example.com"}))
     said = shell.run("enqueue", A, "--options", "names.json", *DRY)

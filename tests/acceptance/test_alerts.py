@@ -156,9 +156,13 @@ def test_what_zoho_does_is_told_while_it_lasts(house: House) -> None:
     credits_out = ("MassConvertCreditsRunOut", "MassConvertStalled")
     faulty.goes_through("credits", lambda: value('calls_held{account="default",why="credits"}'), *credits_out)
 
+    converted = 'leads_ended_total{account="default",outcome="converted",code=""}'
+    ended = value(converted)
+
     def throttled() -> bool:
         calls = faulty.watch.scrape()
-        return sum(number for name, number in calls.items() if 'answer="throttled"' in name) >= 25
+        often = sum(number for name, number in calls.items() if 'answer="throttled"' in name) >= 25
+        return often and calls.get(f"massconvert_{converted}", 0.0) > ended
 
     faulty.goes_through("throttled", throttled, "MassConvertThrottled", leads=1500)
     others = {**OPTIONS, "Deals": {**OPTIONS["Deals"], "Stage": "Qualification"}}

@@ -15,6 +15,7 @@ import pytest
 
 from tests.acceptance.browser import PHONE, READERS, WIDE, Served, assert_readable
 from tests.acceptance.house import OPTIONS, House, until
+from tests.acceptance.truth import code_of_unknown
 
 pytestmark = pytest.mark.acceptance
 
@@ -52,7 +53,7 @@ def test_a_batch_is_paused_resumed_and_followed_to_its_end_without_loading_the_p
     stocked.worker()
     page.locator(".state.finished").wait_for(timeout=60_000)
     page.get_by_text("127 of 130 leads converted, 3 failed.").wait_for()
-    page.get_by_role("heading", name="NOT_FOUND").wait_for()
+    page.get_by_role("heading", name=code_of_unknown(stocked)).wait_for()
     page.get_by_text("let it go on").wait_for()
     assert page.locator("#actions").count() == 0
     assert page.evaluate("window.same") is True

@@ -176,7 +176,8 @@ class Judge(Outcomes):
 
     def _note_first(self, leads: Mapping[str, tuple[str, float]]) -> None:
         """The first payload with a lead of a batch leaves, and its sender knows Zoho's clock, or does not."""
-        since = self.world.time if self.crm.clock() is not None else -inf
+        task = self.world.current()
+        since = self.world.time if task and task.told else -inf
         for lead, (batch, _created) in leads.items():
             self._first_left.setdefault((batch, lead), since)
 

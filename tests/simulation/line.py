@@ -47,7 +47,9 @@ class Line:
     def clock(self) -> float | None:
         """Zoho's clock, as the last answer that came to this process had it."""
         task = self.world.current()
-        at, heard = self._told.get(task.process, (0.0, 0.0)) if task else (0.0, 0.0)
+        assert task is not None
+        at, heard = self._told.get(task.process, (0.0, 0.0))
+        task.told = at > 0.0
         return at + self.world.steady() - heard - CLOCKS if at else None
 
     def _call(self, name: str, effect: Callable[[], Any]) -> Any:

@@ -54,7 +54,8 @@ class Process:
 class Task(greenlet):  # type: ignore[misc]  # as above
     """One task of a process. ``about`` is the chunk it works on, if any; ``permitted`` is when it got its permit.
 
-    ``beside``: it was last answered by a Redis that was replaced, and goes on.
+    ``beside``: it was last answered by a Redis that was replaced, and goes on. ``told``: it knew Zoho's clock when it
+    asked for that last.
     """
 
     process: Process
@@ -62,6 +63,7 @@ class Task(greenlet):  # type: ignore[misc]  # as above
     about: str
     permitted: float = 0.0
     beside: bool = False
+    told: bool = False
 
 
 @dataclass(frozen=True)

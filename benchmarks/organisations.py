@@ -33,7 +33,7 @@ from massconvert.profiles import Accounts
 from massconvert.settings import variables
 from massconvert.store.scripts import source
 from massconvert.wiring import Workshops
-from tests.simulation.store_port import SCRIPTS
+from tests.simulation.wire import SCRIPTS
 from workers.notes import Notes
 
 A_DAY = 86_400.0

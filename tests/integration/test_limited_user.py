@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from massconvert.store.scripts import source
-from tests.simulation.store_port import SCRIPTS
+from tests.simulation.wire import SCRIPTS
 
 pytestmark = pytest.mark.integration
 

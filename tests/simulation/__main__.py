@@ -19,8 +19,8 @@ from tests.simulation.draw import draw
 from tests.simulation.forgetting import FORGETS
 from tests.simulation.history import Verdict, play
 from tests.simulation.shrink import kind_of, shrink
-from tests.simulation.store_port import Wire
 from tests.simulation.themes import THEMES
+from tests.simulation.wire import Wire
 
 #: So few histories need not visit everything.
 ENOUGH = 500

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation.crew import one_server
-from tests.simulation.store_port import Wire
+from tests.simulation.wire import Wire
 
 
 @pytest.fixture(scope="session")

@@ -18,8 +18,8 @@ from typing import Any
 from tests.integration.conftest import RedisServer
 from tests.simulation.draw import draw
 from tests.simulation.reach import Reach
-from tests.simulation.store_port import Wire
 from tests.simulation.together import play_together
+from tests.simulation.wire import Wire
 
 #: Of so many histories a process tells at once.
 BLOCK = 20

@@ -9,7 +9,7 @@ from typing import Any
 from massconvert.ledger import Ledger
 from massconvert.model import Kind, Outcome
 from tests.simulation.plan import Plan
-from tests.simulation.store_port import Wire
+from tests.simulation.wire import Wire
 from tests.simulation.world import World
 
 

@@ -28,8 +28,8 @@ from tests.simulation.forgetting import GOES_ON
 from tests.simulation.machines import LATEST_BEAT, Machines, options_of
 from tests.simulation.plan import GOOD_STAGES, WRONG_STAGE, LeadPlan, Order, Plan
 from tests.simulation.reach import Reach
-from tests.simulation.store_port import Wire
 from tests.simulation.truth import Lead
+from tests.simulation.wire import Wire
 from tests.simulation.world import Process, Task
 
 #: Virtual time by which every history must have ended: an outage, a very slow job and the tries after them.

@@ -37,10 +37,10 @@ from tests.simulation.hearing import Hearing
 from tests.simulation.line import DAY
 from tests.simulation.matching import Matching
 from tests.simulation.outcomes import Outcomes
-from tests.simulation.plan import MessageFaults, Order, Plan, Window
-from tests.simulation.store_port import StoreFaults, Wire, packed
+from tests.simulation.plan import MessageFaults, Order, Plan, StoreFaults, Window
 from tests.simulation.telling import Telling
 from tests.simulation.truth import Lead, Submission
+from tests.simulation.wire import Wire, packed
 from tests.simulation.world import Task, World
 
 AUDIT = (Path(__file__).parent / "audit.lua").read_text(encoding="utf-8")
@@ -156,7 +156,7 @@ class Judge(Outcomes):
         self._telling.note(name, args, answer)
         if name == "begin_send" and answer[0] == 1:
             self._sent[args[0]] = self._step
-            self._note_first(leads := self.leads_of(args[0]))
+            self._note_first(task, leads := self.leads_of(args[0]))
             if self.plan.store.forgets:
                 self.on_their_way[task] = leads
         elif name == "cancel_batch" and answer[4] != "":  # else it had finished, and the command says so
@@ -174,9 +174,8 @@ class Judge(Outcomes):
         elif self._paused and name in ("move_chunk", "move_run", "claim_chunk", "claim_run"):
             self._stays_paused(name)
 
-    def _note_first(self, leads: Mapping[str, tuple[str, float]]) -> None:
+    def _note_first(self, task: Task | None, leads: Mapping[str, tuple[str, float]]) -> None:
         """The first payload with a lead of a batch leaves, and its sender knows Zoho's clock, or does not."""
-        task = self.world.current()
         since = self.world.time if task and task.told else -inf
         for lead, (batch, _created) in leads.items():
             self._first_left.setdefault((batch, lead), since)

@@ -27,7 +27,8 @@ from tests.simulation.plan import Order, Plan
 from tests.simulation.reach import Reach
 from tests.simulation.receivers import Receivers
 from tests.simulation.shown import WRONG
-from tests.simulation.store_port import StorePort, Wire
+from tests.simulation.store_port import StorePort
+from tests.simulation.wire import Wire
 from tests.simulation.world import Process, World
 
 #: Simulated permits end like the product's: after the longest call.

@@ -11,9 +11,9 @@ from massconvert.model import Code, Kind, Outcome, RunState
 from tests.simulation.crm import Crm
 from tests.simulation.line import CLOCKS, UNCOUNTED
 from tests.simulation.matching import Matching
-from tests.simulation.plan import NOBODY, WRONG_STAGE, Order, Plan
-from tests.simulation.store_port import StoreFaults, Wire
+from tests.simulation.plan import NOBODY, WRONG_STAGE, Order, Plan, StoreFaults
 from tests.simulation.truth import Job, Lead, Submission
+from tests.simulation.wire import Wire
 from tests.simulation.world import EPOCH, World
 
 #: How far a read may lag (see Crm._read), in seconds.

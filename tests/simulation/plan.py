@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from massconvert.model import Link
 from massconvert.policy import CallRules, Tuning
 from tests.simulation.customers import RecordPlan
-from tests.simulation.store_port import StoreFaults
 from tests.simulation.world import Mishaps
 
 #: How many themes there are (themes.py): so many histories in a row have each of them once.
@@ -41,6 +40,24 @@ CALLS = (
 #: Users by their e-mail address, on two pages, and one that there is not.
 USERS = ({"ann@example.com": "501"}, {"bob@example.com": "502"})
 NOBODY = "nobody@example.com"
+
+
+@dataclass(frozen=True)
+class StoreFaults:
+    """How often Redis fails at a command, and times (start, seconds) in which it does not answer at all, or is full.
+
+    ``refused`` is how often it says that it does nothing for now, which is said before the effect.
+    """
+
+    before: float = 0.0
+    after: float = 0.0
+    away: tuple[float, float] | None = None
+    full: tuple[float, float] | None = None
+    refused: float = 0.0
+    forgets: tuple[float, ...] = ()  # times at which it loses what it acknowledged last
+    replicas: int = 0
+    too_few: float = 0.0  # how often a replica does not have in time what a WAIT is about
+    goes_on: bool = False  # whether the old primary goes on for some seconds, and some with it
 
 
 @dataclass(frozen=True)

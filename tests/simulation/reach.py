@@ -14,7 +14,7 @@ from typing import Any
 
 from massconvert.policy import Row, RunRow
 from tests.simulation.plan import CALLS
-from tests.simulation.store_port import SCRIPTS
+from tests.simulation.wire import SCRIPTS
 
 #: Scripts that have no part here: the simulated Zoho asks for no token, the limit is given, no worker notes itself, and
 #: no message fails for ever, to be kept for a person.

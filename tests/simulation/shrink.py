@@ -13,8 +13,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from tests.simulation.history import Verdict
-from tests.simulation.plan import CallFaults, Faults, MessageFaults, Order, Plan
-from tests.simulation.store_port import StoreFaults
+from tests.simulation.plan import CallFaults, Faults, MessageFaults, Order, Plan, StoreFaults
 from tests.simulation.world import Mishaps
 
 Play = Callable[[Plan], Verdict]

@@ -1,9 +1,8 @@
 """The ledger's port: the product's scripts and commands on a real redis-server, with a stop around each.
 
-The product is handed a `StorePort` where it expects redis-py's client. It speaks to the server over one unix socket
-with the few lines of `Wire`, since redis-py's own bookkeeping would take more time than all the rest; the server, the
-scripts and everything above the client are the real ones. Redis does one command at a time, so one socket serves all
-processes of a history.
+The product is handed a `StorePort` where it expects redis-py's client. It speaks to the server by `Wire`; the server,
+the scripts and everything above the client are the real ones. Redis does one command at a time, so one socket serves
+all processes of a history.
 
 A command may fail as Redis fails: the connection breaks before the script ran, or after it ran and before the answer
 came back. The product sees the same `redis.ConnectionError` in both cases, and must not care which it was.
@@ -11,140 +10,20 @@ came back. The product sees the same `redis.ConnectionError` in both cases, and 
 
 from __future__ import annotations
 
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from types import SimpleNamespace
 from typing import Any, Protocol, cast
 
-import hiredis
 import redis
 from redis._parsers.base import BaseParser
 
 from massconvert.store import scripts
+from tests.simulation.plan import StoreFaults
+from tests.simulation.wire import SCRIPTS, Command, Wire
 from tests.simulation.world import Process, Task, World
-
-#: Every script of the product, by name.
-SCRIPTS = tuple(
-    sorted(
-        entry.name.removesuffix(".lua")
-        for entry in (files("massconvert.store") / "lua").iterdir()
-        if entry.name.endswith(".lua") and not entry.name.startswith("_")
-    )
-)
-
-
-#: Seconds for an answer: no command of a history takes one, on the slowest machine.
-ANSWERS_WITHIN = 120.0
-#: The words of a command, or these as they are sent (`packed`).
-Command = Sequence[Any] | bytes
-
-
-class Wire:
-    """Redis' protocol over a unix socket: some commands in one round trip, and their answers."""
-
-    def __init__(self, path: str) -> None:
-        self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.connect(path)
-        self._socket.settimeout(ANSWERS_WITHIN)
-        self._reader = hiredis.Reader(replyError=redis.ResponseError, encoding="utf-8")
-        self._loaded: dict[str, str] = {}
-        self._busy = False
-
-    def close(self) -> None:
-        """Close the connection."""
-        self._socket.close()
-
-    def call(self, *words: Any) -> Any:
-        """Send one command and return its answer, decoded. Raises redis.ResponseError."""
-        return self.calls(words)[0]
-
-    def calls(self, *commands: Command) -> list[Any]:
-        """Send commands in one round trip and return their answers. Raises the first redis.ResponseError."""
-        answers = self.exchange(commands)
-        for answer in answers:
-            if isinstance(answer, redis.ResponseError):
-                raise answer
-        return answers
-
-    def exchange(self, commands: Sequence[Command]) -> list[Any]:
-        """Send commands in one round trip and return their answers, errors among them."""
-        if self._busy:  # what is asked next would be given the answers to what was asked before
-            raise AssertionError(f"the answers to an earlier command were not read; now: {[*commands][:3]!r:.300}")
-        self._busy = True
-        self._socket.sendall(b"".join(map(packed, commands)))
-        answers = self._answers(len(commands))
-        self._busy = False
-        return answers
-
-    def script(self, text: str) -> str:
-        """Load a script once; return its name on the server."""
-        if text not in self._loaded:
-            self._loaded[text] = self.call("SCRIPT", "LOAD", text)
-        return self._loaded[text]
-
-    def beside(self, *words: Any) -> Any:
-        """As `call`, in the other database: that of a primary that was replaced (`forgetting.OldPrimary`)."""
-        answer = self.exchange((("SELECT", 1), words, ("SELECT", 0)))[1]
-        if isinstance(answer, redis.ResponseError):
-            raise answer
-        return answer
-
-    def move_beside(self, pattern: str) -> None:
-        """Move every key that matches into the other database."""
-        if keys := self.call("KEYS", pattern):
-            self.calls(*(("MOVE", key, 1) for key in keys))
-
-    def forget(self, pattern: str, *, only_beside: bool = False) -> None:
-        """Delete every key that matches, in both databases or in the other one."""
-        for call in (self.beside,) if only_beside else (self.call, self.beside):
-            keys = call("KEYS", pattern)
-            for place in range(0, len(keys), 1000):
-                call("DEL", *keys[place : place + 1000])
-
-    def _answers(self, count: int) -> list[Any]:
-        answers: list[Any] = []
-        while len(answers) < count:
-            answer = self._reader.gets()
-            if answer is not False:
-                answers.append(answer)
-                continue
-            more = self._socket.recv(1 << 16)
-            if not more:
-                raise ConnectionError("redis-server closed the connection")
-            self._reader.feed(more)
-        return answers
-
-
-def packed(words: Command) -> bytes:
-    """A command as it is sent."""
-    if isinstance(words, bytes):
-        return words
-    given: Any = tuple(map(str, words))  # hiredis' stub asks for a tuple of one
-    return bytes(hiredis.pack_command(given))
-
-
-@dataclass(frozen=True)
-class StoreFaults:
-    """How often Redis fails at a command, and times (start, seconds) in which it does not answer at all, or is full.
-
-    ``refused`` is how often it says that it does nothing for now, which is said before the effect.
-    """
-
-    before: float = 0.0
-    after: float = 0.0
-    away: tuple[float, float] | None = None
-    full: tuple[float, float] | None = None
-    refused: float = 0.0
-    forgets: tuple[float, ...] = ()  # times at which it loses what it acknowledged last
-    replicas: int = 0
-    too_few: float = 0.0  # how often a replica does not have in time what a WAIT is about
-    goes_on: bool = False  # whether the old primary goes on for some seconds, and some with it
-
 
 #: What Redis says when it does nothing for now: in a failover, with a full disk, in a cluster; or nobody knows why.
 #: Not that it is full: then it refuses only what takes memory (`StoreFaults.full`).

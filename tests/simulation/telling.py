@@ -15,7 +15,7 @@ from massconvert.ledger.stories import load_story
 from massconvert.model import Code, Kind, Outcome
 from massconvert.model.story import Entry, Mark, Proof
 from massconvert.policy.sentences import how_known
-from tests.simulation.store_port import Wire
+from tests.simulation.wire import Wire
 from tests.simulation.world import World
 
 #: What ends leads that are in no payload.

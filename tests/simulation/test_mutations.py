@@ -9,7 +9,7 @@ from tests.simulation.draw import draw
 from tests.simulation.history import play
 from tests.simulation.seeding import Mutant
 from tests.simulation.shrink import kind_of, shrink
-from tests.simulation.store_port import Wire
+from tests.simulation.wire import Wire
 
 ROOMS = (decision_mutants, step_mutants, script_mutants, forgetful_mutants)
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]

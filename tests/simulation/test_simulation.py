@@ -15,7 +15,7 @@ from tests.simulation.draw import draw
 from tests.simulation.history import play
 from tests.simulation.reach import Reach
 from tests.simulation.shrink import shrink
-from tests.simulation.store_port import Wire
+from tests.simulation.wire import Wire
 
 HISTORIES = 500
 BLOCKS = 10

@@ -16,7 +16,7 @@ from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # it 
 from massconvert.producer import intake
 from tests.simulation.history import History, Verdict, virtual_waits
 from tests.simulation.plan import Plan
-from tests.simulation.store_port import Command, Wire
+from tests.simulation.wire import Command, Wire
 
 #: Histories at once.
 WIDTH = 16

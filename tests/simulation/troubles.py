@@ -11,9 +11,9 @@ from tests.simulation.plan import (
     MessageFaults,
     Neighbour,
     Plan,
+    StoreFaults,
     Window,
 )
-from tests.simulation.store_port import StoreFaults
 
 #: Kinds of leads that make calls, jobs or reads fail.
 COMPANY = ("chokes", "spoils", "odd", "vanishes", "blank")

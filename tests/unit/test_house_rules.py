@@ -69,8 +69,9 @@ def test_a_tasks_body_has_at_most_fifteen_lines() -> None:
 
 
 def test_no_module_grows_beyond_four_hundred_lines() -> None:
-    """The one that everything flows through is ours to prevent."""
-    lengths = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in modules()}
+    """The one that everything flows through is ours to prevent. The simulation is read as often as the product."""
+    all_of_them = [*modules(), *(ROOT / "tests" / "simulation").glob("*.py")]
+    lengths = {place(path): len(path.read_text(encoding="utf-8").splitlines()) for path in all_of_them}
     assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
 
 

@@ -216,7 +216,8 @@ class Processes:
 class Watched(Processes):
     """A primary with two replicas, which three Sentinels watch; ``down_after`` in milliseconds.
 
-    With ``password`` the data nodes want one, with ``sentinel_password`` the Sentinels want another.
+    With ``password`` the data nodes want one, with ``sentinel_password`` the Sentinels want another. ``behind`` takes
+    the port of a server and gives that by which all others reach it: a door's. Nobody asks those that are ``gone``.
     """
 
     service = "mc-main"
@@ -230,17 +231,20 @@ class Watched(Processes):
         down_after: int = 1000,
         data: str = "",
         tls: tuple[Path, Path] | None = None,
+        behind: Callable[[int], int] = int,
     ) -> None:
         super().__init__(folder, tls)
         self.password, self.sentinel_password = password, sentinel_password
-        self.nodes = [free_port() for _ in range(3)]
-        self.sentinels = [free_port() for _ in range(3)]
+        self.gone: set[int] = set()
+        own = [free_port() for _ in range(6)]
+        reached = [behind(port) for port in own]
+        self.nodes, self.sentinels = reached[:3], reached[3:]
         login = ("--requirepass", password, "--masterauth", password) if password else ()
         rest = ("--save", "", "--repl-diskless-sync", "yes", "--repl-diskless-sync-delay", "0", *data.split())
-        for port in self.nodes:
-            follows = () if port == self.nodes[0] else ("--replicaof", "127.0.0.1", str(self.nodes[0]))
-            self.run(port, *rest, *login, *follows)
-        for number, port in enumerate(self.sentinels):
+        for port, seen in zip(own[:3], self.nodes, strict=True):
+            follows = () if seen == self.nodes[0] else ("--replicaof", "127.0.0.1", str(self.nodes[0]))
+            self.run(port, *rest, *login, "--replica-announce-port", str(seen), *follows)
+        for number, port in enumerate(own[3:]):
             file = folder / f"sentinel-{port}.conf"
             file.write_text(self._sentinel(number, down_after))
             self.run(port, str(file), "--sentinel")
@@ -249,7 +253,8 @@ class Watched(Processes):
     def _sentinel(self, number: int, down_after: int) -> str:
         ids = [f"{index + 1:040x}" for index in range(3)]
         name = self.service
-        lines = [f"sentinel myid {ids[number]}", f"sentinel monitor {name} 127.0.0.1 {self.nodes[0]} 2"]
+        lines = ["sentinel announce-ip 127.0.0.1", f"sentinel announce-port {self.sentinels[number]}"]
+        lines += [f"sentinel myid {ids[number]}", f"sentinel monitor {name} 127.0.0.1 {self.nodes[0]} 2"]
         lines += [f"sentinel down-after-milliseconds {name} {down_after}", f"sentinel failover-timeout {name} 10000"]
         if self.password:
             lines.append(f"sentinel auth-pass {name} {self.password}")
@@ -290,10 +295,13 @@ class Watched(Processes):
 
     def primary(self) -> int:
         """The port of the primary, as the first Sentinel that answers has it."""
-        for port in self.sentinels:
+        for port in self._seen():
             with suppress(redis.RedisError):
                 return int(self.ask(port).sentinel_masters()[self.service]["port"])
         raise AssertionError("no Sentinel answers")
+
+    def _seen(self) -> list[int]:
+        return [port for port in self.sentinels if port not in self.gone]
 
     def cut_off(self, port: int) -> None:
         """End the replication of the primary at ``port``, and let no replica begin it again."""
@@ -308,7 +316,7 @@ class Watched(Processes):
         """
 
         def others() -> bool:
-            ports = {int(self.ask(port).sentinel_masters()[self.service]["port"]) for port in self.sentinels}
+            ports = {int(self.ask(port).sentinel_masters()[self.service]["port"]) for port in self._seen()}
             return len(ports) == 1 and before not in ports and self.node(*ports).role()[0] == "master"
 
         await_true(others, seconds, "another primary")

@@ -20,6 +20,7 @@ from workers import lifecycle, log, only_copies
 from workers.pulse import turning
 from workers.quiet import BROKER_LINES, holding
 from workers.redis_reading import ReadingAtOnce
+from workers.sentinels import ask_in_one_order
 
 logger = logging.getLogger("massconvert")
 
@@ -98,10 +99,12 @@ def _make_app() -> Celery:
     try:
         import celeryconfig  # noqa: PLC0415 - it reads the settings, which may be wrong
 
-        Nudge(load_settings().broker_url).close()  # beat would end in a traceback
+        settings = load_settings()
+        Nudge(settings.broker_url).close()  # beat would end in a traceback
     except SettingsError as error:
         print(error, file=sys.stderr)
         raise SystemExit(int(Exit.UNREACHABLE)) from None
+    ask_in_one_order(settings.broker_url, settings.connect_timeout)
     made = Celery("massconvert", task_cls=Task)
     made.config_from_object(celeryconfig)
     made.events.dispatcher_cls = Dispatcher

@@ -60,7 +60,7 @@ def _history(site: Site) -> Finding:
             return warning("redis history", what, "Give the user +info (ACL SETUSER); docs/high-availability.md.")
     # A break that no script has met yet: the next one will.
     unmet = bool(id_) and f"master_replid:{id_}" not in str(said)
-    ago = 0.0 if unmet else now - float(since or 0.0)
+    ago = 0.0 if unmet else max(0.0, now - float(since or 0.0))
     if not (unmet or breaks) or ago > 3600 * site.settings.doubt_hours:
         return ok("redis history", "Scripts may use INFO, which tells them of a failover.")
     when = "just now" if unmet else f"{span(ago)} ago"

@@ -129,16 +129,19 @@ class OfSentinels(Primary):
         return super().find()
 
     def current(self) -> Address | None:
-        """Where it is; asked again when nobody was asked within a second. A silent Sentinel changes nothing."""
+        """Where it is; asked again when nobody was asked within a second.
+
+        Where one Sentinel does not know, another is asked: it may have gone with the primary's host, without a word.
+        """
         now = self._monotonic()
         if self._to_ask and now - self._looked_at >= LOOK_EVERY:
             self._looked_at = now
-            first = self._to_ask[0]
-            found = self._ask(first)
-            if isinstance(found, str):
-                self._ask_last(first, last=True)
-            else:
-                self.known = found
+            for address in tuple(self._to_ask[:2]):
+                found = self._ask(address)
+                if not isinstance(found, str):
+                    self.known = found
+                    break
+                self._ask_last(address, last=True)
         return self.known
 
     def standing(self) -> tuple[dict[str, Any], list[dict[str, Any]]]:

@@ -1,4 +1,7 @@
-"""A door between a worker and a server: while it is shut, connections are refused, and those that were open are cut."""
+"""A door between a worker and a server: while it is shut, connections are refused, and those that were open are cut.
+
+It may also hold what comes, as a server that hangs, or vanish, as a host whose cable is cut.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,9 @@ import socket
 import threading
 from contextlib import suppress
 from urllib.parse import urlsplit
+
+#: Linux drops without a word what comes to a socket with a lower TTL. That of loopback is 64. From linux/in.h.
+_IP_MINTTL, _HIGHER_THAN_ANY = 21, 255
 
 
 class Door:
@@ -18,6 +24,7 @@ class Door:
         self._passing: list[socket.socket] = []
         self._flowing = threading.Event()
         self._flowing.set()
+        self._least = 0
         self._listener = self._bind(0)
         self.port: int = self._listener.getsockname()[1]
         self.open()
@@ -49,6 +56,23 @@ class Door:
         """Pass on what was held, and what comes."""
         self._flowing.set()
 
+    def vanish(self) -> None:
+        """Answer nothing that is sent here, not even by an acknowledgement or a reset, until `come_back`."""
+        self._flowing.clear()
+        self._drop(_HIGHER_THAN_ANY)
+
+    def come_back(self) -> None:
+        """Be there again. What the kernels of the others still send again arrives, on connections that they kept."""
+        self._drop(0)
+        self._flowing.set()
+
+    def _drop(self, least: int) -> None:
+        with self._lock:
+            self._least = least
+            for inside in (self._listener, *self._passing[::2]):
+                with suppress(OSError):  # one that has ended
+                    inside.setsockopt(socket.IPPROTO_IP, _IP_MINTTL, least)
+
     def close(self) -> None:
         """Shut it, and give the port back."""
         self.let_go()
@@ -66,9 +90,14 @@ class Door:
         with suppress(OSError):
             while True:
                 inside, _ = listener.accept()
-                outside = socket.create_connection(self._target)
+                try:
+                    outside = socket.create_connection(self._target)
+                except OSError:  # nobody is there yet
+                    _end(inside)
+                    continue
                 with self._lock:
                     self._passing += [inside, outside]
+                    inside.setsockopt(socket.IPPROTO_IP, _IP_MINTTL, self._least)
                 for pair in ((inside, outside), (outside, inside)):
                     threading.Thread(target=self._pump, args=pair, daemon=True).start()
 

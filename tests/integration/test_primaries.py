@@ -386,7 +386,7 @@ def test_the_doctor_tells_of_a_break_in_the_history_before_and_after_a_script_ha
     assert (said().level, "just now" in said().what) == (Level.WARNING, True)
     take("after")
     assert said().level is Level.WARNING
-    assert "enqueue again" in said().fix
+    assert "massconvert missing worker.log" in said().fix
     client.hset(Keys("default").history, "since", time.time() - 25 * 3600)
     assert said().level is Level.OK
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from math import inf
 
 from massconvert.model import (
     Accepted,
@@ -114,13 +115,13 @@ def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
 
 def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
     # A few leads cost as many credits as fifty: their look comes once, as ever.
-    idle = moment.idle and size_of(len(chunk.leads)) > SIZES[0]
+    free_in = moment.free_in if size_of(len(chunk.leads)) > SIZES[0] else inf
     plan = planned(
         moment.look,
         chunk.id,
         sent_at=chunk.sent_at,
         now=moment.now,
-        idle=idle,
+        free_in=free_in,
         chance=moment.chance,
         scout_first=moment.tuning.scout_first,
     )

@@ -161,3 +161,21 @@ def test_one_that_waits_no_more_holds_up_nobody(line: Line) -> None:
     assert isinstance(line.governor(1, wait=0.0).acquire(Call.POST), Busy)  # whoever asks sees that
     governor.release(held)
     assert line.next_one() == "look"
+
+
+def test_looks_that_stood_back_for_the_last_payload_go_on_when_it_has_gone(
+    line: Line, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody woke them but looks that ended: the last ones of a batch went one by one, or waited for 2.5 s."""
+    governor = line.governor(4)
+    taken(governor, Call.STATUS)
+    post = taken(governor, Call.POST)
+    line.redis.zadd(line.keys.permits_wanted, {"post:last": Still().now() + 60.0})
+    for name in ("look", "another"):  # a call is free, and for the payload
+        line.waits(name, Call.STATUS, 4, "poll")
+    monkeypatch.setattr(governor_module, "_name", lambda _call: "post:last")
+    taken(governor, Call.POST)
+    line.next_one()
+    governor.release(post)
+    line.next_one()
+    assert set(line.served) == {"look", "another"}

@@ -77,8 +77,9 @@ end
 
 if post == 1 then
   wake(p, { 'any', 'post' })
-else
-  if ours == 1 then wake(p, { 'any' }) end
-  push(p, 'poll')
+elseif ours == 1 then
+  wake(p, { 'any' })
 end
+-- Those who stand back for POSTs: a look that ends makes room for another, and so does any call once no POST waits.
+if post == 0 or redis.call('EXISTS', p .. 'permits:wanted') == 0 then push(p, 'poll') end
 return { ours, exactly(now), unpack(news) }

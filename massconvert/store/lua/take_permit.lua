@@ -101,8 +101,11 @@ local till = now + tonumber(ARGV[4])
 redis.call('ZADD', all, till, ARGV[1])
 if post then
   redis.call('ZADD', posts, till, ARGV[1])
-  redis.call('ZREM', wanted, ARGV[1])
   redis.call('ZREM', first, ARGV[1])
+  -- The last one that looks stood back for: the calls that are free now are theirs, and none that ends would tell them.
+  if redis.call('ZREM', wanted, ARGV[1]) == 1 and redis.call('EXISTS', wanted) == 0 then
+    for _ = running + 2, most do push(p, 'poll') end
+  end
 end
 if kind ~= '' then redis.call('HSET', p .. 'hold', 'probe', string.format('%.6f', till), 'by', ARGV[1]) end
 return { 'taken', running + 1, limit, most, number(learnt[2], 0), number(learnt[3], 0),

@@ -41,9 +41,10 @@ demo: install ## convert 1,000 simulated leads with real workers, and show the r
 test: install sdk-env ## run all tests: unit, integration, simulation, acceptance
 	$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 $(PYTEST_ARGS)
 
+# FILES names those of them that are wanted.
 test-unkind: install ## the acceptance tests against a Zoho as unkind as its documents allow (PROFILE=seen.json takes another)
 	@MASSCONVERT_TEST_PROFILE="$(or $(and $(PROFILE),$(abspath $(PROFILE))),as-unkind)" \
-		$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 tests/acceptance $(PYTEST_ARGS)
+		$(BIN)/python -m pytest -n $(JOBS) --maxschedchunk 1 $(or $(FILES),tests/acceptance) $(PYTEST_ARGS)
 
 # Apart from `make test`: a fresh machine has no RabbitMQ. Its management API is needed, 10,000 ports above the broker's.
 test-rabbitmq: install ## the acceptance tests with RabbitMQ as the broker (BROKER=amqp://user:password@host:5672 QUEUES=quorum)

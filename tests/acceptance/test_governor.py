@@ -25,7 +25,9 @@ def begin(house: House, *simulator: str, workers: int = 2, **environment: str) -
     """Redis, a simulator that enforces the limit, workers that know it, and one batch on its way."""
     house.environment |= {"ZOHO_CONCURRENCY": str(LIMIT), "MASSCONVERT_JOB_WAIT": "2", **environment}
     house.redis()
-    house.simulator("--concurrency", str(LIMIT), *simulator)
+    # Leads end with their job (where they are read first, all are sent before one ends), and credits are told.
+    told = {"counts": "add_up", "credits_header": "from_half", "call_cost": {}}
+    house.simulator("--concurrency", str(LIMIT), *simulator, **told)
     for number in range(workers):
         house.worker(f"worker-{number}")
     leads = house.leads()

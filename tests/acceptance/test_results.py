@@ -19,6 +19,11 @@ def rows(path: Path, delimiter: str = ";") -> list[dict[str, str]]:
         return list(csv.DictReader(stream, delimiter=delimiter))
 
 
+def reads_of_two(house: House) -> int:
+    """How many reads show more than 100 leads, each once. Where 100 ids are too many, one is refused before."""
+    return 2 if house.behaves("most_ids") >= 100 else 4
+
+
 def test_a_csv_comes_back_as_three_and_the_fixed_error_file_is_input_again(house: House) -> None:
     """An export for Excel: a mark, CRLF, semicolons, umlauts; a duplicate, unknown and converted leads."""
     house.redis()
@@ -57,7 +62,7 @@ def test_a_csv_comes_back_as_three_and_the_fixed_error_file_is_input_again(house
     for row in named:
         made = truth[row["Record Id"]]
         assert [row["mc_contact_id"], row["mc_deal_id"]] == [made["contact_id"] or "", made["deal_id"] or ""], made
-    assert house.calls("GET Leads") == calls + 2  # 120 converted leads, of which some are known
+    assert house.calls("GET Leads") == calls + reads_of_two(house)  # 120 converted leads, of which some are known
 
     text = (house.folder / "k-error.csv").read_bytes().decode("utf-8-sig")
     for lead in unknown:  # as Excel saves them
@@ -110,7 +115,7 @@ def test_convert_brings_the_ids_along_and_reads_each_once(house: House) -> None:
     calls = house.calls("GET Leads")
     done = house.command(*convert, "--force", "--files", "--dir", "again")
     assert done.returncode == 0, done.stderr
-    assert house.calls("GET Leads") == calls + 2
+    assert house.calls("GET Leads") == calls + reads_of_two(house)
     assert house.calls("POST mass_convert") == 3
     truth = house.truth()
     (success,) = (house.folder / "again").glob("*-success.csv")

@@ -9,7 +9,7 @@ from math import inf
 from massconvert.ledger import Counted, Ledger
 from massconvert.model import Code, Kind, Outcome, RunState
 from tests.simulation.crm import Crm
-from tests.simulation.line import CLOCKS, UNCOUNTED
+from tests.simulation.line import CALL_DEADLINE, CLOCKS, UNCOUNTED
 from tests.simulation.matching import Matching
 from tests.simulation.plan import NOBODY, WRONG_STAGE, Order, Plan, StoreFaults
 from tests.simulation.truth import Job, Lead, Submission
@@ -153,12 +153,15 @@ class Outcomes:
         order = self._orders[batch]
         # Nothing of ours arrived where a worker died just before its POST, which nobody can tell from just after it.
         since = mine.created if mine else EPOCH + min((order.at, *order.again))
+        # A payload is taken to leave sooner than it did: by what clocks may differ, the fraction of Zoho's seconds, and the
+        # way of the answer that had its time.
+        sooner = CLOCKS + 1.0 + (CALL_DEADLINE if self.plan.faults.slow_answers else 0.0)
         if self._is_counted(batch, lead):  # then Zoho has said when it came, and that it converted others
-            known = lead.converted_at >= lead.submissions[0].at - CLOCKS
+            known = lead.converted_at >= lead.submissions[0].at - sooner
         else:
             known = lead.converted_at + self.plan.faults.clock_ahead >= since - self.plan.tuning.clock_skew - 1.0
             if not (self.plan.store.forgets or self.plan.mishaps.freeze):  # the sender knew when its payload left
-                known &= lead.converted_at >= self._first_left.get((batch, lead.id), -inf) - CLOCKS - UNCOUNTED - 1.0
+                known &= lead.converted_at >= self._first_left.get((batch, lead.id), -inf) - sooner - UNCOUNTED
         if known:
             self.unknowable["converted by somebody else while it could have been us"] += 1
             return ""

@@ -153,8 +153,8 @@ class Outcomes:
         order = self._orders[batch]
         # Nothing of ours arrived where a worker died just before its POST, which nobody can tell from just after it.
         since = mine.created if mine else EPOCH + min((order.at, *order.again))
-        # A payload is taken to leave sooner than it did: by what clocks may differ, the fraction of Zoho's seconds, and the
-        # way of the answer that had its time.
+        # A payload is taken to leave sooner than it did: by what clocks may differ, the fraction of Zoho's seconds, and
+        # the way of the answer that had its time.
         sooner = CLOCKS + 1.0 + (CALL_DEADLINE if self.plan.faults.slow_answers else 0.0)
         if self._is_counted(batch, lead):  # then Zoho has said when it came, and that it converted others
             known = lead.converted_at >= lead.submissions[0].at - sooner

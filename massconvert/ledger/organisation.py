@@ -5,10 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf, isfinite
+from math import isfinite
 from typing import Any, TypeVar
 
-from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.errors import LedgerError
 from massconvert.ledger.book import Book
 from massconvert.ledger.codec import load_looks, number, open_leads, unreadable
@@ -25,26 +24,17 @@ ENOUGH_JOB_TIMES = 10
 #: Seconds after which what was learnt of jobs is read again: each decision needs it, and it changes slowly; but not
 #: while nothing is known, and one look teaches all others.
 _FRESH, _FRESH_UNKNOWN = 0.25, 0.03
-#: Inboxes of which it is counted how many leads wait; with as many, payloads wait for long in any case.
-_MOST_INBOXES = 10
 _Known = TypeVar("_Known")
 
 
 @dataclass(frozen=True)
 class JobLengths:
     """What was learnt of jobs: the latest ``times`` in seconds, sorted, empty while too few are known; and by the size
-    of the payload when to look first. ``ahead`` payloads wait to be sent, where leads wait to be made payloads; 0 where
-    none do, ``None`` where they are of too many options to be counted."""
+    of the payload when to look first. ``idle``: no payload waits to be made."""
 
     times: tuple[float, ...] = ()
     looks: Mapping[int, Look] = field(default_factory=dict)
-    ahead: int | None = None
-
-    def free_in(self, seconds: float, calls: int) -> float:
-        """In how many seconds all that waits can have been sent: ``seconds`` a call, ``calls`` at once."""
-        if self.ahead is None or (self.ahead and not calls):
-            return inf
-        return self.ahead * seconds / calls if self.ahead else 0.0
+    idle: bool = False
 
     def fresh(self, now: float) -> float:
         """For how many seconds this may be believed; a scout that was lost keeps nobody awake."""
@@ -106,34 +96,20 @@ class Organisation(Book):
         self._lengths = None
 
     def _read_lengths(self, now: float) -> JobLengths:
-        """All of it in one round trip, and how many payloads wait in another, where some do."""
+        """All of it in one round trip."""
         keys = self._keys
         pipe = self._redis.pipeline(transaction=False)
         pipe.lrange(keys.jobtimes, 0, -1)
         pipe.hgetall(keys.looks)
-        # Leads that wait for room in the window; those that wait for company do not.
-        pipe.zrangebyscore(keys.inboxes, "-inf", now, start=0, num=_MOST_INBOXES)
+        pipe.zrangebyscore(keys.inboxes, "-inf", now, start=0, num=1)
         with reaching(self._redis):
-            times, looks, inboxes = pipe.execute(raise_on_error=False)
-            if isinstance(inboxes, Exception):
-                raise inboxes
-            ahead = self._ahead(inboxes) if inboxes else 0
+            times, looks, waiting = pipe.execute(raise_on_error=False)
+            if isinstance(waiting, Exception):
+                raise waiting
         known: tuple[float, ...] = self._understood(keys.jobtimes, _sorted_times, times, tuple[float, ...]())
         enough = known if len(known) >= ENOUGH_JOB_TIMES else ()
-        return JobLengths(enough, self._understood(keys.looks, load_looks, looks, {}), ahead)
-
-    def _ahead(self, inboxes: Sequence[str]) -> int | None:
-        """How many payloads wait to be sent, made or not; ``None`` where that would take many looks."""
-        if len(inboxes) == _MOST_INBOXES:
-            return None
-        pipe = self._redis.pipeline(transaction=False)
-        pipe.scard(self._keys.unsent)
-        pipe.zcard(self._keys.permits_post)
-        for fingerprint in inboxes:
-            pipe.hget(self._keys.options(fingerprint), "waiting")
-        unsent, sending, *waiting = pipe.execute()
-        leads = (int(number(count or "0") or 0) for count in waiting)
-        return max(0, int(unsent) - int(sending)) + sum(-(-count // MAX_LEADS_A_CALL) for count in leads)
+        # Leads that wait for room in the window; those that wait for company do not.
+        return JobLengths(enough, self._understood(keys.looks, load_looks, looks, {}), idle=not waiting)
 
     def _understood(self, key: str, load: Callable[[Any], _Known], found: Any, nothing: _Known) -> _Known:
         """What was ``found`` at ``key``; ``nothing``, and it is deleted, where we have not written it."""

@@ -7,9 +7,8 @@ Method", 1951): a look that came too early lengthens the wait by much, one that 
 rests where the one happens as seldom as it may.
 
 - ``seconds``: 39 of 40 jobs have ended. So jobs are looked at first while payloads wait: calls are the limit then.
-- ``soon``: six of seven have. So they are looked at first when no payload will wait by then, again a little later, and
-  again after ``seconds``. One of twenty is so while payloads wait, too: else nobody would see that jobs have become
-  much shorter.
+- ``soon``: six of seven have. So they are looked at first when no payload waits, again a little later, and again after
+  ``seconds``. One of twenty is so while payloads wait, too: else nobody would see that jobs have become much shorter.
 
 One observation counts for each change: looks that were planned before the last one know nothing of it.
 
@@ -95,21 +94,19 @@ def planned(
     *,
     sent_at: float,
     now: float,
-    free_in: float,
+    idle: bool,
     chance: float,
     scout_first: float = SCOUT_FIRST,
 ) -> LookPlan:
     """When to look first at the job of a payload that was sent at ``sent_at`` and is taken ``now``.
 
-    ``free_in``: in how many seconds no payload waits for a call. While nothing is known, the first look comes after
-    ``scout_first`` seconds.
+    ``idle``: no payload waits for a call. While nothing is known, the first look comes after ``scout_first`` seconds.
     """
     if look is None:
         due = now + scout_first
         return LookPlan(due, Look(_within(due - sent_at), due, scout=chunk_id))
     if look.scout:
         return LookPlan(_after_scout(look, sent_at, now) if _is_scouted(look, now) else sent_at + look.seconds)
-    idle = now + free_in <= max(now, sent_at + look.early)
     # Spread out, so that none coincide; and never to be taken for a soon one.
     wait = look.early if idle or chance < TRIED else look.seconds * (1.03 + 0.05 * chance)
     return LookPlan(max(now + 0.5 * SHORTEST, sent_at + wait))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from math import inf
 
 from massconvert.model import (
     Accepted,
@@ -115,13 +114,13 @@ def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
 
 def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
     # A few leads cost as many credits as fifty: their look comes once, as ever.
-    free_in = moment.free_in if size_of(len(chunk.leads)) > SIZES[0] else inf
+    idle = moment.idle and size_of(len(chunk.leads)) > SIZES[0]
     plan = planned(
         moment.look,
         chunk.id,
         sent_at=chunk.sent_at,
         now=moment.now,
-        free_in=free_in,
+        idle=idle,
         chance=moment.chance,
         scout_first=moment.tuning.scout_first,
     )

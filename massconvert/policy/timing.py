@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import inf
 
 from massconvert.contract import MAX_LEADS_A_CALL
 from massconvert.policy.polling import SCOUT_FIRST, Look
@@ -59,8 +58,8 @@ class Moment:
     """What a decision may depend on in addition to the chunk and the answer.
 
     ``chance`` is uniform in [0, 1). ``look`` is what was learnt of jobs of this size, ``job_p99`` a learnt job time in
-    seconds, ``None`` while too few jobs were seen. ``probe``: the call was the one probe of a hold. ``free_in``: in how
-    many seconds all that waits can have been sent, so that a look more takes nobody's call; 0 where nothing waits.
+    seconds, ``None`` while too few jobs were seen. ``probe``: the call was the one probe of a hold. ``idle``: no
+    payload waits to be made, so that a look more takes nobody's call.
     """
 
     now: float
@@ -69,7 +68,7 @@ class Moment:
     look: Look | None = None
     job_p99: float | None = None
     probe: bool = False
-    free_in: float = inf
+    idle: bool = False
 
     def backoff(self, failures: int) -> float:
         """Exponential backoff with full jitter, capped; never less than a tenth of its ceiling.

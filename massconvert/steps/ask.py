@@ -18,15 +18,12 @@ A = TypeVar("A", bound=CallAnswer)
 class Asked(Generic[A]):
     """What one call ended in; ``probe`` says that it was the one call that may find out whether a hold is over.
 
-    ``at`` is when it had ended, in Unix seconds by Redis' clock; ``None`` where that is not known. Its permit was held
-    for ``seconds``; ``calls`` may run at once. 0 where that is not known.
+    ``at`` is when it had ended, in Unix seconds by Redis' clock; ``None`` where that is not known.
     """
 
     answer: A
     probe: bool
     at: float | None = None
-    seconds: float = 0.0
-    calls: int = 0
 
 
 def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
@@ -48,8 +45,6 @@ def ask(ports: Ports, call: Call, question: Callable[[], A]) -> Asked[A] | Busy:
     except BaseException:
         ports.governor.release(permit, None)
         raise
-    seconds = ports.steady() - asked
     for watcher in observed.watchers:
-        watcher.call(call.value, seconds)
-    calls = permit.learnt.calls if permit.learnt else 0
-    return Asked(answer, permit.hold is not None, ports.governor.release(permit, answer), seconds, calls)
+        watcher.call(call.value, ports.steady() - asked)
+    return Asked(answer, permit.hold is not None, ports.governor.release(permit, answer))

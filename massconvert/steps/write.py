@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
 from typing import Any
 
 from massconvert.model import Chunk, Done, Next, Submitted
@@ -34,7 +33,7 @@ def moment(ports: Ports, chunk: Chunk, asked: Asked[Any] | None = None, at: floa
         look=learnt.looks.get(size_of(len(chunk.leads))),
         job_p99=_quantile(learnt.times, _P99),
         probe=asked is not None and asked.probe,
-        free_in=learnt.free_in(asked.seconds, asked.calls) if asked else inf,
+        idle=learnt.idle,
     )
 
 

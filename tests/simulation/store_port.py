@@ -371,12 +371,6 @@ class StorePort:
     def lrange(self, key: str, first: int, last: int) -> list[str]:
         return list(self._command("LRANGE", key, first, last))
 
-    def scard(self, key: str) -> int:
-        return int(self._command("SCARD", key))
-
-    def zcard(self, key: str) -> int:
-        return int(self._command("ZCARD", key))
-
     def smembers(self, key: str) -> frozenset[str]:
         return frozenset(self._command("SMEMBERS", key))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from math import inf
 from random import Random
 from typing import Any
 
@@ -35,7 +34,7 @@ from massconvert.policy.polling import (
 NOW = 1_800_000_000.0
 MOMENT = Moment(now=NOW, chance=0.0, tuning=Tuning())
 KNOWN = Look(4.0, at=NOW - 100.0, soon=3.0, soon_at=NOW - 100.0)
-BUSY, IDLE = replace(MOMENT, look=KNOWN), replace(MOMENT, look=KNOWN, free_in=0.0)
+BUSY, IDLE = replace(MOMENT, look=KNOWN), replace(MOMENT, look=KNOWN, idle=True)
 LEADS = tuple(str(3652397000009850001 + number) for number in range(6))
 SENT = Chunk("1", "f", State.SENDING, LEADS, sent_at=NOW - 0.5)
 ENDED = JobStatus(Progress.COMPLETED, 6, 6, 0, 0)
@@ -72,18 +71,10 @@ def test_a_job_is_looked_at_late_while_payloads_wait_and_soon_while_calls_are_id
     assert taken(replace(IDLE, look=Look(4.0))) == pytest.approx(4.0)  # an older version learnt no shorter wait
 
 
-def test_a_job_is_looked_at_soon_where_all_payloads_that_wait_will_have_been_sent_by_then() -> None:
-    """The last payloads of a batch: no call is taken from any other, and permits would idle until the longer wait."""
-    busy = replace(BUSY, chance=TRIED)
-    assert taken(replace(busy, free_in=2.4)) == pytest.approx(3.0)  # due 2.5 s from now
-    assert taken(replace(busy, free_in=2.6)) == taken(busy) > 4.0
-    assert taken(replace(busy, free_in=0.0), replace(SENT, sent_at=NOW - 9.0)) == pytest.approx(9.0 + 0.5 * SHORTEST)
-
-
 def test_a_few_leads_are_looked_at_once_as_ever() -> None:
     """A day of single leads costs no more credits for it."""
     few, late = replace(SENT, leads=LEADS[:5]), replace(IDLE, chance=TRIED)
-    assert taken(late, few) == taken(replace(late, free_in=inf), few) > taken(late)
+    assert taken(late, few) == taken(replace(late, idle=False), few) > taken(late)
 
 
 def test_first_looks_are_spread_out_where_there_are_many() -> None:
@@ -157,8 +148,7 @@ def looks_and_waits(takes: Any, *, at_once: int, idle: bool, generations: int = 
         sent, counted = now, generation >= generations // 2
         jobs, seen_at = [], list[tuple[float, int]]()
         for number in range(at_once):
-            free_in = 0.0 if idle else inf
-            moment = replace(MOMENT, look=look, free_in=free_in, now=sent, chance=random.random())
+            moment = replace(MOMENT, look=look, idle=idle, now=sent, chance=random.random())
             chunk = after_post(replace(SENT, sent_at=sent), Accepted("7"), moment).chunk
             jobs.append((chunk, sent + takes(random)))
             seen_at.append((chunk.due_at, number))
@@ -339,12 +329,11 @@ def test_what_was_learnt_is_read_again_after_a_moment_and_not_at_each_decision(r
     redis.hset("mc:{acme}:looks", "5", dump_look(KNOWN))
     redis.rpush("mc:{acme}:jobtimes", *range(10))
     redis.zadd("mc:{acme}:inboxes", {"f": NOW - 1})
-    redis.hset("mc:{acme}:options:f", "waiting", 1)
     assert organisation.job_lengths(now=NOW + 0.2).looks == {50: KNOWN}
     found = organisation.job_lengths(now=NOW + 0.25)
     assert found.looks == {5: KNOWN, 50: KNOWN}
     assert found.times == tuple(float(time) for time in range(10))
-    assert found.ahead
+    assert not found.idle
 
 
 SCOUTING_LENGTHS = JobLengths(looks={5: SCOUTING, 50: KNOWN})
@@ -363,38 +352,8 @@ def test_while_nothing_is_known_it_is_read_again_much_sooner(redis: Any) -> None
 def test_leads_that_wait_for_company_leave_the_organisation_idle(redis: Any) -> None:
     organisation = Ledger(redis, "acme", Tuning()).organisation
     redis.zadd("mc:{acme}:inboxes", {"f": NOW + 1})
-    redis.hset("mc:{acme}:options:f", "waiting", 1)
-    assert organisation.job_lengths(now=NOW).ahead == 0
-    assert organisation.job_lengths(now=NOW + 1).ahead == 1
-
-
-def test_payloads_that_wait_are_counted_made_or_not(redis: Any) -> None:
-    organisation = Ledger(redis, "acme", Tuning()).organisation
-    redis.zadd("mc:{acme}:inboxes", {"f": NOW - 1, "g": NOW - 1, "later": NOW + 60})
-    for fingerprint, waiting in (("f", 101), ("g", 1), ("later", 5000)):
-        redis.hset("mc:{acme}:options:" + fingerprint, "waiting", waiting)
-    redis.sadd("mc:{acme}:unsent", "1", "2", "3")
-    redis.zadd("mc:{acme}:permits:post", {"post:1": NOW + 75})
-    assert organisation.job_lengths(now=NOW).ahead == 3 + 1 + 2
-    redis.hset("mc:{acme}:options:f", "waiting", "many")
-    assert organisation.job_lengths(now=NOW + 1).ahead == 1 + 2  # somebody else's, and no reason to stop
-    redis.zadd("mc:{acme}:inboxes", {str(number): NOW for number in range(20)})
-    assert organisation.job_lengths(now=NOW + 2).ahead is None
-
-
-@pytest.mark.parametrize(
-    ("lengths", "calls", "seconds"),
-    [
-        (JobLengths(ahead=0), 0, 0.0),  # nothing waits: however many jobs run, looks are all that is left
-        (JobLengths(ahead=40), 10, 0.8),
-        (JobLengths(ahead=40), 0, inf),
-        (JobLengths(ahead=None), 10, inf),
-    ],
-)
-def test_calls_are_free_when_those_that_come_before_have_been_made(
-    lengths: JobLengths, calls: int, seconds: float
-) -> None:
-    assert lengths.free_in(0.2, calls) == pytest.approx(seconds)
+    assert organisation.job_lengths(now=NOW).idle
+    assert not organisation.job_lengths(now=NOW + 1).idle
 
 
 @pytest.mark.parametrize("look", [Look(2.0), Look(2.0, 1.5), KNOWN, SCOUTING, replace(KNOWN, row=3)])

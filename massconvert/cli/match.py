@@ -121,7 +121,15 @@ def _match(
             print_json(_as_json(checked, tally, cost, output))
         else:
             _show(checked, tally, cost)
-    _tell_next(settings.account, body, tally, options, profile, output)
+    _tell_next(
+        settings.account,
+        body,
+        tally,
+        options,
+        profile,
+        output,
+        file or (leads[0] if leads and len(leads) == 1 else "leads.csv"),
+    )
 
 
 def _check_output(output: Path, *, force: bool) -> None:
@@ -182,7 +190,13 @@ def _show(leads: Leads, tally: Tally, cost: Forecast) -> None:
 
 
 def _tell_next(
-    account: str, body: Options, tally: Tally, options: str | None, profile: str | None, output: Path | None
+    account: str,
+    body: Options,
+    tally: Tally,
+    options: str | None,
+    profile: str | None,
+    output: Path | None,
+    source: str,
 ) -> None:
     if output is not None:
         say(f"a row a lead: {output}")
@@ -191,6 +205,6 @@ def _tell_next(
         return
     given = ("--profile", profile) if profile else ("--options", options or "O.json")
     wanted = ("--on-match", "hold") if body.on_match == OnMatch.HOLD else ("--on-match", "link")
-    again = next_command("enqueue", "leads.csv", *given, *wanted, account=account)
+    again = next_command("enqueue", source, *given, *wanted, account=account)
     keys = f', with "match": {list(body.match)} in the options'.replace("'", '"') if body.match else ""
     say(f"To convert them so: {again}{keys}")

@@ -28,7 +28,9 @@ def check_redis(site: Site) -> Iterator[Finding]:
     try:
         site.reach_redis()
     except StoreError as error:
-        yield wrong("redis", error.message, error.hint)
+        convert = next_command("convert", account=site.settings.account)
+        alone = "" if site.settings.redis_url_given else f" {convert} needs none: it starts its own."
+        yield wrong("redis", error.message, f"{error.hint}{alone}")
         return
     yield ok("redis", f"Redis answers within {1000 * (time.monotonic() - began):.0f} ms.")
     info = ask_about_itself(site.redis)

@@ -183,12 +183,13 @@ def test_a_file_says_what_each_lead_is_linked_to_and_a_fixed_one_decides_what_wa
     house.ask("contacts", "PUT", [twin])
     account = _account_of(his)
     rows = [f"{leads[0]},{ann},", f"{leads[1]},,{account}", f"{leads[2]},{bob},", *(f"{lead},," for lead in leads[3:])]
-    _write(house, "leads.csv", ["id,contact_id,account_id", *rows])
+    _write(house, "customers.csv", ["id,contact_id,account_id", *rows])
     _write(house, "o.json", [json.dumps(LINK)])
     house.set_faults({"method": "POST convert", "when": "after", "do": "status", "status": 500, "times": 1})
 
-    looked = house.command("match", "leads.csv", "--options", "o.json", "--output", "matches.csv", "--json")
+    looked = house.command("match", "customers.csv", "--options", "o.json", "--output", "matches.csv", "--json")
     assert looked.returncode == 0, looked.stderr
+    assert "massconvert enqueue customers.csv --options o.json --on-match link" in " ".join(looked.stderr.split())
     foreseen = json.loads(looked.stdout)
     assert {name: foreseen[name] for name in ("leads", "link", "hold", "create")} == {
         "leads": 30,
@@ -200,7 +201,7 @@ def test_a_file_says_what_each_lead_is_linked_to_and_a_fixed_one_decides_what_wa
     assert not house.ledger.keys("*batch*")
 
     house.worker("worker", "-c", "4", app="tests.acceptance.hurried_worker")
-    done = house.command("enqueue", "leads.csv", "--options", "o.json", "--key", "k", "--wait", "90")
+    done = house.command("enqueue", "customers.csv", "--options", "o.json", "--key", "k", "--wait", "90")
     assert done.returncode == 0, done.stderr
     rows_of = outcomes_of(house.producer().batch("k"))
     assert_true(house, rows_of)

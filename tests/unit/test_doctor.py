@@ -18,6 +18,7 @@ from massconvert.cli import doctor as command
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examination, examine, worst
 from massconvert.doctor.examination import Check
+from massconvert.doctor.redis_checks import check_redis
 from massconvert.doctor.redis_rules import judge_clock, judge_redis
 from massconvert.doctor.setting_checks import read_settings
 from massconvert.doctor.site import Site
@@ -30,6 +31,7 @@ from massconvert.nudge import Nudge
 from massconvert.on_complete.permitted import ANY_OF_AN_APP
 from massconvert.on_complete.targets import parse_targets
 from massconvert.settings import Settings, variables
+from massconvert.store import connect
 from tests.unit.cli_shell import A, B, Shell
 
 SECRET = "hunter2-not-a-real-secret"
@@ -174,6 +176,20 @@ def test_a_check_that_breaks_is_told_without_its_words_and_holds_up_no_other() -
     assert told(found) == [("x", WARNING), ("y", WARNING), ("b", OK)]
     assert SECRET not in str(found)
     assert "Redis is away." in found[1].what
+
+
+@pytest.mark.parametrize("given", [True, False])
+def test_who_has_named_no_redis_is_told_that_one_machine_needs_none(given: bool) -> None:
+    """Their first command after a login is this one, and the next one brings its own Redis."""
+    nowhere = {"REDIS_URL": "redis://127.0.0.1:1/0"} if given else {}
+
+    def unreached(site: Site) -> Iterator[Finding]:
+        site.redis = connect("redis://127.0.0.1:1/0", account="default")
+        return check_redis(site)
+
+    (found,) = [finding for finding in examine(nowhere, checks=[Check("redis", unreached)]) if finding.check == "redis"]
+    assert found.level is WRONG
+    assert ("massconvert convert needs none" in found.fix) is not given
 
 
 def test_on_a_producer_s_machine_credentials_and_zoho_are_left_out() -> None:

@@ -89,9 +89,13 @@ class Governor:
         self._monotonic = monotonic
         self._obeys_pause = obeys_pause
         self._owed: deque[tuple[str, str]] = deque(maxlen=_MOST_OWED)  # permits, and how their calls are counted
+        self._returned: deque[tuple[str, str]] = deque(maxlen=_MOST_OWED)  # likewise, the latest ones
+        self._history: str | None = None  # that Redis wrote when they were returned; ``None``: not asked yet
 
     def acquire(self, call: Call) -> Permit | Busy:
         """Take a permit; wait a bounded time for one. Raises StoreError when Redis cannot be reached."""
+        if self._history is None:
+            self._doubt_returns()
         self._return_owed()
         name, give_up = _name(call), self._monotonic() + self._wait
         while True:
@@ -107,6 +111,7 @@ class Governor:
             if kind == "shut" and seconds > min(left, _SHORT):
                 return Busy(seconds, f"no calls for now: {why}")
             if left <= 0:
+                self._doubt_returns()
                 return Busy(_FULL_AGAIN / (1.0 + self._wait), "as many calls run as may at once")
             self._await_permit("pause" if kind == "shut" else why, min(left, _SLICE, max(0.01, seconds)))
 
@@ -125,6 +130,7 @@ class Governor:
                 self._rules.holding.unusable_in_a_row,
             ]
             _, at, *news = self._scripts.run("return_permit", keys=[self._keys.prefix], args=args)
+            self._returned.append((permit.id, answer_of(answer)))
             for what in news:
                 _tell(what, report)
             return float(at)
@@ -152,6 +158,16 @@ class Governor:
             except StoreError:
                 self._owed.append((name, answer))
                 raise
+
+    def _doubt_returns(self) -> None:
+        """Owe again what was returned to a primary that has been replaced: the one that is now may not know of it."""
+        with reaching(self._redis):
+            history = self._redis.hget(self._keys.history, "id") or ""
+        if history != self._history:
+            if self._history is not None:
+                self._owed.extend(self._returned)
+            self._history = history
+            self._returned.clear()
 
     def _first(self, name: str, call: Call, give_up: float) -> Permit | Busy | _Wait:
         """Ask for the edition, which nobody has done yet, and then for a permit."""

@@ -200,6 +200,26 @@ def test_what_could_not_be_given_back_is_so_when_redis_is_there_again(
     client.close()
 
 
+def test_what_a_replaced_primary_took_back_does_not_stand_until_its_lease_ends(
+    make: Callable[..., Governor], account: str, redis_url: str
+) -> None:
+    """It acknowledged that the calls had ended, and the one that is now has not heard of it."""
+    redis, keys, governor = connect(redis_url), Keys(account), make(limit=2)
+    redis.hset(keys.history, "id", "a" * 40)
+    held = [governor.acquire(Call.POST), governor.acquire(Call.READ)]
+    stand = {name: redis.zrange(getattr(keys, name), 0, -1, withscores=True) for name in ("permits", "permits_post")}
+    for permit in held:
+        assert isinstance(permit, Permit)
+        governor.release(permit)
+    for name, permits in stand.items():
+        redis.zadd(getattr(keys, name), dict(permits))
+    assert isinstance(governor.acquire(Call.READ), Busy)  # these calls may run: nobody has said that the history broke
+    redis.hset(keys.history, "id", "b" * 40)
+    assert isinstance(governor.acquire(Call.READ), Busy)
+    assert isinstance(governor.acquire(Call.READ), Permit)
+    assert redis.zcard(keys.permits) == 1
+
+
 def test_a_permit_of_which_nobody_heard_is_given_back(redis_url: str, account: str, clock: Clock) -> None:
     """Redis gave it, and the answer was lost."""
     client = connect(redis_url)

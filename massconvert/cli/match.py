@@ -121,15 +121,7 @@ def _match(
             print_json(_as_json(checked, tally, cost, output))
         else:
             _show(checked, tally, cost)
-    _tell_next(
-        settings.account,
-        body,
-        tally,
-        options,
-        profile,
-        output,
-        file or (leads[0] if leads and len(leads) == 1 else "leads.csv"),
-    )
+    _tell_next(settings.account, body, tally, options, profile, output, _named(leads or [], file))
 
 
 def _check_output(output: Path, *, force: bool) -> None:
@@ -187,6 +179,11 @@ def _show(leads: Leads, tally: Tally, cost: Forecast) -> None:
     ]
     out().print(Pairs(rows))
     tally.show_examples()
+
+
+def _named(leads: list[str], file: str | None) -> str:
+    """What the leads come from, for another command."""
+    return file or (leads[0] if len(leads) == 1 else "leads.csv")
 
 
 def _tell_next(

@@ -78,7 +78,7 @@ def _shown(page: str, text: str) -> Iterator[tuple[int, str, bool]]:
     prose, block, begun = [], "", 0
     fence: str | None = None
     for number, line in enumerate(text.split("\n"), 1):
-        mark = re.fullmatch(r"```(\w*)", line)
+        mark = re.fullmatch(r" *```(\w*)", line)  # also within a list
         if mark:
             fence = None if fence is not None else mark[1]
         in_code = fence in _SHELL if fence is not None else line.startswith("    ")

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "massconvert logout": "test_login.py: it ends the token of all the others",
     "massconvert webhook test": "tests/integration/test_webhook_command.py: it calls a receiver",
     "massconvert letters --show": "its ids are those of letters: test_only_copies.py",
+    "massconvert missing": "test_forgotten.py: it reads the logs of workers",
     "massconvert worker": "it becomes Celery's own process",
     "massconvert beat": "it becomes Celery's own process",
     "massconvert --install-completion": "it changes the shell's files",

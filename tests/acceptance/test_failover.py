@@ -69,8 +69,7 @@ class Watching(Street):
 
     def __init__(self, house: House, group: Watched, spare: int = 0) -> None:
         self.group = group
-        # Two calls at a time: there is work to send all the time, also while the group has no primary.
-        house.environment |= {"REDIS_URL": group.url, "ZOHO_CONCURRENCY": "2"}
+        house.environment["REDIS_URL"] = group.url
         super().__init__(house, spare=spare)
         self.before = group.primary()
 
@@ -119,7 +118,8 @@ def test_a_primary_that_is_killed_while_its_replicas_lack_payloads_that_it_sent(
     house: House, own_group: Callable[..., Any]
 ) -> None:
     """Nobody waits for replicas here, so all that tells of the loss is that another history begins."""
-    house.environment["MASSCONVERT_MIN_REPLICAS"] = "0"
+    # Two calls at a time: there is work to send all the time.
+    house.environment |= {"MASSCONVERT_MIN_REPLICAS": "0", "ZOHO_CONCURRENCY": "2"}
     street = Watching(house, own_group(Watched, down_after=DOWN))
     street.group.cut_off(street.before)
     sent = house.calls(POST)

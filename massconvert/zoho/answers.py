@@ -17,8 +17,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
 
@@ -184,15 +183,6 @@ def credits_left_of(headers: Mapping[str, str]) -> int | None:
     """What is left of the day's credits; Zoho says so once half of them are used."""
     text = next((value for name, value in headers.items() if name.lower() == "x-api-credits-remaining"), "").strip()
     return int(text) if id_of(text) else None
-
-
-def told_at(headers: Mapping[str, str]) -> float | None:
-    """When Zoho answered, in whole Unix seconds of its own clock (RFC 9110, 6.6.1); ``None`` where it does not say."""
-    try:
-        date = parsedate_to_datetime(headers.get("date", ""))
-        return date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        return None
 
 
 # --- what the calls were made for -------------------------------------------------------------------------

@@ -37,13 +37,13 @@ from massconvert.zoho.answers import (
     parse_post,
     parse_read,
     parse_status,
-    told_at,
 )
 from massconvert.zoho.listings import read_page
 from massconvert.zoho.oauth import Token
 from massconvert.zoho.records import parse_linked, parse_records
 from massconvert.zoho.transport import Reply, Transport
 from massconvert.zoho.updates import parse_update
+from massconvert.zoho.values import date_of
 
 _T = TypeVar("_T")
 
@@ -198,7 +198,7 @@ class ZohoClient:
         reply = self._transport.exchange(method, url, headers=headers, body=body, send_by=send_by)
         if isinstance(reply, NotSent | PerhapsAccepted):
             return reply
-        if (at := told_at(reply.headers)) is not None:
+        if (at := date_of(reply.headers.get("date", ""))) is not None:  # Zoho's own clock (RFC 9110, 6.6.1)
             self._told = (at, steady())
         answer = parse(reply.status, reply.headers, reply.body)
         if isinstance(answer, Refused) and answer.code in TOKEN_CODES:

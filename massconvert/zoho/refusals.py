@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from itertools import islice
 from typing import Any
 
 from massconvert.model import Refused
 from massconvert.policy import CODES
-from massconvert.zoho.values import MAX_TEXT, id_of, items_of, text_of, word_of
+from massconvert.zoho.values import MAX_TEXT, date_of, id_of, items_of, text_of, word_of
 
 #: The longest wait that a header may ask for: credits come back within a day.
 MAX_RETRY_AFTER = 86_400.0
@@ -113,8 +112,5 @@ def _retry_after(lower: Mapping[str, str]) -> float | None:
     text = lower.get("retry-after", "").strip()
     if id_of(text):
         return min(float(text), MAX_RETRY_AFTER)
-    try:
-        wait = (parsedate_to_datetime(text) - parsedate_to_datetime(lower.get("date", ""))).total_seconds()
-    except (TypeError, ValueError, OverflowError, IndexError):
-        return None
-    return min(max(0.0, wait), MAX_RETRY_AFTER)
+    until, now = date_of(text), date_of(lower.get("date", ""))
+    return None if until is None or now is None else min(max(0.0, until - now), MAX_RETRY_AFTER)

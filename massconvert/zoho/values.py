@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from datetime import timezone
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 #: Longest text of somebody else's that goes into the ledger or a log.
@@ -21,6 +23,15 @@ def id_of(value: Any) -> str:
 def record_id_of(value: Any) -> str:
     """The id of a record that a field names, as an object with its ``id`` or by the id alone; empty for neither."""
     return id_of(value.get("id") if isinstance(value, dict) else value)
+
+
+def date_of(text: str) -> float | None:
+    """An HTTP date (RFC 9110, 5.6.7) in whole Unix seconds; ``None`` where the text is no date."""
+    try:
+        date = parsedate_to_datetime(text)
+        return date.replace(tzinfo=date.tzinfo or timezone.utc).timestamp()
+    except (TypeError, ValueError, OverflowError, IndexError):
+        return None
 
 
 def items_of(value: Any) -> list[Any]:

@@ -33,9 +33,9 @@ from tests.simulation.world import Process, World
 
 #: Simulated permits end like the product's: after the longest call.
 PERMIT_LEASE = 70.0
-#: When Redis is away, a task looks again so much later (see workers/celery.py).
+#: Seconds after which a task retries while Redis is unreachable (see workers/celery.py).
 STORE_AWAY = 5.0
-#: A beat's message that arrives later than so many seconds after its slot begins nothing.
+#: A message of beat that is more than this many seconds late begins nothing.
 LATEST_BEAT = 60.0
 #: Where the ledger says when something is due.
 _DUE = ("due", "inboxes", "runs:due", "callbacks")

@@ -241,7 +241,7 @@ class Outcomes:
             self._judge_batch(retry, ledger)
 
     def _judge_counts(self, ledger: Ledger) -> None:
-        """What was counted is what was written, whoever died or was late meanwhile; and the days have all of it."""
+        """The counts are what was written, also where a worker died or was late, and the days add up to them."""
         counted, days = ledger.days.totals().counted, ledger.days.read(EPOCH - 1000.0, self.world.time + 1000.0)
         ended = Counter((outcome.kind.value, outcome.code) for outcome in self.outcomes.values())
         if counted.ended != ended:

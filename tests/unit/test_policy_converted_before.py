@@ -21,7 +21,7 @@ from massconvert.model import (
     Why,
 )
 from massconvert.policy import Moment, Row, Tuning, after_post, after_read, after_status, reaching, sender_lost
-from massconvert.zoho.answers import told_at
+from massconvert.zoho.values import date_of
 
 NOW = 1_800_000_000.0
 TUNING = Tuning()
@@ -54,7 +54,7 @@ def shown(a: float, b: float | None) -> LeadsRead:
     ],
 )
 def test_each_answers_own_date_is_zohos_clock(date: str, at: float | None) -> None:
-    assert told_at({"date": date} if date else {}) == at
+    assert date_of(date) == at
 
 
 def test_what_was_converted_before_the_payload_reached_zoho_is_not_ours() -> None:

@@ -47,7 +47,7 @@ from massconvert.zoho.values import date_of
 
 _T = TypeVar("_T")
 
-#: Seconds by which clocks of Zoho's servers may differ; and those for which two clocks that are not compared agree.
+#: Seconds by which clocks of Zoho's servers may differ; and after which the time of an answer is too old to go by.
 _CLOCKS, _TOLD_LATELY = 3.0, 900.0
 #: The lead's own fields that tell its state: native, and not writable.
 STATE_FIELDS = ("Converted__s", "Converted_Date_Time", "Converted_Account", "Converted_Contact", "Converted_Deal")

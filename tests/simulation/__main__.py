@@ -36,13 +36,22 @@ def main() -> int:
         return _replay(arguments.seed, arguments.theme, whole=True)
     began, tally = time.monotonic(), Tally()
     with Crew(arguments.jobs) as crew:
-        for part in crew.play(arguments.seed, arguments.n, arguments.theme):
-            tally.add(part)
-            for seed, problem in part.failures.items():
-                print(f"\nFAILED seed {seed}: {problem}", file=sys.stderr)
-            _progress(tally, arguments.n, time.monotonic() - began)
-            if len(tally.failures) >= arguments.stop_after:
-                break
+        try:
+            for part in crew.play(arguments.seed, arguments.n, arguments.theme):
+                tally.add(part)
+                for seed, problem in part.failures.items():
+                    print(f"\nFAILED seed {seed}: {problem}", file=sys.stderr)
+                _progress(tally, arguments.n, time.monotonic() - began)
+                if len(tally.failures) >= arguments.stop_after:
+                    break
+        except KeyboardInterrupt:
+            played, failed = tally.reach.histories, len(tally.failures)
+            begun = f"of the seeds {arguments.seed:,} to {crew.last_seed:,}" if played else "in full"
+            print(
+                f"\ninterrupted: {played:,} of {arguments.n:,} histories played {begun}, {failed} failed",
+                file=sys.stderr,
+            )
+            return 130
     print(file=sys.stderr)
     return _conclude(tally, arguments.theme, time.monotonic() - began)
 

@@ -77,6 +77,7 @@ class Crew:
         self._context = multiprocessing.get_context("spawn")
         self._found: Any = self._context.Queue()
         self._workers: list[Any] = []
+        self._next_seed: Any = None
 
     def __enter__(self) -> Crew:  # noqa: PYI034 - Self is not in Python 3.10
         self._sockets = [self._stack.enter_context(one_server()) for _ in range(self._jobs)]
@@ -88,9 +89,14 @@ class Crew:
             worker.join()
         self._stack.close()
 
+    @property
+    def last_seed(self) -> int:
+        """The last seed of which a history has begun: some before it may not have come to their ends."""
+        return int(self._next_seed.value) - 1
+
     def play(self, first: int, count: int, theme: str) -> Iterator[Tally]:
         """Play ``count`` histories from seed ``first`` on; yields what each block showed, as it comes."""
-        next_seed = self._context.Value("q", first)
+        next_seed = self._next_seed = self._context.Value("q", first)
         for socket in self._sockets:
             arguments = (socket, next_seed, first + count, theme, self._found)
             self._workers.append(self._context.Process(target=_work, args=arguments, daemon=True))

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -77,3 +80,18 @@ def test_histories_without_trouble_make_the_fewest_calls(wire: Wire) -> None:
     assert verdict.reach.calls["mass_convert"] == 1
     assert verdict.reach.calls["job_status"] <= 5
     assert verdict.reach.calls["read_leads"] == 0
+
+
+def test_an_interrupted_run_says_how_far_it_came() -> None:
+    """Ctrl-C goes to all processes of a terminal; one line tells what was played, and no traceback is seen."""
+    command = [sys.executable, "-m", "tests.simulation", "--n", "5000", "--jobs", "1", "--theme", "calm"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, start_new_session=True) as run:
+        assert run.stderr
+        said = b""
+        while b" histories, " not in said:
+            said += os.read(run.stderr.fileno(), 4096) or pytest.fail(said.decode())
+        os.killpg(run.pid, signal.SIGINT)
+        said += run.stderr.read()
+        assert run.wait() == 130
+    assert b" of 5,000 histories played of the seeds 0 to " in said
+    assert b"Traceback" not in said

@@ -7,6 +7,7 @@ scripts whose counting does nothing; both take turns, so that a busy machine slo
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,19 +24,20 @@ from massconvert.policy import ANSWERS, Tuning
 from massconvert.store import Keys, RedisClock, scripts
 from massconvert.zoho.governor import Governor
 
-#: Nothing is counted.
-_STUBS = "".join(
-    f"local function {name} end\n"
-    for name in ("count()", "count_at()", "count_ends()", "count_time()", "count_move()", "count_call()")
-)
+#: The functions of the scripts that count.
+_COUNT = ("count", "count_at", "count_ends", "count_time", "count_move", "count_call")
 _NAMES = 34  # of a busy quarter of an hour: six outcomes, each kind of call with some answers, durations
 
 
 @contextmanager
 def without_counting() -> Iterator[None]:
     """The scripts without what they count."""
-    original, counts = scripts.source, scripts.source("_counts")
-    with patch.object(scripts, "source", lambda name: original(name).replace(counts, _STUBS)):
+    original = scripts.source
+
+    def idle(function: re.Match[str]) -> str:
+        return f"local function {function[1]}() end\n" if function[1] in _COUNT else function[0]
+
+    with patch.object(scripts, "source", lambda name: scripts.FUNCTION.sub(idle, original(name))):
         yield
 
 

@@ -146,7 +146,8 @@ class Chunks(Book):
         """
         t = self._tuning
         reached = repr(chunk.reached_at) if chunk.reached_at else ""
-        args = [chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within, reached]
+        leads = ",".join(chunk.leads)
+        args = [chunk.id, chunk.token, now, t.lease, int(t.retention), t.send_within, reached, leads, len(chunk.leads)]
         ours, *at = self._surely("begin_send", *args)
         if not int(ours):
             return None

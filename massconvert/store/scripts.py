@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,10 @@ import redis
 from massconvert.store.clock import Clock, RedisClock
 from massconvert.store.connection import Redis, reaching
 
-_INCLUDE = "-- include: "
+_INCLUDE = re.compile(r"^ *-- include: (\w+)\n", re.MULTILINE)
+_COMMENT = re.compile(r"^ *--.*\n", re.MULTILINE)
+#: A function of a script: a line, or lines until one that is `end`.
+FUNCTION = re.compile(r"^local function (\w+)(?:.* end|(?:.|\n)*?\nend)\n", re.MULTILINE)
 #: For how long replicas are waited for, in milliseconds: one that is attached has what was written within a round trip.
 _PATIENCE = 1000
 
@@ -109,9 +113,18 @@ def _await_replicas(wait: Callable[[int, int], Any], wanted: int) -> None:
 
 @cache
 def source(name: str) -> str:
-    """The text of a script; its first lines ``-- include: X`` put ``X.lua`` in front of it, in their order."""
-    text, front = (files("massconvert.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8"), ""
-    while text.startswith(_INCLUDE):
-        first, _, text = text.partition("\n")
-        front += source(first.removeprefix(_INCLUDE).strip())
-    return front + text
+    """The text of a script, without its comments. A line ``-- include: X`` stands for what it calls of ``X.lua``.
+
+    Lua makes each function of a script at each of its runs: those that it never calls are left out.
+    """
+    text = _whole(name)
+    for function in reversed(list(FUNCTION.finditer(text))):
+        after = text[function.end() :]
+        if not re.search(rf"\b{function[1]}\b", after):
+            text = text[: function.start()] + after
+    return text
+
+
+def _whole(name: str) -> str:
+    text = (files("massconvert.store") / "lua" / f"{name}.lua").read_text(encoding="utf-8")
+    return _COMMENT.sub("", _INCLUDE.sub(lambda line: _whole(line[1]), text))

@@ -106,7 +106,7 @@ MUTANTS = (
         "a parked chunk keeps its claim",
         both(
             in_lua("hold_batch", "redis.call('HDEL', p .. 'chunk:' .. id, 'lease', 'token')", ""),
-            in_lua("begin_send", "if is_held(p, segments, c[5]) then", "if false then"),
+            in_lua("begin_send", "local held = is_held(p, parts, c[5])", "local held = false"),
         ),
         "stops",
         "not held and parked:",
@@ -338,7 +338,7 @@ MUTANTS = (
     ),
     Mutant(
         "the write-ahead is not told",
-        in_lua("begin_send", "story_with(c[9], 'sending', now, '|' .. leads)", "c[9]"),
+        in_lua("begin_send", "story_with(c[9], 'sending', now, '|' .. ARGV[9])", "c[9]"),
         "calm",
         "the story of lead",
     ),

@@ -166,6 +166,20 @@ def test_every_script_opens_by_saying_what_it_does_and_takes() -> None:
             assert source(file.name.removesuffix(".lua")), file.name
 
 
+def test_a_script_has_the_functions_that_it_names_and_no_other() -> None:
+    """Lua makes all of them at each run, and says that one is missing only where it is called."""
+    lua = list((files("massconvert.store") / "lua").iterdir())
+    names = {name for file in lua for name in re.findall(r"local function (\w+)", file.read_text(encoding="utf-8"))}
+    for script in (file.name.removesuffix(".lua") for file in lua if not file.name.startswith("_")):
+        text = source(script)
+        for name in names:
+            made = text.find(f"local function {name}(")
+            named = [at.start() for at in re.finditer(rf"(?<!local function )\b{name}\b", text)]
+            called = re.search(rf"(?<!function )\b{name}\(", text)
+            assert made < 0 or any(at > made for at in named), (script, name)
+            assert called is None or 0 <= made < called.start(), (script, name)
+
+
 def test_of_all_keys_only_those_of_the_access_token_begin_with_a_t() -> None:
     """The user for producers in docs/settings.md leaves out those, as `mc:{*}:[^t]*`."""
     keys = Keys("emea")

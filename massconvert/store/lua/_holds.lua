@@ -1,24 +1,9 @@
 -- include: _endings
 -- include: _members
+-- include: _held
 -- Shared by the scripts that hold batches, or move what may be held.
 -- A held batch stands in no queue. A chunk that waits is *parked* while every batch in it is held: it is outside of the
 -- window, never due, and cannot be sent. One that carries leads of others goes, with all its leads.
-
--- Who holds a batch: a person, with their reason, and its canary; nil where they do not.
-local function holds_of(p, batch)
-  local h = redis.call('HMGET', p .. 'batch:' .. batch, 'held', 'canary_held')
-  if h[1] == 'canary' then return nil, true end -- an older version wrote so
-  return h[1] or nil, h[2] or nil
-end
-
--- Whether a chunk with these leads may not go. A batch that is held for its canary holds all but the canary.
-local function is_held(p, segments, canary)
-  for _, segment in ipairs(segments) do
-    local person, for_canary = holds_of(p, segment[1])
-    if not person and (canary or not for_canary) then return false end
-  end
-  return true
-end
 
 -- Puts a chunk into the one set that bounds how many like it there are, or into none while it is parked.
 local function bound_chunk(p, id, state, why, parked)
@@ -58,14 +43,6 @@ local function place_chunk(p, id, now)
     bound_chunk(p, id, 'waiting', c[7])
     redis.call('ZADD', p .. 'due', math.max(now, tonumber(c[6])), id)
     return true
-  end
-  return false
-end
-
--- Whether one of these batches was cancelled, or its options were refused.
-local function is_drained(p, segments)
-  for _, segment in ipairs(segments) do
-    if redis.call('HEXISTS', p .. 'batch:' .. segment[1], 'drain') == 1 then return true end
   end
   return false
 end

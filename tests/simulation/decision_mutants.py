@@ -30,7 +30,7 @@ from massconvert.policy.table import PauseOrder
 from massconvert.policy.trouble import failed
 from massconvert.steps import follow, match, send
 from tests.simulation.crm import Crm
-from tests.simulation.plan import Plan
+from tests.simulation.plan import Plan, Window
 from tests.simulation.seeding import (
     Mutant,
     both,
@@ -46,6 +46,24 @@ def _converted_by_hand(plan: Plan) -> Plan:
     first = plan.orders[0].at
     leads = tuple(replace(lead, kind="by hand", at=first + 0.03 * n) for n, lead in enumerate(plan.leads))
     return with_faults(replace(plan, leads=leads), read_lag=0.9)
+
+
+def _calls_are_denied(plan: Plan) -> Plan:
+    """Zoho permits no payload and no look for a while."""
+    calls = ("mass_convert", "job_status", "read_leads")
+    return with_faults(plan, windows=(Window(0.0, 100.0, calls, "no permission"),))
+
+
+def _jobs_are_unknown(plan: Plan) -> Plan:
+    """Zoho knows none of its jobs, and reads show late what they did."""
+    leads = tuple(replace(lead, kind="fine") for lead in plan.leads)
+    return with_faults(replace(plan, leads=leads), bad_job=1.0, denied=True, read_lag=0.9)
+
+
+def _posts_fail_for_long(plan: Plan) -> Plan:
+    """No payload gets a usable answer, and each is one lead."""
+    window = Window(0.0, 1.6 * plan.tuning.give_up, ("mass_convert",), "before")
+    return with_faults(replace(plan, tuning=replace(plan.tuning, max_leads=1)), windows=(window,))
 
 
 def _retry_before_look(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
@@ -147,19 +165,19 @@ MUTANTS = (
         in_python(post, "latest_sent", lambda chunk: chunk.sent_at),
         "late sends",
         "before its job's end",
-        within=200,
     ),
     Mutant("retry before look", in_python(post, "_perhaps_accepted", _retry_before_look), "answers", "without a look"),
-    Mutant("look at once", in_python(post, "_perhaps_accepted", _look_at_once), "answers", "before its job's end", 200),
+    Mutant("look at once", in_python(post, "_perhaps_accepted", _look_at_once), "answers", "before its job's end"),
     Mutant("completed means all", in_python(status, "_job_status", _believes_completed), "jobs", "is converted, but"),
     Mutant("a deadline is a failure", in_python(status, "_job_status", _deadline_fails), "jobs", "but we converted it"),
-    Mutant("a pause fails leads", in_python(post, "paused", _pause_fails), "access", "without a reason"),
+    Mutant(
+        "a pause fails leads", in_python(post, "paused", _pause_fails), "access", "without a reason", _calls_are_denied
+    ),
     Mutant(
         "one look is enough",
         in_python(read, "_bad_leads", _first_look_is_the_last),
         "bad leads",
         "without a reason",
-        within=20,
         shaped=_converted_by_hand,
     ),
     Mutant(
@@ -182,22 +200,20 @@ MUTANTS = (
         in_python(read, "fails_as_a_whole", lambda chunk: chunk.failing.lost > 0),
         "company",
         "NOT_CONVERTED job",
-        200,
     ),
     Mutant(
         "an outage blames its leads",
         in_python(read, "fails_alone", lambda chunk, leads, moment: leads == 1 and chunk.failing.lost >= 3),
         "outage",
         "without a reason",
-        within=200,
-        start=150,
+        shaped=_posts_fail_for_long,
     ),
     Mutant(
         "a third unknown job is a failure",
         in_python(read, "_watched", _fails_at_once),
         "jobs",
         "but we converted it",
-        60,
+        shaped=_jobs_are_unknown,
     ),
     Mutant(
         "an unknown 400 is about the options",
@@ -222,7 +238,6 @@ MUTANTS = (
         in_python(codec, "_load_refusal", _any_refusal),
         "options",
         "without a reason",
-        200,
     ),
     Mutant("missing is unconverted", in_python(read, "_by_its_state", _missing_is_unconverted), "bad leads", ""),
     Mutant(
@@ -230,7 +245,6 @@ MUTANTS = (
         in_python(read, "_preflown", _unsplit),
         "preflight",
         "are the most",
-        200,
     ),
     Mutant(
         "what a lead is to be linked to is forgotten",
@@ -254,7 +268,7 @@ MUTANTS = (
         "all that it has can be asked for",
     ),
     Mutant("all converted means all named", in_python(status, "deals_aside", _not_aside), "deals", "but its deal is"),
-    Mutant("a lead that was read is named", in_python(read, "deals_aside", _not_aside), "deals", "its deal is", 200),
+    Mutant("a lead that was read is named", in_python(read, "deals_aside", _not_aside), "deals", "its deal is"),
     Mutant("a refused deal is updated", in_python(deals, "_not_updated", _all_updated), "deals", "but its deal is"),
     Mutant(
         "everybody looks while the scout finds out",
@@ -265,9 +279,7 @@ MUTANTS = (
     Mutant(
         "the scout's place is waited for although nobody has it",
         in_python(polling, "_is_scouted", lambda *_: True),
-        "",
+        "jobs",
         "not every batch has finished",
-        within=1,
-        start=177,  # it takes a scout that gave up, and long silence after it
     ),
 )

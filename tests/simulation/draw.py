@@ -5,7 +5,8 @@ smaller plans of it. Each seed has one *theme* in full (``THEMES[seed % len(THEM
 every theme is met equally often however few histories run, and every pair of themes is met sooner or later.
 
 In the same way each seed names one crash point (a port call, before or after its effect) and the visit at which whoever
-comes there is killed. Chance alone would hardly ever kill a worker just after it closed the governor's gate.
+comes there is killed, or stands still for longer than a lease. Chance alone would hardly ever kill a worker just after
+it closed the governor's gate.
 """
 
 from __future__ import annotations
@@ -64,7 +65,9 @@ def draw(seed: int, theme: str = "") -> Plan:
     if port in SELDOM:
         plan, visit = SELDOM[port](plan, random), 1
     plan = mailed(plan, Random(f"{seed}/mailed"))  # last, since what was added before may be more than a message says
-    plan = replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit))
+    sleeps = main == "frozen" and Random(f"{seed}/sleeps").random() < 0.5  # at the point, instead of being killed
+    asleep = plan.tuning.lease + 25.0 if sleeps else 0.0
+    plan = replace(plan, mishaps=replace(plan.mishaps, target=point, target_visit=visit, target_sleeps=asleep))
     forgets = Random(f"{seed}/forgets")
     if main in FORGETS or (main in GOES_WITH and forgets.random() < 0.4):
         plan = forgetful(plan, forgets)

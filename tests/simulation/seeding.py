@@ -24,7 +24,7 @@ Seeded = Callable[[], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Mutant:
-    """A bug, how it is seeded, the theme that provokes it, what the judge says, and within how many histories.
+    """A bug, how it is seeded, the theme that provokes it, and what the judge says.
 
     ``shaped`` changes the plans of the theme for a bug that too few of them provoke.
     """
@@ -33,8 +33,6 @@ class Mutant:
     seed: Seeded
     theme: str
     says: str
-    within: int = 60
-    start: int = 0
     shaped: Callable[[Plan], Plan] = lambda plan: plan
 
 
@@ -83,8 +81,14 @@ def converted_just_before(plan: Plan) -> Plan:
     return with_faults(replace(plan, leads=leads), names="counted")
 
 
-def converted_just_before_it_was_lost(plan: Plan) -> Plan:
-    """Likewise half a minute before, and the answers to many payloads are lost, with and without the worker."""
+def converted_just_before_it_was_lost(plan: Plan, seconds: float = 20.0) -> Plan:
+    """Likewise so many seconds before, and the answers to many payloads are lost, with and without the worker."""
     shaped = with_faults(converted_just_before(plan), shares=(("after", 0.3),))
-    orders = tuple(replace(order, at=order.at + 30.0) for order in plan.orders)
+    orders = tuple(replace(order, at=order.at + seconds) for order in plan.orders)
     return replace(shaped, orders=orders, mishaps=Mishaps(crash=0.01))
+
+
+def asleep_before_the_payload(plan: Plan) -> Plan:
+    """A worker's machine stands still for longer than its lease when it has written ahead that it sends."""
+    mishaps = replace(plan.mishaps, target="after begin_send", target_visit=1, target_sleeps=plan.tuning.lease + 25.0)
+    return replace(plan, mishaps=mishaps)

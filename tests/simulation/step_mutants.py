@@ -43,7 +43,7 @@ from massconvert.store import refusals
 from massconvert.zoho import governor
 from massconvert.zoho.governor import Governor
 from tests.simulation.crm import Crm
-from tests.simulation.seeding import Mutant, both, in_python, in_step
+from tests.simulation.seeding import Mutant, asleep_before_the_payload, both, in_python, in_step
 from tests.simulation.world import World
 
 
@@ -146,23 +146,23 @@ MUTANTS = (
         in_step(State.WAITING, _sends_when_it_has_a_token),
         "frozen",
         "submitted again without a look",
-        within=200,
+        shaped=asleep_before_the_payload,
     ),
     Mutant(
         "a payload leaves whenever it comes to it",
         in_python(Crm, "mass_convert", sends_whenever_it_comes_to_it),
         "frozen",
         "submitted again without a look",
-        within=200,
+        shaped=asleep_before_the_payload,
     ),
     Mutant(
         "the clock of the POST stands still while the machine sleeps",
         in_python(World, "steady", World.awake),
         "frozen",
         "submitted again without a look",
-        within=200,
+        shaped=asleep_before_the_payload,
     ),
-    Mutant("the time is the process' own", in_python(World, "redis_time", World.awake), "frozen", "", within=200),
+    Mutant("the time is the process' own", in_python(World, "redis_time", World.awake), "frozen", ""),
     Mutant("a dead sender never sent", in_step(State.SENDING, _sends_a_lost_one_again), "crashes", "without a look"),
     Mutant("probes are seldom", in_python(calls, "outage_hold", _seldom_probes), "recovery", "nobody has called"),
     Mutant(
@@ -176,8 +176,6 @@ MUTANTS = (
         in_python(calls, "credits_are_used", lambda left, rules: False),
         "credits",
         "are reserved",
-        within=200,
-        start=120,
     ),
     Mutant(
         "permits are kept", in_python(Governor, "release", lambda self, permit, answer: None), "calm", "not given back"

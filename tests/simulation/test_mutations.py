@@ -13,6 +13,9 @@ from tests.simulation.wire import Wire
 
 ROOMS = (decision_mutants, step_mutants, script_mutants, forgetful_mutants)
 MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
+#: Histories within which each is found. Any change of the product shifts the histories, and what one of a hundred shows
+#: must still be found. Few are played: the first that shows it is the last.
+MOST = 1000
 
 
 @pytest.mark.timeout(600)  # some take hundreds of histories, and machines are busy
@@ -20,11 +23,11 @@ MUTANTS = [mutant for room in ROOMS for mutant in room.MUTANTS]
 def test_a_seeded_bug_is_found(mutant: Mutant, wire: Wire) -> None:
     """By what it breaks, not by an accident: the judge's words are those that fit the bug."""
     with mutant.seed():
-        for seed in range(mutant.start, mutant.start + mutant.within):
+        for seed in range(MOST):
             problems = play(mutant.shaped(draw(seed, mutant.theme)), wire).problems
             if any(mutant.says in problem for problem in problems):
                 return
-    pytest.fail(f"{mutant.name}: not found within {mutant.within} histories")
+    pytest.fail(f"{mutant.name}: not found within {MOST} histories")
 
 
 def test_a_failing_history_is_shrunk_and_fails_in_the_same_way(wire: Wire) -> None:

@@ -74,6 +74,7 @@ class Mishaps:
     freeze: float = 0.0
     target: str = ""  # kill whoever comes to this point ...
     target_visit: int = 1  # ... for the n-th time
+    target_sleeps: float = 0.0  # or instead of that, let its machine stand still for this many seconds
 
 
 class World:
@@ -198,16 +199,24 @@ class World:
         self.visited[point] = visit = self.visited[point] + 1
         if point == self.watched:
             self.on_visit(visit)
-        if self._dies_here(point, visit):
+        at_target = point == self.mishaps.target and visit == self.mishaps.target_visit
+        if at_target and self.mishaps.target_sleeps:
+            self._freeze(process, point, self.mishaps.target_sleeps)
+            return
+        if at_target or self._dies_here():
             self.kill(process, point)
             self._hub.switch()
             raise GreenletExit
         wait = self._pace.expovariate(_A_BLINK)
         if may_freeze and self.mishaps.freeze and self.troubled and self._fate.random() < self.mishaps.freeze:
-            wait = self._fate.choice([1.0, 20.0, 200.0]) * self._fate.uniform(0.5, 1.5)
-            process.slept += wait
-            self.note(f"{process.name} FREEZES {point} for {wait:.0f} s")
+            self._freeze(process, point, self._fate.choice([1.0, 20.0, 200.0]) * self._fate.uniform(0.5, 1.5))
+            return
         self.sleep(wait)
+
+    def _freeze(self, process: Process, point: str, seconds: float) -> None:
+        process.slept += seconds
+        self.note(f"{process.name} FREEZES {point} for {seconds:.0f} s")
+        self.sleep(seconds)
 
     def sleep(self, seconds: float) -> None:
         """Let so much time pass for the current task."""
@@ -221,11 +230,8 @@ class World:
         if not task.process.alive:
             raise GreenletExit
 
-    def _dies_here(self, point: str, visit: int) -> bool:
-        mishaps = self.mishaps
-        if point == mishaps.target and visit == mishaps.target_visit:
-            return True
-        return mishaps.crash > 0.0 and self.troubled and self._fate.random() < mishaps.crash
+    def _dies_here(self) -> bool:
+        return self.mishaps.crash > 0.0 and self.troubled and self._fate.random() < self.mishaps.crash
 
     def kill(self, process: Process, point: str) -> None:
         """End a process at once."""

@@ -91,14 +91,15 @@ class Watching(Street):
 @pytest.fixture
 def street(house: House, own_group: Callable[..., Any]) -> Watching:
     """Passwords for the nodes and for the Sentinels, each of its own."""
-    return Watching(house, own_group(Watched, password=SECRETS[0], sentinel_password=SECRETS[1], down_after=DOWN))
+    group = own_group(Watched, password=SECRETS[0], sentinel_password=SECRETS[1], down_after=DOWN)
+    return Watching(house, group, spare=1)
 
 
 @pytest.mark.timeout(360)
 def test_a_primary_that_is_killed(street: Watching) -> None:
     street.group.kill(street.before)
     street.goes_on()
-    assert street.house.producer().enqueue(street.leads[:1], options=OPTIONS, key="afterwards").accepted == 1
+    assert street.house.producer().enqueue(street.spare, options=OPTIONS, key="afterwards").accepted == 1
     street.ends_well()
     assert street.lines("one") == [LOST, BACK]
 

@@ -118,7 +118,9 @@ def test_two_workers_come_through_a_node_that_ends_and_starts_again(
     assert {(lead["submissions"], lead["conversions"]) for lead in house.truth().values()} == {(1, 1)}
     for name in street.workers:
         assert street.lines(name) == [LOST, BACK]
-        assert len(re.findall("Z (?:WARNING|ERROR|CRITICAL) (?:celery|kombu)", house.log(name))) == 1, house.log(name)
+        said = re.findall("Z (?:WARNING|ERROR|CRITICAL) ((?:celery|kombu).*)", house.log(name))
+        # A task that wanted to send its next message meanwhile goes back to the queue, and Celery says so.
+        assert len([line for line in said if "reject requeue=True" not in line]) == 1, house.log(name)
 
 
 @pytest.mark.slow

@@ -18,13 +18,15 @@ pytestmark = pytest.mark.acceptance
 #: Short, and with everything that makes records.
 ONLY = "1,6,13"
 QUICK = ("--leads", "3", "--job-seconds", "0.1")
+#: Where converted leads cannot be deleted, no rehearsal leaves nothing behind.
+DELETES = {"delete_converted": "allowed"}
 
 
 @pytest.fixture
 def hall(house: House) -> House:
     """A machine with a Redis, and an organisation in which a rehearsal is quick."""
     house.redis()
-    house.simulator(*QUICK)
+    house.simulator(*QUICK, **DELETES)
     return house
 
 
@@ -44,6 +46,7 @@ def begun(house: House, *arguments: str) -> subprocess.Popen[bytes]:
 
 
 def test_a_rehearsal_from_end_to_end(hall: House) -> None:
+    hall.ask("behaviour", "PUT", {"one_bad_id": "refuse_all"})
     before = everything(hall)
     ended = hall.command("rehearse", "--file", "seen.json")
     assert ended.returncode == 0, ended.stderr
@@ -131,7 +134,7 @@ def test_production_is_refused_to_a_script(house: House) -> None:
 
 def test_production_wants_the_companys_name(house: House) -> None:
     house.redis()
-    house.simulator(*QUICK, "--production")
+    house.simulator(*QUICK, "--production", **DELETES)
     terminal = Terminal(house, "rehearse", "--only", "3")
     terminal.answer("Type the company's name to go on: ", "example")
     assert terminal.end() == 2
@@ -199,7 +202,7 @@ def test_a_missing_scope_is_named(house: House) -> None:
 
 
 def test_it_works_without_a_redis_of_ones_own(house: House) -> None:
-    house.simulator(*QUICK)
+    house.simulator(*QUICK, **DELETES, one_bad_id="refuse_all")
     house.environment.pop("REDIS_URL")
     ended: Any = house.command("rehearse", "--only", "6", "--json")
     assert ended.returncode == 0, ended.stderr

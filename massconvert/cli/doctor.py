@@ -13,6 +13,7 @@ from rich.text import Text
 from massconvert.cli.account import chosen_account
 from massconvert.cli.console import out, print_json, say
 from massconvert.cli.layout import wrapped
+from massconvert.cli.live import some_redis
 from massconvert.contract import Exit
 from massconvert.doctor import Finding, Level, examine, worst
 from massconvert.doctor.finding import folded
@@ -49,7 +50,7 @@ def _doctor(
     """Check settings, Zoho, Redis, broker, workers and what waits; say what to fix."""
     # What the library would log to nobody in particular is among the findings.
     logging.getLogger("massconvert").addHandler(logging.NullHandler())
-    findings = examine(account=chosen_account(), producer=producer)
+    findings = examine(account=chosen_account(), producer=producer, lend=some_redis)
     verdict = worst(findings)
     if as_json:
         print_json({"verdict": verdict.value, "findings": [_for_json(finding) for finding in findings]})

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager, ExitStack, suppress
 from dataclasses import dataclass, field
 
 from massconvert.doctor.finding import Finding, warning, wrong
@@ -20,6 +21,7 @@ from massconvert.doctor.title_checks import check_title
 from massconvert.doctor.work_checks import check_backlog, check_calls, check_fleet, check_organisation
 from massconvert.doctor.zoho_checks import check_zoho
 from massconvert.errors import MassConvertError, StoreError
+from massconvert.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,13 @@ def examine(
     account: str | None = None,
     producer: bool = False,
     checks: Iterable[Check] = CHECKS,
+    lend: Callable[[Settings], AbstractContextManager[Settings]] | None = None,
 ) -> list[Finding]:
     """Run every check against the settings of ``environ`` (the process' own); return all that was found.
 
     ``account`` names one of massconvert.toml's instead of the environment's own. ``producer`` leaves out what only
-    workers need. Raises nothing; takes no longer than its longest check may.
+    workers need. ``lend`` gives settings with a Redis that it starts, over which Zoho is asked where there is none.
+    Raises nothing; takes no longer than its longest check may, and ``lend``.
     """
     settings, found = read_settings(environ, account)
     if settings is None:
@@ -84,8 +88,28 @@ def examine(
     except MassConvertError as error:
         return [*found, wrong("settings", error.message, error.hint)]
     chosen = [check for check in checks if not (producer and check.of_workers)]
+    with ExitStack() as ends:
+        if lend and not producer:
+            _borrow(site, lend, ends)
+        return found + _run_all(chosen, site)
+
+
+def _borrow(site: Site, lend: Callable[[Settings], AbstractContextManager[Settings]], ends: ExitStack) -> None:
+    """Have Zoho asked over a Redis that is lent; not where REDIS_URL is set, since workers' permits are in that."""
+    if site.settings.redis_url_given:
+        return
+    try:
+        site.reach_redis()
+    except StoreError:
+        with suppress(MassConvertError, OSError):  # what is left then is a look at the token alone
+            site.settings.require_zoho()
+            site.aside = Site(ends.enter_context(lend(site.settings)))
+
+
+def _run_all(checks: Iterable[Check], site: Site) -> list[Finding]:
+    found: list[Finding] = []
     began = time.monotonic()
-    running = [_start(check, site) for check in chosen]
+    running = [_start(check, site) for check in checks]
     for one in running:
         one.thread.join(max(0.0, began + one.check.within - time.monotonic()))
         found += list(one.found)

@@ -15,7 +15,12 @@ CALL_DEADLINE, REDIS_TIMEOUT = 12.0, 4.0
 
 
 class Site:
-    """One account, as its settings describe it; ``producer``: for who only enqueues."""
+    """One account, as its settings describe it; ``producer``: for who only enqueues.
+
+    ``aside`` is the same account over a Redis that somebody lent, where its own does not answer.
+    """
+
+    aside: Site | None = None
 
     def __init__(self, settings: Settings, *, producer: bool = False) -> None:
         self.producer = producer

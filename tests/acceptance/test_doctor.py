@@ -63,6 +63,7 @@ def test_the_doctor_finds_a_house_in_order_and_names_what_is_not(house: House) -
     house.kill(server)
     found = examine(house, 3)
     assert found["token"][0]["level"] == "ok"  # credentials are looked at without Redis too
+    assert "limit" not in found  # no call without a permit, and workers' permits are there
     assert found["redis"][0]["level"] == "wrong"
     assert found["broker"][0]["level"] == WITHOUT_REDIS
 
@@ -88,3 +89,18 @@ def test_a_redis_that_hangs_costs_the_doctor_seconds_and_not_the_other_checks(ho
     assert "did not answer in time" in found["redis"][0]["what"]
     assert found["broker"][0]["level"] == WITHOUT_REDIS
     assert found["token"][0]["level"] == "ok"
+
+
+def test_without_a_redis_the_doctor_says_what_zoho_says_and_asks_for_one_token(house: House) -> None:
+    """On a first day there are credentials and no Redis: the calls go through one that is started for them."""
+    house.simulator("--leads", "5", "--without-scope", "ZohoCRM.modules.deals.UPDATE")
+    del house.environment["REDIS_URL"]
+    for _ in range(2):
+        found = examine(house, 3)  # `enqueue` and workers need a Redis
+        assert {finding["check"] for finding in found["redis"] if finding["level"] == "wrong"} == {"redis"}
+        assert "Example Ltd" in next(each["what"] for each in found["organisation"] if each["level"] == "ok")
+        (missing,) = (finding for finding in found["scope"] if finding["level"] != "ok")
+        assert missing["what"].startswith("ZohoCRM.modules.deals.UPDATE is missing")
+        assert found["limit"][0]["level"] == "ok"
+    assert house.calls("POST token") == 1
+    assert house.ask("load")["throttled"] == 0

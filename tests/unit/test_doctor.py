@@ -391,7 +391,7 @@ def test_the_command_tells_each_line_and_ends_by_the_worst(
     shell: Shell, monkeypatch: pytest.MonkeyPatch, level: Level, code: Exit, summary: str
 ) -> None:
     found = [Finding("redis", level, "Redis is \x1b[2Jthere.", "Do this." if level is not OK else "")]
-    monkeypatch.setattr(command, "examine", lambda *, account, producer: found)
+    monkeypatch.setattr(command, "examine", lambda **_: found)
     said = shell.run("doctor")
     assert said.code == code
     assert said.out.splitlines()[0].split() == [level.value, "redis", "Redis", "is", "\\x1b[2Jthere."]

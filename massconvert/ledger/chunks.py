@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from massconvert.ledger.book import Book
@@ -20,6 +20,7 @@ from massconvert.ledger.codec import (
 )
 from massconvert.ledger.stories import dump_told
 from massconvert.model import Again, Chunk, Done, Kind, Outcome, State, Why
+from massconvert.model.changed import changed
 from massconvert.model.story import NOTHING_TOLD, Told
 from massconvert.policy import Decision, Row, size_of
 from massconvert.words.mentions import tell_payload
@@ -151,7 +152,7 @@ class Chunks(Book):
         ours, *at = self._surely("begin_send", *args)
         if not int(ours):
             return None
-        return replace(chunk, state=State.SENDING, sent_at=float(at[0]), send_by=float(at[0]) + t.send_within)
+        return changed(chunk, state=State.SENDING, sent_at=float(at[0]), send_by=float(at[0]) + t.send_within)
 
     def move(
         self, chunk: Chunk, decision: Decision, told: Told = NOTHING_TOLD, *, now: float | None = None
@@ -239,7 +240,7 @@ class Chunks(Book):
             times = self._tuning.refusals_to_blame
             words = f"{said.message} (so for {times} leads, each alone, and never accepted with these options)"
             fate = Outcome(Kind.FAILED, said.code, words)
-            changes["blame"] = [dump_refusal(replace(said, message=words)), _rest(fate), said.code, times]
+            changes["blame"] = [dump_refusal(changed(said, message=words)), _rest(fate), said.code, times]
         if decision.accepts_options:
             changes["accept"] = 1
         if decision.row is Row.LINKED:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 
 from massconvert.model import (
     Accepted,
@@ -26,6 +25,7 @@ from massconvert.model import (
     Submitted,
     Why,
 )
+from massconvert.model.changed import changed
 from massconvert.policy.codes import Meaning, meaning, named_leads, says_mismatch
 from massconvert.policy.failing import lost_again
 from massconvert.policy.polling import SIZES, planned, size_of
@@ -56,7 +56,7 @@ def reaching(chunk: Chunk, zoho_now: float | None, tuning: Tuning) -> Chunk:
     """
     if chunk.submitted or chunk.doubted or zoho_now is None:
         return chunk
-    return replace(chunk, reached_at=zoho_now) if abs(zoho_now - chunk.claimed_at) <= tuning.clock_skew else chunk
+    return changed(chunk, reached_at=zoho_now) if abs(zoho_now - chunk.claimed_at) <= tuning.clock_skew else chunk
 
 
 def after_post(chunk: Chunk, answer: PostAnswer, moment: Moment) -> Decision:
@@ -96,20 +96,20 @@ def no_permit(chunk: Chunk, busy: Busy, moment: Moment) -> Decision:
     """Decide about a claimed chunk for which the governor had no permit: nothing was sent, nothing counts."""
     wait = moment.within_a_look(busy.in_seconds) * (1.0 + 0.2 * moment.chance)
     chunk = tried(chunk, moment.now)
-    return Decision(_NO_PERMIT[chunk.state], replace(chunk, due_at=moment.now + wait), Again(wait))
+    return Decision(_NO_PERMIT[chunk.state], changed(chunk, due_at=moment.now + wait), Again(wait))
 
 
 def too_few_replicas(chunk: Chunk, moment: Moment) -> Decision:
     """Decide about a chunk whose mark a failover might lose: it was not sent, and goes when replicas are back."""
     wait = moment.tuning.replicas_wait * (1.0 + 0.2 * moment.chance)
-    moved = replace(chunk, state=State.WAITING, due_at=moment.now + wait)
+    moved = changed(chunk, state=State.WAITING, due_at=moment.now + wait)
     return Decision(Row.TOO_FEW_REPLICAS, moved, Again(wait))
 
 
 def options_refused_before(chunk: Chunk, refusal: Refusal) -> Decision:
     """Decide about a chunk whose options Zoho has refused since it was formed: its leads fail without a call."""
     row = Row.OPTIONS_REFUSED_BEFORE
-    return Decision(row, replace(chunk, state=State.DONE), Done(), rest=failed(chunk, refusal))
+    return Decision(row, changed(chunk, state=State.DONE), Done(), rest=failed(chunk, refusal))
 
 
 def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
@@ -124,7 +124,7 @@ def _accepted(chunk: Chunk, answer: Accepted, moment: Moment) -> Decision:
         chance=moment.chance,
         scout_first=moment.tuning.scout_first,
     )
-    moved = replace(
+    moved = changed(
         answered(chunk),
         state=State.RUNNING,
         job_id=answer.job_id,
@@ -144,7 +144,7 @@ def _linked(chunk: Chunk, answer: Linked) -> Decision:
     chunk = answered(chunk)
     made = {"contact_id": answer.contact_id, "account_id": answer.account_id, "deal_id": answer.deal_id}
     outcome = Outcome(Kind.CONVERTED, attempts=chunk.attempts, **made)
-    return Decision(Row.LINKED, replace(chunk, state=State.DONE), Done(), rest=outcome)
+    return Decision(Row.LINKED, changed(chunk, state=State.DONE), Done(), rest=outcome)
 
 
 def _refused_link(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
@@ -154,10 +154,10 @@ def _refused_link(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
         chunk, link = answered(chunk), chunk.link or Link()
         to = " and ".join(f"{w} {i}" for w, i in (("contact", link.contact_id), ("account", link.account_id)) if i)
         held = Outcome(Kind.SKIPPED, Code.MATCH_FOUND, f"Zoho does not link it to {to}: {said.code} {in_words(said)}")
-        done = replace(chunk, state=State.DONE)
-        return Decision(Row.LINK_REFUSED, done, Done(), rest=replace(held, attempts=chunk.attempts))
+        done = changed(chunk, state=State.DONE)
+        return Decision(Row.LINK_REFUSED, done, Done(), rest=changed(held, attempts=chunk.attempts))
     if means in (Meaning.LEADS, Meaning.OPTIONS, Meaning.UNEXPLAINED, Meaning.TOO_MANY):
-        moved = replace(answered(chunk), why=Why.BAD_LEADS, said=said, named=chunk.leads)
+        moved = changed(answered(chunk), why=Why.BAD_LEADS, said=said, named=chunk.leads)
         return to_settle(Row.BAD_LEADS, moved, moment)
     return _refused_post(chunk, answer, moment)
 
@@ -167,20 +167,20 @@ def _not_sent(chunk: Chunk, answer: NotSent, moment: Moment) -> Decision:
     if given_up(chunk, moment) and not chunk.submitted:
         words = f"not sent for {hours(moment.tuning.give_up)}: {answer.detail}"
         rest = Outcome(Kind.FAILED, Code.GAVE_UP, words, attempts=chunk.attempts)
-        return Decision(Row.NOT_SENT_GIVE_UP, replace(chunk, state=State.DONE), Done(), rest=rest)
+        return Decision(Row.NOT_SENT_GIVE_UP, changed(chunk, state=State.DONE), Done(), rest=rest)
     wait = moment.next_try(chunk.outages, answer.retry_after)
-    moved = replace(chunk, state=State.WAITING, due_at=moment.now + wait)
+    moved = changed(chunk, state=State.WAITING, due_at=moment.now + wait)
     return Decision(Row.NOT_SENT, moved, Again(wait))
 
 
 def _perhaps_accepted(chunk: Chunk, said: Refusal, moment: Moment) -> Decision:
-    chunk = replace(another_outage(chunk, moment), failing=lost_again(chunk))
+    chunk = changed(another_outage(chunk, moment), failing=lost_again(chunk))
     wait = max(moment.backoff(chunk.outages), moment.job_wait)
     return _answer_lost(Row.PERHAPS_ACCEPTED, chunk, said, moment, wait)
 
 
 def _answer_lost(row: Row, chunk: Chunk, said: Refusal, moment: Moment, wait: float) -> Decision:
-    moved = replace(chunk, why=Why.ANSWER_LOST, said=said, job_id="", submitted=True)
+    moved = changed(chunk, why=Why.ANSWER_LOST, said=said, job_id="", submitted=True)
     return to_settle(row, moved, moment, wait=wait)
 
 
@@ -190,34 +190,34 @@ def _refused_post(chunk: Chunk, answer: Refused, moment: Moment) -> Decision:
 
 def _bad_leads_refused(chunk: Chunk, answer: Refused, said: Refusal, moment: Moment) -> Decision:
     named = named_leads(chunk.leads, answer.paths, answer.ids)
-    moved = replace(answered(chunk), why=Why.BAD_LEADS, said=said, named=named)
+    moved = changed(answered(chunk), why=Why.BAD_LEADS, said=said, named=named)
     return to_settle(Row.BAD_LEADS, moved, moment)
 
 
 def _unexplained(chunk: Chunk, answer: Refused, said: Refusal, moment: Moment) -> Decision:
     """Nothing says whether the leads or the options are meant: a look, then halves, tell who."""
     named = named_leads(chunk.leads, answer.paths, answer.ids)
-    moved = replace(answered(chunk), why=Why.UNEXPLAINED, said=said, named=named)
+    moved = changed(answered(chunk), why=Why.UNEXPLAINED, said=said, named=named)
     return to_settle(Row.UNEXPLAINED, moved, moment)
 
 
 def _options_refused(chunk: Chunk, _answer: Refused, said: Refusal, _moment: Moment) -> Decision:
-    moved = replace(answered(chunk), state=State.DONE, said=said)
+    moved = changed(answered(chunk), state=State.DONE, said=said)
     return Decision(Row.OPTIONS_REFUSED, moved, Done(), rest=failed(moved, said), refuse_options=said)
 
 
 def _token_refused(chunk: Chunk, _answer: Refused, _said: Refusal, moment: Moment) -> Decision:
     chunk = another_outage(chunk, moment)
     wait = moment.backoff(chunk.outages)
-    return Decision(Row.TOKEN, replace(chunk, state=State.WAITING, due_at=moment.now + wait), Again(wait))
+    return Decision(Row.TOKEN, changed(chunk, state=State.WAITING, due_at=moment.now + wait), Again(wait))
 
 
 def _too_many(chunk: Chunk, _answer: Refused, said: Refusal, moment: Moment) -> Decision:
     chunk = answered(chunk)
     if len(chunk.leads) == 1:
-        moved = replace(chunk, state=State.DONE)
+        moved = changed(chunk, state=State.DONE)
         return Decision(Row.TOO_MANY_LEADS, moved, Done(), rest=failed(chunk, said))
-    moved = replace(chunk, state=State.WAITING, due_at=moment.now)
+    moved = changed(chunk, state=State.WAITING, due_at=moment.now)
     lower = max(1, len(chunk.leads) // 2)
     return Decision(Row.TOO_MANY_LEADS, moved, Again(0.0), split=True, max_leads=lower)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TypeVar
 
 from massconvert.model import (
@@ -19,6 +18,7 @@ from massconvert.model import (
     State,
     Unsent,
 )
+from massconvert.model.changed import changed
 from massconvert.policy.codes import CREDENTIALS_HINT, TOKEN_HINTS, Meaning, hint_of, meaning, reason_of, words_of
 from massconvert.policy.failing import answered_again
 from massconvert.policy.table import Decision, PauseOrder, Row
@@ -31,17 +31,17 @@ _Tried = TypeVar("_Tried", Chunk, Run)
 def answered(chunk: Chunk) -> Chunk:
     """Count an answer about these leads, which ends an outage."""
     failing = answered_again(chunk.failing)
-    return replace(chunk, attempts=chunk.attempts + 1, outages=0, outage_since=0.0, failing=failing)
+    return changed(chunk, attempts=chunk.attempts + 1, outages=0, outage_since=0.0, failing=failing)
 
 
 def another_outage(item: _Tried, moment: Moment) -> _Tried:
-    return replace(item, outages=item.outages + 1, outage_since=item.outage_since or moment.now)
+    return changed(item, outages=item.outages + 1, outage_since=item.outage_since or moment.now)
 
 
 def tried(item: _Tried, at: float) -> _Tried:
     """Count as an outage only the time in which somebody tried: a pause, or no worker, moves its beginning."""
     idle = max(0.0, at - item.due_at)
-    return replace(item, outage_since=item.outage_since + idle) if item.outage_since else item
+    return changed(item, outage_since=item.outage_since + idle) if item.outage_since else item
 
 
 def latest_sent(chunk: Chunk) -> float:
@@ -54,9 +54,9 @@ def given_up(item: Chunk | Run, moment: Moment) -> bool:
 
 
 def same_again(row: Row, chunk: Chunk, moment: Moment, retry_after: float | None) -> Decision:
-    chunk = replace(chunk, outages=chunk.outages + 1)
+    chunk = changed(chunk, outages=chunk.outages + 1)
     wait = moment.next_try(chunk.outages, retry_after)
-    return Decision(row, replace(chunk, due_at=moment.now + wait), Again(wait))
+    return Decision(row, changed(chunk, due_at=moment.now + wait), Again(wait))
 
 
 def held_up(chunk: Chunk, answer: object, moment: Moment, *, not_allowed: Row, too_many: Row) -> Decision | None:
@@ -67,7 +67,7 @@ def held_up(chunk: Chunk, answer: object, moment: Moment, *, not_allowed: Row, t
     if isinstance(answer, NotSent) and answer.why is Unsent.CREDENTIALS:
         return paused(not_allowed, chunk, PauseOrder(answer.code, answer.detail, CREDENTIALS_HINT), moment)
     if (order := _no_token_for_long(answer)) and _is_for_a_person(chunk, moment):
-        return paused(not_allowed, replace(chunk, outage_since=0.0), order, moment)
+        return paused(not_allowed, changed(chunk, outage_since=0.0), order, moment)
     if isinstance(answer, Refused) and meaning(answer) is Meaning.THROTTLED:
         return throttled(too_many, chunk, answer, moment)
     return None
@@ -90,13 +90,13 @@ def throttled(row: Row, chunk: Chunk, answer: Refused, moment: Moment) -> Decisi
     """429: the governor closes the gate for all (see `calls`); it does not count as an attempt."""
     outages = chunk.outages + 1
     wait = moment.after_a_429(outages, answer.retry_after)
-    moved = replace(chunk, state=_unsent(chunk.state), outages=outages, due_at=moment.now + wait)
+    moved = changed(chunk, state=_unsent(chunk.state), outages=outages, due_at=moment.now + wait)
     return Decision(row, moved, Again(wait))
 
 
 def paused(row: Row, chunk: Chunk, order: PauseOrder, moment: Moment) -> Decision:
     """Nothing fails, nothing is lost: the chunk waits until the organisation may call again."""
-    moved = replace(chunk, state=_unsent(chunk.state), due_at=moment.now)
+    moved = changed(chunk, state=_unsent(chunk.state), due_at=moment.now)
     return Decision(row, moved, Done(), pause=order)
 
 
@@ -128,5 +128,5 @@ def hours(seconds: float) -> str:
 
 
 def to_settle(row: Row, chunk: Chunk, moment: Moment, wait: float = 0.0, job_took: float | None = None) -> Decision:
-    moved = replace(chunk, state=State.SETTLING, lags=0, due_at=moment.now + wait)
+    moved = changed(chunk, state=State.SETTLING, lags=0, due_at=moment.now + wait)
     return Decision(row, moved, Settle(wait), job_took=job_took)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timezone
 from typing import Any
 
 from massconvert.errors import StoreError
 from massconvert.model import Busy, Call, Chunk, Done, Next, NotSent, PostAnswer, State
+from massconvert.model.changed import changed
 from massconvert.options import link_body, resolve_body, unresolved
 from massconvert.policy import (
     after_post,
@@ -75,7 +75,7 @@ class _Payload:
         except StoreError as error:
             if error.code != "REPLICAS":
                 raise
-            self.sending, self.unsure = replace(chunk, state=State.SENDING), True
+            self.sending, self.unsure = changed(chunk, state=State.SENDING), True
         if self.sending is None or self.unsure:
             return None
         if isinstance(token, NotSent):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 from massconvert.model import Chunk, Done, Next, Submitted
+from massconvert.model.changed import changed
 from massconvert.policy import Decision, Moment, size_of
 from massconvert.policy.rehearsed import tuned
 from massconvert.policy.story import Answer, told_of
@@ -51,7 +51,7 @@ def write(ports: Ports, chunk: Chunk, decision: Decision, answer: Answer = None)
         traces.worker.decided(decision)
     ports.log(decision)
     if moved.siblings and not isinstance(decision.next, Submitted):
-        return replace(decision.next, siblings=moved.siblings)
+        return changed(decision.next, siblings=moved.siblings)
     return decision.next
 
 

@@ -275,7 +275,8 @@ class Watched(Processes):
         good = [
             state["num-slaves"] == 2 and not state["is_sdown"] and state["num-other-sentinels"] == 2 for state in states
         ]
-        return all(good) and all(online)
+        counted = told.get("min_slaves_good_slaves", 2) == 2  # where writes demand replicas: once a second
+        return all(good) and all(online) and counted
 
     @property
     def url(self) -> str:

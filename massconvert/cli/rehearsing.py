@@ -202,8 +202,9 @@ class Session:
     def _cleaned(self, stage: Stage) -> Cleaned:
         """Clean up; a signal meanwhile ends that, and says how to go on."""
         path = stage.wire.journal.path
-        words = [] if path.parent == self._folder else ["--file", str(path.with_suffix(".json"))]
-        again = next_command("rehearse", "--clean-up", *words, account=self._settings.account)
+        if stage.wire.journal.past.unanswered:
+            say(f"an answer to a payload is missing: its job is waited for, up to {span(stage.job_wait)}.", "yellow")
+        again = self._cleans_up(path)
         try:
             with stoppable():
                 return clean_up(stage)
@@ -338,10 +339,13 @@ class Session:
             where = f"{self._identity.name or 'this organisation'} ({self._identity.kind or 'type not told'})"
             self._ledger.rehearsed.keep(facts_of(found["seen"], at=self._clock.now(), where=where))
 
+    def _cleans_up(self, path: Path) -> str:
+        """The command that deletes what the run of this journal has left."""
+        words = [] if path.parent == self._folder else ["--file", str(path.with_suffix(".json"))]
+        return next_command("rehearse", "--clean-up", *words, account=self._settings.account)
+
     def _tell_cleaned(self, cleaned: Cleaned, path: Path) -> None:
         """What was deleted, and what is left of the run whose journal this is."""
-        words = [] if path.parent == self._folder else ["--file", str(path.with_suffix(".json"))]
-        again = next_command("rehearse", "--clean-up", *words, account=self._settings.account)
         if cleaned.number:
             say(f"{number_of(cleaned.number, 'record')} deleted{'' if cleaned.binned else _BIN}.")
         left: dict[tuple[str, str], list[str]] = {}
@@ -351,7 +355,8 @@ class Session:
             more = f" and {len(ids) - _NAMED} more" if len(ids) > _NAMED else ""
             say(f"not deleted: {len(ids)} of {module} ({why}): {', '.join(ids[:_NAMED])}{more}.", "red")
         if left:
-            hint(f"Delete them by hand in the CRM (their names begin with mc-rehearsal), or try again: {again}")
+            by_hand = "Delete them by hand in the CRM (their names begin with mc-rehearsal)"
+            hint(f"{by_hand}, or try again: {self._cleans_up(path)}")
 
     def _tell_question(self, question: Question) -> None:
         self._say_step(f"{question.number} {question.title}")

@@ -92,12 +92,14 @@ def test_killed_it_leaves_nothing_after_a_clean_up(hall: House, call: str, when:
     hall.environment["MASSCONVERT_JOB_WAIT"] = "1"
     ended = hall.command("rehearse", "--clean-up")
     assert ended.returncode == 0, ended.stderr
+    assert ("an answer to a payload is missing" in ended.stderr) == (call in ("POST mass_convert", "POST convert"))
     assert everything(hall) == before
     assert "No rehearsal has left anything" in hall.command("rehearse", "--clean-up").stdout
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_cleans_up_before_it_ends(hall: House, how: signal.Signals) -> None:
+    hall.environment["MASSCONVERT_JOB_WAIT"] = "1"  # what it waits for a job whose payload was not answered yet
     before = everything(hall)
     process = begun(hall)
     until(lambda: hall.calls("POST mass_convert"), 30, "a payload")

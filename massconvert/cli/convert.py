@@ -148,7 +148,7 @@ def _convert(
     if not dry_run:
         settings.require_zoho()
     ahead = parse_canary(canary, canary_max_failed)
-    body = with_ours(read_options(options), preflight=preflight, on_match=on_match)
+    body = with_ours(read_options(options, on_match=on_match), preflight=preflight, on_match=on_match)
     demand_no_deal(no_deal, body)
     with read_leads(leads or (), file, skip_invalid=skip_invalid, id_column=id_column) as checked:
         demand_taken(body.body(), checked.deal_values)

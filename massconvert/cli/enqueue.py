@@ -107,7 +107,7 @@ def _enqueue(
     desk = open_desk(command_settings(profile=profile))
     demand_choice(no_deal, desk.settings.account, options=options, profile=profile)
     named = named_profile(desk.settings, profile, options)
-    body = Options.parse(named.options) if named else read_options(options)
+    body = Options.parse(named.options) if named else read_options(options, on_match=on_match)
     demand_no_deal(no_deal, body)
     body = with_ours(body, preflight=preflight, on_match=on_match)
     ahead = parse_canary(canary, canary_max_failed)

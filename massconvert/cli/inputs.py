@@ -160,12 +160,16 @@ def demand_no_deal(no_deal: bool, options: Options) -> None:
         raise InputError("--no-deal is given, and the options make a deal.", hint="Leave out one of the two.")
 
 
-def read_options(path: str | None) -> Options:
+def read_options(path: str | None, *, on_match: OnMatch | None = None) -> Options:
     """The options of a JSON file; none when there is no file. Probable slips are told on stderr.
+
+    ``on_match`` is what the command says. A file that says by which fields leads match need not say it, too.
 
     Raises OptionsError with the line and column, or the path of what is wrong; InputError when the file cannot be read.
     """
     value = None if path is None else read_json(path)
+    if isinstance(value, dict) and MATCH in value and on_match and value.get(ON_MATCH) in (None, OnMatch.CREATE):
+        value[ON_MATCH] = on_match.value
     try:
         options = Options.parse(value)
     except OptionsError as error:

@@ -93,8 +93,7 @@ def _match(
     if output is not None:
         _check_output(output, force=force)
     named = named_profile(settings, profile, options)
-    given = Options.parse(named.options) if named else read_options(options) if options else Options()
-    body = _matched(given, on_match, match or ())
+    body = _matched(Options.parse(named.options) if named else None, options, on_match, match or ())
     if body.on_match == OnMatch.CREATE:
         raise InputError("--on-match create looks for nothing.", hint="Give link or hold, or leave it out.")
     tally = Tally()
@@ -130,11 +129,13 @@ def _check_output(output: Path, *, force: bool) -> None:
     check_output(output, force=force)
 
 
-def _matched(options: Options, on_match: OnMatch | None, keys: Iterable[str]) -> Options:
+def _matched(given: Options | None, path: str | None, on_match: OnMatch | None, keys: Iterable[str]) -> Options:
     """The options with what is to be looked at: as the command says, else they, else with links."""
-    wanted = on_match or OnMatch(options.on_match)
+    if given is None:
+        given = read_options(path, on_match=on_match or OnMatch.LINK) if path else Options()
+    wanted = on_match or OnMatch(given.on_match)
     usual = OnMatch.LINK if wanted is OnMatch.CREATE and on_match is None else wanted
-    return with_ours(options, on_match=usual, match=tuple(keys))
+    return with_ours(given, on_match=usual, match=tuple(keys))
 
 
 def _lines(found: Iterable[Foreseen]) -> Iterator[str]:

@@ -98,14 +98,14 @@ def _retry(
     if wait is not None and desk.unattended:
         go_on = next_command("convert", "--resume", "BATCH", account=desk.settings.account)
         raise InputError("No convert runs, so there is nothing to wait for.", hint=f"Leave --wait out, then: {go_on}")
-    fixed = read_options(options) if options is not None else None
+    fixed = read_options(options, on_match=on_match) if options is not None else None
     demand_ours(desk.settings)
-    if fixed is not None:
-        check_before_enqueue(desk.settings, fixed)
     batch = which(desk, batch, last, "retry", changes=True)
     if preflight or on_match:
         fixed = fixed or Options.parse(without_doubts(desk.ledger.batches.options(batch)))
         fixed = with_ours(fixed, preflight=preflight, on_match=on_match)
+    if fixed is not None and (options is not None or on_match not in (None, OnMatch.CREATE)):
+        check_before_enqueue(desk.settings, fixed)
     status = desk.ledger.batches.status(batch)
     if not status.finished:
         say(f"batch {batch} is {status.state.value}: only what has failed so far is retried.", "yellow")

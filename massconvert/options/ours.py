@@ -40,6 +40,8 @@ def check_ours(check: Noting, given: Mapping[str, Any]) -> dict[str, Any]:
     found: dict[str, Any] = {PREFLIGHT: _flag(check, values.get(PREFLIGHT, False))}
     on_match = _on_match(check, values.get(ON_MATCH, OnMatch.CREATE))
     keys = _keys(check, values[MATCH]) if MATCH in values else ()
+    if on_match is None:
+        return found
     if on_match is OnMatch.CREATE:
         if MATCH in values:
             check.note(
@@ -69,13 +71,13 @@ def _flag(check: Noting, value: Any) -> bool:
     return value is True
 
 
-def _on_match(check: Noting, value: Any) -> OnMatch:
+def _on_match(check: Noting, value: Any) -> OnMatch | None:
     try:
         return OnMatch(value)
     except ValueError:
         known = ", ".join(each.value for each in OnMatch)
         check.note(f"$.{ON_MATCH}", f"is {shown(value)}, but must be one of {known}")
-        return OnMatch.CREATE
+        return None
 
 
 def _keys(check: Noting, value: Any) -> tuple[str | dict[str, str], ...]:

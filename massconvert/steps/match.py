@@ -49,8 +49,6 @@ _TAGS = "Tag"
 _NO_RULES = Matching(OnMatch.CREATE, ())
 _NOBODY = "nobody@example.invalid"
 
-Fields = Mapping[str, Mapping[str, str]]  # of leads, by their id
-
 
 def match(ports: Ports, chunk: Chunk) -> Next:
     """Match the leads of a claimed chunk (WAITING): read them, claim what identifies them, ask for what they match.

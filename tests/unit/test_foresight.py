@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +22,7 @@ from massconvert.options import Options, matching_of
 from massconvert.policy.cost import Matches
 from massconvert.policy.foresight import Foreseen, Would
 from massconvert.steps.ports import Ports
-from tests.unit.cli_shell import Shell
+from tests.unit.cli_shell import OPTIONS, Shell
 from tests.unit.simulated_crm import ANN, DEAL
 from tests.unit.test_match import LINK, contact, run, town
 from tests.unit.test_resolve import Pipeline
@@ -295,6 +296,20 @@ def test_a_dry_run_tells_what_the_first_leads_match(
     assert found["calls"]["convert"] == 2  # of four leads, as of the first two
     assert found["matches"]["not_looked"] is None
     assert shell.run(name, line.crm.ids[0], "--options", shell.options(), "--dry-run", "--json").json["matches"] is None
+
+
+@pytest.mark.parametrize("said", [{}, {"on_match": "create"}])
+def test_a_file_names_the_fields_and_the_command_says_what_they_are_for(
+    shell: Shell, line: Pipeline, monkeypatch: pytest.MonkeyPatch, said: dict[str, str]
+) -> None:
+    monkeypatch.setattr("massconvert.cli.enqueue.check_before_enqueue", lambda *_args, **_more: "")
+    shell.write("o.json", json.dumps({**OPTIONS, "match": ["email"], **said}))
+    for name in ("enqueue", "convert"):
+        found = shell.run(name, line.crm.ids[0], "--options", "o.json", "--on-match", "hold", "--dry-run", "--json")
+        assert (found.code, found.json["matches"]["hold"]) == (Exit.OK, 1), found.err
+        assert found.json["calls"]["query"] == 1  # for contacts, by their address
+    assert shell.run("match", line.crm.ids[0], "--options", "o.json", "--json").json["looked"]["query"] == 1
+    assert shell.run("enqueue", line.crm.ids[0], "--options", "o.json").code == Exit.USAGE
 
 
 def test_a_dry_run_without_credentials_says_that_it_did_not_look(shell: Shell, monkeypatch: pytest.MonkeyPatch) -> None:

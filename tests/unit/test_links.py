@@ -14,7 +14,7 @@ import pytest
 from massconvert.cli import match as match_command
 from massconvert.cli import matches
 from massconvert.contract import Exit
-from massconvert.errors import InputError
+from massconvert.errors import InputError, ZohoError
 from massconvert.leads import Leads, open_leads
 from massconvert.ledger.codec import load_chunk
 from massconvert.model import Code, Kind, Link, Outcome, dump_brought, load_brought
@@ -274,6 +274,20 @@ def test_on_match_create_forgets_what_a_lead_was_to_be_linked_to(shell: Shell) -
     shell.end(kept, {A: Outcome(Kind.SKIPPED, Code.MATCH_FOUND, "Zoho does not link it")})
     made = shell.run("retry", kept, "--code", "MATCH_FOUND", "--on-match", "create", "--json").json["batch"]
     assert shell.ledger.batches.deal_values(made, [A]) == {}
+
+
+@pytest.mark.parametrize(("wanted", "asked"), [("link", True), ("hold", True), ("create", False)])
+def test_whether_a_retry_may_look_is_asked_before_anything_is_enqueued(
+    shell: Shell, monkeypatch: pytest.MonkeyPatch, wanted: str, asked: bool
+) -> None:
+    def refuse(_settings: Any, options: Options) -> str:
+        raise ZohoError(f"a scope is missing for {options.on_match}")
+
+    held(shell)
+    monkeypatch.setattr("massconvert.cli.retry.check_before_enqueue", refuse)
+    said = shell.run("retry", "k", "--on-match", wanted)
+    assert (said.code == Exit.OK, f"a scope is missing for {wanted}" in said.err) == (not asked, asked)
+    assert (shell.ledger.batches.known() == 1) is asked
 
 
 def test_the_same_key_again_with_other_ids_changes_nothing(shell: Shell) -> None:

@@ -533,6 +533,12 @@ def test_a_lead_that_is_linked_gets_a_body_of_its_own() -> None:
     assert link_body({}, Link("", "71"), {}) == {"Accounts": {"id": "71"}}
 
 
+def test_fields_that_match_are_not_blamed_for_a_wrong_on_match() -> None:
+    with pytest.raises(OptionsError) as caught:
+        Options.parse({"on_match": "lnik", "match": ["email"]})
+    assert [path for path, _ in caught.value.problems] == ["$.on_match"]
+
+
 @pytest.mark.parametrize(
     ("given", "path"),
     [

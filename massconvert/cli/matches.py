@@ -151,9 +151,9 @@ def foresee_all(
         looker = _Looker(ports, rules, _pausing(stopped))
         under_way: deque[Future[list[SeenLeads]]] = deque()
         try:
-            distinct = _distinct(leads, seen)
+            once = distinct(leads, seen)
             while True:
-                some = list(islice(distinct, MAX_LEADS_A_CALL))
+                some = list(islice(once, MAX_LEADS_A_CALL))
                 if some:
                     links = {lead: link for lead in some if (link := load_brought(brought.get(lead))[1])}
                     under_way.append(pool.submit(looker.look, some, links))
@@ -169,7 +169,8 @@ def foresee_all(
                 future.cancel()
 
 
-def _distinct(leads: Iterable[str], seen: Brought) -> Iterator[str]:
+def distinct(leads: Iterable[str], seen: Brought) -> Iterator[str]:
+    """Each of these ids once, in their order; ``seen``, which is empty, keeps them outside of memory."""
     for lead in leads:
         before = len(seen)
         seen.add(lead, "")

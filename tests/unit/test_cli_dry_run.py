@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from datetime import datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 
+from massconvert.cli import dry_run
 from massconvert.contract import Exit
+from massconvert.leads import open_leads
 from massconvert.model import Observed
 from tests.unit.cli_shell import OPTIONS, A, B, FakeNudge, Shell
 
@@ -171,3 +175,20 @@ def test_what_a_rehearsal_has_seen_is_counted_with_and_named(shell: Shell) -> No
     assert found["built_on"]["credits_of_a_payload"] == {"value": 50.0, "from": "a rehearsal"}
     said = shell.run("enqueue", "--no-deal", A, "--dry-run").out
     assert "50 a payload, 1 a status call, as seen on 2027-01-15" in said
+
+
+def test_ids_are_counted_in_parts_so_that_many_take_no_more_memory_than_some(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dry_run, "_A_PART", 10_000)
+    peaks = []
+    for number in (9_000, 60_000):
+        path = tmp_path / f"{number}.txt"
+        path.write_text("".join(f"{3652397000009850001 + lead % (number - 7) * 1000}\n" for lead in range(number)))
+        with open_leads(path) as leads:
+            list(leads)  # what the first reading of them keeps
+            tracemalloc.start()
+            assert dry_run.count_distinct(leads) == number - 7
+            peaks.append(tracemalloc.get_traced_memory()[1])
+            tracemalloc.stop()
+    assert peaks[1] < 2 * peaks[0]

@@ -82,7 +82,7 @@ def converted_just_before(plan: Plan) -> Plan:
 
 
 def converted_just_before_it_was_lost(plan: Plan, seconds: float = 20.0) -> Plan:
-    """Likewise so many seconds before, and the answers to many payloads are lost, with and without the worker."""
+    """Likewise, this many seconds before, and the answers to many payloads are lost, with and without the worker."""
     shaped = with_faults(converted_just_before(plan), shares=(("after", 0.3),))
     orders = tuple(replace(order, at=order.at + seconds) for order in plan.orders)
     return replace(shaped, orders=orders, mishaps=Mishaps(crash=0.01))

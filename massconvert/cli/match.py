@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Annotated, Any
@@ -120,7 +120,7 @@ def _match(
             print_json(_as_json(checked, tally, cost, output))
         else:
             _show(checked, tally, cost)
-    _tell_next(settings.account, body, tally, options, profile, output, _named(leads or [], file))
+    _tell_next(settings.account, body, match or (), tally, options, profile, output, _named(leads or [], file))
 
 
 def _check_output(output: Path, *, force: bool) -> None:
@@ -190,6 +190,7 @@ def _named(leads: list[str], file: str | None) -> str:
 def _tell_next(
     account: str,
     body: Options,
+    match: Sequence[str],
     tally: Tally,
     options: str | None,
     profile: str | None,
@@ -204,5 +205,5 @@ def _tell_next(
     given = ("--profile", profile) if profile else ("--options", options or "O.json")
     wanted = ("--on-match", "hold") if body.on_match == OnMatch.HOLD else ("--on-match", "link")
     again = next_command("enqueue", source, *given, *wanted, account=account)
-    keys = f', with "match": {list(body.match)} in the options'.replace("'", '"') if body.match else ""
+    keys = f', with "match": {list(match)} in the options'.replace("'", '"') if match else ""
     say(f"To convert them so: {again}{keys}")

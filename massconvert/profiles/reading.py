@@ -130,6 +130,8 @@ def _problem(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         near = get_close_matches(steps[-1], _keys(Config.model_json_schema()), n=1)
         return f"{place} is not a key that is known{f'; did you mean {near[0]}?' if near else '.'}"
+    if item["type"] in ("model_type", "dict_type"):
+        return f"{place} must be a table: {{ … }}."
     if item["loc"][-1:] == ("[key]",):
         return f"{place}: a name has 1 to 60 letters, digits, . - or _, and begins with a letter or a digit."
     words = str(item["msg"])

@@ -309,6 +309,8 @@ def test_a_file_names_the_fields_and_the_command_says_what_they_are_for(
         assert (found.code, found.json["matches"]["hold"]) == (Exit.OK, 1), found.err
         assert found.json["calls"]["query"] == 1  # for contacts, by their address
     assert shell.run("match", line.crm.ids[0], "--options", "o.json", "--json").json["looked"]["query"] == 1
+    told = shell.run("match", line.crm.ids[0], "--options", "o.json").err
+    assert told.endswith("--options o.json --on-match link\n")  # which has the fields already
     assert shell.run("enqueue", line.crm.ids[0], "--options", "o.json").code == Exit.USAGE
 
 

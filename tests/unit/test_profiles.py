@@ -88,6 +88,10 @@ def test_a_profile_is_read_with_everything_that_it_may_have(tmp_path: Path) -> N
         (("'Qualified'", "'Qualified"), "quotation mark that nothing closes"),
         (("is not null", "is not null order by id"), "criteria.coql has ORDER BY"),
         (("(Lead_Status:equals", "(Lead_Status=equals"), "profiles.by-hand.criteria.search must be written like"),
+        (
+            ("[profiles.by-hand.criteria]", '[profiles.other]\ncriteria = "id is not null"'),
+            "profiles.other.criteria must be a table",
+        ),
         (("[profiles.by-hand.criteria]", '[profiles."by hand".criteria]'), "a name has 1 to 60 letters"),
         (
             ("[profiles.nightly.criteria]", 'on_complete = "http://shop.example.com"\n[profiles.nightly.criteria]'),

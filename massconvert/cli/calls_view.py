@@ -6,6 +6,7 @@ from typing import Any
 
 from massconvert.cli.console import local_time, span
 from massconvert.contract import WORKER_SLOTS
+from massconvert.doctor.work_checks import refused_hint
 from massconvert.report import utc_time
 from massconvert.words.plurals import number_of
 from massconvert.words.readable import readable
@@ -69,7 +70,9 @@ def held_back(calls: Standing) -> list[str]:
         lines.append(hold_in_words(calls.hold))
     if calls.gate_for:
         lines.append(gate_in_words(calls))
-    if calls.learnt < calls.limit:
+    if calls.none_passes:
+        lines.append(refused_hint(calls).removesuffix("."))
+    elif calls.learnt < calls.limit:
         lines.append(
             f"Zoho answered 429 to more than {number_of(calls.learnt, 'call')} at once, as where another client of the "
             "organisation takes a share. While calls are made, more are tried again every few seconds"

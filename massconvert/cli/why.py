@@ -12,7 +12,7 @@ from typing import Any
 from massconvert.cli.batch_view import go_on_with, held_in_words, pause_in_words, waits_in_words
 from massconvert.cli.calls_view import gate_in_words, hold_in_words
 from massconvert.cli.console import span
-from massconvert.doctor.work_checks import held_hint
+from massconvert.doctor.work_checks import held_hint, refused_hint
 from massconvert.ledger import Workers
 from massconvert.model import HELD_FOR_CANARY, BatchStatus, Pause, Waits
 from massconvert.policy.codes import CODES, Meaning
@@ -137,7 +137,7 @@ def _trouble(known: Known) -> Reason | None:
         )
         return Reason(Word.WORKERS_TROUBLED, said, "Restart them; docs/health.md.")
     if calls.gate_for:
-        return Reason(Word.LIMIT, f"{gate_in_words(calls)}.")
+        return Reason(Word.LIMIT, f"{gate_in_words(calls)}.", refused_hint(calls))
     return None
 
 

@@ -35,6 +35,16 @@ def held_hint(kind: HoldKind, account: str) -> str:
     return _HELD[kind].format(resume=next_command("resume", account=account))
 
 
+def refused_hint(calls: Standing) -> str:
+    """What a 429 to a call that went alone may be about; blank where more than one call goes."""
+    if not calls.none_passes:
+        return ""
+    return (
+        "Zoho refuses single calls, too: the day's API credits may be used up, or another client takes all calls. "
+        "The CRM's Setup shows how many are left; one call a minute finds out when it ends."
+    )
+
+
 def check_organisation(site: Site) -> Iterator[Finding]:
     """Whether it is paused, and whether calls may be made."""
     paused = site.ledger.organisation.paused()
@@ -133,9 +143,11 @@ def _calls(calls: Standing, account: str) -> Iterator[Finding]:
         what = f"All calls are held: {calls.hold.why}; one call finds out in {span(calls.hold.next_probe)}."
         yield wrong("calls", what, held_hint(calls.hold.kind, account))
     if calls.gate_for > 0:
-        fix = "It opens by itself; see what else calls this organisation's API."
+        fix = refused_hint(calls) or "It opens by itself; see what else calls this organisation's API."
         yield warning("calls", f"No calls for another {span(calls.gate_for)}: {calls.gate_why}.", fix)
-    if calls.learnt < calls.limit:
+    elif calls.none_passes:
+        yield warning("calls", "Zoho answered 429 to a call that went alone.", refused_hint(calls))
+    if calls.learnt < calls.limit and not calls.none_passes:
         what = f"Only {calls.learnt} of {calls.limit} calls run at once, since Zoho answered 429 to more."
         yield warning("calls", what, "Another client of this organisation takes a share; it is tried again by itself.")
     left = "" if calls.credits_left is None else f"; {calls.credits_left:,} of the day's API credits are left"

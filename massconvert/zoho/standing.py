@@ -34,7 +34,8 @@ class Standing:
 
     ``limit`` is that of ``source`` (the edition or ZOHO_CONCURRENCY); ``learnt`` is what 429s have left of it.
     ``gate_for`` is seconds until the gate opens, 0.0 when it is open. ``credits_left`` is what Zoho said last, ``None``
-    while it does not say (then more than half of the day's are left).
+    while it does not say (then more than half of the day's are left, as a rule). ``none_passes``: since the last usable
+    answer a 429 came to a call that went alone, so it is not about how many run at once.
     """
 
     limit: int
@@ -46,6 +47,7 @@ class Standing:
     gate_why: str
     hold: Held | None = None
     credits_left: int | None = None
+    none_passes: bool = False
 
 
 def read_standing(redis: Redis, keys: Keys, clock: Clock, limit: int | None) -> Standing:
@@ -57,10 +59,10 @@ def read_standing(redis: Redis, keys: Keys, clock: Clock, limit: int | None) -> 
         pipe.zcount(keys.permits_post, repr(now), "+inf")
         pipe.hmget(keys.gate, "until", "why")
         pipe.hmget(keys.limit, "calls", "source")
-        pipe.hget(keys.learnt, "calls")
+        pipe.hmget(keys.learnt, "calls", "ceiling", "row")
         pipe.hmget(keys.hold, "kind", "why", "since", "probe", "wait")
         pipe.hget(keys.credits, "left")
-        held, posts, (until, why), (calls, source), learnt, hold, left = pipe.execute()
+        held, posts, (until, why), (calls, source), (learnt, ceiling, row), hold, left = pipe.execute()
     shut = max(0.0, _number(until, 0.0) - now)
     if limit:
         calls, source = limit, "ZOHO_CONCURRENCY"
@@ -75,6 +77,7 @@ def read_standing(redis: Redis, keys: Keys, clock: Clock, limit: int | None) -> 
         gate_why=(why or "") if shut else "",
         hold=_held(now, *hold) if hold[0] in _KINDS else None,
         credits_left=None if left is None else int(_number(left, 0.0)),
+        none_passes=_number(ceiling, 0.0) == 1 and _number(row, 0.0) > 0,
     )
 
 

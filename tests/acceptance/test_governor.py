@@ -21,12 +21,14 @@ LIMIT = 5
 OUTAGE = [{"method": "*", "do": "status", "status": 503, "name": "outage"}]
 
 
-def begin(house: House, *simulator: str, workers: int = 2, **environment: str) -> list[str]:
+def begin(
+    house: House, *simulator: str, workers: int = 2, credits_header: str = "from_half", **environment: str
+) -> list[str]:
     """Redis, a simulator that enforces the limit, workers that know it, and one batch on its way."""
     house.environment |= {"ZOHO_CONCURRENCY": str(LIMIT), "MASSCONVERT_JOB_WAIT": "2", **environment}
     house.redis()
     # Leads end with their job (where they are read first, all are sent before one ends), and credits are told.
-    told = {"counts": "add_up", "credits_header": "from_half", "call_cost": {}}
+    told = {"counts": "add_up", "credits_header": credits_header, "call_cost": {}}
     house.simulator("--concurrency", str(LIMIT), *simulator, **told)
     for number in range(workers):
         house.worker(f"worker-{number}")
@@ -105,6 +107,26 @@ def test_calls_stop_at_the_reserve_of_credits_and_the_status_says_so(house: Hous
     assert "of which 30 are kept for other integrations" in said
     assert house.ask("load")["throttled"] == 0
     assert house.ask("load")["credits_used"] <= 100
+
+
+def test_credits_that_run_out_without_a_header_fail_no_lead_and_are_named(house: House) -> None:
+    """A 429 does not say which limit it is about: calls go one by one, further and further apart."""
+    leads = begin(house, "--leads", "1000", "--day-credits", "40", workers=1, credits_header="never")
+
+    def told() -> bool:
+        said = " ".join(house.command("status", "k").stdout.split())
+        return "Zoho refuses single calls, too: the day's API credits may be used up" in said
+
+    until(told, 60, "a call that is refused alone")
+    before = calls(house)
+    threading.Event().wait(20.0)
+    assert calls(house) - before <= 6
+    house.ask("limits", "PUT", {"credits": None})  # they have come back
+    until(lambda: finished(house), 120, "the batch")
+    rows = reported(house, "k")
+    assert set(rows) == set(leads)
+    assert {row["outcome"] for row in rows.values()} == {"converted"}
+    assert_true(house, rows)
 
 
 @pytest.mark.slow

@@ -51,6 +51,20 @@ def test_a_limit_that_429s_have_lowered(shell: Shell) -> None:
     assert "Zoho answered 429 to more than 4 calls at once" in said
 
 
+@pytest.mark.parametrize("last", [{"calls": 1, "ceiling": 2, "row": 3}, {"calls": 1, "ceiling": 1, "row": 0}])
+def test_a_429_to_one_of_several_calls_is_about_their_number(shell: Shell, last: dict[str, int]) -> None:
+    shell.connect("").hset(f"{KEY}limit:learnt", mapping=last)
+    assert "Zoho answered 429 to more than 1 call at once" in shell.run("status").out
+
+
+def test_a_429_to_a_call_that_went_alone_is_not_said_to_be_about_their_number(shell: Shell) -> None:
+    """Zoho's 429 does not say which limit it is about, and the header about credits may not come."""
+    shell.connect("").hset(f"{KEY}limit:learnt", mapping={"calls": 1, "ceiling": 1, "row": 1})
+    said = shell.run("status").out
+    assert "Zoho refuses single calls, too: the day's API credits may be used up" in said
+    assert "takes a share" not in said
+
+
 def test_a_hold_says_why_since_when_and_what_comes_next(shell: Shell) -> None:
     now = time.time()
     hold = {"kind": "outage", "why": "Zoho gives no usable answer: HTTP 503", "since": now - 60, "wait": 20, "tries": 5}

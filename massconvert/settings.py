@@ -380,7 +380,8 @@ def _hints(merged: Mapping[str, str], known: Mapping[str, str]) -> tuple[str, ..
         ours = name.startswith("MASSCONVERT_")
         # Other programs have ZOHO_ variables of their own; only what is nearly one of ours is a slip.
         if ours or name.startswith("ZOHO_"):
-            near = get_close_matches(name, known, n=1, cutoff=0.6 if ours else 0.9)
+            bare = name.removeprefix("MASSCONVERT_")
+            near = [bare] if bare in known else get_close_matches(name, known, n=1, cutoff=0.6 if ours else 0.9)
             meant = f"; did you mean {near[0]}?" if near else "."
             if near or ours:
                 found.append(f"{name} is set but is not a setting{meant}")

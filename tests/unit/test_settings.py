@@ -222,6 +222,10 @@ def test_what_a_worker_lacks_is_named_all_at_once_and_a_producer_needs_none_of_i
         ({"ZOHO_DC": "eu", "ZOHO_DATA_CENTER": "eu"}, "ZOHO_DC is set but not read; ZOHO_DATA_CENTER is used."),
         ({"MASSCONVERT_LINGR": "1"}, "MASSCONVERT_LINGR is set but is not a setting; did you mean MASSCONVERT_LINGER?"),
         ({"MASSCONVERT_QQQQQQQQQQQQQQQQQQQ": "1"}, "MASSCONVERT_QQQQQQQQQQQQQQQQQQQ is set but is not a setting."),
+        (
+            {"MASSCONVERT_REDIS_URL": "redis://h"},
+            "MASSCONVERT_REDIS_URL is set but is not a setting; did you mean REDIS_URL?",
+        ),
         ({"ZOHO_DATACENTER": "eu"}, "ZOHO_DATACENTER is set but is not a setting; did you mean ZOHO_DATA_CENTER?"),
     ],
 )

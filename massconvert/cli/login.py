@@ -236,11 +236,7 @@ class _Session:
             say(f"{number_of(len(missing), 'scope is', 'scopes are')} left out. What that costs: {then}", "yellow")
         if isinstance(found.organisation, str):
             say(f"the organisation is not known: {found.organisation}.", "yellow")
-        now = time.time()
-        if found.trial_ends is not None and found.trial_over(now):
-            day = datetime.fromtimestamp(found.trial_ends, timezone.utc).date()
-            say(f"the organisation's trial ended on {day}: Zoho may refuse calls.", "yellow")
-            say("Choose an edition in the CRM's Setup, under Subscription.")
+        tell_trial(found)
         return found
 
     def end(self, found: Whose, *, as_json: bool) -> None:
@@ -290,6 +286,14 @@ class _Session:
 
     def _command(self, name: Name, *words: str) -> str:
         return next_command(name, *words, account=self._settings.account)
+
+
+def tell_trial(found: Whose) -> None:
+    """Say that the trial is over, and the way on, where it is so."""
+    if found.trial_ends is not None and found.trial_over(time.time()):
+        day = datetime.fromtimestamp(found.trial_ends, timezone.utc).date()
+        say(f"the organisation's trial ended on {day}: Zoho may refuse calls.", "yellow")
+        say("Choose an edition in the CRM's Setup, under Subscription.")
 
 
 def as_dict(found: Whose) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from massconvert.cli.dotenv_file import DOTENV, write_dotenv
 from massconvert.cli.interview import agreed, somebody_is_there
 from massconvert.cli.layout import Column, Pairs, Sheet
 from massconvert.cli.live import some_redis
-from massconvert.cli.login import as_dict
+from massconvert.cli.login import as_dict, tell_trial
 from massconvert.contract import Exit
 from massconvert.doctor import Level
 from massconvert.doctor.scopes import SCOPES, Scope
@@ -75,6 +75,7 @@ def _whoami(as_json: Annotated[bool, typer.Option("--json", help="Print it as JS
         )
     else:
         _show(out(), look.whose, papers_of(settings).place, f"at most {calls.limit} at once ({calls.source})", missing)
+    tell_trial(look.whose)
     refused = [finding for finding in found if finding.level is Level.WRONG]
     if refused:
         say(refused[0].what, "red")

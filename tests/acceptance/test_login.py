@@ -234,6 +234,8 @@ def test_a_trial_that_is_over(house: House) -> None:
     house.redis()
     findings = json.loads(house.command("doctor", "--json").stdout)["findings"]
     assert any("trial ended on" in finding["what"] for finding in findings if finding["level"] == "warning")
+    whoami = house.command("whoami")
+    assert (whoami.returncode, "trial ended on" in whoami.stderr, "Subscription" in whoami.stderr) == (0, True, True)
 
 
 def test_too_many_tokens(newcomer: House) -> None:

@@ -26,7 +26,7 @@ from massconvert.model import (
 )
 from tests.simulation.customers import Customers
 from tests.simulation.line import Line
-from tests.simulation.plan import USERS
+from tests.simulation.plan import TUNING, USERS
 from tests.simulation.truth import Job, Lead
 
 #: Rows of a page, so that a few leads make several; and what stands in criteria that Zoho refuses.
@@ -75,17 +75,18 @@ class Shown(Line):
             return Refused(400, "INVALID_DATA", "too long", ("ids",), {"maximum_length": 1024})
         lag = self._chance.uniform(0.5, 5.0) if self._chance.random() < self.faults.read_lag else 0.0
         states = {}
+        late = self._is_late()
         blank = frozenset(lead_id for lead_id in leads if self.leads[lead_id].blank and self.leads[lead_id].exists)
         for lead_id in leads:
             lead = self.leads[lead_id]
             if lead_id in blank:
                 continue
             lead.looked_at = self.world.time
-            lead.shown_unconverted = False
+            lead.shown_unconverted = late and lead.shown_unconverted
             if lead.exists and not lead.is_away:
                 at = lead.converted_at
                 shown = at is not None and self.world.time - at >= lag
-                lead.shown_unconverted = not shown
+                lead.shown_unconverted |= not shown
                 reported = at + self.faults.clock_ahead if shown and at is not None else None
                 states[lead_id] = LeadState(
                     lead_id,
@@ -103,6 +104,11 @@ class Shown(Line):
             f"   a read shows {converted} of {len(leads)} converted, {missing} missing, and nothing of {len(blank)}"
         )
         return LeadsRead(states, unclear=blank)
+
+    def _is_late(self) -> bool:
+        """Whether the reader was frozen for longer than its claim lasts: what it sees may be nobody's to know."""
+        task = self.world.current()
+        return bool(task and task.permitted and self.world.time > task.permitted + TUNING.lease)
 
     def _update(self, updates: Sequence[DealUpdate]) -> UpdateAnswer:
         fault = self._fault("update_deals")

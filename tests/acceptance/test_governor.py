@@ -120,7 +120,7 @@ def test_credits_that_run_out_without_a_header_fail_no_lead_and_are_named(house:
     until(told, 60, "a call that is refused alone")
     before = calls(house)
     threading.Event().wait(20.0)
-    assert calls(house) - before <= 6
+    assert calls(house) - before <= 12  # the first few follow soon; without a gate they are hundreds
     house.ask("limits", "PUT", {"credits": None})  # they have come back
     until(lambda: finished(house), 120, "the batch")
     rows = reported(house, "k")

@@ -109,6 +109,7 @@ def test_calls_stop_at_the_reserve_of_credits_and_the_status_says_so(house: Hous
     assert house.ask("load")["credits_used"] <= 100
 
 
+@pytest.mark.timeout(300)
 def test_credits_that_run_out_without_a_header_fail_no_lead_and_are_named(house: House) -> None:
     """A 429 does not say which limit it is about: calls go one by one, further and further apart."""
     leads = begin(house, "--leads", "1000", "--day-credits", "40", workers=1, credits_header="never")
@@ -117,10 +118,11 @@ def test_credits_that_run_out_without_a_header_fail_no_lead_and_are_named(house:
         said = " ".join(house.command("status", "k").stdout.split())
         return "Zoho refuses single calls, too: the day's API credits may be used up" in said
 
-    until(told, 60, "a call that is refused alone")
+    until(told, 120, "a call that is refused alone")
     before = calls(house)
     threading.Event().wait(20.0)
-    assert calls(house) - before <= 12  # the first few follow soon; without a gate they are hundreds
+    # A cheaper call may pass with the last credits, and others then follow soon. Without a gate they are hundreds.
+    assert calls(house) - before <= 30
     house.ask("limits", "PUT", {"credits": None})  # they have come back
     until(lambda: finished(house), 120, "the batch")
     rows = reported(house, "k")

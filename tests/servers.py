@@ -387,22 +387,27 @@ class Shards(Processes):
         await_true(others, seconds, f"another node for the slot {slot}")
         return self.owner(slot)
 
+    def begin_to_move(self, slot: int, target: int) -> int:
+        """Tell both primaries that a slot moves to ``target``; nothing of it has gone yet. The port that has it."""
+        source, ids = self.owner(slot), dict(zip(self.ports, self.ids, strict=True))
+        self.node(target).execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
+        self.node(source).execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        return source
+
     def move(self, slot: int, target: int, *, steps: int = 1, pause: float = 0.0) -> None:
         """Move a slot to another primary as an operator's tool does it: in ``steps``, with a ``pause`` in between.
 
         Raises redis.ResponseError where the target has such a key already: a script ran there meanwhile.
         """
-        source, ids = self.owner(slot), dict(zip(self.ports, self.ids, strict=True))
-        of_target, of_source = self.node(target), self.node(source)
-        of_target.execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
-        of_source.execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
+        source, name = self.begin_to_move(slot, target), dict(zip(self.ports, self.ids, strict=True))[target]
+        of_source = self.node(source)
         at_once = 1 + int(of_source.execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)) // steps
         while keys := of_source.execute_command("CLUSTER", "GETKEYSINSLOT", slot, at_once):
             of_source.execute_command("MIGRATE", "127.0.0.1", target, "", 0, 5000, "KEYS", *keys)
             time.sleep(pause)
         for port in (target, source, *self.ports):
             if port in self._running and self.node(port).role()[0] == "master":
-                self.node(port).execute_command("CLUSTER", "SETSLOT", slot, "NODE", ids[target])
+                self.node(port).execute_command("CLUSTER", "SETSLOT", slot, "NODE", name)
         self.await_other(slot, source, 10.0)
 
     def move_at_once(self, slot: int, target: int) -> None:

@@ -25,7 +25,7 @@ from massconvert.cli.layout import Column, Prose, Sheet
 from massconvert.cli.output_file import check_output
 from massconvert.contract import DEFAULT_ACCOUNT, Exit
 from massconvert.doctor.scopes import ALL, NARROW, SCOPES, not_granted
-from massconvert.doctor.whose import Whose, refused_entirely, whose
+from massconvert.doctor.whose import CHOOSE_EDITION, Whose, refused_entirely, whose
 from massconvert.errors import InputError, ZohoError
 from massconvert.settings import Settings
 from massconvert.values import credential
@@ -293,7 +293,7 @@ def tell_trial(found: Whose) -> None:
     if found.trial_ends is not None and found.trial_over(time.time()):
         day = datetime.fromtimestamp(found.trial_ends, timezone.utc).date()
         say(f"the organisation's trial ended on {day}: Zoho may refuse calls.", "yellow")
-        say("Choose an edition in the CRM's Setup, under Subscription.")
+        say(CHOOSE_EDITION)
 
 
 def as_dict(found: Whose) -> dict[str, Any]:

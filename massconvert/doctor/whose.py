@@ -14,6 +14,8 @@ from massconvert.zoho.edition import OrgAnswer, organisation_in
 from massconvert.zoho.identity import Identity, identity_in
 
 _DAY = 86_400.0
+#: The way on where a trial or a licence ends.
+CHOOSE_EDITION = "Choose an edition in the CRM's Setup, under Subscription."
 #: An end within this many days is told. A licence that is paid monthly is always near its end.
 _SOON = {"trial": 14 * _DAY, "licence": 3 * _DAY}
 #: The edition to which an organisation falls when its trial is over.
@@ -73,8 +75,9 @@ def findings_of(found: Whose, now: float) -> Iterator[Finding]:
         if ends is not None and ends - now < _SOON[what]:
             when = "ended" if ends <= now else "ends"
             day = datetime.fromtimestamp(ends, timezone.utc).date()
-            fix = "Choose an edition in the CRM's Setup, under Subscription."
-            yield warning("licence", f"The organisation's {what} {when} on {day}: Zoho may refuse calls.", fix)
+            yield warning(
+                "licence", f"The organisation's {what} {when} on {day}: Zoho may refuse calls.", CHOOSE_EDITION
+            )
 
 
 def refused_entirely(answer: object) -> tuple[str, str] | None:

@@ -112,24 +112,15 @@ def test_leads_that_come_while_their_slot_moves_are_all_there_and_once(own_group
     client.close()
 
 
-def half_moved(group: Shards) -> tuple[int, int]:
-    """Begin to move the ledger's slot, and leave it so; the ports of the node that has it, and of the other."""
-    slot = key_slot(KEYS.prefix.encode())
-    source = group.owner(slot)
-    target = next(port for port in group.ports[:3] if port != source)
-    ids = dict(zip(group.ports, group.ids, strict=True))
-    group.node(target).execute_command("CLUSTER", "SETSLOT", slot, "IMPORTING", ids[source])
-    group.node(source).execute_command("CLUSTER", "SETSLOT", slot, "MIGRATING", ids[target])
-    return source, target
-
-
 @pytest.mark.parametrize("beside", [True, False], ids=["with a key beside", "with one key alone"])
 def test_a_client_that_follows_to_the_new_node_finds_no_empty_ledger_there(
     own_group: OwnGroup, monkeypatch: pytest.MonkeyPatch, beside: bool
 ) -> None:
     """Ours follows nobody; what stands between it and the Cluster may. Without the key beside, it would run there."""
     group = own_group(Shards)
-    source, target = half_moved(group)
+    slot = key_slot(KEYS.prefix.encode())
+    target = next(port for port in group.ports[:3] if port != group.owner(slot))
+    source = group.begin_to_move(slot, target)
     if not beside:
         monkeypatch.setattr(scripts, "_beside", list)
     follower: Any = RedisCluster("127.0.0.1", source, decode_responses=True)
@@ -142,5 +133,5 @@ def test_a_client_that_follows_to_the_new_node_finds_no_empty_ledger_there(
     else:
         paused()
     follower.close()
-    there = group.node(target).execute_command("CLUSTER", "COUNTKEYSINSLOT", key_slot(KEYS.prefix.encode()))
+    there = group.node(target).execute_command("CLUSTER", "COUNTKEYSINSLOT", slot)
     assert bool(there) != beside
